@@ -1,0 +1,67 @@
+// Package measure times rivals side by side in one process: interleaved
+// rounds, medians, and ratios that are taken within one round, because
+// absolute times move from run to run and the machine's mood moves within one.
+package measure
+
+import (
+	"math"
+	"slices"
+)
+
+// Median returns the middle of vs, the mean of the two middles when their
+// number is even, and NaN for none. It leaves vs in its order.
+func Median(vs []float64) float64 {
+	if len(vs) == 0 {
+		return math.NaN()
+	}
+	s := slices.Sorted(slices.Values(vs))
+	mid := len(s) / 2
+	if len(s)%2 == 1 {
+		return s[mid]
+	}
+	return (s[mid-1] + s[mid]) / 2
+}
+
+// Geomean returns the geometric mean of vs, and NaN when there is none or one
+// of them is not positive: a ratio of zero is a broken measurement.
+func Geomean(vs []float64) float64 {
+	if len(vs) == 0 {
+		return math.NaN()
+	}
+	sum := 0.0
+	for _, v := range vs {
+		if !(v > 0) {
+			return math.NaN()
+		}
+		sum += math.Log(v)
+	}
+	return math.Exp(sum / float64(len(vs)))
+}
+
+// Ratio is how many times ours is better than theirs where less is better.
+type Ratio struct {
+	OfMedians float64 // median(theirs) / median(ours)
+	PerRound  float64 // median over the rounds of theirs / ours
+}
+
+// Compare returns how many times faster (or smaller) ours is than theirs:
+// above 1 ours wins.
+func Compare(theirs, ours []float64) Ratio {
+	n := min(len(theirs), len(ours))
+	per := make([]float64, n)
+	for i := range n {
+		per[i] = theirs[i] / ours[i]
+	}
+	return Ratio{OfMedians: Median(theirs) / Median(ours), PerRound: Median(per)}
+}
+
+// Spread is half the distance between the quartiles over the median: 0.05
+// reads as "give or take 5 %".
+func Spread(vs []float64) float64 {
+	if len(vs) < 2 {
+		return 0
+	}
+	s := slices.Sorted(slices.Values(vs))
+	lo, hi := s[len(s)/4], s[(3*len(s))/4]
+	return (hi - lo) / 2 / Median(s)
+}

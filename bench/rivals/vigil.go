@@ -1,0 +1,41 @@
+package rivals
+
+import "github.com/vigil-go/vigil/waitmap"
+
+type vigilMap[K Key, V any] struct{ m *waitmap.Map[K, V] }
+
+func newVigil[K Key, V any](int) Map[K, V] {
+	return vigilMap[K, V]{waitmap.New[K, V](nil)}
+}
+
+func (x vigilMap[K, V]) Mix(w *Worker[K, V], n int) {
+	m := x.m
+	for range n {
+		key, op := w.next()
+		switch {
+		case op < w.readBelow:
+			if _, ok := m.Load(key); ok {
+				w.Hits++
+			}
+		case op < w.storeBelow:
+			m.Store(key, w.value(op))
+		default:
+			m.Delete(key)
+		}
+	}
+}
+
+func (x vigilMap[K, V]) Fill(keys []K, vals []V) {
+	for i, key := range keys {
+		x.m.Store(key, vals[i&(len(vals)-1)])
+	}
+}
+
+func (x vigilMap[K, V]) Walk() (n int) {
+	x.m.Range(func(K, V) bool { n++; return true })
+	return n
+}
+
+func (x vigilMap[K, V]) Load(key K) (V, bool) { return x.m.Load(key) }
+func (x vigilMap[K, V]) Store(key K, val V)   { x.m.Store(key, val) }
+func (x vigilMap[K, V]) Delete(key K)         { x.m.Delete(key) }

@@ -1,0 +1,194 @@
+// Package rows holds what is measured: each row of the report is a list of
+// cells, each cell measures its subjects side by side.
+package rows
+
+import (
+	"fmt"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vigil-go/vigil/bench/measure"
+	"github.com/vigil-go/vigil/bench/rivals"
+)
+
+// Settings are the choices of the command line.
+type Settings struct {
+	Procs  []int          // GOMAXPROCS to measure under
+	Rounds int            // rounds per cell
+	Slice  time.Duration  // time per measurement
+	Quick  bool           // tiny sizes, to see that everything runs
+	Settle bool           // bring mixed maps to their steady half first
+	Rivals []string       // names to measure; nil is all
+	Select *regexp.Regexp // cells to measure; nil is all
+}
+
+// A Cell is one line of a table: subjects measured side by side.
+type Cell struct {
+	Row    string           `json:"row"`
+	Name   string           `json:"name"`
+	Procs  int              `json:"procs"`
+	Unit   string           `json:"unit"`
+	Series []measure.Series `json:"series"`
+	Notes  []string         `json:"notes,omitempty"`
+	// Base is the series that the others are told as multiples of. Empty:
+	// ours is compared with the best rival.
+	Base string `json:"base,omitempty"`
+}
+
+// ID is what -rows is matched against.
+func (c Cell) ID() string { return c.Row + "/" + c.Name }
+
+// Get returns the series of that name.
+func (c Cell) Get(name string) (measure.Series, bool) {
+	for _, s := range c.Series {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return measure.Series{}, false
+}
+
+// Ordinary ends the name of the series that a paired row compares with.
+const Ordinary = " random"
+
+// Paired tells whether each subject was also measured on ordinary keys.
+func (c Cell) Paired() bool {
+	return slices.ContainsFunc(c.Series, func(s measure.Series) bool {
+		return strings.HasSuffix(s.Name, Ordinary)
+	})
+}
+
+// A Row is one table of the report.
+type Row struct {
+	Name  string // first part of its cells' IDs
+	Title string
+	About string // what is measured and how, for the reader of the report
+	// OnRequest rows run only when -rows names them.
+	OnRequest bool
+	Base      string // see Cell
+	jobs      func(*Settings) []Job
+}
+
+// A Job measures one cell.
+type Job struct {
+	Cell    Cell
+	run     func() ([]measure.Series, []string)
+	release func() // drops what the job keeps for the next of its group
+	group   string
+}
+
+// All returns the rows in the order of the report.
+func All() []Row {
+	return []Row{
+		mapRow(), insertRow(), memoryRow(), iterateRow(), valuesRow(), collideRow(),
+		waitRow(), handoffRow(), fanoutRow(), waitersRow(), cancelRow(), collectRow(),
+	}
+}
+
+// Jobs returns the selected cells of all rows, in order.
+func Jobs(set *Settings) []Job {
+	var jobs []Job
+	for _, row := range All() {
+		for _, job := range row.jobs(set) {
+			job.Cell.Row, job.Cell.Base = row.Name, row.Base
+			if set.selects(row, job.Cell.ID()) {
+				jobs = append(jobs, job)
+			}
+		}
+	}
+	return jobs
+}
+
+func (set *Settings) selects(row Row, id string) bool {
+	if set.Select == nil {
+		return !row.OnRequest
+	}
+	return set.Select.MatchString(id)
+}
+
+// Run measures the jobs in order and hands each cell on. What a group of cells
+// shares is dropped before the next group begins.
+func Run(jobs []Job, before func(k int, c Cell), after func(Cell)) {
+	for k, job := range jobs {
+		before(k, job.Cell)
+		cell := job.Cell
+		measure.WithProcs(cell.Procs, func() { cell.Series, cell.Notes = job.run() })
+		if job.release != nil && (k+1 == len(jobs) || jobs[k+1].group != job.group) {
+			job.release()
+		}
+		runtime.GC()
+		after(cell)
+	}
+}
+
+// wants tells whether a rival was asked for.
+func (set *Settings) wants(name string) bool {
+	return set.Rivals == nil || slices.Contains(set.Rivals, name)
+}
+
+// makers returns the rivals asked for, and of those only names, if any.
+func makers[K rivals.Key, V any](set *Settings, names ...string) []rivals.Maker[K, V] {
+	var out []rivals.Maker[K, V]
+	for _, m := range rivals.Makers[K, V]() {
+		if set.wants(m.Name) && (names == nil || slices.Contains(names, m.Name)) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// headline is the one GOMAXPROCS of rows that are not about it.
+func (set *Settings) headline() int {
+	if slices.Contains(set.Procs, 2) {
+		return 2
+	}
+	return set.Procs[0]
+}
+
+// alone is set with the headline's GOMAXPROCS only.
+func (set *Settings) alone() *Settings {
+	one := *set
+	one.Procs = []int{set.headline()}
+	return &one
+}
+
+// size is a number of entries and its name in a cell.
+type size struct {
+	name string
+	n    int
+}
+
+func (set *Settings) small() size {
+	if set.Quick {
+		return size{"200", 200}
+	}
+	return size{"1k", 1000}
+}
+
+func (set *Settings) large() size {
+	if set.Quick {
+		return size{"20k", 20_000}
+	}
+	return size{"1M", 1_000_000}
+}
+
+func (set *Settings) scaled(full, quick int) int {
+	if set.Quick {
+		return quick
+	}
+	return full
+}
+
+// short names a number of entries: 1000000 is 1M, 200000 is 200k.
+func short(n int) string {
+	switch {
+	case n >= 1_000_000 && n%100_000 == 0:
+		return fmt.Sprintf("%gM", float64(n)/1e6)
+	case n >= 1000 && n%1000 == 0:
+		return fmt.Sprintf("%dk", n/1000)
+	}
+	return fmt.Sprint(n)
+}

@@ -1,0 +1,81 @@
+package rows
+
+import (
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func quick() *Settings {
+	return &Settings{Procs: []int{1, 2}, Rounds: 1, Slice: 200 * time.Microsecond, Quick: true, Settle: true}
+}
+
+// Every cell runs, and every subject has a number.
+func TestEveryRowRuns(t *testing.T) {
+	set := quick()
+	set.Select = regexp.MustCompile(".") // those on request, too
+	seen := map[string]bool{}
+	Run(Jobs(set), func(int, Cell) {}, func(c Cell) {
+		seen[c.Row] = true
+		require.NotEmpty(t, c.Series, c.ID())
+		for _, s := range c.Series {
+			require.Len(t, s.Values, max(1, len(s.Values)), c.ID())
+			assert.GreaterOrEqual(t, s.Median(), 0.0, "%s %s", c.ID(), s.Name)
+		}
+	})
+	for _, row := range All() {
+		assert.True(t, seen[row.Name], row.Name)
+	}
+}
+
+func TestTheMapTableHasSixteenCells(t *testing.T) {
+	set := &Settings{Procs: []int{2}, Select: regexp.MustCompile("^map/")}
+	assert.Len(t, Jobs(set), 16)
+	set.Select = regexp.MustCompile("^map/int/1k/50$")
+	assert.Len(t, Jobs(set), 1)
+}
+
+func TestRowsOnRequestWaitToBeNamed(t *testing.T) {
+	set := &Settings{Procs: []int{2}}
+	for _, job := range Jobs(set) {
+		assert.NotEqual(t, "collect", job.Cell.Row)
+	}
+	set.Select = regexp.MustCompile("collect")
+	assert.Len(t, Jobs(set), 1)
+}
+
+func TestRivalsCanBeChosen(t *testing.T) {
+	set := quick()
+	set.Rivals, set.Select = []string{"vigil", "xsync"}, regexp.MustCompile("^map/int/200/90")
+	Run(Jobs(set), func(int, Cell) {}, func(c Cell) {
+		assert.Len(t, c.Series, 2)
+	})
+}
+
+func TestChosenKeysCollide(t *testing.T) {
+	for _, h := range []uint64{0, 1, 0xabcd << 48, 1<<64 - 1, 0x123456789abcdef} {
+		assert.Equal(t, h, xxhash(unxxhash(h)))
+		assert.Equal(t, h, murmur(unmurmur(h)))
+	}
+	golden := uint64(0x9e3779b97f4a7c15)
+	assert.Equal(t, uint64(1), golden*inverse(golden))
+}
+
+func TestKeySetsHoldDifferentKeys(t *testing.T) {
+	for _, ks := range keySets {
+		seen := map[int]bool{}
+		for _, key := range ks.keys(5000) {
+			seen[key] = true
+		}
+		assert.Len(t, seen, 5000, ks.name)
+	}
+}
+
+func TestShort(t *testing.T) {
+	for n, want := range map[int]string{1000: "1k", 1_000_000: "1M", 1_500_000: "1.5M", 200: "200", 700_000: "700k"} {
+		assert.Equal(t, want, short(n))
+	}
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// config is what the flags say.
+type config struct {
+	// Both.
+	ttl time.Duration
+
+	// The demo.
+	duration time.Duration
+	clients  int
+	keys     int
+	zipf     float64
+	seed     uint64
+
+	// The server.
+	listen string
+	origin string
+	target *url.URL      // origin, parsed
+	drain  time.Duration // how long running requests may go on after a signal
+}
+
+func flagSet(c *config) *flag.FlagSet {
+	f := flag.NewFlagSet("dedupcache", flag.ContinueOnError)
+	f.SetOutput(io.Discard) // run prints the error, in one line
+	f.Usage = func() {}
+	f.DurationVar(&c.duration, "duration", 10*time.Second, "how long the demo takes at most, 1s to 10m")
+	f.IntVar(&c.clients, "clients", 200, "how many ask, 10 times a second each, 1 to 2000")
+	f.IntVar(&c.keys, "keys", 60, "how many different pages they ask for")
+	f.Float64Var(&c.zipf, "zipf", 1.1, "how unequal the pages are: Zipf exponent, above 1")
+	f.Uint64Var(&c.seed, "seed", 1, "seed of everything random")
+	f.DurationVar(&c.ttl, "ttl", 300*time.Millisecond, "how long a page is kept at most")
+	f.StringVar(&c.listen, "listen", "", "serve on this address, like :8080; needs -origin")
+	f.StringVar(&c.origin, "origin", "", "the URL whose pages are served; needs -listen")
+	return f
+}
+
+// parse reads the flags. Its errors are one line that says what is wrong.
+func parse(args []string) (*config, error) {
+	c := &config{drain: 10 * time.Second}
+	f := flagSet(c)
+	if err := f.Parse(args); err != nil {
+		return nil, oneLine(err)
+	}
+	if f.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	var set []string
+	f.Visit(func(fl *flag.Flag) { set = append(set, fl.Name) })
+	if c.ttl <= 0 {
+		return nil, fmt.Errorf("-ttl %v: must be above 0", c.ttl)
+	}
+	if slices.Contains(set, "listen") || slices.Contains(set, "origin") {
+		return c, c.checkServer(set)
+	}
+	return c, c.checkDemo()
+}
+
+func (c *config) checkDemo() error {
+	switch {
+	case c.duration < time.Second || c.duration > 10*time.Minute:
+		return fmt.Errorf("-duration %v: must be from 1s to 10m", c.duration)
+	case c.clients < 1 || c.clients > 2000:
+		return fmt.Errorf("-clients %d: must be from 1 to 2000", c.clients)
+	case c.keys < 1:
+		return fmt.Errorf("-keys %d: must be at least 1", c.keys)
+	case !(c.zipf > 1) || math.IsInf(c.zipf, 0):
+		return fmt.Errorf("-zipf %v: must be above 1", c.zipf)
+	}
+	return nil
+}
+
+func (c *config) checkServer(set []string) error {
+	for _, name := range set {
+		if name != "listen" && name != "origin" && name != "ttl" {
+			return fmt.Errorf("-%s is for the demo, it means nothing with -listen and -origin", name)
+		}
+	}
+	if c.listen == "" {
+		return errors.New("-origin needs -listen with an address like :8080")
+	}
+	if c.origin == "" {
+		return errors.New("-listen needs -origin with a URL like https://example.org")
+	}
+	if err := checkAddress(c.listen); err != nil {
+		return fmt.Errorf("-listen %q: %w", c.listen, err)
+	}
+	target, err := parseOrigin(c.origin)
+	if err != nil {
+		return fmt.Errorf("-origin %q: %w", c.origin, err)
+	}
+	c.target = target
+	return nil
+}
+
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return errors.New("want host:port or :port")
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("%q is not a port", port)
+	}
+	return nil
+}
+
+func parseOrigin(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if bad, ok := errors.AsType[*url.Error](err); ok {
+		return nil, oneLine(bad.Err)
+	}
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, errors.New("want a URL that starts with http:// or https://")
+	case u.Hostname() == "":
+		return nil, errors.New("the URL has no host")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("want scheme, host and path only")
+	}
+	return u, nil
+}
+
+// oneLine returns err without the line breaks that a strange argument put
+// into it.
+func oneLine(err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return errors.New(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), " "))
+}
+
+func help() string {
+	var b strings.Builder
+	b.WriteString(`dedupcache is an HTTP cache that coalesces: however many clients ask for a page
+that is not there, its origin is asked once.
+
+  go run ./examples/dedupcache
+      shows what that does: a slow origin, the cache and a crowd of HTTP
+      clients, all in one process; the same requests without coalescing and
+      with it.
+
+  go run ./examples/dedupcache -listen :8080 -origin https://example.org
+      serves a real origin, until SIGINT or SIGTERM.
+
+`)
+	c := &config{}
+	f := flagSet(c)
+	section := func(title string, names ...string) {
+		fmt.Fprintf(&b, "%s:\n", title)
+		for _, name := range names {
+			fl := f.Lookup(name)
+			usage := fl.Usage
+			if fl.DefValue != "" {
+				usage += " (default " + fl.DefValue + ")"
+			}
+			fmt.Fprintf(&b, "  -%-9s %s\n", name, usage)
+		}
+	}
+	section("The demo", "duration", "clients", "keys", "zipf", "seed")
+	section("The server", "listen", "origin")
+	section("Both", "ttl")
+	b.WriteString("\nExit status: 0 done, 1 failed, 2 bad flags.\n")
+	return b.String()
+}

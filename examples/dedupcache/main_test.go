@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// runFor runs the program with args and returns what it did.
+func runFor(ctx context.Context, args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = run(ctx, args, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+func TestBadFlagsGetOneClearLineAndStatus2(t *testing.T) {
+	const origin = "http://127.0.0.1:1"
+	for _, test := range []struct{ args, says string }{
+		{"-nonsense", "-nonsense"},
+		{"-clients", "needs an argument: -clients"},
+		{"-clients=many", "-clients"},
+		{"-clients=0", "-clients 0: must be from 1 to 2000"},
+		{"-clients=-5", "-clients -5: must be from 1 to 2000"},
+		{"-clients=2001", "must be from 1 to 2000"},
+		{"-keys=0", "-keys 0: must be at least 1"},
+		{"-keys=-1", "-keys -1"},
+		{"-zipf=1", "-zipf 1: must be above 1"},
+		{"-zipf=-2", "-zipf -2"},
+		{"-zipf=NaN", "-zipf NaN"},
+		{"-zipf=+Inf", "-zipf +Inf"},
+		{"-ttl=0s", "-ttl 0s: must be above 0"},
+		{"-ttl=-1s", "-ttl -1s"},
+		{"-ttl=5", "-ttl"},
+		{"-seed=-1", "-seed"},
+		{"-duration=999ms", "-duration 999ms: must be from 1s to 10m"},
+		{"-duration=-1s", "-duration -1s"},
+		{"-duration=11m", "-duration 11m0s"},
+		{"extra", `unexpected argument "extra"`},
+		{"-listen=:8080", "-listen needs -origin"},
+		{"-origin=" + origin, "-origin needs -listen"},
+		{"-listen= -origin=" + origin, "-origin needs -listen"},
+		{"-listen=:8080 -origin=", "-listen needs -origin"},
+		{"-listen=8080 -origin=" + origin, "want host:port or :port"},
+		{"-listen=:99999 -origin=" + origin, `"99999" is not a port`},
+		{"-listen=:nowhere -origin=" + origin, `"nowhere" is not a port`},
+		{"-listen=:0 -origin=example.org", "starts with http:// or https://"},
+		{"-listen=:0 -origin=ftp://example.org", "starts with http:// or https://"},
+		{"-listen=:0 -origin=http://", "no host"},
+		{"-listen=:0 -origin=http://:80", "no host"},
+		{"-listen=:0 -origin=http://%zz", "-origin"},
+		{"-listen=:0 -origin=://", "-origin"},
+		{"-listen=:0 -origin=http://a:b@example.org", "scheme, host and path only"},
+		{"-listen=:0 -origin=http://example.org?q=1", "scheme, host and path only"},
+		{"-listen=:0 -keys=5 -origin=" + origin, "-keys is for the demo"},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			status, stdout, stderr := runFor(t.Context(), strings.Fields(test.args)...)
+			require.Equal(t, exitUsage, status)
+			require.Empty(t, stdout)
+			require.Contains(t, stderr, test.says)
+			requireOneLine(t, stderr)
+		})
+	}
+}
+
+func TestStrangeArgumentsStayOnOneLine(t *testing.T) {
+	for _, arg := range []string{"a\nb", "-clients=1\n2", "-x\r\ny", "-listen=:0\n"} {
+		status, _, stderr := runFor(t.Context(), arg)
+		require.Equal(t, exitUsage, status)
+		requireOneLine(t, stderr)
+	}
+	_, _, stderr := runFor(t.Context(), "-listen=:0", "-origin=http://a\nb")
+	requireOneLine(t, stderr)
+}
+
+func requireOneLine(t *testing.T, stderr string) {
+	t.Helper()
+	require.True(t, strings.HasPrefix(stderr, "dedupcache: "), stderr)
+	require.Equal(t, strings.Index(stderr, "\n"), len(stderr)-1, "%q is not one line", stderr)
+}
+
+func TestHelpNamesEveryFlag(t *testing.T) {
+	for _, flag := range []string{"-h", "-help", "--help"} {
+		status, stdout, stderr := runFor(t.Context(), flag)
+		require.Equal(t, exitOK, status)
+		require.Empty(t, stderr)
+		for _, name := range []string{"-duration", "-clients", "-keys", "-zipf", "-seed", "-ttl", "-listen", "-origin"} {
+			require.Contains(t, stdout, "\n  "+name+" ")
+		}
+		for line := range strings.Lines(stdout) {
+			require.LessOrEqual(t, len(line), 80, line)
+		}
+	}
+}
+
+func TestAddressInUseGetsOneLineAndStatus1(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+
+	status, stdout, stderr := runFor(t.Context(), "-listen", taken.Addr().String(), "-origin", "http://127.0.0.1:1")
+	require.Equal(t, exitFailed, status)
+	require.Empty(t, stdout)
+	require.Contains(t, stderr, taken.Addr().String())
+	requireOneLine(t, stderr)
+}
+
+func TestDemoComparesTheSameRequests(t *testing.T) {
+	status, stdout, stderr := runFor(t.Context(), "-duration=1s", "-clients=30", "-keys=4", "-seed=7")
+	require.Equal(t, exitOK, status, stderr)
+	require.Empty(t, stderr)
+	require.Contains(t, stdout, "seed 7")
+	require.Contains(t, stdout, "without coalescing  with coalescing\n")
+	for _, row := range []string{"requests", "coalesced", "origin hits", "waiters at the peak", "latency p99", "requests per second"} {
+		require.Contains(t, stdout, row)
+	}
+	require.Contains(t, stdout, "With coalescing the origin was asked ")
+	require.NotContains(t, stdout, "\r", "this is not a terminal")
+
+	cells := strings.Fields(stdout[strings.Index(stdout, "\nrequests "):])
+	if !strings.Contains(stdout, "cut off") { // as on a machine that is very busy
+		require.Equal(t, cells[1], cells[2], "both made the same requests")
+	}
+}
+
+func TestDemoThatIsInterruptedSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("interrupt"))
+	status, _, stderr := runFor(ctx, "-clients=1")
+	require.Equal(t, exitFailed, status)
+	require.Equal(t, "dedupcache: stopped: interrupt\n", stderr)
+}
+
+// A test server and a program that serves it. Nothing here is timed.
+type served struct {
+	url    string
+	stop   context.CancelFunc
+	status chan int
+	stdout *lines
+	stderr *lines
+}
+
+// lines hands on what is written, a line at a time.
+type lines struct{ c chan string }
+
+func (l *lines) Write(b []byte) (int, error) {
+	for line := range strings.Lines(string(b)) {
+		l.c <- strings.TrimSuffix(line, "\n")
+	}
+	return len(b), nil
+}
+
+func newServed(t *testing.T, origin http.Handler, flags ...string) *served {
+	behind := httptest.NewServer(origin)
+	t.Cleanup(behind.Close)
+	ctx, stop := context.WithCancel(t.Context())
+	s := &served{stop: stop, status: make(chan int, 1)}
+	s.stdout, s.stderr = &lines{make(chan string, 100)}, &lines{make(chan string, 100)}
+	args := append([]string{"-listen", "127.0.0.1:0", "-origin", behind.URL}, flags...)
+	go func() { s.status <- run(ctx, args, s.stdout, s.stderr); close(s.stdout.c) }()
+
+	s.url = addressIn(t, s.stdout)
+	return s
+}
+
+// addressIn reads the program's greeting and returns where it listens.
+func addressIn(t *testing.T, out *lines) string {
+	require.Contains(t, <-out.c, "serving http://")
+	_, url, ok := strings.Cut(<-out.c, "on      ")
+	require.True(t, ok)
+	require.Contains(t, <-out.c, "keeping a page for ")
+	return url
+}
+
+// end stops the program and returns the rest of what it printed.
+func (s *served) end(t *testing.T) string {
+	s.stop()
+	require.Equal(t, exitOK, <-s.status)
+	var rest []string
+	for line := range s.stdout.c {
+		rest = append(rest, line)
+	}
+	return strings.Join(rest, "\n")
+}
+
+func TestServeDrainsOnASignal(t *testing.T) {
+	asked, answer := make(chan bool), make(chan bool)
+	s := newServed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- true
+		<-answer
+		w.Write([]byte("late but whole"))
+	}))
+	got := make(chan reply, 1)
+	go func() { got <- get(s.url + "/slow") }()
+	<-asked
+
+	s.stop()
+	require.Equal(t, "draining for 10s at most, running: 1", <-s.stdout.c)
+	require.Eventually(t, func() bool { // no newcomer gets in
+		conn, err := net.DialTimeout("tcp", strings.TrimPrefix(s.url, "http://"), time.Second)
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	}, 10*time.Second, time.Millisecond)
+	require.Empty(t, s.status, "it waits for the one that is running")
+
+	close(answer)
+	require.Equal(t, "late but whole", (<-got).body)
+	table := s.end(t)
+	require.Regexp(t, `requests +1\n`, table)
+	require.Regexp(t, `origin hits +1\n`, table)
+}
+
+func TestDrainHasAnEnd(t *testing.T) {
+	asked := make(chan bool, 1)
+	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- true
+		<-r.Context().Done()
+	}))
+	defer behind.Close()
+	cfg, err := parse([]string{"-listen", "127.0.0.1:0", "-origin", behind.URL})
+	require.NoError(t, err)
+	cfg.drain = time.Millisecond
+
+	ctx, stop := context.WithCancel(t.Context())
+	out, done := &lines{make(chan string, 100)}, make(chan error)
+	go func() { done <- serve(ctx, cfg, out, out) }()
+	url := addressIn(t, out)
+	got := make(chan reply, 1)
+	go func() { got <- get(url + "/never") }()
+	<-asked
+	stop()
+	require.NoError(t, <-done)
+	require.Contains(t, <-out.c, "running: 1")
+	require.Contains(t, <-out.c, "time is up, cut off: 1")
+	<-got // an error page or a closed connection, but not for ever
+}
+
+func TestServeCoalescesAndCaches(t *testing.T) {
+	asked, answer := make(chan bool, 10), make(chan bool)
+	s := newServed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- true
+		<-answer
+		w.Write([]byte("page " + r.URL.RequestURI()))
+	}), "-ttl=1h")
+	got := make(chan reply)
+	const callers = 8
+	for range callers {
+		go func() { got <- get(s.url + "/a?b=c") }()
+	}
+	<-asked
+	close(answer)
+	for range callers {
+		require.Equal(t, "page /a?b=c", (<-got).body)
+	}
+	last := get(s.url + "/a?b=c")
+	require.Equal(t, "hit", last.header.Get("X-Cache"))
+	require.Empty(t, asked, "one question for all")
+	require.Regexp(t, `origin hits +1\n`, s.end(t))
+}
+
+// A reply is an answer that was read to its end.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+	err    error
+}
+
+func get(url string) reply {
+	req, _ := http.NewRequest(http.MethodGet, url, nil)
+	return do(req)
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"time"
+)
+
+// serve puts the cache before a real origin until ctx ends, then drains.
+func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
+	listener, err := net.Listen("tcp", cfg.listen)
+	if err != nil {
+		return err
+	}
+	logger := log.New(stderr, "dedupcache: ", 0)
+	f := newFront(cfg.target, realTransport(), cfg.ttl, true, logger)
+	server := &http.Server{
+		Handler: f, ErrorLog: logger, MaxHeaderBytes: 64 << 10,
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+	}
+	start, broken := time.Now(), make(chan error, 1)
+	go func() { broken <- server.Serve(listener) }()
+	fmt.Fprintf(stdout, "serving %s\non      http://%s\nkeeping a page for %v at most, until SIGINT or SIGTERM\n",
+		cfg.target, listener.Addr(), cfg.ttl)
+
+	if err := await(ctx, broken, f, stdout); err != nil {
+		f.close()
+		return err
+	}
+	drain(server, f, cfg.drain, stdout)
+	o := newOutcome("", &f.stats, &f.stats.latency, time.Since(start))
+	o.asked, o.peak = f.asked.n.Load(), f.waiting.top.Load()
+	fmt.Fprintf(stdout, "\nserved for %v:\n%s", time.Since(start).Round(time.Second/10), table(o))
+	return nil
+}
+
+// realTransport is for an origin on the network.
+func realTransport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone() // proxies, HTTP/2, dial timeouts
+	t.DisableCompression = true                          // pages are handed on as they come
+	t.MaxIdleConnsPerHost = 64
+	return t
+}
+
+// await returns when ctx ends, or with the error that broke the server.
+func await(ctx context.Context, broken <-chan error, f *front, stdout io.Writer) (err error) {
+	work := func() {
+		select {
+		case <-ctx.Done():
+		case err = <-broken:
+		}
+	}
+	if show := newProgress(stdout); show.terminal {
+		show.during(work, f.line)
+	} else {
+		work()
+	}
+	return err
+}
+
+func (f *front) line() string {
+	s := &f.stats
+	return fmt.Sprintf("requests %d  hits %d  coalesced %d  origin asked %d  running %d  waiting %d",
+		s.requests.Load(), s.from[hit].Load(), s.from[joined].Load(), f.asked.n.Load(),
+		s.running.now.Load(), f.waiting.now.Load())
+}
+
+// drain stops accepting and lets running requests finish, for as long as limit.
+func drain(server *http.Server, f *front, limit time.Duration, stdout io.Writer) {
+	fmt.Fprintf(stdout, "draining for %v at most, running: %d\n", limit, f.stats.running.now.Load())
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		fmt.Fprintf(stdout, "time is up, cut off: %d\n", f.stats.running.now.Load())
+	}
+	f.close()
+	server.Close()
+}

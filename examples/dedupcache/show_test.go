@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestProgressElsewhereIsALineASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := newProgress(&out)
+		start := time.Now()
+		p.during(func() { time.Sleep(2500 * time.Millisecond) }, func() string { return time.Since(start).String() })
+		require.Equal(t, "1s\n2s\n2.5s\n", out.String())
+	})
+}
+
+func TestProgressOnATerminalStaysInItsLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := &progress{out: &out, terminal: true}
+		line := "a long one"
+		p.during(func() { time.Sleep(250 * time.Millisecond) }, func() string { defer func() { line = "short" }(); return line })
+		require.Equal(t, "\ra long one\rshort     \rshort     \n", out.String(), "what was there is overwritten")
+	})
+}
+
+func TestFileIsNoTerminal(t *testing.T) {
+	f, err := os.CreateTemp(t.TempDir(), "")
+	require.NoError(t, err)
+	defer f.Close()
+	require.False(t, isTerminal(f))
+	require.False(t, isTerminal(&bytes.Buffer{}))
+}
+
+func TestProgressFitsIntoATerminal(t *testing.T) {
+	l := &lab{origin: newOrigin(1), front: &front{waiting: &gauge{}}, crowd: &crowd{}, planned: 1, limit: time.Hour, start: time.Now()}
+	l.crowd.answered.Store(99_999)
+	l.origin.asked.Store(99_999)
+	l.front.waiting.add(2000)
+	line := l.line("without coalescing")
+	require.Less(t, len(line), 80, line)
+	require.Contains(t, line, "[########]")
+}
+
+func TestHistogramBucketsAreInOrderAndNarrow(t *testing.T) {
+	require.Zero(t, bucketOf(0))
+	for i := range len(histogram{}.buckets) - 1 {
+		last := lastOf(i)
+		require.Equal(t, i, bucketOf(last), "bucket %d ends at %d", i, last)
+		require.Equal(t, i+1, bucketOf(last+1), "and the next begins")
+		require.LessOrEqual(t, float64(lastOf(i+1)-last), 1+float64(last)/30)
+	}
+}
+
+func TestHistogramQuantiles(t *testing.T) {
+	var h histogram
+	require.Zero(t, h.quantile(.5))
+	for ms := range 1000 {
+		h.record(time.Duration(ms+1) * time.Millisecond)
+	}
+	require.EqualValues(t, 1000, h.count())
+	require.InEpsilon(t, 500*time.Millisecond, h.quantile(.50), .04)
+	require.InEpsilon(t, 990*time.Millisecond, h.quantile(.99), .04)
+	require.Equal(t, time.Second, h.quantile(1))
+
+	h.record(-time.Second)
+	h.record(1<<63 - 1)
+	require.Equal(t, time.Duration(1<<63-1), h.quantile(1))
+}
+
+func TestTableComparesTwoColumns(t *testing.T) {
+	a := &outcome{name: "without coalescing", took: time.Second, requests: 12345, asked: 400, p99: 600e6, p50: 2e5}
+	b := &outcome{name: "with coalescing", took: time.Second, requests: 12345, asked: 100, p99: 50e6, p50: 1e5, joined: 9}
+	s := table(a, b)
+	require.Contains(t, s, "origin hits                          400              100    4.0x less\n")
+	require.Contains(t, s, "latency p99                       600 ms          50.0 ms     12x less\n")
+	require.Contains(t, s, "12,345           12,345\n")
+	require.Contains(t, s, "0.20 ms          0.10 ms\n", "two small numbers are not compared")
+	require.NotContains(t, s, "passed through", "the demo has nothing of the kind")
+	require.NotContains(t, conclusion(a, b), "cut off")
+	b.requests--
+	require.Contains(t, conclusion(a, b), "cut off")
+	for line := range strings.Lines(s + conclusion(a, b)) {
+		require.LessOrEqual(t, len(line), 80, line)
+	}
+}
+
+func TestIntroductionFitsIntoATerminal(t *testing.T) {
+	var out bytes.Buffer
+	cfg, err := parse(nil)
+	require.NoError(t, err)
+	introduce(&out, cfg)
+	for line := range strings.Lines(out.String()) {
+		require.LessOrEqual(t, len(line), 80, line)
+	}
+}
+
+func TestRatio(t *testing.T) {
+	require.Equal(t, " 2.0x less", ratio(2, 1))
+	require.Equal(t, " 2.0x more", ratio(1, 2))
+	require.Equal(t, "the same", ratio(100, 101))
+	require.Equal(t, "", ratio(0, 1))
+	require.Equal(t, "", ratio(1, 0))
+}
+
+func TestCountAndLatency(t *testing.T) {
+	require.Equal(t, "0", count(0))
+	require.Equal(t, "999", count(999))
+	require.Equal(t, "1,234,567", count(1234567))
+	require.Equal(t, "0.05 ms", latency(50_000))
+	require.Equal(t, "12.5 ms", latency(12_500_000))
+	require.Equal(t, "1,234 ms", latency(1_234_000_000))
+}

@@ -1,0 +1,120 @@
+package waitmap
+
+import (
+	"iter"
+	"time"
+
+	"github.com/vigil-go/vigil/internal/waitq"
+)
+
+// Cancel releases all who wait for key: they get [ErrCanceled]. It returns how
+// many there were. It does not touch the value.
+func (m *Map[K, V]) Cancel(key K) int { return m.CancelCause(key, nil) }
+
+// CancelCause is Cancel with a reason: the waits' errors match both
+// [ErrCanceled] and cause.
+func (m *Map[K, V]) CancelCause(key K, cause error) int {
+	e := m.init()
+	h := e.hash(key)
+	ls := &e.shard(h).lines
+	ls.mu.Lock()
+	l := ls.find(key, h)
+	if l == nil {
+		ls.mu.Unlock()
+		return 0
+	}
+	list := l.all()
+	ls.tidy(&l.lineHead)
+	ls.mu.Unlock()
+	var zero V
+	return deliver(list, zero, canceledBy(cause))
+}
+
+// CancelAll releases all who wait for any key, and returns how many.
+func (m *Map[K, V]) CancelAll() int { return m.init().cancelAll(canceled) }
+
+// Close releases all who wait, now and later, with [ErrClosed]. The entries
+// stay, and so does everything that does not wait. It returns nil, each time.
+func (m *Map[K, V]) Close() error {
+	e := m.init()
+	e.closed.Store(true) // before the sweep: see enter
+	e.cancelAll(closed)
+	return nil
+}
+
+func (e *engine[K, V]) cancelAll(err *stopError) (n int) {
+	var zero V
+	for i := range e.shards {
+		n += deliver(e.shards[i].lines.takeAll(), zero, err)
+	}
+	return n
+}
+
+// takeAll detaches every waiter of the shard.
+func (ls *lines[K, V]) takeAll() (all waitq.List[fate[V]]) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	old := ls.buckets
+	ls.n = 0
+	ls.buckets = make([]*line[K, V], fewestBuckets)
+	for _, l := range old {
+		for l != nil {
+			next := l.next
+			all.Join(l.all())
+			if l.hold != nil {
+				ls.add(l)
+			} else {
+				l.forget()
+			}
+			l = next
+		}
+	}
+	return all
+}
+
+// WaitInfo says who waits for a key.
+type WaitInfo struct {
+	Waiters int       // how many
+	Oldest  time.Time // since when the first of them is in line
+}
+
+// Waiting returns an iterator over the keys that are waited for. Like
+// [Map.Range] it is not a snapshot. Nothing is held while the loop's body runs.
+func (m *Map[K, V]) Waiting() iter.Seq2[K, WaitInfo] {
+	type row struct {
+		key  K
+		info WaitInfo
+	}
+	return func(yield func(K, WaitInfo) bool) {
+		e := m.init()
+		for i := range e.shards {
+			ls := &e.shards[i].lines
+			var rows []row
+			ls.mu.Lock()
+			for l := range ls.each {
+				if w := l.queue.Front(); w != nil {
+					rows = append(rows, row{l.key, WaitInfo{l.queue.Len(), time.Unix(0, w.Value.since)}})
+				}
+			}
+			ls.mu.Unlock()
+			for _, r := range rows {
+				if !yield(r.key, r.info) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Waiters is the number of those who wait for key.
+func (m *Map[K, V]) Waiters(key K) int {
+	e := m.init()
+	h := e.hash(key)
+	ls := &e.shard(h).lines
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l := ls.find(key, h); l != nil {
+		return l.queue.Len()
+	}
+	return 0
+}

@@ -1,0 +1,292 @@
+package waitmap
+
+import (
+	"math/bits"
+	"runtime"
+	"sync/atomic"
+	"unsafe"
+)
+
+// An engine is a map that was given its shape. [Map] makes one on first use.
+type engine[K comparable, V any] struct {
+	hasher[K]
+	cells     cellKind
+	tables    unsafe.Pointer // []atomic.Pointer[table[K]], the shards' tables, dense for the readers' caches
+	shardMask uint64         // by which
+	shards    []shard[K, V]
+	closed    atomic.Bool // read under a lines' mutex; see Close
+	counts    []count
+}
+
+// A count is a share of the number of entries. Which goroutine adds to which
+// is of no importance; that two seldom add to the same one is.
+type count struct {
+	n atomic.Int64
+	_ [56]byte
+}
+
+func newEngine[K comparable, V any](o *Options[K]) *engine[K, V] {
+	procs := runtime.GOMAXPROCS(0)
+	shards := powerOfTwo(max(o.Shards, 1))
+	if o.Shards == 0 {
+		shards = powerOfTwo(8 * procs)
+	}
+	e := &engine[K, V]{
+		hasher: newHasher(o.Hash),
+		cells:  cellKindOf[V](),
+		shards: make([]shard[K, V], shards),
+		counts: make([]count, powerOfTwo(4*procs)),
+	}
+	tables := make([]atomic.Pointer[table[K]], shards)
+	e.tables, e.shardMask = unsafe.Pointer(&tables[0]), uint64(shards-1)*8
+	nothing := newTable[K](e.cells, 1, 0)
+	nothing.first.meta = metaFrozen
+	for i := range e.shards {
+		tables[i].Store(nothing)
+		e.shards[i].nothing = nothing
+		e.shards[i].table = &tables[i]
+		e.shards[i].minimum = 4 + 4*i/shards
+		e.shards[i].reserve(e, o.Capacity/shards)
+	}
+	return e
+}
+
+func powerOfTwo(n int) int { return 1 << bits.Len(uint(n-1)) }
+
+// A shard is chosen by bits that neither the tag nor the home depend on, and
+// found by its offset in tables.
+const shardShift = 4
+
+func (e *engine[K, V]) shard(hash uint64) *shard[K, V] {
+	return &e.shards[hash>>shardShift&e.shardMask/8]
+}
+
+// peek is Load for those who must know the cell.
+func (e *engine[K, V]) peek(key K, hash uint64) (c cell, ok bool) {
+	g, i, live := e.shard(hash).table.Load().locate(key, hash)
+	if !live {
+		return c, false
+	}
+	c = g.slot(i).cell.load(e.cells)
+	return c, atomic.LoadUint64(&g.meta)&(tagLive<<tagShift(i)) != 0 && (e.cells == cellWords || c.ptr != nil)
+}
+
+func (e *engine[K, V]) count(by int64) {
+	e.counts[stripe()&uintptr(len(e.counts)-1)].n.Add(by)
+}
+
+func (e *engine[K, V]) len() (n int64) {
+	for i := range e.counts {
+		n += e.counts[i].n.Load()
+	}
+	return max(n, 0)
+}
+
+// A spot is a key's place in the map, its home locked, so that nobody else can
+// change anything about the key.
+type spot[K comparable, V any] struct {
+	s    *shard[K, V]
+	t    *table[K]
+	hash uint64
+	home *view[K]
+	meta uint64   // of home, to be stored at release
+	at   *view[K] // the group of the key's slot, nil if it never had one
+	i    int      // the slot
+	live bool
+	line *line[K, V] // the key's line; nil if there is none
+	busy bool        // the lines' mutex is held too
+	over *hold       // to be ended at release
+}
+
+// acquire locks the key's place. If a computation holds the key, it waits
+// until that is over, unless it is the caller's own, whose line is then own.
+func (e *engine[K, V]) acquire(p *spot[K, V], key K, hash uint64, own *line[K, V]) {
+	s := e.shard(hash)
+	for {
+		p.s, p.hash = s, hash
+		p.t, p.home, p.meta = s.lock(e, hash)
+		p.at, p.i, p.live = p.t.locate(key, hash)
+		if p.meta&metaLines == 0 {
+			return
+		}
+		p.lockLines()
+		if p.line = own; own != nil {
+			return
+		}
+		p.line = s.lines.find(key, hash)
+		if p.line == nil || p.line.hold == nil {
+			return
+		}
+		h := p.line.hold
+		p.release()
+		h.wait()
+	}
+}
+
+func (p *spot[K, V]) lockLines() {
+	if !p.busy {
+		p.s.lines.mu.Lock()
+		p.busy = true
+	}
+}
+
+// open makes l the key's line.
+func (p *spot[K, V]) open(l *line[K, V], key K) {
+	p.line = p.s.lines.open(l, key, p.hash)
+	p.meta |= metaLines
+}
+
+// release unlocks, ends the hold that is over, and takes metaLines back if no
+// line needs it.
+func (p *spot[K, V]) release() {
+	over := p.over
+	if p.busy {
+		p.closeLine()
+	}
+	setGroup(p.home, p.meta)
+	if over != nil {
+		over.mu.Unlock()
+	}
+}
+
+func (p *spot[K, V]) closeLine() {
+	ls := &p.s.lines
+	if p.line != nil {
+		if p.over != nil {
+			p.line.hold = nil
+		}
+		ls.tidy(&p.line.lineHead)
+	}
+	if !ls.any(p.t, p.t.homeIndex(p.hash)) {
+		p.meta &^= metaLines
+	}
+	p.line, p.busy, p.over = nil, false, nil
+	ls.mu.Unlock()
+}
+
+// value is the entry's value; it must be live.
+func (p *spot[K, V]) value(e *engine[K, V]) V {
+	v, _ := unpack[V](e.cells, p.cell(e))
+	return v
+}
+
+func (p *spot[K, V]) cell(e *engine[K, V]) cell { return p.at.slot(p.i).cell.load(e.cells) }
+
+// publish stores the value, serves who waits for it, and releases. It reports
+// false, having only released, if the table has no room: replace it and try
+// again.
+func (e *engine[K, V]) publish(p *spot[K, V], key K, c cell) bool {
+	if p.line != nil {
+		return e.publishLine(p, key, c)
+	}
+	added, ok := p.put(e, key, c)
+	p.release()
+	if added {
+		e.count(1)
+	}
+	return ok
+}
+
+// publishLine serves the line before anybody can see the value: if a taker is
+// in it, nobody ever will.
+func (e *engine[K, V]) publishLine(p *spot[K, V], key K, c cell) bool {
+	v, _ := unpack[V](e.cells, c)
+	var added bool
+	taker := p.line.hand(v)
+	if taker == nil {
+		var ok bool
+		if added, ok = p.put(e, key, c); !ok {
+			p.over = nil
+			p.release()
+			return false
+		}
+	}
+	list := p.line.witnesses()
+	p.release()
+	if added {
+		e.count(1)
+	}
+	if taker != nil {
+		defer wakeAll(taker)
+	}
+	deliver(list, v, nil)
+	return true
+}
+
+// put writes the value: over the old one, into the slot that the key had
+// before, or into a fresh one.
+func (p *spot[K, V]) put(e *engine[K, V], key K, c cell) (added, ok bool) {
+	if p.at == nil {
+		ok = p.fill(e, key, c)
+		return ok, ok
+	}
+	p.at.slot(p.i).cell.store(e.cells, c)
+	if p.live {
+		return false, true
+	}
+	p.change(p.at, func(meta uint64) uint64 { return meta | tagLive<<tagShift(p.i) })
+	return true, true
+}
+
+// change changes the meta word of home or of a later group.
+func (p *spot[K, V]) change(g *view[K], f func(meta uint64) uint64) {
+	meta := p.meta
+	if g != p.home {
+		meta, _ = lockGroup(g) // not frozen: that begins at home, which is ours
+	}
+	next := f(meta)
+	p.t.countEmptied(meta, next)
+	if g == p.home {
+		p.meta = next
+	} else {
+		setGroup(g, next)
+	}
+}
+
+// fill takes the first free slot within reach.
+func (p *spot[K, V]) fill(e *engine[K, V], key K, c cell) bool {
+	meta := p.meta
+	g := p.home
+	for range p.t.reach {
+		if used(meta) < groupSlots {
+			break
+		}
+		p.pass(g, meta|metaOverflow)
+		g = g.at(1)
+		meta, _ = lockGroup(g)
+	}
+	i := used(meta)
+	if i == groupSlots {
+		p.pass(g, meta)
+		return false
+	}
+	s := g.slot(i)
+	s.key = key
+	s.cell.store(e.cells, c)
+	next := meta + metaUsed + tagOf(p.hash)<<tagShift(i)
+	p.t.countEmptied(meta, next)
+	p.pass(g, next)
+	return true
+}
+
+func (p *spot[K, V]) pass(g *view[K], meta uint64) {
+	if g == p.home {
+		p.meta = meta
+	} else {
+		setGroup(g, meta)
+	}
+}
+
+// remove deletes the entry, which must be live, and releases.
+func (e *engine[K, V]) remove(p *spot[K, V]) {
+	p.change(p.at, func(meta uint64) uint64 { return meta &^ (tagLive << tagShift(p.i)) })
+	if e.cells != cellWords {
+		p.at.slot(p.i).cell.store(e.cells, cell{})
+	}
+	t, s := p.t, p.s
+	p.release()
+	e.count(-1)
+	if t.sparse(s.minimum) {
+		s.replace(e, t, false)
+	}
+}

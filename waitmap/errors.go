@@ -1,0 +1,48 @@
+package waitmap
+
+import "context"
+
+var (
+	// ErrCanceled is what a wait returns that [Map.Cancel], [Map.CancelCause]
+	// or [Map.CancelAll] released, and a [Future] after its Stop.
+	ErrCanceled error = canceled
+
+	// ErrClosed is what a wait returns that [Map.Close] released or that
+	// came after it. It does not match [ErrCanceled].
+	ErrClosed error = closed
+)
+
+var (
+	canceled = &stopError{text: "waitmap: wait canceled"}
+	closed   = &stopError{text: "waitmap: map closed"}
+)
+
+// A stopError is why a wait ended without a value.
+type stopError struct {
+	text  string
+	kind  *stopError
+	cause error
+}
+
+// canceledBy is an error that matches ErrCanceled and cause.
+func canceledBy(cause error) *stopError {
+	if cause == nil || cause == ErrCanceled {
+		return canceled
+	}
+	return &stopError{text: canceled.text + ": " + cause.Error(), kind: canceled, cause: cause}
+}
+
+func (e *stopError) Error() string { return e.text }
+
+func (e *stopError) Unwrap() []error {
+	if e.kind == nil {
+		return nil
+	}
+	return []error{e.kind, e.cause}
+}
+
+func mustContext(ctx context.Context) {
+	if ctx == nil {
+		panic("waitmap: nil context")
+	}
+}

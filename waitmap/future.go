@@ -1,0 +1,160 @@
+package waitmap
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/wake"
+)
+
+// A Future is a wait that is in line already: what [Map.Register] returns.
+// Several goroutines may use it at the same time.
+//
+// The store that fulfils a Future happens before any of its methods report
+// the value.
+type Future[V any] struct {
+	w waiter[V]
+}
+
+type waiter[V any] = waitq.Waiter[fate[V]]
+
+// fate is what a waiter in line carries and what becomes of it.
+type fate[V any] struct {
+	v      V
+	err    *stopError // why there is no value
+	since  int64      // in line since: Unix time, ns
+	line   *lineHead[V]
+	joined atomic.Pointer[waitq.Queue[struct{}]] // goroutines in Future.Wait; guarded by the lines' mutex
+}
+
+func (f *fate[V]) result() (v V, err error) {
+	if f.err != nil {
+		return v, f.err
+	}
+	return f.v, nil
+}
+
+// Result returns the value or the error if there is one by now, and whether
+// there is. It does not block.
+func (f *Future[V]) Result() (v V, done bool, err error) {
+	switch {
+	case f.w.Done():
+		v, err = f.w.Value.result()
+		return v, true, err
+	case f.w.Gone():
+		return v, true, ErrCanceled
+	default:
+		return v, false, nil
+	}
+}
+
+// Wait blocks until the Future has a value, which it returns, or an error: one
+// that matches [ErrCanceled] or [ErrClosed], or ctx's if that ends first. In
+// the last case the Future stays in line until [Future.Stop].
+//
+// A Future that is done returns at once, whatever the context. A nil context
+// panics.
+func (f *Future[V]) Wait(ctx context.Context) (V, error) {
+	mustContext(ctx)
+	if v, done, err := f.Result(); done {
+		return v, err
+	}
+	p := wake.ParkerFrom(ctx)
+	j := &waitq.Waiter[struct{}]{Waker: p}
+	f.join(j)
+	var parted error
+	if _, done, _ := f.Result(); !done { // the second look: who finishes f now sees j
+		parted = j.Await(ctx, p)
+	}
+	f.part(j)
+	if v, done, err := f.Result(); done {
+		return v, err
+	}
+	var zero V
+	return zero, parted
+}
+
+// Stop leaves the line. It reports whether it prevented the wake; Wait and
+// Result then give [ErrCanceled]. After a Stop that came too late they give
+// what they gave before.
+func (f *Future[V]) Stop() bool {
+	if !f.w.Abandon() {
+		return false
+	}
+	f.w.Waker = nil // who finishes f has lost and does not look
+	f.w.Value.line.owner.leave(&f.w)
+	wakeJoined(&f.w)
+	return true
+}
+
+func (f *Future[V]) join(j *waitq.Waiter[struct{}]) {
+	mu := f.w.Value.line.owner.guard()
+	mu.Lock()
+	defer mu.Unlock()
+	q := f.w.Value.joined.Load()
+	if q == nil {
+		q = new(waitq.Queue[struct{}])
+		f.w.Value.joined.Store(q)
+	}
+	q.Push(j)
+}
+
+func (f *Future[V]) part(j *waitq.Waiter[struct{}]) {
+	mu := f.w.Value.line.owner.guard()
+	mu.Lock()
+	defer mu.Unlock()
+	f.w.Value.joined.Load().Remove(j)
+}
+
+// deliver hands every waiter of a detached list the value, or the error, and
+// then wakes them. No lock is held. It returns how many had not given up.
+func deliver[V any](list waitq.List[fate[V]], v V, err *stopError) (n int) {
+	for w := list.Front(); w != nil; w = w.Next() {
+		w.Value.v, w.Value.err = v, err
+		if w.Finish() {
+			n++
+		}
+	}
+	wakeList(list)
+	return n
+}
+
+// wakeList wakes them all, even if a waker panics.
+func wakeList[V any](list waitq.List[fate[V]]) {
+	defer func() {
+		if list.Front() != nil {
+			wakeList(list)
+		}
+	}()
+	for w := list.Pop(); w != nil; w = list.Pop() {
+		if w.Done() {
+			wakeAll(w)
+		}
+	}
+}
+
+// wakeAll wakes a finished waiter: who joined its Future, and its own waker.
+func wakeAll[V any](w *waiter[V]) {
+	wakeJoined(w)
+	w.Wake()
+}
+
+// wakeJoined wakes the goroutines in Future.Wait. Its load of joined comes
+// after the state was settled; its partner is join, which is followed by a
+// look at the state: one of the two sees the other.
+func wakeJoined[V any](w *waiter[V]) {
+	q := w.Value.joined.Load()
+	if q == nil {
+		return
+	}
+	mu := w.Value.line.owner.guard()
+	mu.Lock()
+	list := q.Detach()
+	mu.Unlock()
+	for j := list.Pop(); j != nil; j = list.Pop() {
+		if j.Finish() {
+			j.Wake()
+		}
+	}
+}

@@ -1,0 +1,30 @@
+package waitmap
+
+import "sync"
+
+// A hold keeps a key for a computation: other changes of the key wait until it
+// is over. Loads and waits do not.
+type hold struct {
+	mu    sync.Mutex // locked for as long as the computation runs
+	owner string     // the goroutine, in builds that check for reentry
+}
+
+func newHold() *hold {
+	h := &hold{owner: goroutine()}
+	h.mu.Lock()
+	return h
+}
+
+// wait blocks until the computation is over.
+func (h *hold) wait() {
+	h.check()
+	h.mu.Lock()
+	h.mu.Unlock() //nolint:staticcheck // empty: only to wait
+}
+
+// check panics if the computation is the caller's own.
+func (h *hold) check() {
+	if checkReentry && h.owner == goroutine() {
+		panic("waitmap: a function passed to Compute, LoadOrCompute or WaitCompute uses its own key")
+	}
+}

@@ -1,0 +1,19 @@
+//go:build race || vigil_debug
+
+package waitmap
+
+import (
+	"bytes"
+	"runtime"
+)
+
+// checkReentry is whether a computation that uses its own key panics rather
+// than deadlocks: knowing the goroutine costs more than the computation.
+const checkReentry = true
+
+// goroutine names the calling goroutine, by the head of its stack trace.
+func goroutine() string {
+	var buf [64]byte
+	head, _, _ := bytes.Cut(buf[:runtime.Stack(buf[:], false)], []byte(" ["))
+	return string(head)
+}

@@ -1,0 +1,190 @@
+package waitmap
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// A shard is an independent part of the map with its own table, growth and
+// lines of waiters. Lock order: the shard's growing mutex, then groups
+// upwards (home first, then later groups), then the lines' mutex.
+type shard[K comparable, V any] struct {
+	nothing *table[K]
+	table   *atomic.Pointer[table[K]] // in engine.tables
+	growing sync.Mutex                // held while the table is replaced
+	minimum int                       // homes of the smallest table; shards differ, so that they do not all grow at once
+	lines   lines[K, V]
+	_       [64]byte
+}
+
+// lockGroup locks g and returns its meta word, or false if g is frozen.
+func lockGroup[K comparable](g *view[K]) (meta uint64, ok bool) {
+	for spins := 0; ; spins++ {
+		meta = atomic.LoadUint64(&g.meta)
+		switch {
+		case meta&metaFrozen != 0:
+			return 0, false
+		case meta&metaLocked == 0 && atomic.CompareAndSwapUint64(&g.meta, meta, meta|metaLocked):
+			return meta, true
+		case spins >= 8:
+			runtime.Gosched() // the holder may need this processor
+		}
+	}
+}
+
+// setGroup publishes a locked group's new meta word and unlocks it.
+func setGroup[K comparable](g *view[K], meta uint64) { atomic.StoreUint64(&g.meta, meta) }
+
+// lock locks the home of a hash in the current table.
+func (s *shard[K, V]) lock(e *engine[K, V], hash uint64) (t *table[K], home *view[K], meta uint64) {
+	for {
+		t = s.table.Load()
+		if t == s.nothing {
+			s.replace(e, t, false)
+			continue
+		}
+		home = t.home(hash)
+		if meta, ok := lockGroup(home); ok {
+			return t, home, meta
+		}
+		s.growing.Lock() // until the next table is published
+		s.growing.Unlock()
+	}
+}
+
+// reserve makes room for so many entries.
+func (s *shard[K, V]) reserve(e *engine[K, V], entries int) {
+	if entries == 0 {
+		return
+	}
+	homes := s.minimum
+	for homes*groupSlots*5/8 < entries {
+		homes *= 2
+	}
+	s.install(newTable[K](e.cells, homes, reachFor(homes)))
+}
+
+// replace moves the shard from old to a table that fits what is alive. It does
+// nothing if somebody else replaced old already.
+func (s *shard[K, V]) replace(e *engine[K, V], old *table[K], crowded bool) {
+	s.growing.Lock()
+	defer s.growing.Unlock()
+	if s.table.Load() != old {
+		return
+	}
+	if old == s.nothing {
+		s.install(newTable[K](e.cells, s.minimum, reachFor(s.minimum)))
+		return
+	}
+	s.rebuild(old, func(live, dead int) *table[K] {
+		homes, reach := s.shape(old, live, dead, crowded)
+		for {
+			fresh := newTable[K](e.cells, homes, reach)
+			if old.move(&e.hasher, fresh) {
+				return fresh
+			}
+			homes, reach = homes+homes/2, reach*2 // rare: fuller in one place than old
+		}
+	})
+}
+
+// clear gives the shard an empty table. Keys that a computation holds keep
+// their entries; they are returned.
+func (s *shard[K, V]) clear(e *engine[K, V]) (held []K) {
+	s.growing.Lock()
+	defer s.growing.Unlock()
+	old := s.table.Load()
+	if old == s.nothing {
+		return nil
+	}
+	s.rebuild(old, func(live, _ int) *table[K] {
+		lines := s.lines.held()
+		fresh := newTable[K](e.cells, s.minimum, reachFor(s.minimum)+len(lines)/groupSlots+1)
+		for _, l := range lines {
+			h := e.hash(l.key)
+			if g, i, alive := old.locate(l.key, h); alive {
+				fresh.insert(l.key, h, g.slot(i).cell.load(e.cells)) // reach is enough for all
+				held = append(held, l.key)
+				live--
+			}
+		}
+		e.count(int64(-live))
+		return fresh
+	})
+	return held
+}
+
+// rebuild puts what fill returns in the place of old, which it freezes first.
+func (s *shard[K, V]) rebuild(old *table[K], fill func(live, dead int) *table[K]) {
+	live, dead := old.freeze()
+	defer func() {
+		if s.table.Load() == old { // a Hash of the user's panicked
+			old.thaw()
+		}
+	}()
+	s.install(fill(live, dead))
+}
+
+func (s *shard[K, V]) install(t *table[K]) {
+	s.lines.rehome(t)
+	s.table.Store(t)
+}
+
+// shape chooses the next table's size for so many live and dead entries.
+// Crowded says that one did not fit.
+func (s *shard[K, V]) shape(old *table[K], live, dead int, crowded bool) (homes, reach int) {
+	homes = int(old.homes)
+	slots := homes * groupSlots
+	switch {
+	case live*2 > slots:
+		homes *= 2
+	case crowded && dead*4 < slots:
+		return homes, int(old.reach) * 2 // nothing to clean and yet no room: keys collide
+	}
+	for homes/2 >= s.minimum && live*4 < homes*groupSlots {
+		homes /= 2
+	}
+	return homes, reachFor(homes)
+}
+
+// freeze stops all changes for good, upwards as every lock is taken, and
+// counts.
+func (t *table[K]) freeze() (live, dead int) {
+	for i := range t.groups() {
+		g := t.first.at(i)
+		meta, _ := lockGroup(g)
+		setGroup(g, meta|metaFrozen)
+		live += liveCount(meta)
+		dead += used(meta) - liveCount(meta)
+	}
+	return live, dead
+}
+
+// thaw takes freeze back.
+func (t *table[K]) thaw() {
+	for i := range t.groups() {
+		g := t.first.at(i)
+		setGroup(g, atomic.LoadUint64(&g.meta)&^metaFrozen)
+	}
+}
+
+// move copies what is alive in a frozen table. It reports whether all of it
+// found room.
+func (t *table[K]) move(h *hasher[K], fresh *table[K]) bool {
+	var hashes [groupSlots]uint64
+	for i := range t.groups() {
+		g := t.first.at(i)
+		for m := g.meta & liveBits; m != 0; m &= m - 1 { // all at once: their cache misses overlap
+			i := slotIndex(m)
+			hashes[i] = h.hash(g.slot(i).key)
+		}
+		for m := g.meta & liveBits; m != 0; m &= m - 1 {
+			i := slotIndex(m)
+			if s := g.slot(i); !fresh.insert(s.key, hashes[i], s.cell.load(t.kind)) {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,124 @@
+package waitmap
+
+import (
+	"math/bits"
+	"sync/atomic"
+)
+
+// A table holds the entries of one shard until a larger, smaller or cleaner
+// one replaces it. An entry lies in its home group or, if that is full, in one
+// of the next reach groups; every full group that it passed has metaOverflow
+// set. A table never changes its shape: whoever sees a group that is not
+// frozen, and locks it, works on the current table.
+type table[K comparable] struct {
+	first *view[K]
+	homes uint64
+	reach uint64 // how far from home an entry may lie; so many groups follow the last home
+	kind  cellKind
+
+	_       [32]byte     // readers' line above, writers' line below
+	emptied atomic.Int64 // groups that had entries and have none
+}
+
+func newTable[K comparable](kind cellKind, homes, reach int) *table[K] {
+	return &table[K]{
+		first: newGroups[K](kind, homes+reach),
+		homes: uint64(homes),
+		reach: uint64(reach),
+		kind:  kind,
+	}
+}
+
+// reachFor gives tables of all sizes about the same load, three quarters, when
+// the first entry does not fit.
+func reachFor(homes int) int { return max(1, bits.Len(uint(homes))*5/4-5) }
+
+func (t *table[K]) groups() uint64 { return t.homes + t.reach }
+
+func (t *table[K]) home(hash uint64) *view[K] { return t.first.at(t.homeIndex(hash)) }
+
+// homeIndex keeps the order of hashes: a shard moves to its next table from
+// left to right on both sides.
+func (t *table[K]) homeIndex(hash uint64) uint64 { return hash >> 32 * t.homes >> 32 }
+
+// hashesOf is homeIndex's inverse: the upper halves of the hashes at home
+// there, from the first to the last.
+func (t *table[K]) hashesOf(home uint64) (first, last uint32) {
+	above := func(i uint64) uint64 { return (i<<32 + t.homes - 1) / t.homes }
+	return uint32(above(home)), uint32(above(home+1) - 1)
+}
+
+// locate finds the key's slot, live or dead. Under the lock of the key's home
+// the answer stays true.
+func (t *table[K]) locate(key K, hash uint64) (at *view[K], i int, live bool) {
+	tags := tagOf(hash) * lowBytes
+	for g := t.home(hash); ; g = g.at(1) {
+		meta := atomic.LoadUint64(&g.meta)
+		for m := match(meta|liveBits, tags); m != 0; m &= m - 1 {
+			if i := slotIndex(m); i < used(meta) && g.slot(i).key == key {
+				return g, i, meta&(m&-m) != 0
+			}
+		}
+		if meta&metaOverflow == 0 {
+			return nil, 0, false
+		}
+	}
+}
+
+// insert puts an entry into a table that nobody else can see. It reports
+// whether there was room within reach.
+func (t *table[K]) insert(key K, hash uint64, c cell) bool {
+	g := t.home(hash)
+	for range t.reach {
+		if used(g.meta) < groupSlots {
+			break
+		}
+		g.meta |= metaOverflow
+		g = g.at(1)
+	}
+	i := used(g.meta)
+	if i == groupSlots {
+		return false
+	}
+	s := g.slot(i)
+	s.key = key
+	s.cell.init(t.kind, c)
+	g.meta += metaUsed | tagOf(hash)<<tagShift(i)
+	return true
+}
+
+// countEmptied notes that a change of a group's meta word emptied it, or that
+// an emptied group has an entry again.
+func (t *table[K]) countEmptied(before, after uint64) {
+	switch {
+	case before&liveBits != 0 && after&liveBits == 0:
+		t.emptied.Add(1)
+	case before&liveBits == 0 && after&liveBits != 0 && before&metaUsedMask != 0:
+		t.emptied.Add(-1)
+	}
+}
+
+// sparse reports whether most groups hold only deleted entries, whose keys a
+// smaller table would let go.
+func (t *table[K]) sparse(minimum int) bool {
+	return t.homes > uint64(minimum) && t.emptied.Load() > int64(t.homes/2)
+}
+
+// scan calls f for each entry and reports whether f always returned true. If
+// the table is replaced meanwhile, what it held until then is what f sees.
+func scan[K comparable, V any](t *table[K], kind cellKind, f func(K, V) bool) bool {
+	for i := range t.groups() {
+		g := t.first.at(i)
+		for m := atomic.LoadUint64(&g.meta) & liveBits; m != 0; m &= m - 1 {
+			s := g.slot(slotIndex(m))
+			c := s.cell.load(kind)
+			if atomic.LoadUint64(&g.meta)&(m&-m) == 0 {
+				continue
+			}
+			if v, ok := unpack[V](kind, c); ok && !f(s.key, v) {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,223 @@
+package waitmap
+
+import (
+	"context"
+	"time"
+
+	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/wake"
+)
+
+// Wait returns the value under key; if there is none, it waits until one is
+// stored. It returns the value of that store even if the key is deleted or
+// overwritten the next moment. A key that is there costs what Load costs, and
+// is returned whatever the state of ctx.
+//
+// The error matches ctx.Err() and context.Cause(ctx) if ctx ended first,
+// [ErrCanceled] after Cancel, [ErrClosed] after Close. A wait that failed
+// leaves no trace in the map. A nil context panics.
+func (m *Map[K, V]) Wait(ctx context.Context, key K) (V, error) {
+	mustContext(ctx)
+	if v, ok := m.Load(key); ok {
+		return v, nil
+	}
+	return m.waitSlow(ctx, key)
+}
+
+func (m *Map[K, V]) waitSlow(ctx context.Context, key K) (V, error) {
+	e := m.init()
+	h := e.hash(key)
+	en := newEntrant[K, V](ctx)
+	var p spot[K, V]
+	e.acquire(&p, key, h, nil)
+	if p.live { // the second look
+		v := p.value(e)
+		p.release()
+		return v, nil
+	}
+	return e.enterAndWait(ctx, &p, key, en)
+}
+
+// WaitNext waits for the next value to be stored under key, even if there is
+// one now. Errors are as for [Map.Wait].
+func (m *Map[K, V]) WaitNext(ctx context.Context, key K) (V, error) {
+	mustContext(ctx)
+	e := m.init()
+	h := e.hash(key)
+	en := newEntrant[K, V](ctx)
+	var p spot[K, V]
+	e.acquire(&p, key, h, nil)
+	return e.enterAndWait(ctx, &p, key, en)
+}
+
+// WaitFor waits until a value under key satisfies ok. It may skip values that
+// were overwritten before it ran, but never the last one. ok runs with nothing
+// held. Errors are as for [Map.Wait].
+func (m *Map[K, V]) WaitFor(ctx context.Context, key K, ok func(V) bool) (V, error) {
+	mustContext(ctx)
+	e := m.init()
+	l := lookout[K, V]{e: e, key: key, hash: e.hash(key), ok: ok}
+	if v, good := l.look(e.peek(key, l.hash)); good {
+		return v, nil
+	}
+	for {
+		if v, good, err := l.next(ctx); good || err != nil {
+			return v, err
+		}
+	}
+}
+
+// A lookout is what WaitFor remembers between two values.
+type lookout[K comparable, V any] struct {
+	e      *engine[K, V]
+	key    K
+	hash   uint64
+	ok     func(V) bool
+	seen   cell // the latest that did not satisfy ok
+	any    bool // there is one
+	handed *V   // by the last wake, not looked at yet
+}
+
+// look tells whether the cell's value satisfies ok, unless it is known.
+func (l *lookout[K, V]) look(c cell, live bool) (v V, good bool) {
+	if !live || l.any && c == l.seen {
+		return v, false
+	}
+	l.seen, l.any, l.handed = c, true, nil
+	v, _ = unpack[V](l.e.cells, c)
+	return v, l.ok(v)
+}
+
+// next is in line before it looks at the value that is there, so it misses
+// none. The value of the last wake counts if it was deleted since.
+func (l *lookout[K, V]) next(ctx context.Context) (v V, good bool, err error) {
+	en := newEntrant[K, V](ctx)
+	var p spot[K, V]
+	l.e.acquire(&p, l.key, l.hash, nil)
+	var c cell
+	live := p.live
+	if live {
+		c = p.cell(l.e)
+	}
+	closed := l.e.enter(&p, l.key, en)
+	if closed == nil {
+		defer en.abandon() // also if ok panics
+	}
+	if v, good = l.look(c, live); good {
+		return v, true, nil
+	}
+	if h := l.handed; h != nil && !live && l.ok(*h) {
+		return *h, true, nil
+	}
+	if closed != nil {
+		var zero V
+		return zero, false, closed
+	}
+	v, err = en.await(ctx)
+	l.handed = &v
+	return v, false, err
+}
+
+// Take waits until there is a value under key, removes it and returns it. Of
+// many takers exactly one gets each value, the longest waiting first. A value
+// that is stored while takers wait is handed to one before anybody can Load
+// it; those in Wait see it too. A context that was done before takes nothing;
+// one that ends while a value is handed over does not lose it. Errors are as
+// for [Map.Wait].
+func (m *Map[K, V]) Take(ctx context.Context, key K) (V, error) {
+	mustContext(ctx)
+	if ctx.Err() != nil {
+		var zero V
+		return zero, waitq.ContextError(ctx)
+	}
+	if v, ok := m.LoadAndDelete(key); ok {
+		return v, nil
+	}
+	e := m.init()
+	h := e.hash(key)
+	en := newEntrant[K, V](ctx)
+	en.w.SetExclusive()
+	var p spot[K, V]
+	e.acquire(&p, key, h, nil)
+	if p.live {
+		v := p.value(e)
+		e.remove(&p)
+		return v, nil
+	}
+	return e.enterAndWait(ctx, &p, key, en)
+}
+
+// Register is Wait in two steps: on return the [Future] is in line, so what is
+// stored from now on reaches it. Be in line first, then send the request whose
+// answer you wait for.
+//
+// w, which may be nil, is woken once, when the Future is done: by a store,
+// Cancel or Close. If the key is there, the Future is done, and w woken, on
+// return. A Future stays in line until it is done or stopped.
+func (m *Map[K, V]) Register(key K, w wake.Waker) *Future[V] {
+	e := m.init()
+	h := e.hash(key)
+	en := new(entrant[K, V])
+	en.w.Waker = w
+	en.w.Value.since = time.Now().UnixNano()
+	var p spot[K, V]
+	e.acquire(&p, key, h, nil)
+	if p.live {
+		en.w.Value.v = p.value(e)
+		p.release()
+	} else if e.enter(&p, key, en) == nil {
+		return &en.Future
+	} else {
+		en.w.Value.err = closed
+	}
+	en.w.Finish()
+	en.w.Wake()
+	return &en.Future
+}
+
+func newEntrant[K comparable, V any](ctx context.Context) *entrant[K, V] {
+	en := new(entrant[K, V])
+	en.w.Waker = wake.ParkerFrom(ctx)
+	en.w.Value.since = time.Now().UnixNano()
+	return en
+}
+
+// enter puts a waiter in line and releases p. It fails if the map is closed.
+func (e *engine[K, V]) enter(p *spot[K, V], key K, en *entrant[K, V]) error {
+	p.lockLines()
+	if e.closed.Load() { // its partner is Close, which sweeps the lines after it
+		p.release()
+		return ErrClosed
+	}
+	if p.line == nil {
+		p.open(&en.line, key)
+	}
+	p.line.push(&en.w)
+	p.release()
+	return nil
+}
+
+func (e *engine[K, V]) enterAndWait(ctx context.Context, p *spot[K, V], key K, en *entrant[K, V]) (V, error) {
+	if err := e.enter(p, key, en); err != nil {
+		var zero V
+		return zero, err
+	}
+	return en.await(ctx)
+}
+
+// await sleeps until the waiter is done or ctx ends.
+func (f *Future[V]) await(ctx context.Context) (V, error) {
+	if err := f.w.Await(ctx, f.w.Waker.(wake.Parker)); err != nil {
+		f.w.Value.line.owner.leave(&f.w)
+		var zero V
+		return zero, err
+	}
+	return f.w.Value.result()
+}
+
+// abandon leaves the line, unless the waiter is done or left already.
+func (f *Future[V]) abandon() {
+	if f.w.Abandon() {
+		f.w.Value.line.owner.leave(&f.w)
+	}
+}
