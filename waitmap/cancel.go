@@ -14,7 +14,7 @@ func (m *Map[K, V]) Cancel(key K) int { return m.CancelCause(key, nil) }
 // CancelCause is Cancel with a reason: the waits' errors match both
 // [ErrCanceled] and cause.
 func (m *Map[K, V]) CancelCause(key K, cause error) int {
-	e := m.init()
+	e, err := m.init(), canceledBy(cause)
 	h := e.hash(key)
 	ls := &e.shard(h).lines
 	ls.mu.Lock()
@@ -25,9 +25,11 @@ func (m *Map[K, V]) CancelCause(key K, cause error) int {
 	}
 	list := l.all()
 	ls.tidy(&l.lineHead)
-	ls.mu.Unlock()
 	var zero V
-	return deliver(list, zero, canceledBy(cause))
+	n := settle(list, zero, err)
+	ls.mu.Unlock()
+	wakeList(list)
+	return n
 }
 
 // CancelAll releases all who wait for any key, and returns how many.
@@ -43,15 +45,16 @@ func (m *Map[K, V]) Close() error {
 }
 
 func (e *engine[K, V]) cancelAll(err *stopError) (n int) {
-	var zero V
 	for i := range e.shards {
-		n += deliver(e.shards[i].lines.takeAll(), zero, err)
+		list, settled := e.shards[i].lines.settleAll(err)
+		wakeList(list)
+		n += settled
 	}
 	return n
 }
 
-// takeAll detaches every waiter of the shard.
-func (ls *lines[K, V]) takeAll() (all waitq.List[fate[V]]) {
+// settleAll detaches every waiter of the shard.
+func (ls *lines[K, V]) settleAll(err *stopError) (all waitq.List[fate[V]], n int) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	old := ls.buckets
@@ -69,7 +72,8 @@ func (ls *lines[K, V]) takeAll() (all waitq.List[fate[V]]) {
 			l = next
 		}
 	}
-	return all
+	var zero V
+	return all, settle(all, zero, err)
 }
 
 // WaitInfo says who waits for a key.

@@ -26,7 +26,7 @@ const (
 func (m *Map[K, V]) Compute(key K, f func(old V, loaded bool) (V, Op)) (value V, ok bool) {
 	e := m.init()
 	var p spot[K, V]
-	e.acquire(&p, key, e.hash(key), nil)
+	e.acquire(&p, key, e.hash(key), true)
 	return e.compute(&p, key, f)
 }
 
@@ -41,7 +41,7 @@ func (m *Map[K, V]) LoadOrCompute(key K, f func() (V, error)) (value V, loaded b
 	}
 	e := m.init()
 	var p spot[K, V]
-	e.acquire(&p, key, e.hash(key), nil)
+	e.acquire(&p, key, e.hash(key), true)
 	if p.live {
 		value = p.value(e)
 		p.release()
@@ -69,7 +69,7 @@ func (m *Map[K, V]) WaitCompute(ctx context.Context, key K, f func(old V) (V, Op
 	for {
 		en := newEntrant[K, V](ctx)
 		var p spot[K, V]
-		e.acquire(&p, key, h, nil)
+		e.acquire(&p, key, h, true)
 		if p.live {
 			v, _ := e.compute(&p, key, func(old V, _ bool) (V, Op) { return f(old) })
 			return v, nil
@@ -114,7 +114,6 @@ func (e *engine[K, V]) compute(p *spot[K, V], key K, f func(V, bool) (V, Op)) (V
 // hold puts the key on hold and returns its line, which stays for as long.
 func (p *spot[K, V]) hold(key K) *line[K, V] {
 	h := newHold()
-	p.lockLines()
 	if p.line == nil {
 		p.open(new(line[K, V]), key)
 	}
@@ -130,8 +129,8 @@ func (e *engine[K, V]) settle(key K, hash uint64, l *line[K, V], v V, op Op) {
 	}
 	for {
 		var p spot[K, V]
-		e.acquire(&p, key, hash, l)
-		p.over = l.hold
+		e.visit(&p, key, hash, true)
+		p.line, p.over = l, l.hold // a NaN's line cannot be found
 		switch {
 		case op == Set:
 			if !e.publish(&p, key, c) {

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/vigil-go/vigil/internal/waitq"
 )
 
 // An engine is a map that was given its shape. [Map] makes one on first use.
@@ -88,32 +90,35 @@ type spot[K comparable, V any] struct {
 	s    *shard[K, V]
 	t    *table[K]
 	hash uint64
-	home *view[K]
-	meta uint64   // of home, to be stored at release
-	at   *view[K] // the group of the key's slot, nil if it never had one
-	i    int      // the slot
+	home *group[K, wordCell]
+	meta uint64              // of home, to be stored at release
+	at   *group[K, wordCell] // the group of the key's slot, nil if it never had one
+	i    int                 // the slot
 	live bool
 	line *line[K, V] // the key's line; nil if there is none
-	busy bool        // the lines' mutex is held too
+	busy bool        // the shard's lines are locked too
 	over *hold       // to be ended at release
+
+	served waitq.List[fate[V]] // left the line, to be handed v at release
+	v      V
 }
 
-// acquire locks the key's place. If a computation holds the key, it waits
-// until that is over, unless it is the caller's own, whose line is then own.
-func (e *engine[K, V]) acquire(p *spot[K, V], key K, hash uint64, own *line[K, V]) {
-	s := e.shard(hash)
+// visit locks the key's place, whoever holds the key for a computation. With
+// lines it locks the shard's lines too, else only if the key's home has some.
+func (e *engine[K, V]) visit(p *spot[K, V], key K, hash uint64, lines bool) {
+	p.s, p.hash = e.shard(hash), hash
+	p.t, p.home, p.meta, p.busy = p.s.lock(e, hash, lines)
+	p.at, p.i, p.live = p.t.locate(key, hash)
+	if p.busy {
+		p.line = p.s.lines.find(key, hash)
+	}
+}
+
+// acquire is visit for those who change the key: it waits until no computation
+// holds it.
+func (e *engine[K, V]) acquire(p *spot[K, V], key K, hash uint64, lines bool) {
 	for {
-		p.s, p.hash = s, hash
-		p.t, p.home, p.meta = s.lock(e, hash)
-		p.at, p.i, p.live = p.t.locate(key, hash)
-		if p.meta&metaLines == 0 {
-			return
-		}
-		p.lockLines()
-		if p.line = own; own != nil {
-			return
-		}
-		p.line = s.lines.find(key, hash)
+		e.visit(p, key, hash, lines)
 		if p.line == nil || p.line.hold == nil {
 			return
 		}
@@ -123,45 +128,44 @@ func (e *engine[K, V]) acquire(p *spot[K, V], key K, hash uint64, own *line[K, V
 	}
 }
 
-func (p *spot[K, V]) lockLines() {
-	if !p.busy {
-		p.s.lines.mu.Lock()
-		p.busy = true
-	}
-}
-
 // open makes l the key's line.
 func (p *spot[K, V]) open(l *line[K, V], key K) {
 	p.line = p.s.lines.open(l, key, p.hash)
 	p.meta |= metaLines
 }
 
-// release unlocks, ends the hold that is over, and takes metaLines back if no
-// line needs it.
+// release unlocks the key's place. It ends the hold that is over and serves
+// who is to be served; the home is free by then, so that writers of other keys
+// need not spin for as long as that takes.
 func (p *spot[K, V]) release() {
 	over := p.over
 	if p.busy {
-		p.closeLine()
+		p.leaveLine()
 	}
 	setGroup(p.home, p.meta)
+	if p.busy {
+		settle(p.served, p.v, nil)
+		p.line, p.busy, p.over = nil, false, nil
+		p.s.lines.mu.Unlock()
+	}
 	if over != nil {
 		over.mu.Unlock()
 	}
 }
 
-func (p *spot[K, V]) closeLine() {
-	ls := &p.s.lines
+// leaveLine closes the key's line if nobody needs it any more, and takes
+// metaLines back if the home has no other. While there are waiters to serve
+// the bit stays, and makes the next writer of this home wait for that.
+func (p *spot[K, V]) leaveLine() {
 	if p.line != nil {
 		if p.over != nil {
 			p.line.hold = nil
 		}
-		ls.tidy(&p.line.lineHead)
+		p.s.lines.tidy(&p.line.lineHead)
 	}
-	if !ls.any(p.t, p.t.homeIndex(p.hash)) {
+	if p.served.Front() == nil && !p.s.lines.any(p.t, p.t.homeIndex(p.hash)) {
 		p.meta &^= metaLines
 	}
-	p.line, p.busy, p.over = nil, false, nil
-	ls.mu.Unlock()
 }
 
 // value is the entry's value; it must be live.
@@ -201,7 +205,7 @@ func (e *engine[K, V]) publishLine(p *spot[K, V], key K, c cell) bool {
 			return false
 		}
 	}
-	list := p.line.witnesses()
+	p.served, p.v = p.line.witnesses(), v
 	p.release()
 	if added {
 		e.count(1)
@@ -209,7 +213,7 @@ func (e *engine[K, V]) publishLine(p *spot[K, V], key K, c cell) bool {
 	if taker != nil {
 		defer wakeAll(taker)
 	}
-	deliver(list, v, nil)
+	wakeList(p.served)
 	return true
 }
 
@@ -229,7 +233,7 @@ func (p *spot[K, V]) put(e *engine[K, V], key K, c cell) (added, ok bool) {
 }
 
 // change changes the meta word of home or of a later group.
-func (p *spot[K, V]) change(g *view[K], f func(meta uint64) uint64) {
+func (p *spot[K, V]) change(g *group[K, wordCell], f func(meta uint64) uint64) {
 	meta := p.meta
 	if g != p.home {
 		meta, _ = lockGroup(g) // not frozen: that begins at home, which is ours
@@ -269,7 +273,7 @@ func (p *spot[K, V]) fill(e *engine[K, V], key K, c cell) bool {
 	return true
 }
 
-func (p *spot[K, V]) pass(g *view[K], meta uint64) {
+func (p *spot[K, V]) pass(g *group[K, wordCell], meta uint64) {
 	if g == p.home {
 		p.meta = meta
 	} else {

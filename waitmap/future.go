@@ -14,10 +14,8 @@ import (
 // The store that fulfils a Future happens before any of its methods report
 // the value.
 type Future[V any] struct {
-	w waiter[V]
+	w waitq.Waiter[fate[V]]
 }
-
-type waiter[V any] = waitq.Waiter[fate[V]]
 
 // fate is what a waiter in line carries and what becomes of it.
 type fate[V any] struct {
@@ -107,20 +105,21 @@ func (f *Future[V]) part(j *waitq.Waiter[struct{}]) {
 	f.w.Value.joined.Load().Remove(j)
 }
 
-// deliver hands every waiter of a detached list the value, or the error, and
-// then wakes them. No lock is held. It returns how many had not given up.
-func deliver[V any](list waitq.List[fate[V]], v V, err *stopError) (n int) {
+// settle hands every waiter of a detached list the value, or the error, and
+// returns how many had not given up. The lines are still locked: who stores,
+// cancels or closes finds all earlier waiters done when it returns, even those
+// that somebody else serves at the same time.
+func settle[V any](list waitq.List[fate[V]], v V, err *stopError) (n int) {
 	for w := list.Front(); w != nil; w = w.Next() {
 		w.Value.v, w.Value.err = v, err
 		if w.Finish() {
 			n++
 		}
 	}
-	wakeList(list)
 	return n
 }
 
-// wakeList wakes them all, even if a waker panics.
+// wakeList wakes all who are settled, even if a waker panics. No lock is held.
 func wakeList[V any](list waitq.List[fate[V]]) {
 	defer func() {
 		if list.Front() != nil {
@@ -135,7 +134,7 @@ func wakeList[V any](list waitq.List[fate[V]]) {
 }
 
 // wakeAll wakes a finished waiter: who joined its Future, and its own waker.
-func wakeAll[V any](w *waiter[V]) {
+func wakeAll[V any](w *waitq.Waiter[fate[V]]) {
 	wakeJoined(w)
 	w.Wake()
 }
@@ -143,7 +142,7 @@ func wakeAll[V any](w *waiter[V]) {
 // wakeJoined wakes the goroutines in Future.Wait. Its load of joined comes
 // after the state was settled; its partner is join, which is followed by a
 // look at the state: one of the two sees the other.
-func wakeJoined[V any](w *waiter[V]) {
+func wakeJoined[V any](w *waitq.Waiter[fate[V]]) {
 	q := w.Value.joined.Load()
 	if q == nil {
 		return

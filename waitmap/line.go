@@ -26,7 +26,7 @@ type lineHead[V any] struct {
 
 // lineOwner is the lines of a shard, as a Future sees them.
 type lineOwner[V any] interface {
-	leave(w *waiter[V])
+	leave(w *waitq.Waiter[fate[V]])
 	guard() *sync.Mutex
 }
 
@@ -177,7 +177,7 @@ func (ls *lines[K, V]) rehome(t *table[K]) {
 }
 
 // leave takes a waiter that gave up out of its line, if it is still there.
-func (ls *lines[K, V]) leave(w *waiter[V]) {
+func (ls *lines[K, V]) leave(w *waitq.Waiter[fate[V]]) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if l := w.Value.line; l.remove(w) {
@@ -187,7 +187,7 @@ func (ls *lines[K, V]) leave(w *waiter[V]) {
 
 func (ls *lines[K, V]) guard() *sync.Mutex { return &ls.mu }
 
-func (l *lineHead[V]) push(w *waiter[V]) {
+func (l *lineHead[V]) push(w *waitq.Waiter[fate[V]]) {
 	w.Value.line = l
 	l.queue.Push(w)
 	if w.Exclusive() {
@@ -195,7 +195,7 @@ func (l *lineHead[V]) push(w *waiter[V]) {
 	}
 }
 
-func (l *lineHead[V]) remove(w *waiter[V]) bool {
+func (l *lineHead[V]) remove(w *waitq.Waiter[fate[V]]) bool {
 	ok := l.queue.Remove(w)
 	if ok && w.Exclusive() {
 		l.takers--
@@ -204,7 +204,7 @@ func (l *lineHead[V]) remove(w *waiter[V]) bool {
 }
 
 // hand gives the value to the first taker that has not given up.
-func (l *lineHead[V]) hand(v V) *waiter[V] {
+func (l *lineHead[V]) hand(v V) *waitq.Waiter[fate[V]] {
 	for w := l.queue.Front(); w != nil && l.takers > 0; {
 		next := w.Next()
 		if w.Exclusive() {

@@ -7,8 +7,9 @@ import (
 )
 
 // A shard is an independent part of the map with its own table, growth and
-// lines of waiters. Lock order: the shard's growing mutex, then groups
-// upwards (home first, then later groups), then the lines' mutex.
+// lines of waiters. Lock order: growing, then the lines' mutex, then groups
+// upwards: home first, then later ones. Nobody waits for a frozen group with
+// the lines locked.
 type shard[K comparable, V any] struct {
 	nothing *table[K]
 	table   *atomic.Pointer[table[K]] // in engine.tables
@@ -19,7 +20,7 @@ type shard[K comparable, V any] struct {
 }
 
 // lockGroup locks g and returns its meta word, or false if g is frozen.
-func lockGroup[K comparable](g *view[K]) (meta uint64, ok bool) {
+func lockGroup[K comparable](g *group[K, wordCell]) (meta uint64, ok bool) {
 	for spins := 0; ; spins++ {
 		meta = atomic.LoadUint64(&g.meta)
 		switch {
@@ -34,22 +35,36 @@ func lockGroup[K comparable](g *view[K]) (meta uint64, ok bool) {
 }
 
 // setGroup publishes a locked group's new meta word and unlocks it.
-func setGroup[K comparable](g *view[K], meta uint64) { atomic.StoreUint64(&g.meta, meta) }
+func setGroup[K comparable](g *group[K, wordCell], meta uint64) { atomic.StoreUint64(&g.meta, meta) }
 
-// lock locks the home of a hash in the current table.
-func (s *shard[K, V]) lock(e *engine[K, V], hash uint64) (t *table[K], home *view[K], meta uint64) {
+// lock locks the home of a hash in the current table, and before it the lines
+// if they are wanted or the home has some.
+func (s *shard[K, V]) lock(e *engine[K, V], hash uint64, lines bool) (*table[K], *group[K, wordCell], uint64, bool) {
 	for {
-		t = s.table.Load()
+		t := s.table.Load()
 		if t == s.nothing {
 			s.replace(e, t, false)
 			continue
 		}
-		home = t.home(hash)
-		if meta, ok := lockGroup(home); ok {
-			return t, home, meta
+		home := t.home(hash)
+		lines = lines || atomic.LoadUint64(&home.meta)&metaLines != 0
+		if lines {
+			s.lines.mu.Lock()
 		}
-		s.growing.Lock() // until the next table is published
-		s.growing.Unlock()
+		meta, ok := lockGroup(home)
+		if ok && (lines || meta&metaLines == 0) {
+			return t, home, meta, lines
+		}
+		if ok {
+			setGroup(home, meta) // a line came between; in the right order, then
+		}
+		if lines {
+			s.lines.mu.Unlock()
+		}
+		if !ok {
+			s.growing.Lock()   // until the next table is published
+			s.growing.Unlock() //nolint:staticcheck // empty: only to wait
+		}
 	}
 }
 
@@ -175,11 +190,12 @@ func (t *table[K]) move(h *hasher[K], fresh *table[K]) bool {
 	var hashes [groupSlots]uint64
 	for i := range t.groups() {
 		g := t.first.at(i)
-		for m := g.meta & liveBits; m != 0; m &= m - 1 { // all at once: their cache misses overlap
+		live := atomic.LoadUint64(&g.meta) & liveBits // a late lockGroup may still try
+		for m := live; m != 0; m &= m - 1 {           // all at once: their cache misses overlap
 			i := slotIndex(m)
 			hashes[i] = h.hash(g.slot(i).key)
 		}
-		for m := g.meta & liveBits; m != 0; m &= m - 1 {
+		for m := live; m != 0; m &= m - 1 {
 			i := slotIndex(m)
 			if s := g.slot(i); !fresh.insert(s.key, hashes[i], s.cell.load(t.kind)) {
 				return false

@@ -375,6 +375,40 @@ func TestStressPublishes(t *testing.T) {
 	})
 }
 
+// TestStressWaitersOverflow: waiters and stores of many keys in few buckets,
+// so that values overflow into the buckets of others that are locked too.
+func TestStressWaitersOverflow(t *testing.T) {
+	over(t, func(t *testing.T, newMap maker[int, int]) {
+		m := newMap()
+		const keys = 61
+		rounds := scale(3000, 400)
+		together(6, func(g int) {
+			for i := range rounds {
+				k := i * 7 % keys
+				switch g {
+				case 0, 1:
+					f := m.Register(k, nil)
+					m.Store(k, i)
+					if _, done, _ := f.Result(); !done {
+						t.Error("a store did not serve the Future")
+					}
+				case 2:
+					m.Compute(k, func(int, bool) (int, waitmap.Op) { return i, waitmap.Set })
+				case 3:
+					m.Register(k+1000, nil).Stop()
+					m.Cancel(k)
+				default:
+					m.Delete(k)
+					m.Register(k, nil).Stop()
+				}
+			}
+		})
+		m.CancelAll()
+		requireIdle(t, m)
+		require.Len(t, contents(t, m), m.Len())
+	})
+}
+
 // TestStressGOMAXPROCS changes the number of processors under load; maps may
 // be made at any of them.
 func TestStressGOMAXPROCS(t *testing.T) {

@@ -94,8 +94,12 @@ func TestCompareAndSwap(t *testing.T) {
 		require.True(t, waitmap.CompareAndSwap(m, "a", 1, 2))
 		require.False(t, waitmap.CompareAndSwap(m, "a", 1, 3))
 		requireContents(t, map[string]int{"a": 2}, m)
-		m.Delete("a")
+		m.Store("a", 0) // the zero value is no wildcard
 		require.False(t, waitmap.CompareAndSwap(m, "a", 2, 3))
+		require.True(t, waitmap.CompareAndSwap(m, "a", 0, 4))
+		require.False(t, waitmap.CompareAndSwap(m, "a", 0, 3))
+		m.Delete("a")
+		require.False(t, waitmap.CompareAndSwap(m, "a", 4, 3))
 		require.False(t, waitmap.CompareAndSwap(m, "a", 0, 3))
 	})
 }
@@ -109,6 +113,10 @@ func TestCompareAndDelete(t *testing.T) {
 		require.False(t, waitmap.CompareAndDelete(m, "b", 1))
 		require.True(t, waitmap.CompareAndDelete(m, "a", 1))
 		require.False(t, waitmap.CompareAndDelete(m, "a", 1))
+		m.Store("a", 0)
+		require.False(t, waitmap.CompareAndDelete(m, "a", 2))
+		require.Equal(t, 1, m.Len())
+		require.True(t, waitmap.CompareAndDelete(m, "a", 0))
 		require.Zero(t, m.Len())
 	})
 }

@@ -11,7 +11,7 @@ import (
 // set. A table never changes its shape: whoever sees a group that is not
 // frozen, and locks it, works on the current table.
 type table[K comparable] struct {
-	first *view[K]
+	first *group[K, wordCell]
 	homes uint64
 	reach uint64 // how far from home an entry may lie; so many groups follow the last home
 	kind  cellKind
@@ -35,7 +35,7 @@ func reachFor(homes int) int { return max(1, bits.Len(uint(homes))*5/4-5) }
 
 func (t *table[K]) groups() uint64 { return t.homes + t.reach }
 
-func (t *table[K]) home(hash uint64) *view[K] { return t.first.at(t.homeIndex(hash)) }
+func (t *table[K]) home(hash uint64) *group[K, wordCell] { return t.first.at(t.homeIndex(hash)) }
 
 // homeIndex keeps the order of hashes: a shard moves to its next table from
 // left to right on both sides.
@@ -50,7 +50,7 @@ func (t *table[K]) hashesOf(home uint64) (first, last uint32) {
 
 // locate finds the key's slot, live or dead. Under the lock of the key's home
 // the answer stays true.
-func (t *table[K]) locate(key K, hash uint64) (at *view[K], i int, live bool) {
+func (t *table[K]) locate(key K, hash uint64) (at *group[K, wordCell], i int, live bool) {
 	tags := tagOf(hash) * lowBytes
 	for g := t.home(hash); ; g = g.at(1) {
 		meta := atomic.LoadUint64(&g.meta)

@@ -9,10 +9,9 @@ import (
 
 // All of the package's unsafe code is here: cells whose type depends on V,
 // tables whose slots depend on the kind of cell, and the bytes of simple keys.
-
-// view is the type through which all code sees a group. Its cells may truly be
-// pointerCells: the layouts agree, and cells are only touched below.
-type view[K comparable] = group[K, wordCell]
+//
+// All code sees a group as group[K, wordCell]. Its cells may truly be
+// pointerCells: the layouts agree, and cells are only touched here.
 
 type cellKind uint8
 
@@ -151,7 +150,7 @@ func (m *Map[K, V]) Load(key K) (value V, ok bool) {
 	t := (*atomic.Pointer[table[K]])(unsafe.Add(e.tables, hash>>shardShift&e.shardMask)).Load()
 	tags := tagOf(hash) * lowBytes
 	g := unsafe.Add(unsafe.Pointer(t.first), uintptr(hash>>32*t.homes>>32)*unsafe.Sizeof(*t.first))
-	meta := atomic.LoadUint64(&(*view[K])(g).meta)
+	meta := atomic.LoadUint64(&(*group[K, wordCell])(g).meta)
 	for {
 		m := match(meta, tags)
 		for ; m != 0; m &= m - 1 {
@@ -162,13 +161,13 @@ func (m *Map[K, V]) Load(key K) (value V, ok bool) {
 			if unsafe.Sizeof(value) <= 8 && t.kind == cellWords {
 				b := atomic.LoadUint64(&s.cell.bits)
 				value = *(*V)(unsafe.Pointer(&b))
-				if again := atomic.LoadUint64(&(*view[K])(g).meta); again != meta {
+				if again := atomic.LoadUint64(&(*group[K, wordCell])(g).meta); again != meta {
 					return value, again&(m&-m) != 0
 				}
 				return value, true
 			}
 			c := s.cell.load(t.kind)
-			if atomic.LoadUint64(&(*view[K])(g).meta)&(m&-m) == 0 {
+			if atomic.LoadUint64(&(*group[K, wordCell])(g).meta)&(m&-m) == 0 {
 				return value, false
 			}
 			return unpack[V](t.kind, c)
@@ -179,23 +178,23 @@ func (m *Map[K, V]) Load(key K) (value V, ok bool) {
 			return value, false
 		}
 		g = unsafe.Add(g, unsafe.Sizeof(*t.first))
-		meta = atomic.LoadUint64(&(*view[K])(g).meta)
+		meta = atomic.LoadUint64(&(*group[K, wordCell])(g).meta)
 	}
 }
 
 // slotOffset is where the slot of the lowest mark lies in its group.
 func slotOffset[K comparable](mark uint64) uintptr {
-	var g view[K]
+	var g group[K, wordCell]
 	const firstMark = 15
 	return unsafe.Offsetof(g.slots) + (uintptr(bits.TrailingZeros64(mark))-firstMark)*(unsafe.Sizeof(g.slots[0])/8)
 }
 
 // newGroups allocates n groups with cells of the kind.
-func newGroups[K comparable](kind cellKind, n int) *view[K] {
+func newGroups[K comparable](kind cellKind, n int) *group[K, wordCell] {
 	if kind == cellWords {
 		return &make([]group[K, wordCell], n)[0]
 	}
-	return (*view[K])(unsafe.Pointer(&make([]group[K, pointerCell], n)[0]))
+	return (*group[K, wordCell])(unsafe.Pointer(&make([]group[K, pointerCell], n)[0]))
 }
 
 // at returns the i-th group after g.

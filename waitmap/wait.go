@@ -29,7 +29,7 @@ func (m *Map[K, V]) waitSlow(ctx context.Context, key K) (V, error) {
 	h := e.hash(key)
 	en := newEntrant[K, V](ctx)
 	var p spot[K, V]
-	e.acquire(&p, key, h, nil)
+	e.visit(&p, key, h, true)
 	if p.live { // the second look
 		v := p.value(e)
 		p.release()
@@ -46,7 +46,7 @@ func (m *Map[K, V]) WaitNext(ctx context.Context, key K) (V, error) {
 	h := e.hash(key)
 	en := newEntrant[K, V](ctx)
 	var p spot[K, V]
-	e.acquire(&p, key, h, nil)
+	e.visit(&p, key, h, true)
 	return e.enterAndWait(ctx, &p, key, en)
 }
 
@@ -93,7 +93,7 @@ func (l *lookout[K, V]) look(c cell, live bool) (v V, good bool) {
 func (l *lookout[K, V]) next(ctx context.Context) (v V, good bool, err error) {
 	en := newEntrant[K, V](ctx)
 	var p spot[K, V]
-	l.e.acquire(&p, l.key, l.hash, nil)
+	l.e.visit(&p, l.key, l.hash, true)
 	var c cell
 	live := p.live
 	if live {
@@ -138,7 +138,7 @@ func (m *Map[K, V]) Take(ctx context.Context, key K) (V, error) {
 	en := newEntrant[K, V](ctx)
 	en.w.SetExclusive()
 	var p spot[K, V]
-	e.acquire(&p, key, h, nil)
+	e.acquire(&p, key, h, true)
 	if p.live {
 		v := p.value(e)
 		e.remove(&p)
@@ -161,7 +161,7 @@ func (m *Map[K, V]) Register(key K, w wake.Waker) *Future[V] {
 	en.w.Waker = w
 	en.w.Value.since = time.Now().UnixNano()
 	var p spot[K, V]
-	e.acquire(&p, key, h, nil)
+	e.visit(&p, key, h, true)
 	if p.live {
 		en.w.Value.v = p.value(e)
 		p.release()
@@ -184,7 +184,6 @@ func newEntrant[K comparable, V any](ctx context.Context) *entrant[K, V] {
 
 // enter puts a waiter in line and releases p. It fails if the map is closed.
 func (e *engine[K, V]) enter(p *spot[K, V], key K, en *entrant[K, V]) error {
-	p.lockLines()
 	if e.closed.Load() { // its partner is Close, which sweeps the lines after it
 		p.release()
 		return ErrClosed

@@ -7,7 +7,7 @@ func (e *engine[K, V]) store(key K, value V) {
 	h, c := e.hash(key), pack(e.cells, value)
 	for {
 		var p spot[K, V]
-		e.acquire(&p, key, h, nil)
+		e.acquire(&p, key, h, false)
 		if e.publish(&p, key, c) {
 			return
 		}
@@ -19,7 +19,7 @@ func (e *engine[K, V]) swap(key K, value V) (previous V, loaded bool) {
 	h, c := e.hash(key), pack(e.cells, value)
 	for {
 		var p spot[K, V]
-		e.acquire(&p, key, h, nil)
+		e.acquire(&p, key, h, false)
 		if loaded = p.live; loaded {
 			previous = p.value(e)
 		}
@@ -34,7 +34,7 @@ func (e *engine[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 	h, c := e.hash(key), pack(e.cells, value)
 	for {
 		var p spot[K, V]
-		e.acquire(&p, key, h, nil)
+		e.acquire(&p, key, h, false)
 		if p.live {
 			actual = p.value(e)
 			p.release()
@@ -49,7 +49,7 @@ func (e *engine[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 
 func (e *engine[K, V]) loadAndDelete(key K) (value V, loaded bool) {
 	var p spot[K, V]
-	e.acquire(&p, key, e.hash(key), nil)
+	e.acquire(&p, key, e.hash(key), false)
 	if !p.live {
 		p.release()
 		return value, false
@@ -63,22 +63,22 @@ func (e *engine[K, V]) loadAndDelete(key K) (value V, loaded bool) {
 // reports false and holds nothing. To compare boxed values may panic, so that
 // is done with nothing locked; what must still be there afterwards is the box.
 func acquireEqual[K, V comparable](e *engine[K, V], p *spot[K, V], key K, hash uint64, old V) bool {
-	var seen cell // equal to old
+	var box cell // its value is equal to old
 	for {
-		e.acquire(p, key, hash, nil)
+		e.acquire(p, key, hash, false)
 		if !p.live {
 			p.release()
 			return false
 		}
 		c := p.cell(e)
-		if c == seen || e.cells != cellBoxes && equal(e, c, old) {
+		if e.cells != cellBoxes && equal(e, c, old) || c.ptr != nil && c == box {
 			return true
 		}
 		p.release()
 		if e.cells != cellBoxes || !equal(e, c, old) {
 			return false
 		}
-		seen = c
+		box = c
 	}
 }
 

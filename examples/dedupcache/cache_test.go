@@ -283,8 +283,20 @@ func TestValueThatIsNotKeptReachesAllThatWait(t *testing.T) {
 		(<-s.loads).value(5)
 		require.Equal(t, 5, (<-one).v)
 		require.Equal(t, 5, (<-two).v)
+		synctest.Wait()
 		require.Zero(t, c.values.Len())
 	})
+}
+
+func TestValueThatIsNotKeptIsNoHit(t *testing.T) {
+	var loads atomic.Int64
+	c := newCache(func(context.Context, int) (int, error) { return int(loads.Add(1)), nil }, time.Minute,
+		shelfOptions[int]{limit: 1, ttl: func(int) time.Duration { return 0 }})
+	defer c.Close()
+	for i := range 5000 { // each comes at once when the last one was told
+		v, from, err := c.Get(t.Context(), 0)
+		require.Equal(t, got{i + 1, led, nil}, got{v, from, err})
+	}
 }
 
 func TestShelfKeepsNoMoreThanItsLimit(t *testing.T) {
@@ -295,6 +307,7 @@ func TestShelfKeepsNoMoreThanItsLimit(t *testing.T) {
 			_, _, err := c.Get(t.Context(), key)
 			require.NoError(t, err)
 		}
+		synctest.Wait() // what is over the limit is published and then removed
 		require.Equal(t, 10, c.values.Len())
 	})
 }

@@ -20,15 +20,20 @@ type shelf[K comparable, V any] struct {
 
 type shelfOptions[V any] struct {
 	ttl   func(V) time.Duration // how long a value is kept; 0: not at all
-	limit int                   // how many are kept
+	limit int                   // how many are kept, or a few more if many come at once
 }
 
-// An item is a value's identity.
-type item[V any] struct{ value V }
+// An item is a value's identity, and whether it stays.
+type item[V any] struct {
+	value V
+	stays bool
+}
 
+// get returns the value that is there. One that does not stay is only for
+// those who waited for it, not for who comes by in the moment of its life.
 func (s *shelf[K, V]) get(key K) (v V, ok bool) {
 	it, ok := s.Load(key)
-	if !ok {
+	if !ok || !it.stays {
 		return v, false
 	}
 	return it.value, true
@@ -38,10 +43,11 @@ func (s *shelf[K, V]) get(key K) (v V, ok bool) {
 // A value that may not be kept is published all the same: a store reaches all
 // that wait, even if the value is deleted the next moment.
 func (s *shelf[K, V]) publish(key K, v V) {
-	it := &item[V]{value: v}
+	ttl := s.ttl(v)
+	it := &item[V]{value: v, stays: ttl > 0 && s.Len() < s.limit}
 	s.Store(key, it)
 	remove := func() { waitmap.CompareAndDelete(&s.Map, key, it) }
-	if ttl := s.ttl(v); ttl > 0 && s.Len() <= s.limit {
+	if it.stays {
 		time.AfterFunc(ttl, remove)
 	} else {
 		remove()
