@@ -97,7 +97,7 @@ func (m *Map[K, V]) Waiting() iter.Seq2[K, WaitInfo] {
 			ls.mu.Lock()
 			for l := range ls.each {
 				if w := l.queue.Front(); w != nil {
-					rows = append(rows, row{l.key, WaitInfo{l.queue.Len(), time.Unix(0, w.Value.since)}})
+					rows = append(rows, row{l.key, WaitInfo{l.queue.Len(), since(w.Value.since)}})
 				}
 			}
 			ls.mu.Unlock()
@@ -108,6 +108,12 @@ func (m *Map[K, V]) Waiting() iter.Seq2[K, WaitInfo] {
 			}
 		}
 	}
+}
+
+// since turns a waiter's age into a time; by way of the age, because the clock
+// of a testing/synctest bubble has another epoch.
+func since(ns int64) time.Time {
+	return time.Now().Add(time.Duration(ns) - time.Since(epoch))
 }
 
 // Waiters is the number of those who wait for key.

@@ -21,7 +21,7 @@ type Future[V any] struct {
 type fate[V any] struct {
 	v      V
 	err    *stopError // why there is no value
-	since  int64      // in line since: Unix time, ns
+	since  int64      // in line since: ns after epoch
 	line   *lineHead[V]
 	joined atomic.Pointer[waitq.Queue[struct{}]] // goroutines in Future.Wait; guarded by the lines' mutex
 }

@@ -79,16 +79,20 @@ func registerObj(m *waitmap.Map[*obj, *obj]) (*waitmap.Future[*obj], weak.Pointe
 func TestHazardPinnedByDoneFuture(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, *obj]) {
 		m := newMap()
-		waker := func() weak.Pointer[objWaker] {
-			w := &objWaker{new(obj)}
-			f := m.Register(1, w)
-			m.Register(1, nil)
-			m.Cancel(1)
+		for name, finish := range map[string]func(){
+			"canceled": func() { m.Cancel(1) },
+			"served":   func() { m.Store(1, nil); m.Delete(1) },
+		} {
+			f, waker := func() (*waitmap.Future[*obj], weak.Pointer[objWaker]) {
+				w := &objWaker{new(obj)}
+				m.Register(1, nil)
+				return m.Register(1, w), weak.Make(w)
+			}()
+			finish()
+			requireFreed(t, waker, "the waker of a Future that was "+name)
 			_, done, _ := f.Result()
 			require.True(t, done)
-			return weak.Make(w)
-		}()
-		requireFreed(t, waker, "the waker of a canceled Future")
+		}
 		f, value := func() (*waitmap.Future[*obj], weak.Pointer[obj]) {
 			f := m.Register(1, nil)
 			v, p := newObj()

@@ -19,6 +19,11 @@ type shard[K comparable, V any] struct {
 	_       [64]byte
 }
 
+// spinLimit is how often to look, about 1 ns each, before the processor is
+// given up: what a group is locked for, some tens of ns, is less than that
+// costs.
+const spinLimit = 1<<8 - 1
+
 // lockGroup locks g and returns its meta word, or false if g is frozen.
 func lockGroup[K comparable](g *group[K, wordCell]) (meta uint64, ok bool) {
 	for spins := 0; ; spins++ {
@@ -28,7 +33,7 @@ func lockGroup[K comparable](g *group[K, wordCell]) (meta uint64, ok bool) {
 			return 0, false
 		case meta&metaLocked == 0 && atomic.CompareAndSwapUint64(&g.meta, meta, meta|metaLocked):
 			return meta, true
-		case spins >= 8:
+		case spins&spinLimit == spinLimit:
 			runtime.Gosched() // the holder may need this processor
 		}
 	}

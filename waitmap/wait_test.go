@@ -42,7 +42,11 @@ func overWaits(t *testing.T, f func(t *testing.T, m *intMap, wait waitFun)) {
 	over(t, func(t *testing.T, newMap maker[string, int]) {
 		for name, wait := range waits {
 			t.Run(name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { f(t, newMap(), wait) })
+				synctest.Test(t, func(t *testing.T) {
+					m := newMap()
+					defer releaseIfFailed(t, m)
+					f(t, m, wait)
+				})
 			})
 		}
 	})

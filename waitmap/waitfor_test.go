@@ -21,8 +21,20 @@ func startIn[V any](f func() (V, error)) <-chan result[V] {
 // inBubble runs f in a bubble on every construction.
 func inBubble(t *testing.T, f func(t *testing.T, m *intMap)) {
 	over(t, func(t *testing.T, newMap maker[string, int]) {
-		synctest.Test(t, func(t *testing.T) { f(t, newMap()) })
+		synctest.Test(t, func(t *testing.T) {
+			m := newMap()
+			defer releaseIfFailed(t, m)
+			f(t, m)
+		})
 	})
+}
+
+// releaseIfFailed ends the waits that a failed test leaves behind, so that
+// the bubble's own complaint does not end the whole run.
+func releaseIfFailed(t *testing.T, m *intMap) {
+	if t.Failed() {
+		m.CancelAll()
+	}
 }
 
 func atLeast(n int) func(int) bool { return func(v int) bool { return v >= n } }

@@ -1,0 +1,270 @@
+package waitq_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/wake"
+)
+
+var (
+	bg       = context.Background()
+	errCause = errors.New("the cause")
+)
+
+// ended returns a context that errCause ended before.
+func ended() context.Context {
+	ctx, cancel := context.WithCancelCause(bg)
+	cancel(errCause)
+	return ctx
+}
+
+func TestWaiterIsFinishedOrAbandoned(t *testing.T) {
+	type state struct{ done, gone bool }
+	of := func(w *waiter) state { return state{w.Done(), w.Gone()} }
+	for _, exclusive := range []bool{false, true} {
+		fresh := func() *waiter {
+			w := new(waiter)
+			if exclusive {
+				w.SetExclusive()
+			}
+			return w
+		}
+		w := fresh()
+		require.Equal(t, state{}, of(w))
+		require.True(t, w.Finish())
+		require.False(t, w.Abandon())
+		require.False(t, w.Finish())
+		require.Equal(t, state{done: true}, of(w))
+		require.Equal(t, exclusive, w.Exclusive())
+
+		w = fresh()
+		require.True(t, w.Abandon())
+		require.False(t, w.Finish())
+		require.False(t, w.Abandon())
+		require.Equal(t, state{gone: true}, of(w))
+		require.Equal(t, exclusive, w.Exclusive())
+	}
+}
+
+func TestWakeCallsTheWaker(t *testing.T) {
+	new(waiter).Wake() // nobody to tell
+	n := 0
+	w := &waiter{Waker: wake.Func(func() { n++ })}
+	w.Wake()
+	require.Equal(t, 1, n)
+}
+
+// TestStressFinishAgainstAbandon: whatever the order, one wins, and who finds
+// Finish the winner sees what was handed over.
+func TestStressFinishAgainstAbandon(t *testing.T) {
+	n := 20_000
+	if testing.Short() {
+		n = 2_000
+	}
+	var finished, abandoned int
+	for i := range n {
+		w := new(waiter)
+		var wg sync.WaitGroup
+		results := make([]bool, 2)
+		wg.Go(func() {
+			w.Value = i
+			results[0] = w.Finish()
+		})
+		wg.Go(func() {
+			if i%2 == 0 {
+				runtime.Gosched()
+			}
+			if results[1] = w.Abandon(); !results[1] && w.Value != i {
+				t.Error("the value is not there")
+			}
+		})
+		wg.Wait()
+		require.NotEqual(t, results[0], results[1])
+		require.Equal(t, results[0], w.Done())
+		require.Equal(t, results[1], w.Gone())
+		if results[0] {
+			finished++
+		} else {
+			abandoned++
+		}
+	}
+	t.Logf("%d finished, %d abandoned", finished, abandoned)
+}
+
+// TestStressOneFinisher: of several that finish a waiter one does.
+func TestStressOneFinisher(t *testing.T) {
+	n := 5_000
+	if testing.Short() {
+		n = 500
+	}
+	for range n {
+		w := new(waiter)
+		var wg sync.WaitGroup
+		results := make([]bool, 3)
+		for j := range results {
+			wg.Go(func() { results[j] = w.Finish() })
+		}
+		wg.Wait()
+		wins := 0
+		for _, won := range results {
+			if won {
+				wins++
+			}
+		}
+		require.Equal(t, 1, wins)
+	}
+}
+
+func TestAwaitReturnsAfterFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := wake.NewParker()
+		w := &waiter{Waker: p}
+		c := make(chan error, 1)
+		go func() { c <- w.Await(bg, p) }()
+		synctest.Wait()
+		require.Empty(t, c)
+
+		w.Wake() // a wake alone ends nothing: it looks again
+		synctest.Wait()
+		require.Empty(t, c)
+
+		w.Value = 7
+		require.True(t, w.Finish())
+		w.Wake()
+		require.NoError(t, <-c)
+		require.Equal(t, 7, w.Value)
+	})
+}
+
+// TestAwaitOfADoneWaiter: what was handed over wins over the context's end.
+func TestAwaitOfADoneWaiter(t *testing.T) {
+	w := new(waiter)
+	w.Finish()
+	require.NoError(t, w.Await(ended(), parkNever{t}))
+}
+
+// parkNever is a parker that is not needed.
+type parkNever struct{ t *testing.T }
+
+func (parkNever) Wake() {}
+func (p parkNever) Park(context.Context) error {
+	p.t.Error("parked")
+	return nil
+}
+
+func TestAwaitEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeoutCause(bg, time.Hour, errCause)
+		defer cancel()
+		p := wake.NewParker()
+		w := &waiter{Waker: p}
+		begin := time.Now()
+		err := w.Await(ctx, p)
+		require.Equal(t, time.Hour, time.Since(begin))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, errCause)
+		require.True(t, w.Gone())
+		require.False(t, w.Finish(), "too late")
+	})
+}
+
+// parkFunc is a parker that does something first.
+type parkFunc func(ctx context.Context) error
+
+func (parkFunc) Wake()                            {}
+func (f parkFunc) Park(ctx context.Context) error { return f(ctx) }
+
+// TestAwaitFinishedWhileTheContextEnds: Finish came between the end of the
+// context and the look at it.
+func TestAwaitFinishedWhileTheContextEnds(t *testing.T) {
+	w := new(waiter)
+	require.NoError(t, w.Await(ended(), parkFunc(func(ctx context.Context) error {
+		w.Finish()
+		return context.Cause(ctx)
+	})))
+	require.True(t, w.Done())
+}
+
+// TestAwaitLooksAgain: a parker may return without a wake.
+func TestAwaitLooksAgain(t *testing.T) {
+	w, parks := new(waiter), 0
+	require.NoError(t, w.Await(bg, parkFunc(func(context.Context) error {
+		if parks++; parks == 3 {
+			w.Finish()
+		}
+		return nil
+	})))
+	require.Equal(t, 3, parks)
+}
+
+// TestStressAwait: the store and the end of the context race; Await says who
+// won, and the value is there if it says so.
+func TestStressAwait(t *testing.T) {
+	n := 5_000
+	if testing.Short() {
+		n = 500
+	}
+	for i := range n {
+		p := wake.NewParker()
+		w := &waiter{Waker: p}
+		ctx, cancel := context.WithCancel(bg)
+		finished := make(chan bool, 1)
+		go func() {
+			w.Value = i
+			ok := w.Finish()
+			w.Wake()
+			finished <- ok
+		}()
+		go cancel()
+		err := w.Await(ctx, p)
+		if err == nil {
+			require.Equal(t, i, w.Value)
+		} else {
+			require.ErrorIs(t, err, context.Canceled)
+		}
+		require.Equal(t, err == nil, <-finished)
+		<-ctx.Done()
+	}
+}
+
+func TestContextError(t *testing.T) {
+	canceled := func(cause error) context.Context {
+		ctx, cancel := context.WithCancelCause(bg)
+		cancel(cause)
+		return ctx
+	}
+	late, stop := context.WithDeadlineCause(bg, time.Now().Add(-time.Hour), errCause)
+	defer stop()
+	child, stopChild := context.WithCancel(canceled(errCause))
+	defer stopChild()
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		want []error
+		text string
+	}{
+		"no cause":         {canceled(nil), []error{context.Canceled}, "context canceled"},
+		"cause":            {canceled(errCause), []error{context.Canceled, errCause}, "context canceled: the cause"},
+		"deadline":         {late, []error{context.DeadlineExceeded, errCause}, "context deadline exceeded: the cause"},
+		"parent's cause":   {child, []error{context.Canceled, errCause}, "context canceled: the cause"},
+		"cause of another": {canceled(context.DeadlineExceeded), []error{context.Canceled, context.DeadlineExceeded}, "context canceled: context deadline exceeded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := waitq.ContextError(c.ctx)
+			for _, want := range c.want {
+				require.ErrorIs(t, err, want)
+			}
+			require.EqualError(t, err, c.text)
+		})
+	}
+	require.Same(t, context.Canceled, waitq.ContextError(canceled(nil)), "nothing to add")
+	require.NoError(t, waitq.ContextError(bg), "not ended")
+}
