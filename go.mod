@@ -3,6 +3,7 @@ module github.com/vigil-go/vigil
 go 1.26
 
 require (
+	github.com/cornelk/hashmap v1.0.8
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
 )

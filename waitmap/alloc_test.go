@@ -17,8 +17,8 @@ func TestAllocations(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	x, y := new(int), new(int)
-	t.Run("int,int", func(t *testing.T) { testAllocs(t, func(i int) int { return i }, 1<<40, 2, 0) })
-	t.Run("string,int", func(t *testing.T) { testAllocs(t, strconv.Itoa, 1<<40, 2, 0) })
+	t.Run("int,int", func(t *testing.T) { testAllocs(t, func(i int) int { return i }, int64(1<<40), 2, 0) })
+	t.Run("string,int", func(t *testing.T) { testAllocs(t, strconv.Itoa, int64(1<<40), 2, 0) })
 	t.Run("int,pointer", func(t *testing.T) { testAllocs(t, func(i int) int { return i }, x, y, 0) })
 	t.Run("string,string", func(t *testing.T) { testAllocs(t, strconv.Itoa, "a", "b", 1) })
 	t.Run("int,64 bytes", func(t *testing.T) { testAllocs(t, func(i int) int { return i }, wide{1}, wide{2}, 1) })

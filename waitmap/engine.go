@@ -12,12 +12,12 @@ import (
 // An engine is a map that was given its shape. [Map] makes one on first use.
 type engine[K comparable, V any] struct {
 	hasher[K]
-	cells     cellKind
-	tables    unsafe.Pointer // []atomic.Pointer[table[K]], the shards' tables, dense for the readers' caches
-	shardMask uint64         // by which
-	shards    []shard[K, V]
-	closed    atomic.Bool // read under a lines' mutex; see Close
-	counts    []count
+	cells    cellKind
+	doors    unsafe.Pointer // [len(shards)]door, dense for the readers' caches
+	doorMask uint64         // the bits of an offset in doors
+	shards   []shard[K, V]
+	closed   atomic.Bool // read under a lines' mutex; see Close
+	counts   []count
 }
 
 // A count is a share of the number of entries. Which goroutine adds to which
@@ -39,28 +39,27 @@ func newEngine[K comparable, V any](o *Options[K]) *engine[K, V] {
 		shards: make([]shard[K, V], shards),
 		counts: make([]count, powerOfTwo(4*procs)),
 	}
-	tables := make([]atomic.Pointer[table[K]], shards)
-	e.tables, e.shardMask = unsafe.Pointer(&tables[0]), uint64(shards-1)*8
+	doors := make([]door, shards)
+	e.doors, e.doorMask = unsafe.Pointer(&doors[0]), uint64(shards-1)*uint64(unsafe.Sizeof(door{}))
 	nothing := newTable[K](e.cells, 1, 0)
 	nothing.first.meta = metaFrozen
 	for i := range e.shards {
-		tables[i].Store(nothing)
-		e.shards[i].nothing = nothing
-		e.shards[i].table = &tables[i]
-		e.shards[i].minimum = 4 + 4*i/shards
-		e.shards[i].reserve(e, o.Capacity/shards)
+		s := &e.shards[i]
+		s.door, s.nothing, s.minimum = &doors[i], nothing, 4+4*i/shards
+		s.install(nothing)
+		s.reserve(e, o.Capacity/shards)
 	}
 	return e
 }
 
 func powerOfTwo(n int) int { return 1 << bits.Len(uint(n-1)) }
 
-// A shard is chosen by bits that neither the tag nor the home depend on, and
-// found by its offset in tables.
-const shardShift = 4
+// doorShift makes an offset in doors of bits that neither the tag nor the home
+// depend on.
+const doorShift = 3
 
 func (e *engine[K, V]) shard(hash uint64) *shard[K, V] {
-	return &e.shards[hash>>shardShift&e.shardMask/8]
+	return &e.shards[hash>>doorShift&e.doorMask/uint64(unsafe.Sizeof(door{}))]
 }
 
 // peek is Load for those who must know the cell.

@@ -11,10 +11,11 @@ import (
 // upwards: home first, then later ones. Nobody waits for a frozen group with
 // the lines locked.
 type shard[K comparable, V any] struct {
-	nothing *table[K]
-	table   *atomic.Pointer[table[K]] // in engine.tables
-	growing sync.Mutex                // held while the table is replaced
-	minimum int                       // homes of the smallest table; shards differ, so that they do not all grow at once
+	table   atomic.Pointer[table[K]]
+	door    *door
+	nothing *table[K]  // the table of a shard that was never written to
+	growing sync.Mutex // held while the table is replaced
+	minimum int        // homes of the smallest table; shards differ, so that they do not all grow at once
 	lines   lines[K, V]
 	_       [64]byte
 }
@@ -104,7 +105,7 @@ func (s *shard[K, V]) replace(e *engine[K, V], old *table[K], crowded bool) {
 			if old.move(&e.hasher, fresh) {
 				return fresh
 			}
-			homes, reach = homes+homes/2, reach*2 // rare: fuller in one place than old
+			homes, reach = homes+homes/2, reach*2+1 // rare: fuller in one place than old
 		}
 	})
 }
@@ -148,6 +149,7 @@ func (s *shard[K, V]) rebuild(old *table[K], fill func(live, dead int) *table[K]
 
 func (s *shard[K, V]) install(t *table[K]) {
 	s.lines.rehome(t)
+	openDoor(s.door, t)
 	s.table.Store(t)
 }
 
@@ -160,7 +162,7 @@ func (s *shard[K, V]) shape(old *table[K], live, dead int, crowded bool) (homes,
 	case live*2 > slots:
 		homes *= 2
 	case crowded && dead*4 < slots:
-		return homes, int(old.reach) * 2 // nothing to clean and yet no room: keys collide
+		return homes, int(old.reach)*2 + 1 // nothing to clean and yet no room: keys collide
 	}
 	for homes/2 >= s.minimum && live*4 < homes*groupSlots {
 		homes /= 2

@@ -147,7 +147,7 @@ func TestClearIsNotUndone(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
 		together(2, func(g int) {
-			base := (g + 1) << 32
+			base := (g + 1) << 24
 			if g == 0 {
 				for i := range scale(3000, 500) {
 					m.Store(base+i%700, i)

@@ -22,7 +22,7 @@ type table[K comparable] struct {
 
 func newTable[K comparable](kind cellKind, homes, reach int) *table[K] {
 	return &table[K]{
-		first: newGroups[K](kind, homes+reach),
+		first: newGroups[K](kind, homes+reach, uint64(homes)),
 		homes: uint64(homes),
 		reach: uint64(reach),
 		kind:  kind,
@@ -31,7 +31,7 @@ func newTable[K comparable](kind cellKind, homes, reach int) *table[K] {
 
 // reachFor gives tables of all sizes about the same load, three quarters, when
 // the first entry does not fit.
-func reachFor(homes int) int { return max(1, bits.Len(uint(homes))*5/4-5) }
+func reachFor(homes int) int { return max(0, bits.Len(uint(homes))*2-10) }
 
 func (t *table[K]) groups() uint64 { return t.homes + t.reach }
 

@@ -137,7 +137,7 @@ func (m *Map[K, V]) Load(key K) (value V, ok bool) {
 	// cost as much as the look-up.
 	e := m.e.Load()
 	if e == nil {
-		e = m.initSlow()
+		return m.loadSlow(key)
 	}
 	var hash uint64
 	if unsafe.Sizeof(key) <= 8 && e.kind == keysWord {
@@ -145,11 +145,16 @@ func (m *Map[K, V]) Load(key K) (value V, ok bool) {
 	} else if unsafe.Sizeof(key) == unsafe.Sizeof("") && e.kind == keysString {
 		hash = e.text(keyString(key))
 	} else {
-		hash = e.slow(key)
+		return m.loadSlow(key)
 	}
-	t := (*atomic.Pointer[table[K]])(unsafe.Add(e.tables, hash>>shardShift&e.shardMask)).Load()
+	size := unsafe.Sizeof(group[K, wordCell]{})
+	d := (*door)(unsafe.Add(e.doors, hash>>doorShift&e.doorMask))
+	first, homes := atomic.LoadPointer(&d.first), d.homes.Load()
+	if (*group[K, wordCell])(unsafe.Add(first, -size)).meta != homes {
+		return m.loadSlow(key) // the table was just replaced
+	}
+	g := unsafe.Add(first, uintptr(hash>>32*homes>>32)*size)
 	tags := tagOf(hash) * lowBytes
-	g := unsafe.Add(unsafe.Pointer(t.first), uintptr(hash>>32*t.homes>>32)*unsafe.Sizeof(*t.first))
 	meta := atomic.LoadUint64(&(*group[K, wordCell])(g).meta)
 	for {
 		m := match(meta, tags)
@@ -158,7 +163,7 @@ func (m *Map[K, V]) Load(key K) (value V, ok bool) {
 			if s.key != key {
 				continue
 			}
-			if unsafe.Sizeof(value) <= 8 && t.kind == cellWords {
+			if unsafe.Sizeof(value) <= 8 && e.cells == cellWords {
 				b := atomic.LoadUint64(&s.cell.bits)
 				value = *(*V)(unsafe.Pointer(&b))
 				if again := atomic.LoadUint64(&(*group[K, wordCell])(g).meta); again != meta {
@@ -166,20 +171,30 @@ func (m *Map[K, V]) Load(key K) (value V, ok bool) {
 				}
 				return value, true
 			}
-			c := s.cell.load(t.kind)
+			c := s.cell.load(e.cells)
 			if atomic.LoadUint64(&(*group[K, wordCell])(g).meta)&(m&-m) == 0 {
 				return value, false
 			}
-			return unpack[V](t.kind, c)
+			return unpack[V](e.cells, c)
 		}
 		// Absent is the truth of one instant, too: a key has at most one
 		// slot in a table's life.
 		if meta&metaOverflow == 0 {
 			return value, false
 		}
-		g = unsafe.Add(g, unsafe.Sizeof(*t.first))
+		g = unsafe.Add(g, size)
 		meta = atomic.LoadUint64(&(*group[K, wordCell])(g).meta)
 	}
+}
+
+// loadSlow is Load for other keys, and when the map or a table is new.
+func (m *Map[K, V]) loadSlow(key K) (value V, ok bool) {
+	e := m.init()
+	c, ok := e.peek(key, e.hash(key))
+	if !ok {
+		return value, false
+	}
+	return unpack[V](e.cells, c)
 }
 
 // slotOffset is where the slot of the lowest mark lies in its group.
@@ -189,12 +204,30 @@ func slotOffset[K comparable](mark uint64) uintptr {
 	return unsafe.Offsetof(g.slots) + (uintptr(bits.TrailingZeros64(mark))-firstMark)*(unsafe.Sizeof(g.slots[0])/8)
 }
 
-// newGroups allocates n groups with cells of the kind.
-func newGroups[K comparable](kind cellKind, n int) *group[K, wordCell] {
+// A door is where readers enter a shard's table: what they need of it, to be
+// had with one memory access less than by way of the table. The two fields may
+// be of different tables for an instant; the truth is in the table's header.
+type door struct {
+	first unsafe.Pointer // of table.first
+	homes atomic.Uint64
+}
+
+func openDoor[K comparable](d *door, t *table[K]) {
+	d.homes.Store(t.homes)
+	atomic.StorePointer(&d.first, unsafe.Pointer(t.first))
+}
+
+// newGroups allocates n groups with cells of the kind, behind a header: one
+// more group, whose meta word holds the number of homes.
+func newGroups[K comparable](kind cellKind, n int, homes uint64) *group[K, wordCell] {
+	var header *group[K, wordCell]
 	if kind == cellWords {
-		return &make([]group[K, wordCell], n)[0]
+		header = &make([]group[K, wordCell], n+1)[0]
+	} else {
+		header = (*group[K, wordCell])(unsafe.Pointer(&make([]group[K, pointerCell], n+1)[0]))
 	}
-	return (*group[K, wordCell])(unsafe.Pointer(&make([]group[K, pointerCell], n)[0]))
+	header.meta = homes
+	return header.at(1)
 }
 
 // at returns the i-th group after g.

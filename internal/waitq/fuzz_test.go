@@ -26,7 +26,7 @@ func (m *model) step(t testing.TB, op byte) {
 		m.q.Push(w)
 	case 1: // remove anybody, in line or not
 		if len(m.all) > 0 {
-			m.remove(t, m.all[arg%len(m.all)], arg&1 == 0)
+			m.remove(t, m.all[len(m.all)-1-arg%len(m.all)], arg&1 == 0)
 		}
 	case 2:
 		m.l.Join(m.q.Detach())

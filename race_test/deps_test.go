@@ -1,0 +1,187 @@
+// Package race_test holds tests of the module as a whole.
+package race_test
+
+import (
+	"encoding/json"
+	"errors"
+	"go/build/constraint"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/vigil-go/vigil"
+
+// arrows is docs/architecture.md's diagram: what a package may import, of this
+// module and of others, beside the standard library. A package that is not
+// named may not exist; "..." stands for all folders below.
+var arrows = map[string][]string{
+	"wake":           {},
+	"internal/waitq": {"wake"},
+	"waitmap":        {"wake", "internal/waitq"},
+	"waitgroup":      {"wake", "internal/waitq"},
+	"notify":         {"wake", "internal/waitq"},
+	"dedup":          {"waitmap", "wake"},
+	"uringwake/ring": {"golang.org/x/sys/unix"},
+	"uringwake":      {"wake", "internal/waitq", "uringwake/ring", "golang.org/x/sys/unix"},
+	"examples/...":   nil, // nil: whatever it likes, of this module
+	"race_test":      nil,
+}
+
+// forTests is what tests may import beside the module.
+var forTests = []string{"github.com/stretchr/testify/", "go.uber.org/goleak", "github.com/cornelk/hashmap"}
+
+// A pkg is the part of `go list -json` that is looked at here.
+type pkg struct {
+	Dir, ImportPath                    string
+	Imports, TestImports, XTestImports []string
+}
+
+// name is the package's path within the module.
+func (p pkg) name() string { return strings.TrimPrefix(p.ImportPath, module+"/") }
+
+func list(t *testing.T) []pkg {
+	t.Helper()
+	tool, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip("the go tool is not on the PATH: ", err)
+	}
+	cmd := exec.Command(tool, "list", "-json", "./...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if bad, ok := errors.AsType[*exec.ExitError](err); ok {
+		t.Fatalf("go list: %v: %s", err, bad.Stderr)
+	}
+	require.NoError(t, err)
+	var pkgs []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); err == io.EOF {
+			return pkgs
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+}
+
+// allowed returns what the package of that name may import. It reports false
+// if the diagram does not know it.
+func allowed(name string) ([]string, bool) {
+	if may, ok := arrows[name]; ok {
+		return may, true
+	}
+	for prefix := range maps.Keys(arrows) {
+		if below, ok := strings.CutSuffix(prefix, "..."); ok && strings.HasPrefix(name, below) {
+			return arrows[prefix], true
+		}
+	}
+	return nil, false
+}
+
+func isStandard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+// mayImport tells whether an import of a package's own code is drawn.
+func mayImport(may []string, path string) bool {
+	if isStandard(path) {
+		return true
+	}
+	inner, ours := strings.CutPrefix(path, module+"/")
+	if may == nil {
+		return ours
+	}
+	return slices.Contains(may, inner) || !ours && slices.Contains(may, path)
+}
+
+// TestArrows: every import is one that the diagram draws.
+func TestArrows(t *testing.T) {
+	pkgs := list(t)
+	names := make(map[string]bool)
+	for _, p := range pkgs {
+		names[p.name()] = true
+		may, known := allowed(p.name())
+		if !known {
+			t.Errorf("%s is not in the diagram: draw it in docs/architecture.md and here", p.name())
+			continue
+		}
+		for _, path := range p.Imports {
+			if !mayImport(may, path) {
+				t.Errorf("%s must not import %s", p.name(), path)
+			}
+		}
+	}
+	for _, name := range []string{"wake", "internal/waitq", "waitmap"} {
+		require.True(t, names[name], "%s was not looked at", name)
+	}
+}
+
+// TestArrowsOfTests: tests add what tests are made of, and nothing else.
+func TestArrowsOfTests(t *testing.T) {
+	for _, p := range list(t) {
+		for _, path := range slices.Concat(p.TestImports, p.XTestImports) {
+			ok := isStandard(path) || strings.HasPrefix(path, module+"/") ||
+				slices.ContainsFunc(forTests, func(lib string) bool { return strings.HasPrefix(path, lib) })
+			if !ok {
+				t.Errorf("the tests of %s must not import %s", p.name(), path)
+			}
+		}
+	}
+}
+
+// systemName is the end of a file's name that makes the go tool build it on
+// some systems only.
+var systemName = regexp.MustCompile(`_(linux|darwin|windows|freebsd|netbsd|openbsd|js|wasip1|plan9|amd64|arm64|arm|386|riscv64|s390x|wasm)(_test)?\.go$`)
+
+// TestNoSystemSpecificFiles outside of uringwake: one text for every system.
+// Build tags may only ask for the race detector and for vigil_debug.
+func TestNoSystemSpecificFiles(t *testing.T) {
+	for _, p := range list(t) {
+		if p.name() == "uringwake" || strings.HasPrefix(p.name(), "uringwake/") {
+			continue
+		}
+		files, err := filepath.Glob(filepath.Join(p.Dir, "*"))
+		require.NoError(t, err)
+		for _, file := range files {
+			switch filepath.Ext(file) {
+			case ".go":
+				require.False(t, systemName.MatchString(file), file)
+				for _, tag := range tagsOf(t, file) {
+					require.Contains(t, []string{"race", "vigil_debug"}, tag, file)
+				}
+			case ".c", ".h", ".s", ".S", ".syso":
+				t.Errorf("%s: no cgo, no assembly", file)
+			}
+		}
+		require.NotContains(t, p.Imports, "C", p.name())
+	}
+}
+
+// tagsOf returns the tags in a file's build constraint.
+func tagsOf(t *testing.T, file string) (tags []string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "package ") {
+			break
+		}
+		if !constraint.IsGoBuild(line) {
+			continue
+		}
+		expr, err := constraint.Parse(strings.TrimSpace(line))
+		require.NoError(t, err, file)
+		expr.Eval(func(tag string) bool { tags = append(tags, tag); return true })
+	}
+	return tags
+}
