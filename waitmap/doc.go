@@ -57,8 +57,9 @@
 //     Loads and waits of the key go on, and so does everything about other keys.
 //     The function may use the map for other keys. It must not wait, nor change
 //     its own key: that deadlocks, and panics instead in builds with the race
-//     detector or the tag vigil_debug. If it panics or calls runtime.Goexit, the
-//     key stays as it was and is free.
+//     detector or the tag vigil_debug. Two computations that each use the
+//     other's key deadlock, as two locks do. If the function panics or calls
+//     runtime.Goexit, the key stays as it was and is free.
 //   - The predicate of WaitFor, and the body of a loop over All, Keys, Values,
 //     Waiting or Range: nothing.
 //   - Wakers: nothing. They run in the goroutine that stores, cancels or closes,

@@ -17,7 +17,7 @@ import (
 // obj is something that a test can see the end of.
 type obj struct {
 	self *obj // a pointer, so that it is no tiny allocation
-	fill [60]byte
+	_    [60]byte
 }
 
 func newObj() (*obj, weak.Pointer[obj]) {

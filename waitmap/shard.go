@@ -53,6 +53,7 @@ func (s *shard[K, V]) lock(e *engine[K, V], hash uint64, lines bool) (*table[K],
 			continue
 		}
 		home := t.home(hash)
+		home.touch()
 		lines = lines || atomic.LoadUint64(&home.meta)&metaLines != 0
 		if lines {
 			s.lines.mu.Lock()

@@ -235,6 +235,12 @@ func (g *group[K, C]) at(i uint64) *group[K, C] {
 	return (*group[K, C])(unsafe.Add(unsafe.Pointer(g), uintptr(i)*unsafe.Sizeof(*g)))
 }
 
+// touch has the processor fetch the far end of the group while it waits for
+// the near one.
+func (g *group[K, C]) touch() {
+	atomic.LoadUint64((*uint64)(unsafe.Add(unsafe.Pointer(g), unsafe.Sizeof(*g)-8)))
+}
+
 // slot is &g.slots[i] for an i that is known to be below groupSlots.
 func (g *group[K, C]) slot(i int) *slot[K, C] {
 	return (*slot[K, C])(unsafe.Add(unsafe.Pointer(&g.slots), uintptr(i)*unsafe.Sizeof(g.slots[0])))

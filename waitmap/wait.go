@@ -27,7 +27,7 @@ func (m *Map[K, V]) Wait(ctx context.Context, key K) (V, error) {
 func (m *Map[K, V]) waitSlow(ctx context.Context, key K) (V, error) {
 	e := m.init()
 	h := e.hash(key)
-	en := newEntrant[K, V](ctx)
+	en, parker := newEntrant[K, V](ctx)
 	var p spot[K, V]
 	e.visit(&p, key, h, true)
 	if p.live { // the second look
@@ -35,7 +35,7 @@ func (m *Map[K, V]) waitSlow(ctx context.Context, key K) (V, error) {
 		p.release()
 		return v, nil
 	}
-	return e.enterAndWait(ctx, &p, key, en)
+	return e.enterAndWait(ctx, &p, key, en, parker)
 }
 
 // WaitNext waits for the next value to be stored under key, even if there is
@@ -44,10 +44,10 @@ func (m *Map[K, V]) WaitNext(ctx context.Context, key K) (V, error) {
 	mustContext(ctx)
 	e := m.init()
 	h := e.hash(key)
-	en := newEntrant[K, V](ctx)
+	en, parker := newEntrant[K, V](ctx)
 	var p spot[K, V]
 	e.visit(&p, key, h, true)
-	return e.enterAndWait(ctx, &p, key, en)
+	return e.enterAndWait(ctx, &p, key, en, parker)
 }
 
 // WaitFor waits until a value under key satisfies ok. It may skip values that
@@ -91,7 +91,7 @@ func (l *lookout[K, V]) look(c cell, live bool) (v V, good bool) {
 // next is in line before it looks at the value that is there, so it misses
 // none. The value of the last wake counts if it was deleted since.
 func (l *lookout[K, V]) next(ctx context.Context) (v V, good bool, err error) {
-	en := newEntrant[K, V](ctx)
+	en, parker := newEntrant[K, V](ctx)
 	var p spot[K, V]
 	l.e.visit(&p, l.key, l.hash, true)
 	var c cell
@@ -113,7 +113,7 @@ func (l *lookout[K, V]) next(ctx context.Context) (v V, good bool, err error) {
 		var zero V
 		return zero, false, closed
 	}
-	v, err = en.await(ctx)
+	v, err = en.await(ctx, parker)
 	l.handed = &v
 	return v, false, err
 }
@@ -135,7 +135,7 @@ func (m *Map[K, V]) Take(ctx context.Context, key K) (V, error) {
 	}
 	e := m.init()
 	h := e.hash(key)
-	en := newEntrant[K, V](ctx)
+	en, parker := newEntrant[K, V](ctx)
 	en.w.SetExclusive()
 	var p spot[K, V]
 	e.acquire(&p, key, h, true)
@@ -144,7 +144,7 @@ func (m *Map[K, V]) Take(ctx context.Context, key K) (V, error) {
 		e.remove(&p)
 		return v, nil
 	}
-	return e.enterAndWait(ctx, &p, key, en)
+	return e.enterAndWait(ctx, &p, key, en, parker)
 }
 
 // Register is Wait in two steps: on return the [Future] is in line, so what is
@@ -178,11 +178,12 @@ func (m *Map[K, V]) Register(key K, w wake.Waker) *Future[V] {
 // epoch is what since counts from: time.Since costs half of what time.Now does.
 var epoch = time.Now()
 
-func newEntrant[K comparable, V any](ctx context.Context) *entrant[K, V] {
+func newEntrant[K comparable, V any](ctx context.Context) (*entrant[K, V], wake.Parker) {
+	parker := wake.ParkerFrom(ctx)
 	en := new(entrant[K, V])
-	en.w.Waker = wake.ParkerFrom(ctx)
+	en.w.Waker = parker
 	en.w.Value.since = int64(time.Since(epoch))
-	return en
+	return en, parker
 }
 
 // enter puts a waiter in line and releases p. It fails if the map is closed.
@@ -199,17 +200,17 @@ func (e *engine[K, V]) enter(p *spot[K, V], key K, en *entrant[K, V]) error {
 	return nil
 }
 
-func (e *engine[K, V]) enterAndWait(ctx context.Context, p *spot[K, V], key K, en *entrant[K, V]) (V, error) {
+func (e *engine[K, V]) enterAndWait(ctx context.Context, p *spot[K, V], key K, en *entrant[K, V], parker wake.Parker) (V, error) {
 	if err := e.enter(p, key, en); err != nil {
 		var zero V
 		return zero, err
 	}
-	return en.await(ctx)
+	return en.await(ctx, parker)
 }
 
 // await sleeps until the waiter is done or ctx ends.
-func (f *Future[V]) await(ctx context.Context) (V, error) {
-	if err := f.w.Await(ctx, f.w.Waker.(wake.Parker)); err != nil {
+func (f *Future[V]) await(ctx context.Context, parker wake.Parker) (V, error) {
+	if err := f.w.Await(ctx, parker); err != nil {
 		f.w.Value.line.owner.leave(&f.w)
 		var zero V
 		return zero, err

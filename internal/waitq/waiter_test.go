@@ -59,8 +59,10 @@ func TestWakeCallsTheWaker(t *testing.T) {
 	new(waiter).Wake() // nobody to tell
 	n := 0
 	w := &waiter{Waker: wake.Func(func() { n++ })}
+	require.True(t, w.Finish())
 	w.Wake()
 	require.Equal(t, 1, n)
+	require.Nil(t, w.Waker, "which is let go: a Future may be kept for long")
 }
 
 // TestStressFinishAgainstAbandon: whatever the order, one wins, and who finds
@@ -133,7 +135,7 @@ func TestAwaitReturnsAfterFinish(t *testing.T) {
 		synctest.Wait()
 		require.Empty(t, c)
 
-		w.Wake() // a wake alone ends nothing: it looks again
+		p.Wake() // a wake alone ends nothing: it looks again
 		synctest.Wait()
 		require.Empty(t, c)
 
@@ -221,7 +223,9 @@ func TestStressAwait(t *testing.T) {
 		go func() {
 			w.Value = i
 			ok := w.Finish()
-			w.Wake()
+			if ok {
+				w.Wake()
+			}
 			finished <- ok
 		}()
 		go cancel()

@@ -37,7 +37,7 @@ const (
 // ready. It is in line at most once in its life.
 type Waiter[T any] struct {
 	next, prev *Waiter[T] // guarded by the queue's lock; after Detach by the list's owner
-	Waker      wake.Waker // set before Push, read by who finishes; nil: nobody to tell
+	Waker      wake.Waker // set before Push; then it is the winner's; nil: nobody to tell
 	turn       uint32     // the queue's turn in which this was pushed; 0: not in line
 	state      atomic.Uint32
 	Value      T // what is handed over: written before Finish, read after Done
@@ -79,10 +79,12 @@ func (w *Waiter[T]) Await(ctx context.Context, p wake.Parker) error {
 	return nil
 }
 
-// Wake calls the waker, if there is one.
+// Wake calls the waker, if there is one, and lets go of it. Only who won
+// Finish may call it, once.
 func (w *Waiter[T]) Wake() {
-	if w.Waker != nil {
-		w.Waker.Wake()
+	if waker := w.Waker; waker != nil {
+		w.Waker = nil
+		waker.Wake()
 	}
 }
 
