@@ -265,7 +265,7 @@ func (p *spot[K, V]) fill(e *engine[K, V], key K, c cell) bool {
 	}
 	s := g.slot(i)
 	s.key = key
-	s.cell.init(e.cells, c)
+	s.cell.store(e.cells, c) // atomic because touch may read it
 	next := meta + metaUsed + tagOf(p.hash)<<tagShift(i)
 	p.t.countEmptied(meta, next)
 	p.pass(g, next)

@@ -199,7 +199,7 @@ func (m *Map[K, V]) loadSlow(key K) (value V, ok bool) {
 
 // slotOffset is where the slot of the lowest mark lies in its group.
 func slotOffset[K comparable](mark uint64) uintptr {
-	var g group[K, wordCell]
+	var g *group[K, wordCell] // for its type
 	const firstMark = 15
 	return unsafe.Offsetof(g.slots) + (uintptr(bits.TrailingZeros64(mark))-firstMark)*(unsafe.Sizeof(g.slots[0])/8)
 }
