@@ -19,7 +19,8 @@ func newHold() *hold {
 func (h *hold) wait() {
 	h.check()
 	h.mu.Lock()
-	h.mu.Unlock() //nolint:staticcheck // empty: only to wait
+	//lint:ignore SA2001 it only waits
+	h.mu.Unlock()
 }
 
 // check panics if the computation is the caller's own.

@@ -70,7 +70,8 @@ func (s *shard[K, V]) lock(e *engine[K, V], hash uint64, lines bool) (*table[K],
 		}
 		if !ok {
 			s.growing.Lock()   // until the next table is published
-			s.growing.Unlock() //nolint:staticcheck // empty: only to wait
+			//lint:ignore SA2001 it only waits
+			s.growing.Unlock()
 		}
 	}
 }

@@ -6,7 +6,7 @@ import "github.com/vigil-go/vigil/bench/rivals"
 type wide [4]int64
 
 // record is what *T points to.
-type record struct{ a, b int64 }
+type record struct{ a int64 }
 
 func stringValues() []string { return rivals.StringKeys(1024) }
 

@@ -107,7 +107,7 @@ func (w *Waiter[T]) Next() *Waiter[T] { return w.next }
 
 // Push puts w at the end of the line.
 func (q *Queue[T]) Push(w *Waiter[T]) {
-	if q.turn == 0 {
+	if q.turn == 0 { // new, or wrapped
 		q.turn = 1
 	}
 	w.turn = q.turn
@@ -148,9 +148,7 @@ func (q *Queue[T]) Detach() (l List[T]) {
 	}
 	l = List[T]{q.head, q.head.prev}
 	q.head, q.n = nil, 0
-	if q.turn++; q.turn == 0 {
-		q.turn = 1
-	}
+	q.turn++
 	return l
 }
 
