@@ -45,11 +45,13 @@ func (m *Map[K, V]) Close() error {
 }
 
 func (e *engine[K, V]) cancelAll(err *stopError) (n int) {
+	var all waitq.List[fate[V]]
 	for i := range e.shards {
 		list, settled := e.shards[i].lines.settleAll(err)
-		wakeList(list)
+		all.Join(list)
 		n += settled
 	}
+	wakeList(all) // when all are settled: a waker may panic
 	return n
 }
 

@@ -88,19 +88,20 @@ func (e *engine[K, V]) compute(p *spot[K, V], key K, f func(V, bool) (V, Op)) (V
 		old = p.value(e)
 	}
 	hash, l := p.hash, p.hold(key)
+	h := l.hold
 	p.release()
 	settled := false
 	defer func() {
-		if !settled { // a panic or Goexit in f
-			e.settle(key, hash, l, old, Keep)
+		if !settled { // a panic or Goexit in f, a Hash or a waker
+			e.settle(key, hash, l, h, old, Keep)
 		}
 	}()
 	v, op := f(old, loaded)
 	if op != Keep && op != Set && op != Remove {
 		panic(fmt.Sprintf("waitmap: unknown Op %d", op))
 	}
+	e.settle(key, hash, l, h, v, op)
 	settled = true
-	e.settle(key, hash, l, v, op)
 	switch op {
 	case Set:
 		return v, true
@@ -121,8 +122,9 @@ func (p *spot[K, V]) hold(key K) *line[K, V] {
 	return p.line
 }
 
-// settle ends the hold on l and does what the computation said.
-func (e *engine[K, V]) settle(key K, hash uint64, l *line[K, V], v V, op Op) {
+// settle ends the hold h on l, if it has not ended yet, and does what the
+// computation said.
+func (e *engine[K, V]) settle(key K, hash uint64, l *line[K, V], h *hold, v V, op Op) {
 	var c cell
 	if op == Set {
 		c = pack(e.cells, v)
@@ -130,7 +132,11 @@ func (e *engine[K, V]) settle(key K, hash uint64, l *line[K, V], v V, op Op) {
 	for {
 		var p spot[K, V]
 		e.visit(&p, key, hash, true)
-		p.line, p.over = l, l.hold // a NaN's line cannot be found
+		if l.hold != h {
+			p.release()
+			return
+		}
+		p.line, p.over = l, h // a NaN's line cannot be found
 		switch {
 		case op == Set:
 			if !e.publish(&p, key, c) {

@@ -69,7 +69,7 @@ func (s *shard[K, V]) lock(e *engine[K, V], hash uint64, lines bool) (*table[K],
 			s.lines.mu.Unlock()
 		}
 		if !ok {
-			s.growing.Lock()   // until the next table is published
+			s.growing.Lock() // until the next table is published
 			//lint:ignore SA2001 it only waits
 			s.growing.Unlock()
 		}
@@ -185,10 +185,10 @@ func (t *table[K]) freeze() (live, dead int) {
 	return live, dead
 }
 
-// thaw takes freeze back.
+// thaw takes freeze back, downwards: who finds its home thawed may go up.
 func (t *table[K]) thaw() {
-	for i := range t.groups() {
-		g := t.first.at(i)
+	for i := t.groups(); i > 0; i-- {
+		g := t.first.at(i - 1)
 		setGroup(g, atomic.LoadUint64(&g.meta)&^metaFrozen)
 	}
 }

@@ -17,7 +17,8 @@ type table[K comparable] struct {
 	kind  cellKind
 
 	_       [32]byte     // readers' line above, writers' line below
-	emptied atomic.Int64 // groups that had entries and have none
+	filled  atomic.Int64 // groups that had entries
+	emptied atomic.Int64 // of them, those that have none now
 }
 
 func newTable[K comparable](kind cellKind, homes, reach int) *table[K] {
@@ -80,6 +81,9 @@ func (t *table[K]) insert(key K, hash uint64, c cell) bool {
 	if i == groupSlots {
 		return false
 	}
+	if i == 0 {
+		t.filled.Add(1)
+	}
 	s := g.slot(i)
 	s.key = key
 	s.cell.init(t.kind, c)
@@ -87,21 +91,24 @@ func (t *table[K]) insert(key K, hash uint64, c cell) bool {
 	return true
 }
 
-// countEmptied notes that a change of a group's meta word emptied it, or that
-// an emptied group has an entry again.
+// countEmptied notes that a change of a group's meta word filled it for the
+// first time, emptied it, or filled it again.
 func (t *table[K]) countEmptied(before, after uint64) {
 	switch {
 	case before&liveBits != 0 && after&liveBits == 0:
 		t.emptied.Add(1)
-	case before&liveBits == 0 && after&liveBits != 0 && before&metaUsedMask != 0:
+	case before&liveBits != 0 || after&liveBits == 0:
+	case before&metaUsedMask != 0:
 		t.emptied.Add(-1)
+	default:
+		t.filled.Add(1)
 	}
 }
 
-// sparse reports whether most groups hold only deleted entries, whose keys a
-// smaller table would let go.
+// sparse reports whether most groups that were filled hold only deleted
+// entries, whose keys a smaller table would let go.
 func (t *table[K]) sparse(minimum int) bool {
-	return t.homes > uint64(minimum) && t.emptied.Load() > int64(t.homes/2)
+	return t.homes > uint64(minimum) && t.emptied.Load() > t.filled.Load()/2
 }
 
 // scan calls f for each entry and reports whether f always returned true. If

@@ -52,69 +52,48 @@ func (m *Map[K, V]) WaitNext(ctx context.Context, key K) (V, error) {
 
 // WaitFor waits until a value under key satisfies ok. It may skip values that
 // were overwritten before it ran, but never the last one. ok runs with nothing
-// held. Errors are as for [Map.Wait].
+// held, and perhaps twice for one value. Errors are as for [Map.Wait].
 func (m *Map[K, V]) WaitFor(ctx context.Context, key K, ok func(V) bool) (V, error) {
 	mustContext(ctx)
-	e := m.init()
-	l := lookout[K, V]{e: e, key: key, hash: e.hash(key), ok: ok}
-	if v, good := l.look(e.peek(key, l.hash)); good {
+	if v, there := m.Load(key); there && ok(v) {
 		return v, nil
 	}
+	e := m.init()
+	h := e.hash(key)
+	var handed *V // by the last wake
 	for {
-		if v, good, err := l.next(ctx); good || err != nil {
+		v, good, err := e.waitForOne(ctx, key, h, ok, handed)
+		if good || err != nil {
 			return v, err
 		}
+		handed = &v
 	}
 }
 
-// A lookout is what WaitFor remembers between two values.
-type lookout[K comparable, V any] struct {
-	e      *engine[K, V]
-	key    K
-	hash   uint64
-	ok     func(V) bool
-	seen   cell // the latest that did not satisfy ok
-	any    bool // there is one
-	handed *V   // by the last wake, not looked at yet
-}
-
-// look tells whether the cell's value satisfies ok, unless it is known.
-func (l *lookout[K, V]) look(c cell, live bool) (v V, good bool) {
-	if !live || l.any && c == l.seen {
-		return v, false
-	}
-	l.seen, l.any, l.handed = c, true, nil
-	v, _ = unpack[V](l.e.cells, c)
-	return v, l.ok(v)
-}
-
-// next is in line before it looks at the value that is there, so it misses
-// none. The value of the last wake counts if it was deleted since.
-func (l *lookout[K, V]) next(ctx context.Context) (v V, good bool, err error) {
+// waitForOne is in line before it looks at the value that is there, so it
+// misses none. The value of the last wake counts if it was deleted since.
+func (e *engine[K, V]) waitForOne(ctx context.Context, key K, hash uint64, ok func(V) bool, handed *V) (v V, good bool, err error) {
 	en, parker := newEntrant[K, V](ctx)
 	var p spot[K, V]
-	l.e.visit(&p, l.key, l.hash, true)
-	var c cell
-	live := p.live
-	if live {
-		c = p.cell(l.e)
+	e.visit(&p, key, hash, true)
+	there := p.live
+	if there {
+		v = p.value(e)
+	} else if there = handed != nil; there {
+		v = *handed
 	}
-	closed := l.e.enter(&p, l.key, en)
+	closed := e.enter(&p, key, en)
 	if closed == nil {
 		defer en.abandon() // also if ok panics
 	}
-	if v, good = l.look(c, live); good {
+	if there && ok(v) {
 		return v, true, nil
-	}
-	if h := l.handed; h != nil && !live && l.ok(*h) {
-		return *h, true, nil
 	}
 	if closed != nil {
 		var zero V
 		return zero, false, closed
 	}
 	v, err = en.await(ctx, parker)
-	l.handed = &v
 	return v, false, err
 }
 
@@ -215,7 +194,10 @@ func (f *Future[V]) await(ctx context.Context, parker wake.Parker) (V, error) {
 		var zero V
 		return zero, err
 	}
-	return f.w.Value.result()
+	v, err := f.w.Value.result()
+	var zero V
+	f.w.Value.v = zero // the line may keep this waiter's memory
+	return v, err
 }
 
 // abandon leaves the line, unless the waiter is done or left already.

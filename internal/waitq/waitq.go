@@ -68,11 +68,14 @@ func (w *Waiter[T]) Done() bool { return w.state.Load()&done != 0 }
 func (w *Waiter[T]) Gone() bool { return w.state.Load()&gone != 0 }
 
 // Await parks until the waiter is done, and then returns nil. If ctx ends
-// before, it abandons the waiter and returns ctx's error; the caller takes it
-// out of its queue.
+// before, or the parker fails, it abandons the waiter and returns the error;
+// the caller takes it out of its queue.
 func (w *Waiter[T]) Await(ctx context.Context, p wake.Parker) error {
 	for !w.Done() {
 		if err := p.Park(ctx); err != nil && w.Abandon() {
+			if ctx.Err() == nil {
+				return err // the parker's own, of a loop that closed
+			}
 			return ContextError(ctx)
 		}
 	}
