@@ -171,11 +171,14 @@ func (m *Map[K, V]) Load(key K) (value V, ok bool) {
 				}
 				return value, true
 			}
-			c := s.cell.load(e.cells)
-			if atomic.LoadUint64(&(*group[K, wordCell])(g).meta)&(m&-m) == 0 {
+			p := atomic.LoadPointer((*unsafe.Pointer)(unsafe.Pointer(&s.cell.bits)))
+			if again := atomic.LoadUint64(&(*group[K, wordCell])(g).meta); p == nil || again != meta && again&(m&-m) == 0 {
 				return value, false
 			}
-			return unpack[V](e.cells, c)
+			if e.cells == cellBoxes {
+				return *(*V)(p), true
+			}
+			return unpack[V](cellPointers, cell{ptr: p})
 		}
 		// Absent is the truth of one instant, too: a key has at most one
 		// slot in a table's life.
