@@ -171,6 +171,12 @@ func (ls *lines[K, V]) resize(n int) {
 func (ls *lines[K, V]) rehome(t *table[K]) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
+	if uint64(ls.n) > 4*t.homes { // hardly a home without a line
+		for i := range t.homes {
+			t.first.at(i).meta |= metaLines
+		}
+		return
+	}
 	for l := range ls.each {
 		t.home(uint64(l.hash) << 32).meta |= metaLines
 	}

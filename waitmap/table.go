@@ -106,9 +106,11 @@ func (t *table[K]) countEmptied(before, after uint64) {
 }
 
 // sparse reports whether most groups that were filled hold only deleted
-// entries, whose keys a smaller table would let go.
+// entries, whose keys a smaller table would let go: if they are enough to be
+// worth the move, and so to keep room that was asked for and is not used yet.
 func (t *table[K]) sparse(minimum int) bool {
-	return t.homes > uint64(minimum) && t.emptied.Load() > t.filled.Load()/2
+	emptied := t.emptied.Load()
+	return t.homes > uint64(minimum) && emptied > int64(t.homes/16) && emptied > t.filled.Load()/2
 }
 
 // scan calls f for each entry and reports whether f always returned true. If
