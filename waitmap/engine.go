@@ -232,18 +232,14 @@ func (p *spot[K, V]) put(e *engine[K, V], key K, c cell) (added, ok bool) {
 }
 
 // change changes the meta word of home or of a later group.
-func (p *spot[K, V]) change(g *group[K, wordCell], f func(meta uint64) uint64) {
+func (p *spot[K, V]) change(g *group[K, wordCell], f func(meta uint64) uint64) (emptied int64) {
 	meta := p.meta
 	if g != p.home {
 		meta, _ = lockGroup(g) // not frozen: that begins at home, which is ours
 	}
 	next := f(meta)
-	p.t.countEmptied(meta, next)
-	if g == p.home {
-		p.meta = next
-	} else {
-		setGroup(g, next)
-	}
+	p.pass(g, next)
+	return p.t.countEmptied(meta, next)
 }
 
 // fill takes the first free slot within reach.
@@ -282,14 +278,14 @@ func (p *spot[K, V]) pass(g *group[K, wordCell], meta uint64) {
 
 // remove deletes the entry, which must be live, and releases.
 func (e *engine[K, V]) remove(p *spot[K, V]) {
-	p.change(p.at, func(meta uint64) uint64 { return meta &^ (tagLive << tagShift(p.i)) })
+	emptied := p.change(p.at, func(meta uint64) uint64 { return meta &^ (tagLive << tagShift(p.i)) })
 	if e.cells != cellWords {
 		p.at.slot(p.i).cell.store(e.cells, cell{})
 	}
 	t, s := p.t, p.s
 	p.release()
 	e.count(-1)
-	if t.sparse(s.minimum) {
+	if t.sparse(emptied, s.minimum) {
 		s.replace(e, t, false)
 	}
 }

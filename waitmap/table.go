@@ -17,8 +17,7 @@ type table[K comparable] struct {
 	kind  cellKind
 
 	_       [32]byte     // readers' line above, writers' line below
-	filled  atomic.Int64 // groups that had entries
-	emptied atomic.Int64 // of them, those that have none now
+	emptied atomic.Int64 // groups that had entries and have none
 }
 
 func newTable[K comparable](kind cellKind, homes, reach int) *table[K] {
@@ -81,9 +80,6 @@ func (t *table[K]) insert(key K, hash uint64, c cell) bool {
 	if i == groupSlots {
 		return false
 	}
-	if i == 0 {
-		t.filled.Add(1)
-	}
 	s := g.slot(i)
 	s.key = key
 	s.cell.init(t.kind, c)
@@ -91,26 +87,33 @@ func (t *table[K]) insert(key K, hash uint64, c cell) bool {
 	return true
 }
 
-// countEmptied notes that a change of a group's meta word filled it for the
-// first time, emptied it, or filled it again.
-func (t *table[K]) countEmptied(before, after uint64) {
+// countEmptied notes that a change of a group's meta word emptied it, or
+// filled it again. In the first case it returns how many groups are empty now.
+func (t *table[K]) countEmptied(before, after uint64) int64 {
 	switch {
 	case before&liveBits != 0 && after&liveBits == 0:
-		t.emptied.Add(1)
-	case before&liveBits != 0 || after&liveBits == 0:
-	case before&metaUsedMask != 0:
+		return t.emptied.Add(1)
+	case before&liveBits == 0 && after&liveBits != 0 && before&metaUsedMask != 0:
 		t.emptied.Add(-1)
-	default:
-		t.filled.Add(1)
 	}
+	return 0
 }
 
 // sparse reports whether most groups that were filled hold only deleted
-// entries, whose keys a smaller table would let go: if they are enough to be
-// worth the move, and so to keep room that was asked for and is not used yet.
-func (t *table[K]) sparse(minimum int) bool {
-	emptied := t.emptied.Load()
-	return t.homes > uint64(minimum) && emptied > int64(t.homes/16) && emptied > t.filled.Load()/2
+// entries, whose keys a smaller table would let go. It looks each time that
+// another sixteenth of the groups is empty.
+func (t *table[K]) sparse(emptied int64, minimum int) bool {
+	step := int64(t.homes / 16)
+	if emptied == 0 || t.homes <= uint64(minimum) || step == 0 || emptied%step != 0 {
+		return false
+	}
+	filled := int64(0)
+	for i := range t.groups() {
+		if used(atomic.LoadUint64(&t.first.at(i).meta)) > 0 {
+			filled++
+		}
+	}
+	return emptied > filled/2
 }
 
 // scan calls f for each entry and reports whether f always returned true. If
