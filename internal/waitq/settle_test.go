@@ -10,7 +10,7 @@ import (
 
 // TestOneOfFinishAndAbandonWins: at the same instant, too.
 func TestOneOfFinishAndAbandonWins(t *testing.T) {
-	const rounds = 5_000
+	const rounds = 500
 	ws := make([]Waiter[int], rounds)
 	finished := make([]bool, rounds)
 	var begun atomic.Int64
