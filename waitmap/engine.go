@@ -254,15 +254,11 @@ func (p *spot[K, V]) fill(e *engine[K, V], key K, c cell) bool {
 		g = g.at(1)
 		meta, _ = lockGroup(g)
 	}
-	i := used(meta)
-	if i == groupSlots {
+	if used(meta) == groupSlots {
 		p.pass(g, meta)
 		return false
 	}
-	s := g.slot(i)
-	s.key = key
-	s.cell.store(e.cells, c) // atomic because touch may read it
-	next := meta + metaUsed + tagOf(p.hash)<<tagShift(i)
+	next := p.t.add(g, meta, key, p.hash, c)
 	p.t.countEmptied(meta, next)
 	p.pass(g, next)
 	return true
@@ -285,7 +281,5 @@ func (e *engine[K, V]) remove(p *spot[K, V]) {
 	t, s := p.t, p.s
 	p.release()
 	e.count(-1)
-	if t.sparse(emptied, s.minimum) {
-		s.replace(e, t, false)
-	}
+	s.shrink(e, t, emptied)
 }

@@ -56,7 +56,7 @@ func keyKindOf[K comparable](custom func(K, uint64) uint64) keyKind {
 // hash panics for an unhashable key, as a built-in map does.
 func (h *hasher[K]) hash(key K) uint64 {
 	if unsafe.Sizeof(key) <= 8 && h.kind == keysWord {
-		return mix(keyBits(key), h.secret)
+		return splice(mix(keyBits(key), h.secret))
 	}
 	return h.slow(key)
 }
@@ -67,16 +67,25 @@ func (h *hasher[K]) slow(key K) uint64 {
 		return h.text(keyString(key))
 	case keysCustom:
 		_ = any(key) == any(key) // an unhashable key panics here, with nothing locked
-		return mix(h.custom(key, h.secret), h.secret)
+		return splice(mix(h.custom(key, h.secret), h.secret))
 	default:
 		return maphash.Comparable(h.seed, key)
 	}
 }
 
+// splice makes a hash of mix's rounds: the middle, which chooses the shard, is
+// of the first, so that Load can look for the shard during the second.
+func splice(early, late uint64) uint64 {
+	const middle = 1<<32 - 1<<7
+	return late&^middle | early&middle
+}
+
 // mix needs both rounds: with one multiplication, runs of integers leave
-// whole groups empty and others full.
-func mix(x, secret uint64) uint64 {
-	return fold(fold(x^secret, 0x9e3779b97f4a7c15), 0xd6e8feb86659fd93)
+// whole groups empty and others full. For shards one is enough, with this
+// factor: TestHashSpreadsPatternsOverItsParts rejects others.
+func mix(x, secret uint64) (early, late uint64) {
+	early = fold(x^secret, 0xd6e8feb86659fd93)
+	return early, fold(early, 0x9e3779b97f4a7c15)
 }
 
 func fold(a, b uint64) uint64 {
@@ -84,8 +93,7 @@ func fold(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-// text hashes short strings in place. Both factors carry a secret: a factor
-// that could be made zero would collide with every other one.
+// text hashes short strings in place.
 func (h *hasher[K]) text(s string) uint64 {
 	var a, b uint64
 	switch n := len(s); {
@@ -98,7 +106,13 @@ func (h *hasher[K]) text(s string) uint64 {
 	case n > 0:
 		a, b = uint64(s[0])<<16|uint64(s[n/2])<<8|uint64(s[n-1]), 0
 	}
-	return fold(fold(a^h.secret, b^h.second)^uint64(len(s)), 0x9e3779b97f4a7c15)
+	return h.join(a, b, len(s))
+}
+
+// join hashes two words. Both factors carry a secret: a factor that could be
+// made zero would collide with every other one.
+func (h *hasher[K]) join(a, b uint64, n int) uint64 {
+	return fold(fold(a^h.secret, b^h.second)^uint64(n), 0x9e3779b97f4a7c15)
 }
 
 func load64(s string) uint64 {

@@ -19,8 +19,8 @@ func TestLayout(t *testing.T) {
 	sameLayout[struct{}](t)
 	sameLayout[[3]byte](t)
 	if unsafe.Sizeof(uintptr(0)) == 8 {
-		require.EqualValues(t, 120, unsafe.Sizeof(group[int, wordCell]{}))
-		require.EqualValues(t, 176, unsafe.Sizeof(group[string, wordCell]{}))
+		require.EqualValues(t, 128, stride[int]())
+		require.EqualValues(t, 176, stride[string]())
 		require.EqualValues(t, 144, unsafe.Sizeof(entrant[int, int]{}))
 	}
 	require.Zero(t, unsafe.Sizeof(count{})%64, "counts share cache lines")
@@ -36,6 +36,8 @@ func sameLayout[K comparable](t *testing.T) {
 	require.Zero(t, unsafe.Offsetof(w.slots[0].cell)%8)
 	require.EqualValues(t, 8, unsafe.Sizeof(w.slots[0].cell))
 	require.Zero(t, unsafe.Offsetof(p.slots[0].cell.ptrs))
+	require.GreaterOrEqual(t, stride[K](), unsafe.Sizeof(w))
+	require.Contains(t, []uintptr{unsafe.Sizeof(w), unsafe.Sizeof(paddedGroup[K, wordCell]{})}, stride[K](), "what newGroups allocates")
 }
 
 // TestValuesSurviveCollections: the collector sees values wherever the table

@@ -112,6 +112,13 @@ func (s *shard[K, V]) replace(e *engine[K, V], old *table[K], crowded bool) {
 	})
 }
 
+// shrink replaces t if the removal that emptied so many groups left too few.
+func (s *shard[K, V]) shrink(e *engine[K, V], t *table[K], emptied int64) {
+	if emptied != 0 && t.sparse(emptied, s.minimum) {
+		s.replace(e, t, false)
+	}
+}
+
 // clear gives the shard an empty table. Keys that a computation holds keep
 // their entries; they are returned.
 func (s *shard[K, V]) clear(e *engine[K, V]) (held []K) {

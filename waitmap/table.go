@@ -87,6 +87,16 @@ func (t *table[K]) insert(key K, hash uint64, c cell) bool {
 	return true
 }
 
+// add writes an entry into the first free slot of a locked group, and returns
+// the meta word that publishes it.
+func (t *table[K]) add(g *group[K, wordCell], meta uint64, key K, hash uint64, c cell) uint64 {
+	i := used(meta)
+	s := g.slot(i)
+	s.key = key
+	s.cell.store(t.kind, c) // atomic because touch may read it
+	return meta + metaUsed + tagOf(hash)<<tagShift(i)
+}
+
 // countEmptied notes that a change of a group's meta word emptied it, or
 // filled it again. In the first case it returns how many groups are empty now.
 func (t *table[K]) countEmptied(before, after uint64) int64 {
@@ -104,7 +114,7 @@ func (t *table[K]) countEmptied(before, after uint64) int64 {
 // another sixteenth of the groups is empty.
 func (t *table[K]) sparse(emptied int64, minimum int) bool {
 	step := int64(t.homes / 16)
-	if emptied == 0 || t.homes <= uint64(minimum) || step == 0 || emptied%step != 0 {
+	if t.homes <= uint64(minimum) || step == 0 || emptied%step != 0 {
 		return false
 	}
 	filled := int64(0)

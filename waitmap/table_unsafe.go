@@ -139,16 +139,21 @@ func (m *Map[K, V]) Load(key K) (value V, ok bool) {
 	if e == nil {
 		return m.loadSlow(key)
 	}
-	var hash uint64
+	var early, hash uint64
 	if unsafe.Sizeof(key) <= 8 && e.kind == keysWord {
-		hash = mix(keyBits(key), e.secret)
+		early, hash = mix(keyBits(key), e.secret)
 	} else if unsafe.Sizeof(key) == unsafe.Sizeof("") && e.kind == keysString {
-		hash = e.text(keyString(key))
+		if s := keyString(key); 8 <= len(s) && len(s) <= 16 { // as text does
+			hash = e.join(load64(s), load64(s[len(s)-8:]), len(s))
+		} else {
+			hash = e.text(s)
+		}
+		early = hash
 	} else {
 		return m.loadSlow(key)
 	}
-	size := unsafe.Sizeof(group[K, wordCell]{})
-	d := (*door)(unsafe.Add(e.doors, hash>>doorShift&e.doorMask))
+	size := stride[K]()
+	d := (*door)(unsafe.Add(e.doors, early>>doorShift&e.doorMask))
 	first, homes := atomic.LoadPointer(&d.first), d.homes.Load()
 	if (*group[K, wordCell])(unsafe.Add(first, -size)).meta != homes {
 		return m.loadSlow(key) // the table was just replaced
@@ -223,19 +228,42 @@ func openDoor[K comparable](d *door, t *table[K]) {
 // newGroups allocates n groups with cells of the kind, behind a header: one
 // more group, whose meta word holds the number of homes.
 func newGroups[K comparable](kind cellKind, n int, homes uint64) *group[K, wordCell] {
-	var header *group[K, wordCell]
-	if kind == cellWords {
-		header = &make([]group[K, wordCell], n+1)[0]
-	} else {
-		header = (*group[K, wordCell])(unsafe.Pointer(&make([]group[K, pointerCell], n+1)[0]))
+	var header unsafe.Pointer
+	switch padded := stride[K]() == twoLines; {
+	case kind == cellWords && padded:
+		header = unsafe.Pointer(&make([]paddedGroup[K, wordCell], n+1)[0])
+	case kind == cellWords:
+		header = unsafe.Pointer(&make([]group[K, wordCell], n+1)[0])
+	case padded:
+		header = unsafe.Pointer(&make([]paddedGroup[K, pointerCell], n+1)[0])
+	default:
+		header = unsafe.Pointer(&make([]group[K, pointerCell], n+1)[0])
 	}
-	header.meta = homes
-	return header.at(1)
+	g := (*group[K, wordCell])(header)
+	g.meta = homes
+	return g.at(1)
+}
+
+// A paddedGroup fills two cache lines if its keys have eight bytes or less.
+type paddedGroup[K comparable, C wordCell | pointerCell] struct {
+	group[K, C]
+	_ [8]byte
+}
+
+const twoLines = 128
+
+// stride is the distance from group to group. If it takes no more than eight
+// bytes to keep groups from sharing cache lines, they are spent.
+func stride[K comparable]() uintptr {
+	if unsafe.Sizeof(paddedGroup[K, wordCell]{}) == twoLines {
+		return twoLines
+	}
+	return unsafe.Sizeof(group[K, wordCell]{})
 }
 
 // at returns the i-th group after g.
 func (g *group[K, C]) at(i uint64) *group[K, C] {
-	return (*group[K, C])(unsafe.Add(unsafe.Pointer(g), uintptr(i)*unsafe.Sizeof(*g)))
+	return (*group[K, C])(unsafe.Add(unsafe.Pointer(g), uintptr(i)*stride[K]()))
 }
 
 // touch has the processor fetch the far end of the group while it waits for

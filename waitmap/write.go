@@ -1,25 +1,33 @@
 package waitmap
 
 // The engine's half of Store and its kin. Values are packed, and so allocated,
-// before anything is locked.
+// before anything is locked. Each tries the fast half first, see grip.
 
 func (e *engine[K, V]) store(key K, value V) {
 	h, c := e.hash(key), pack(e.cells, value)
-	for {
-		var p spot[K, V]
-		e.acquire(&p, key, h, false)
-		if e.publish(&p, key, c) {
-			return
-		}
-		p.s.replace(e, p.t, true)
+	if g, ok := e.grab(key, h); ok && e.set(g, key, h, c) {
+		return
 	}
+	e.swapSlow(key, h, c)
 }
 
 func (e *engine[K, V]) swap(key K, value V) (previous V, loaded bool) {
 	h, c := e.hash(key), pack(e.cells, value)
+	if g, ok := e.grab(key, h); ok {
+		if loaded = g.live(); loaded {
+			previous = e.valueAt(g)
+		}
+		if e.set(g, key, h, c) {
+			return previous, loaded
+		}
+	}
+	return e.swapSlow(key, h, c)
+}
+
+func (e *engine[K, V]) swapSlow(key K, hash uint64, c cell) (previous V, loaded bool) {
 	for {
 		var p spot[K, V]
-		e.acquire(&p, key, h, false)
+		e.acquire(&p, key, hash, false)
 		if loaded = p.live; loaded {
 			previous = p.value(e)
 		}
@@ -32,6 +40,16 @@ func (e *engine[K, V]) swap(key K, value V) (previous V, loaded bool) {
 
 func (e *engine[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 	h, c := e.hash(key), pack(e.cells, value)
+	if g, ok := e.grab(key, h); ok {
+		if g.live() {
+			actual = e.valueAt(g)
+			g.letGo()
+			return actual, true
+		}
+		if e.set(g, key, h, c) {
+			return value, false
+		}
+	}
 	for {
 		var p spot[K, V]
 		e.acquire(&p, key, h, false)
@@ -48,8 +66,18 @@ func (e *engine[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 }
 
 func (e *engine[K, V]) loadAndDelete(key K) (value V, loaded bool) {
+	h := e.hash(key)
+	if g, ok := e.grab(key, h); ok {
+		if !g.live() {
+			g.letGo()
+			return value, false
+		}
+		value = e.valueAt(g)
+		e.unset(g, h)
+		return value, true
+	}
 	var p spot[K, V]
-	e.acquire(&p, key, e.hash(key), false)
+	e.acquire(&p, key, h, false)
 	if !p.live {
 		p.release()
 		return value, false
