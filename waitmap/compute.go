@@ -67,14 +67,14 @@ func (m *Map[K, V]) WaitCompute(ctx context.Context, key K, f func(old V) (V, Op
 	e := m.init()
 	h := e.hash(key)
 	for {
-		en, parker := newEntrant[K, V](ctx)
 		var p spot[K, V]
 		e.acquire(&p, key, h, true)
 		if p.live {
 			v, _ := e.compute(&p, key, func(old V, _ bool) (V, Op) { return f(old) })
 			return v, nil
 		}
-		if v, err := e.enterAndWait(ctx, &p, key, en, parker); err != nil {
+		p.release()
+		if v, err := m.waitSlow(ctx, key); err != nil {
 			return v, err
 		}
 	}

@@ -62,16 +62,6 @@ func (e *engine[K, V]) shard(hash uint64) *shard[K, V] {
 	return &e.shards[hash>>doorShift&e.doorMask/uint64(unsafe.Sizeof(door{}))]
 }
 
-// peek is Load for those who must know the cell.
-func (e *engine[K, V]) peek(key K, hash uint64) (c cell, ok bool) {
-	g, i, live := e.shard(hash).table.Load().locate(key, hash)
-	if !live {
-		return c, false
-	}
-	c = g.slot(i).cell.load(e.cells)
-	return c, atomic.LoadUint64(&g.meta)&(tagLive<<tagShift(i)) != 0 && (e.cells == cellWords || c.ptr != nil)
-}
-
 func (e *engine[K, V]) count(by int64) {
 	e.counts[stripe()&uintptr(len(e.counts)-1)].n.Add(by)
 }
@@ -163,7 +153,7 @@ func (p *spot[K, V]) leaveLine() {
 		p.s.lines.tidy(&p.line.lineHead)
 	}
 	if p.served.Front() == nil && !p.s.lines.any(p.t, p.t.homeIndex(p.hash)) {
-		p.meta &^= metaLines
+		p.meta &^= metaLines | metaTakers
 	}
 }
 

@@ -18,9 +18,11 @@ import (
 //	3      lines     a line of waiters (or a hold) may exist for a key whose
 //	                 home is here: may be set in vain, must not be missing
 //	4..6   used      slots that were ever filled in this table's life
+//	7      takers    a hint: one of the lines may have somebody in Take
 //	8..63  tags      a byte per slot: bit 7 live, bits 0..6 of the key's hash
 //
-// Only the holder of locked changes the word. It is stored once per change,
+// Only the holder of locked changes the word, but for lines and takers: they
+// are set by a single compare-and-swap. It is stored once per change,
 // with locked cleared: that store publishes the change (its partner is the
 // load in table.find) and unlocks at the same time.
 //
@@ -34,6 +36,7 @@ const (
 	metaLines    uint64 = 1 << 3
 	metaUsed     uint64 = 1 << 4 // one slot
 	metaUsedMask uint64 = 7 << 4
+	metaTakers   uint64 = 1 << 7
 
 	groupSlots = 7
 	lowBytes   = 0x0101010101010100 // the lowest bit of every tag

@@ -37,6 +37,10 @@ func (e *engine[K, V]) grab(key K, hash uint64) (g grip[K], ok bool) {
 
 func (g grip[K]) live() bool { return g.meta&g.mark != 0 }
 
+// takers reports whether somebody in Take may be in line. A home with lines
+// is never gripped.
+func (g grip[K]) takers() bool { return g.meta&metaTakers != 0 }
+
 func (g grip[K]) cell() *wordCell { return &g.home.slot(slotIndex(g.mark)).cell }
 
 // letGo unlocks a home that is as it was.

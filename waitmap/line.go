@@ -43,9 +43,9 @@ type entrant[K comparable, V any] struct {
 // neighbors: that is what makes metaLines exact again when a home has no line
 // left.
 //
-// Invariant: a line's home has metaLines set. It is set under the home's lock
-// and cleared under both locks; a line may go under the mutex alone, which
-// leaves the bit set in vain until the next change of that home.
+// Invariant: a line's home has metaLines set. It is set with the mutex locked
+// and cleared with the home locked too; a line may go under the mutex alone,
+// which leaves the bit set in vain until the next change of that home.
 type lines[K comparable, V any] struct {
 	mu      sync.Mutex
 	buckets []*line[K, V]

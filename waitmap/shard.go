@@ -69,11 +69,54 @@ func (s *shard[K, V]) lock(e *engine[K, V], hash uint64, lines bool) (*table[K],
 			s.lines.mu.Unlock()
 		}
 		if !ok {
-			s.growing.Lock() // until the next table is published
-			//lint:ignore SA2001 it only waits
-			s.growing.Unlock()
+			s.awaitTable()
 		}
 	}
+}
+
+// lockLines locks the lines, and has everybody come here who writes to a key
+// with the home of that hash. So the key stays as it is while they are locked,
+// though its home is not; if the table is replaced meanwhile, the next one is
+// published only after that. With metaTakers as hint a taker is announced.
+func (s *shard[K, V]) lockLines(e *engine[K, V], hash, hint uint64) *table[K] {
+	for {
+		t := s.table.Load()
+		if t == s.nothing {
+			s.replace(e, t, false)
+			continue
+		}
+		s.lines.mu.Lock()
+		if announce(t.home(hash), metaLines|hint) {
+			return t
+		}
+		s.lines.mu.Unlock()
+		s.awaitTable()
+	}
+}
+
+// announce sets flags in the meta word, or reports false if g is frozen. A
+// locked group that has them already was locked by somebody who saw them.
+func announce[K comparable](g *group[K, wordCell], flags uint64) bool {
+	for spins := 0; ; spins++ {
+		meta := atomic.LoadUint64(&g.meta)
+		switch {
+		case meta&metaFrozen != 0:
+			return false
+		case meta&flags == flags:
+			return true
+		case meta&metaLocked == 0 && atomic.CompareAndSwapUint64(&g.meta, meta, meta|flags):
+			return true
+		case spins&spinLimit == spinLimit:
+			runtime.Gosched() // the holder may need this processor
+		}
+	}
+}
+
+// awaitTable waits until the table that replaces a frozen one is published.
+func (s *shard[K, V]) awaitTable() {
+	s.growing.Lock()
+	//lint:ignore SA2001 it only waits
+	s.growing.Unlock()
 }
 
 // reserve makes room for so many entries.

@@ -65,6 +65,16 @@ func (t *table[K]) locate(key K, hash uint64) (at *group[K, wordCell], i int, li
 	}
 }
 
+// peek is Load for those who must know the cell.
+func (t *table[K]) peek(key K, hash uint64) (c cell, ok bool) {
+	g, i, live := t.locate(key, hash)
+	if !live {
+		return c, false
+	}
+	c = g.slot(i).cell.load(t.kind)
+	return c, atomic.LoadUint64(&g.meta)&(tagLive<<tagShift(i)) != 0 && (t.kind == cellWords || c.ptr != nil)
+}
+
 // insert puts an entry into a table that nobody else can see. It reports
 // whether there was room within reach.
 func (t *table[K]) insert(key K, hash uint64, c cell) bool {

@@ -198,7 +198,8 @@ func (m *Map[K, V]) Load(key K) (value V, ok bool) {
 // loadSlow is Load for other keys, and when the map or a table is new.
 func (m *Map[K, V]) loadSlow(key K) (value V, ok bool) {
 	e := m.init()
-	c, ok := e.peek(key, e.hash(key))
+	h := e.hash(key)
+	c, ok := e.shard(h).table.Load().peek(key, h)
 	if !ok {
 		return value, false
 	}

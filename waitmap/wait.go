@@ -17,25 +17,24 @@ import (
 // [ErrCanceled] after Cancel, [ErrClosed] after Close. A wait that failed
 // leaves no trace in the map. A nil context panics.
 func (m *Map[K, V]) Wait(ctx context.Context, key K) (V, error) {
-	mustContext(ctx)
-	if v, ok := m.Load(key); ok {
+	if v, ok := m.Load(key); ok && ctx != nil {
 		return v, nil
 	}
 	return m.waitSlow(ctx, key)
 }
 
 func (m *Map[K, V]) waitSlow(ctx context.Context, key K) (V, error) {
+	mustContext(ctx)
 	e := m.init()
 	h := e.hash(key)
 	en, parker := newEntrant[K, V](ctx)
-	var p spot[K, V]
-	e.visit(&p, key, h, true)
-	if p.live { // the second look
-		v := p.value(e)
-		p.release()
+	s := e.shard(h)
+	if c, ok := s.lockLines(e, h, 0).peek(key, h); ok { // the second look
+		s.lines.mu.Unlock()
+		v, _ := unpack[V](e.cells, c)
 		return v, nil
 	}
-	return e.enterAndWait(ctx, &p, key, en, parker)
+	return e.enterAndWait(ctx, key, h, en, parker)
 }
 
 // WaitNext waits for the next value to be stored under key, even if there is
@@ -45,9 +44,8 @@ func (m *Map[K, V]) WaitNext(ctx context.Context, key K) (V, error) {
 	e := m.init()
 	h := e.hash(key)
 	en, parker := newEntrant[K, V](ctx)
-	var p spot[K, V]
-	e.visit(&p, key, h, true)
-	return e.enterAndWait(ctx, &p, key, en, parker)
+	e.shard(h).lockLines(e, h, 0)
+	return e.enterAndWait(ctx, key, h, en, parker)
 }
 
 // WaitFor waits until a value under key satisfies ok. It may skip values that
@@ -74,15 +72,13 @@ func (m *Map[K, V]) WaitFor(ctx context.Context, key K, ok func(V) bool) (V, err
 // misses none. The value of the last wake counts if it was deleted since.
 func (e *engine[K, V]) waitForOne(ctx context.Context, key K, hash uint64, ok func(V) bool, handed *V) (v V, good bool, err error) {
 	en, parker := newEntrant[K, V](ctx)
-	var p spot[K, V]
-	e.visit(&p, key, hash, true)
-	there := p.live
+	c, there := e.shard(hash).lockLines(e, hash, 0).peek(key, hash)
 	if there {
-		v = p.value(e)
+		v, _ = unpack[V](e.cells, c)
 	} else if there = handed != nil; there {
 		v = *handed
 	}
-	closed := e.enter(&p, key, en)
+	closed := e.enter(key, hash, en)
 	if closed == nil {
 		defer en.abandon() // also if ok panics
 	}
@@ -116,14 +112,15 @@ func (m *Map[K, V]) Take(ctx context.Context, key K) (V, error) {
 	h := e.hash(key)
 	en, parker := newEntrant[K, V](ctx)
 	en.w.SetExclusive()
-	var p spot[K, V]
-	e.acquire(&p, key, h, true)
-	if p.live {
-		v := p.value(e)
-		e.remove(&p)
-		return v, nil
+	for s := e.shard(h); ; {
+		if _, ok := s.lockLines(e, h, metaTakers).peek(key, h); !ok {
+			return e.enterAndWait(ctx, key, h, en, parker)
+		}
+		s.lines.mu.Unlock()
+		if v, ok := e.loadAndDelete(key); ok {
+			return v, nil
+		}
 	}
-	return e.enterAndWait(ctx, &p, key, en, parker)
 }
 
 // Register is Wait in two steps: on return the [Future] is in line, so what is
@@ -139,12 +136,11 @@ func (m *Map[K, V]) Register(key K, w wake.Waker) *Future[V] {
 	en := new(entrant[K, V])
 	en.w.Waker = w
 	en.w.Value.since = int64(time.Since(epoch))
-	var p spot[K, V]
-	e.visit(&p, key, h, true)
-	if p.live {
-		en.w.Value.v = p.value(e)
-		p.release()
-	} else if e.enter(&p, key, en) == nil {
+	s := e.shard(h)
+	if c, ok := s.lockLines(e, h, 0).peek(key, h); ok {
+		s.lines.mu.Unlock()
+		en.w.Value.v, _ = unpack[V](e.cells, c)
+	} else if e.enter(key, h, en) == nil {
 		return &en.Future
 	} else {
 		en.w.Value.err = closed
@@ -165,22 +161,24 @@ func newEntrant[K comparable, V any](ctx context.Context) (*entrant[K, V], wake.
 	return en, parker
 }
 
-// enter puts a waiter in line and releases p. It fails if the map is closed.
-func (e *engine[K, V]) enter(p *spot[K, V], key K, en *entrant[K, V]) error {
+// enter puts a waiter in line and unlocks the lines. It fails if the map is
+// closed.
+func (e *engine[K, V]) enter(key K, hash uint64, en *entrant[K, V]) error {
+	ls := &e.shard(hash).lines
+	defer ls.mu.Unlock()
 	if e.closed.Load() { // its partner is Close, which sweeps the lines after it
-		p.release()
 		return ErrClosed
 	}
-	if p.line == nil {
-		p.open(&en.line, key)
+	l := ls.find(key, hash)
+	if l == nil {
+		l = ls.open(&en.line, key, hash)
 	}
-	p.line.push(&en.w)
-	p.release()
+	l.push(&en.w)
 	return nil
 }
 
-func (e *engine[K, V]) enterAndWait(ctx context.Context, p *spot[K, V], key K, en *entrant[K, V], parker wake.Parker) (V, error) {
-	if err := e.enter(p, key, en); err != nil {
+func (e *engine[K, V]) enterAndWait(ctx context.Context, key K, hash uint64, en *entrant[K, V], parker wake.Parker) (V, error) {
+	if err := e.enter(key, hash, en); err != nil {
 		var zero V
 		return zero, err
 	}

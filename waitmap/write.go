@@ -5,7 +5,8 @@ package waitmap
 
 func (e *engine[K, V]) store(key K, value V) {
 	h, c := e.hash(key), pack(e.cells, value)
-	if g, ok := e.grab(key, h); ok && e.set(g, key, h, c) {
+	g, ok := e.grab(key, h)
+	if ok && e.set(g, key, h, c) || g.takers() && e.handOver(key, h, c) {
 		return
 	}
 	e.swapSlow(key, h, c)
@@ -13,13 +14,12 @@ func (e *engine[K, V]) store(key K, value V) {
 
 func (e *engine[K, V]) swap(key K, value V) (previous V, loaded bool) {
 	h, c := e.hash(key), pack(e.cells, value)
-	if g, ok := e.grab(key, h); ok {
-		if loaded = g.live(); loaded {
-			previous = e.valueAt(g)
-		}
-		if e.set(g, key, h, c) {
-			return previous, loaded
-		}
+	g, ok := e.grab(key, h)
+	if ok && g.live() {
+		previous, loaded = e.valueAt(g), true
+	}
+	if ok && e.set(g, key, h, c) || g.takers() && e.handOver(key, h, c) {
+		return previous, loaded
 	}
 	return e.swapSlow(key, h, c)
 }
@@ -40,15 +40,14 @@ func (e *engine[K, V]) swapSlow(key K, hash uint64, c cell) (previous V, loaded 
 
 func (e *engine[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 	h, c := e.hash(key), pack(e.cells, value)
-	if g, ok := e.grab(key, h); ok {
-		if g.live() {
-			actual = e.valueAt(g)
-			g.letGo()
-			return actual, true
-		}
-		if e.set(g, key, h, c) {
-			return value, false
-		}
+	g, ok := e.grab(key, h)
+	if ok && g.live() {
+		actual = e.valueAt(g)
+		g.letGo()
+		return actual, true
+	}
+	if ok && e.set(g, key, h, c) || g.takers() && e.handOver(key, h, c) {
+		return value, false
 	}
 	for {
 		var p spot[K, V]
@@ -63,6 +62,32 @@ func (e *engine[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 		}
 		p.s.replace(e, p.t, true)
 	}
+}
+
+// handOver gives the value to a taker, if one is in line: then the key is
+// absent, and stays so, and the table need not be touched. Those who Wait see
+// the value too.
+func (e *engine[K, V]) handOver(key K, hash uint64, c cell) bool {
+	ls := &e.shard(hash).lines
+	ls.mu.Lock()
+	l := ls.find(key, hash)
+	if l == nil || l.hold != nil {
+		ls.mu.Unlock()
+		return false
+	}
+	v, _ := unpack[V](e.cells, c)
+	taker := l.hand(v)
+	if taker == nil {
+		ls.mu.Unlock()
+		return false
+	}
+	served := l.witnesses()
+	ls.tidy(&l.lineHead)
+	settle(served, v, nil)
+	ls.mu.Unlock()
+	defer wakeList(served) // even if the taker's waker panics
+	wakeAll(taker)
+	return true
 }
 
 func (e *engine[K, V]) loadAndDelete(key K) (value V, loaded bool) {
