@@ -314,3 +314,37 @@ func TestComputeManyKeys(t *testing.T) {
 		requireContents(t, want, m)
 	})
 }
+
+// TestComputeHoldsOffStoresToTakers: a store waits for the computation though
+// it would not touch the key, only hand its value to a taker.
+func TestComputeHoldsOffStoresToTakers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := waitmap.New[int, int](nil)
+		finish := make(chan struct{})
+		go m.LoadOrCompute(1, func() (int, error) { <-finish; return 0, errors.New("no value") })
+		synctest.Wait()
+		taken := make(chan int, 1)
+		go func() {
+			v, _ := m.Take(bg, 1)
+			taken <- v
+		}()
+		synctest.Wait()
+		require.Equal(t, 1, m.Waiters(1))
+		stored := make(chan struct{})
+		go func() {
+			m.Store(1, 7)
+			close(stored)
+		}()
+		for range 1000 { // it waits for a mutex, which is not durable: no synctest.Wait
+			runtime.Gosched()
+		}
+		select {
+		case <-stored:
+			t.Error("the store did not wait")
+		default:
+		}
+		close(finish)
+		<-stored
+		require.Equal(t, 7, <-taken)
+	})
+}

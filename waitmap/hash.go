@@ -81,8 +81,8 @@ func splice(early, late uint64) uint64 {
 }
 
 // mix needs both rounds: with one multiplication, runs of integers leave
-// whole groups empty and others full. For shards one is enough, with this
-// factor: TestHashSpreadsPatternsOverItsParts rejects others.
+// whole groups empty and others full. For shards one is enough: a
+// shard with more than its share is only larger.
 func mix(x, secret uint64) (early, late uint64) {
 	early = fold(x^secret, 0xd6e8feb86659fd93)
 	return early, fold(early, 0x9e3779b97f4a7c15)
