@@ -29,9 +29,9 @@ func newTable[K comparable](kind cellKind, homes, reach int) *table[K] {
 	}
 }
 
-// reachFor gives tables of all sizes about the same load, three quarters, when
+// reachFor gives tables of all sizes about the same load, four fifths, when
 // the first entry does not fit.
-func reachFor(homes int) int { return max(0, bits.Len(uint(homes))*2-10) }
+func reachFor(homes int) int { return max(0, bits.Len(uint(homes))*3-14) }
 
 func (t *table[K]) groups() uint64 { return t.homes + t.reach }
 
