@@ -1,6 +1,10 @@
 package waitmap
 
-import "context"
+import (
+	"context"
+
+	"github.com/vigil-go/vigil/internal/waitq"
+)
 
 var (
 	// ErrCanceled is what a wait returns that [Map.Cancel], [Map.CancelCause]
@@ -41,8 +45,4 @@ func (e *stopError) Unwrap() []error {
 	return []error{e.kind, e.cause}
 }
 
-func mustContext(ctx context.Context) {
-	if ctx == nil {
-		panic("waitmap: nil context")
-	}
-}
+func mustContext(ctx context.Context) { waitq.MustContext(ctx, "waitmap") }

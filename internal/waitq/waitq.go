@@ -73,10 +73,7 @@ func (w *Waiter[T]) Gone() bool { return w.state.Load()&gone != 0 }
 func (w *Waiter[T]) Await(ctx context.Context, p wake.Parker) error {
 	for !w.Done() {
 		if err := p.Park(ctx); err != nil && w.Abandon() {
-			if ctx.Err() == nil {
-				return err // the parker's own, of a loop that closed
-			}
-			return ContextError(ctx)
+			return ParkError(ctx, err)
 		}
 	}
 	return nil
@@ -105,6 +102,17 @@ func (q *Queue[T]) Len() int { return int(q.n) }
 // Front is the longest waiter, or nil.
 func (q *Queue[T]) Front() *Waiter[T] { return q.head }
 
+// Back is the newest waiter, or nil.
+func (q *Queue[T]) Back() *Waiter[T] {
+	if q.head == nil {
+		return nil
+	}
+	return q.head.prev
+}
+
+// Has reports whether w is in this line.
+func (q *Queue[T]) Has(w *Waiter[T]) bool { return w.turn != 0 && w.turn == q.turn }
+
 // Next is the waiter behind w in the same line, or nil.
 func (w *Waiter[T]) Next() *Waiter[T] { return w.next }
 
@@ -126,7 +134,7 @@ func (q *Queue[T]) Push(w *Waiter[T]) {
 // Remove takes w out of the line. It reports false if w is not in it: the
 // line it stood in was detached, or it was removed before.
 func (q *Queue[T]) Remove(w *Waiter[T]) bool {
-	if w.turn == 0 || w.turn != q.turn {
+	if !q.Has(w) {
 		return false
 	}
 	switch {
@@ -192,4 +200,18 @@ func (l *List[T]) Pop() *Waiter[T] {
 		w.next, w.prev = nil, nil
 	}
 	return w
+}
+
+// Release finishes and wakes all, the longest waiter first, even if a waker
+// panics. It is for lines that nobody abandons, and no lock may be held.
+func (l *List[T]) Release() {
+	defer func() {
+		if l.head != nil {
+			l.Release()
+		}
+	}()
+	for w := l.Pop(); w != nil; w = l.Pop() {
+		w.Finish()
+		w.Wake()
+	}
 }

@@ -1,0 +1,199 @@
+package notify
+
+import (
+	"context"
+	"errors"
+
+	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/wake"
+)
+
+// ErrStopped is the error of a [Listener.Wait] after [Listener.Stop].
+var ErrStopped = errors.New("notify: the Listener was stopped")
+
+// A Listener is a place in a [Notify]'s line, for one wake. Once it is ready it
+// stays ready. Whether the wake was consumed matters to Stop alone: it was when
+// Wait returned nil, Ready reported true, or C was received from.
+//
+// A Listener stays in line until it is picked or stopped. Several goroutines
+// may use it at the same time.
+type Listener struct {
+	n *Notify
+	w waiter
+
+	// What follows is guarded by n.mu.
+	waker   wake.Waker            // the user's; nil once it was called, or will not be
+	joined  waitq.Queue[struct{}] // goroutines in Wait
+	c       chan struct{}         // of C: room for the one wake
+	sent    bool                  // the wake was put into c
+	used    bool                  // the wake was consumed, or handed on
+	stopped bool                  // and Stop was in time
+}
+
+// Listen gets in line, or takes the permit; in the second case the Listener is
+// ready on return.
+func (n *Notify) Listen() *Listener { return n.Register(nil) }
+
+// Register is [Notify.Listen] with a waker, which may be nil. It is woken once,
+// when the Listener is picked; on return already if that took the permit. To
+// be woken consumes nothing: call Ready.
+func (n *Notify) Register(w wake.Waker) *Listener {
+	l := &Listener{n: n, waker: w}
+	l.w.Waker = (*bell)(l)
+	if !n.enter(&l.w) {
+		l.w.Value.handOn = true // nobody else knows it yet
+		deliver(&l.w)
+	}
+	return l
+}
+
+// Wait waits until the Listener is ready, and consumes the wake. If ctx ends
+// first, the error matches ctx.Err() and context.Cause(ctx), nothing is
+// consumed, and the Listener stays in line. A context that was done before the
+// call always fails. After Stop the error is [ErrStopped]. A nil context
+// panics.
+func (l *Listener) Wait(ctx context.Context) error {
+	waitq.MustContext(ctx, "notify")
+	if ctx.Err() != nil {
+		return waitq.ContextError(ctx)
+	}
+	p := wake.ParkerFrom(ctx)
+	j := &waitq.Waiter[struct{}]{Waker: p}
+	if done, err := l.join(j); done {
+		return err
+	}
+	for !j.Done() {
+		if err := p.Park(ctx); err != nil {
+			if done, err := l.part(j); done {
+				return err
+			}
+			return waitq.ParkError(ctx, err)
+		}
+	}
+	_, err := l.take()
+	return err
+}
+
+// Ready reports whether the Listener was picked, and if so consumes the wake.
+// It does not block.
+func (l *Listener) Ready() bool {
+	done, err := l.take()
+	return done && err == nil
+}
+
+// C returns a channel, always the same, from which the wake can be received
+// once, for use in a select statement.
+func (l *Listener) C() <-chan struct{} {
+	l.n.mu.Lock()
+	defer l.n.mu.Unlock()
+	if l.c == nil {
+		l.c = make(chan struct{}, 1)
+	}
+	l.send()
+	return l.c
+}
+
+// Stop leaves the line. It reports whether it prevented the wake. If it did
+// not, and nobody consumed the wake, that is handed on: to the longest waiter,
+// or back as the permit, provided that it came from NotifyOne, NotifyLast or
+// the permit.
+func (l *Listener) Stop() bool {
+	l.n.mu.Lock()
+	inTime := l.n.remove(&l.w)
+	var next *waiter
+	if inTime || l.consume() {
+		l.stopped, l.waker = true, nil
+		if !inTime && l.w.Value.handOn {
+			next = l.n.pass(l.n.line.Front)
+		}
+	}
+	joined := l.joined.Detach()
+	l.n.mu.Unlock()
+	joined.Release()
+	deliver(next)
+	return inTime
+}
+
+// bell is a Listener as its own waker.
+type bell Listener
+
+// Wake tells all who wait for the Listener that it was picked.
+func (b *bell) Wake() {
+	l := (*Listener)(b)
+	l.n.mu.Lock()
+	l.send()
+	joined := l.joined.Detach()
+	w := l.waker
+	l.waker = nil
+	l.n.mu.Unlock()
+	if w != nil {
+		defer w.Wake() // last, and even if a parker panics
+	}
+	joined.Release()
+}
+
+// picked reports whether the Listener was picked, or took the permit.
+func (l *Listener) picked() bool { return !l.stopped && !l.n.line.Has(&l.w) }
+
+// send puts the wake into c, if it is there and nobody consumed it.
+func (l *Listener) send() {
+	if l.c != nil && !l.sent && !l.used && l.picked() {
+		l.sent = true
+		l.c <- struct{}{}
+	}
+}
+
+// consume takes the wake of a picked Listener, and reports whether it was
+// still there.
+func (l *Listener) consume() bool {
+	if l.used {
+		return false
+	}
+	l.used = true
+	if !l.sent {
+		return true
+	}
+	select {
+	case <-l.c:
+		return true
+	default: // somebody received it
+		return false
+	}
+}
+
+// result consumes the wake, if it is there.
+func (l *Listener) result() (done bool, err error) {
+	switch {
+	case l.stopped:
+		return true, ErrStopped
+	case l.picked():
+		l.consume()
+		return true, nil
+	default:
+		return false, nil
+	}
+}
+
+func (l *Listener) take() (done bool, err error) {
+	l.n.mu.Lock()
+	defer l.n.mu.Unlock()
+	return l.result()
+}
+
+// join gets in line for the Listener, unless that is done.
+func (l *Listener) join(j *waitq.Waiter[struct{}]) (done bool, err error) {
+	l.n.mu.Lock()
+	defer l.n.mu.Unlock()
+	if done, err = l.result(); !done {
+		l.joined.Push(j)
+	}
+	return done, err
+}
+
+// part is join's reverse.
+func (l *Listener) part(j *waitq.Waiter[struct{}]) (done bool, err error) {
+	l.n.mu.Lock()
+	defer l.n.mu.Unlock()
+	l.joined.Remove(j)
+	return l.result()
+}
