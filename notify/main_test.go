@@ -1,0 +1,63 @@
+package notify_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/vigil-go/vigil/notify"
+)
+
+// TestMain fails the run if any test left a goroutine behind.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bg is the context of waits that only a notification ends.
+var bg = context.Background()
+
+// nilCtx is what a caller passes who has no context.
+var nilCtx context.Context
+
+// doneCtx returns a context that ended before anybody looked at it.
+func doneCtx() context.Context {
+	ctx, cancel := context.WithCancel(bg)
+	cancel()
+	return ctx
+}
+
+// async runs a wait in a goroutine of its own; its error arrives on the
+// channel.
+func async(wait func() error) <-chan error {
+	c := make(chan error, 1)
+	go func() { c <- wait() }()
+	return c
+}
+
+// requirePending requires that a wait has not returned. It is for bubbles,
+// after synctest.Wait, where it cannot be early.
+func requirePending(t testing.TB, c <-chan error) {
+	t.Helper()
+	select {
+	case err := <-c:
+		require.Failf(t, "wait returned early", "%v", err)
+	default:
+	}
+}
+
+// requireIdle requires that nobody is in line and no permit is kept.
+func requireIdle(t testing.TB, n *notify.Notify) {
+	t.Helper()
+	require.Zero(t, n.Waiters(), "in line")
+	require.False(t, n.TryWait(), "a permit is kept")
+}
+
+// panicText runs f, which must panic, and returns what the panic says.
+func panicText(t testing.TB, f func()) (text string) {
+	t.Helper()
+	defer func() { text = fmt.Sprint(recover()) }()
+	f()
+	require.Fail(t, "no panic")
+	return ""
+}
