@@ -1,6 +1,6 @@
 module github.com/vigil-go/vigil/bench
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/alphadose/haxmap v1.4.0
@@ -10,6 +10,7 @@ require (
 	github.com/puzpuzpuz/xsync/v4 v4.5.0
 	github.com/stretchr/testify v1.12.1
 	github.com/vigil-go/vigil v0.0.0
+	golang.org/x/sync v0.23.0
 	gonum.org/v1/plot v0.17.0
 )
 

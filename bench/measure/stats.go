@@ -22,6 +22,17 @@ func Median(vs []float64) float64 {
 	return (s[mid-1] + s[mid]) / 2
 }
 
+// Quantile returns the smallest of vs that is no smaller than the share q of
+// them, and NaN for none.
+func Quantile(vs []float64, q float64) float64 {
+	if len(vs) == 0 {
+		return math.NaN()
+	}
+	s := slices.Sorted(slices.Values(vs))
+	at := int(math.Ceil(q*float64(len(s)))) - 1
+	return s[min(max(at, 0), len(s)-1)]
+}
+
 // Geomean returns the geometric mean of vs, and NaN when there is none or one
 // of them is not positive: a ratio of zero is a broken measurement.
 func Geomean(vs []float64) float64 {

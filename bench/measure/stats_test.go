@@ -51,3 +51,11 @@ func TestGrowthIsNeverNegative(t *testing.T) {
 	assert.Equal(t, 10.0, measure.Growth(100, 1100, 100))
 	assert.Zero(t, measure.Growth(1100, 100, 100))
 }
+
+func TestQuantile(t *testing.T) {
+	vs := []float64{4, 1, 3, 2}
+	assert.Equal(t, 4.0, measure.Quantile(vs, 0.999))
+	assert.Equal(t, 2.0, measure.Quantile(vs, 0.5))
+	assert.Equal(t, 1.0, measure.Quantile(vs, 0))
+	assert.True(t, math.IsNaN(measure.Quantile(nil, 0.5)))
+}

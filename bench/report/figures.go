@@ -34,6 +34,8 @@ func Figures(row string, cells []rows.Cell) ([]Figure, error) {
 		return collideFigures(cells)
 	case "iterate", "waiters", "collect", "cancel":
 		return barsByName(cells)
+	case "group", "notify", "herd":
+		return barsByCrowd(cells)
 	default:
 		return barsByProcs(cells)
 	}
@@ -76,13 +78,18 @@ func labels(cells []rows.Cell, label func(rows.Cell) string) []string {
 	return out
 }
 
-// barPanels draws one bar panel per group of cells.
+// barPanels draws one bar panel per group of cells, in the colours of all
+// cells.
 func barPanels(cells []rows.Cell, key, label func(rows.Cell) string) ([]Figure, error) {
+	return coloredPanels(Palette(Columns(cells)), cells, key, label)
+}
+
+func coloredPanels(colors map[string]string, cells []rows.Cell, key, label func(rows.Cell) string) ([]Figure, error) {
 	var out []Figure
 	names, groups := panels(cells, key)
 	for _, name := range names {
 		part := groups[name]
-		p := Panel{Title: name, Unit: part[0].Unit, Groups: labels(part, label), Names: Columns(part), Value: median(part)}
+		p := Panel{Title: name, Unit: part[0].Unit, Groups: labels(part, label), Names: Columns(part), Colors: colors, Value: median(part)}
 		wide := len(part)*len(p.Names) > 30
 		text, err := p.Bars(widthOf(wide), panelHeight)
 		if err != nil {
@@ -261,7 +268,8 @@ func barsByName(cells []rows.Cell) ([]Figure, error) {
 		if len(part) > 1 {
 			title = ""
 		}
-		figures, err := barPanels(part, func(rows.Cell) string { return title }, func(c rows.Cell) string { return c.Name })
+		figures, err := coloredPanels(Palette(Columns(cells)), part,
+			func(rows.Cell) string { return title }, func(c rows.Cell) string { return c.Name })
 		if err != nil {
 			return nil, err
 		}
@@ -273,4 +281,20 @@ func barsByName(cells []rows.Cell) ([]Figure, error) {
 func barsByProcs(cells []rows.Cell) ([]Figure, error) {
 	return barPanels(cells, func(c rows.Cell) string { return c.Name },
 		func(c rows.Cell) string { return procsLabel(c.Procs) })
+}
+
+// barsByCrowd draws cells that differ in how many take part beside each other,
+// for each GOMAXPROCS, and the others by GOMAXPROCS.
+func barsByCrowd(cells []rows.Cell) ([]Figure, error) {
+	return barPanels(cells, func(c rows.Cell) string {
+		if head, _ := split(c.Name); head != "" {
+			return head + ", " + procsLabel(c.Procs)
+		}
+		return c.Name
+	}, func(c rows.Cell) string {
+		if head, n := split(c.Name); head != "" {
+			return n
+		}
+		return procsLabel(c.Procs)
+	})
 }

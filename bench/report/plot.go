@@ -65,6 +65,9 @@ func Palette(names []string) map[string]string {
 }
 
 func isOurs(name string) bool {
+	if strings.HasPrefix(name, "sync.") { // WaitGroup
+		return false
+	}
 	for _, word := range []string{"vigil", "Wait", "Future"} {
 		if strings.Contains(name, word) {
 			return true
@@ -89,6 +92,7 @@ type Panel struct {
 	Groups []string
 	Names  []string
 	Log    bool
+	Colors map[string]string // nil: the palette of Names
 	Value  func(name string, group int) (float64, bool)
 }
 
@@ -139,7 +143,10 @@ func (panel Panel) Bars(w, h vg.Length) (string, error) {
 		panel.logAxis(p)
 	}
 	addRules(p)
-	palette := Palette(panel.Names)
+	palette := panel.Colors
+	if palette == nil {
+		palette = Palette(panel.Names)
+	}
 	width := (w - vg.Points(60)) / vg.Length(len(panel.Groups)) * 0.8 / vg.Length(len(panel.Names))
 	width = min(width, vg.Points(26))
 	for i, name := range panel.Names {

@@ -92,3 +92,21 @@ func TestReadSaysWhatIsWrong(t *testing.T) {
 	_, err = Read(path)
 	require.ErrorContains(t, err, "not a report.json")
 }
+
+func TestTheStandardLibraryIsNotOurs(t *testing.T) {
+	assert.False(t, isOurs("sync.WaitGroup"))
+	assert.True(t, isOurs("Wait, cancelable"))
+	assert.True(t, isOurs("vigil Group"))
+}
+
+func TestFiguresKeepTheColoursOfTheLegend(t *testing.T) {
+	one := []measure.Series{{Name: "a", Values: []float64{1}}, {Name: "b", Values: []float64{2}}}
+	cells := []rows.Cell{{Name: "x/1", Series: one}, {Name: "y/1", Series: one[1:]}}
+	for _, row := range []string{"waiters", "group", "handoff"} {
+		figures, err := Figures(row, cells)
+		require.NoError(t, err)
+		require.Len(t, figures, 2, row)
+		want := Palette(Columns(cells))["b"]
+		assert.Contains(t, strings.ToLower(figures[1].SVG), want, row)
+	}
+}

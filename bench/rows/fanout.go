@@ -18,17 +18,9 @@ func fanoutRow() Row {
 			"Closing a channel hands no value over; the thousand channels do, one by one.",
 		Base: "close a channel",
 		jobs: func(set *Settings) []Job {
-			var jobs []Job
 			n := set.scaled(1000, 100)
-			for _, procs := range set.Procs {
-				jobs = append(jobs, Job{
-					Cell: Cell{Name: short(n), Procs: procs, Unit: "ns/waiter"},
-					run: func() ([]measure.Series, []string) {
-						return measure.Interleave(fanouts(n), set.Rounds, set.Slice), nil
-					},
-				})
-			}
-			return jobs
+			return overProcs(set, Cell{Name: short(n), Unit: "ns/waiter"},
+				func(context.Context) []measure.Subject { return fanouts(n) })
 		},
 	}
 }
@@ -38,6 +30,7 @@ type crowd struct {
 	wait    func(i int)
 	inLine  func() bool // nil: cannot be told
 	release func()
+	check   func() // when all have run; nil: nothing
 }
 
 func fanouts(n int) []measure.Subject {
@@ -80,7 +73,11 @@ func releaseOnce(n int, c crowd) time.Duration {
 	start := time.Now()
 	c.release()
 	gone.Wait()
-	return time.Since(start)
+	wall := time.Since(start)
+	if c.check != nil {
+		c.check()
+	}
+	return wall
 }
 
 func closeCrowd() crowd {

@@ -18,22 +18,12 @@ func handoffRow() Row {
 			"Register is in line before the ball goes out.",
 		Base: "channel",
 		jobs: func(set *Settings) []Job {
-			var jobs []Job
-			for _, procs := range set.Procs {
-				jobs = append(jobs, Job{
-					Cell: Cell{Name: "ping-pong", Procs: procs, Unit: "ns/hand-over"},
-					run: func() ([]measure.Series, []string) {
-						series := measure.Interleave(handoffs(), set.Rounds, set.Slice)
-						return series, allocNotes(series)
-					},
-				})
-			}
-			return jobs
+			return overProcs(set, Cell{Name: "ping-pong", Unit: "ns/hand-over"}, handoffs)
 		},
 	}
 }
 
-func handoffs() []measure.Subject {
+func handoffs(ctx context.Context) []measure.Subject {
 	return []measure.Subject{
 		pingPong("channel", func() table { return newChannels(0) }),
 		pingPong("channel of 1", func() table { return newChannels(1) }),
@@ -41,10 +31,7 @@ func handoffs() []measure.Subject {
 		pingPong("map of channels", func() table { return newChanMap() }),
 		pingPong("vigil Wait", func() table { return newWaitTable(context.Background()) }),
 		pingPong("vigil Take", func() table { return newTakeTable(context.Background()) }),
-		pingPong("vigil Take, cancelable", func() table {
-			ctx, cancel := context.WithCancel(context.Background())
-			return takeTable{waitmap.New[int, int](nil), ctx, cancel}
-		}),
+		pingPong("vigil Take, cancelable", func() table { return newTakeTable(ctx) }),
 		{Name: "vigil Register", Run: registerPingPong},
 	}
 }
@@ -190,13 +177,12 @@ func (t waitTable) receive(i, side int) {
 func (t waitTable) close() {}
 
 type takeTable struct {
-	m      *waitmap.Map[int, int]
-	ctx    context.Context
-	cancel func()
+	m   *waitmap.Map[int, int]
+	ctx context.Context
 }
 
 func newTakeTable(ctx context.Context) takeTable {
-	return takeTable{waitmap.New[int, int](nil), ctx, func() {}}
+	return takeTable{waitmap.New[int, int](nil), ctx}
 }
 
 func (t takeTable) send(i, side int) { t.m.Store(side, i) }
@@ -207,7 +193,7 @@ func (t takeTable) receive(_, side int) {
 	}
 }
 
-func (t takeTable) close() { t.cancel() }
+func (t takeTable) close() {}
 
 // registerPingPong is a client that gets in line for the answer before it
 // sends the question, and a server that takes questions.

@@ -3,6 +3,8 @@
 package rows
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"regexp"
 	"runtime"
@@ -23,6 +25,8 @@ type Settings struct {
 	Settle bool           // bring mixed maps to their steady half first
 	Rivals []string       // names to measure; nil is all
 	Select *regexp.Regexp // cells to measure; nil is all
+	// Million allows crowds of a million goroutines, which take gigabytes.
+	Million bool
 }
 
 // A Cell is one line of a table: subjects measured side by side.
@@ -84,7 +88,7 @@ type Job struct {
 func All() []Row {
 	return []Row{
 		mapRow(), insertRow(), memoryRow(), iterateRow(), valuesRow(), collideRow(),
-		waitRow(), handoffRow(), fanoutRow(), waitersRow(), cancelRow(), collectRow(),
+		waitRow(), handoffRow(), fanoutRow(), groupRow(), notifyRow(), herdRow(), waitersRow(), cancelRow(), collectRow(),
 	}
 }
 
@@ -93,7 +97,7 @@ func Jobs(set *Settings) []Job {
 	var jobs []Job
 	for _, row := range All() {
 		for _, job := range row.jobs(set) {
-			job.Cell.Row, job.Cell.Base = row.Name, row.Base
+			job.Cell.Row, job.Cell.Base = row.Name, cmp.Or(job.Cell.Base, row.Base)
 			if set.selects(row, job.Cell.ID()) {
 				jobs = append(jobs, job)
 			}
@@ -122,6 +126,41 @@ func Run(jobs []Job, before func(k int, c Cell), after func(Cell)) {
 		runtime.GC()
 		after(cell)
 	}
+}
+
+// sideBySide is a job that measures its subjects in turns. Their context is one
+// that can be canceled, and is when they are done.
+func sideBySide(set *Settings, cell Cell, subjects func(ctx context.Context) []measure.Subject) Job {
+	return Job{Cell: cell, run: func() ([]measure.Series, []string) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		series := measure.Interleave(subjects(ctx), set.Rounds, set.Slice)
+		return series, allocNotes(series)
+	}}
+}
+
+// overProcs is such a job under each GOMAXPROCS.
+func overProcs(set *Settings, cell Cell, subjects func(ctx context.Context) []measure.Subject) []Job {
+	var jobs []Job
+	for _, cell.Procs = range set.Procs {
+		jobs = append(jobs, sideBySide(set, cell, subjects))
+	}
+	return jobs
+}
+
+// together is a subject of goroutines that share one thing. Open makes it anew
+// for each measurement, and returns n operations of one goroutine on it.
+func together(name string, goroutines int, open func() func(n int)) measure.Subject {
+	return measure.Subject{Name: name, Run: func(slice time.Duration) measure.Sample {
+		loop := open()
+		return measure.Slice(goroutines, slice, func(int) int {
+			loop(rivals.Batch)
+			if goroutines > 1 {
+				runtime.Gosched() // who never sleeps would else keep the others out for 10 ms
+			}
+			return rivals.Batch
+		})
+	}}
 }
 
 // wants tells whether a rival was asked for.

@@ -2,11 +2,14 @@ package rows
 
 import (
 	"regexp"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/bench/measure"
 )
 
 func quick() *Settings {
@@ -78,4 +81,47 @@ func TestShort(t *testing.T) {
 	for n, want := range map[int]string{1000: "1k", 1_000_000: "1M", 1_500_000: "1.5M", 200: "200", 700_000: "700k"} {
 		assert.Equal(t, want, short(n))
 	}
+}
+
+func TestAHerdIsWokenOnce(t *testing.T) {
+	for _, h := range herds(t.Context(), 100) {
+		for _, subject := range []measure.Subject{allRan(h), latest(h)} {
+			assert.Positive(t, subject.Run(0).Value, h.name)
+		}
+		assert.Equal(t, 200, h.waiters, h.name)
+		assert.Equal(t, 200, h.once, h.name)
+	}
+}
+
+func TestAMillionOnlyWhenAllowed(t *testing.T) {
+	set := &Settings{Procs: []int{1, 2}, Rounds: 5, Select: regexp.MustCompile("^herd/.*/1M$")}
+	assert.Empty(t, Jobs(set))
+	set.Million = true
+	assert.Len(t, Jobs(set), 2, "one GOMAXPROCS")
+	set.Quick = true
+	assert.Empty(t, Jobs(set))
+}
+
+func TestACellMayHaveABaseOfItsOwn(t *testing.T) {
+	set := quick()
+	set.Select = regexp.MustCompile("^notify/")
+	for _, job := range Jobs(set) {
+		want := "channel of 1"
+		if job.Cell.Name == "ping-pong" {
+			want = "channel"
+		}
+		assert.Equal(t, want, job.Cell.Base, job.Cell.Name)
+	}
+}
+
+func TestNoGoroutineStaysBehind(t *testing.T) {
+	set := quick()
+	set.Select = regexp.MustCompile("^(group|notify|herd)/")
+	before := runtime.NumGoroutine()
+	Run(Jobs(set), func(int, Cell) {}, func(Cell) {})
+	deadline := time.Now().Add(10 * time.Second)
+	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
+		runtime.Gosched() // who has counted itself off is about to end
+	}
+	assert.LessOrEqual(t, runtime.NumGoroutine(), before)
 }

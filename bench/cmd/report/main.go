@@ -58,6 +58,7 @@ func parse(args []string, help io.Writer) (*options, error) {
 	fs.IntVar(&opt.Rounds, "rounds", 5, "interleaved rounds per cell")
 	fs.DurationVar(&opt.Slice, "slice", 80*time.Millisecond, "time of one measurement")
 	fs.BoolVar(&opt.Settle, "settle", true, "delete a random half of the keys before mixed loads, where such a mix settles")
+	fs.BoolVar(&opt.Million, "million", false, "gather crowds of a million goroutines, too: gigabytes of memory")
 	fs.StringVar(&opt.out, "out", "report/out", "folder for index.html, report.md and report.json")
 	fs.StringVar(&opt.from, "from", "", "measure nothing: draw the page again from this report.json")
 	fs.BoolVar(&opt.list, "list", false, "list the cells and measure nothing")
