@@ -136,6 +136,34 @@ func TestListenerWaitFailed(t *testing.T) {
 	})
 }
 
+// countingParker counts its wakes.
+type countingParker struct {
+	wake.Parker
+	wakes int
+}
+
+func (p *countingParker) Wake() {
+	p.wakes++
+	p.Parker.Wake()
+}
+
+// TestListenerForgetsWhoGaveUp: nobody wakes who does not wait any more.
+func TestListenerForgetsWhoGaveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n notify.Notify
+		l := n.Listen()
+		p := &countingParker{Parker: wake.NewParker()}
+		ctx, cancel := context.WithCancel(wake.WithParker(bg, p))
+		wait := async(func() error { return l.Wait(ctx) })
+		synctest.Wait()
+		cancel()
+		require.Error(t, <-wait)
+		n.NotifyOne()
+		require.Zero(t, p.wakes)
+		require.True(t, l.Ready())
+	})
+}
+
 // TestListenerIsForAll: every way to wait for one Listener sees its wake.
 func TestListenerIsForAll(t *testing.T) {
 	overPickers(t, func(t *testing.T, pick func(*notify.Notify), _ bool) {
@@ -158,21 +186,22 @@ func TestListenerIsForAll(t *testing.T) {
 }
 
 func TestC(t *testing.T) {
-	for _, before := range []bool{true, false} {
+	overPickers(t, func(t *testing.T, pick func(*notify.Notify), _ bool) {
 		var n notify.Notify
-		l := n.Listen()
-		if before {
-			require.Empty(t, l.C())
-		}
-		n.NotifyOne()
-		c := l.C()
-		require.Equal(t, c, l.C(), "always the same")
+		before, after := n.Listen(), n.Listen()
+		c := before.C()
+		require.Empty(t, c)
+		pick(&n)
+		pick(&n)
 		require.Len(t, c, 1)
-		<-c
-		require.Empty(t, l.C(), "once")
-		require.False(t, l.Stop())
-		require.False(t, n.TryWait(), "received is consumed")
-	}
+		require.Equal(t, c, before.C(), "always the same")
+		for _, l := range []*notify.Listener{before, after} {
+			<-l.C()
+			require.Empty(t, l.C(), "once")
+			require.False(t, l.Stop())
+		}
+		requireIdle(t, &n)
+	})
 }
 
 // TestReadyEmptiesC: what Ready consumed cannot be received too.
