@@ -15,52 +15,78 @@ import (
 type Group struct {
 	// The state word:
 	//
-	//	bits   name     meaning
-	//	0      waiting  somebody is in line
-	//	1..63  count    what is not done
+	//	bits    name     meaning
+	//	0..29   ticket   the next waiter's number; it wraps
+	//	30      waiting  somebody is in line
+	//	31..63  count    what is not done
 	//
-	// Who counts down to zero while waiting is set leaves the word at that:
-	// the line is due. Nobody counts up from there before somebody has
-	// detached the line and cleared waiting, so that who comes later is not
-	// in it. Waiting is set and cleared under mu; counts change without.
+	// A count changes by one addition, with no lock, whoever waits. What the
+	// addition returns tells whom to release: at zero, all whose tickets are
+	// older than the word's. Ticket and waiting change under mu only.
 	state atomic.Int64
 
 	mu   sync.Mutex // guards what follows
-	line waitq.Queue[struct{}]
-	idle closer // of Idle: closed at the next zero; nil if nobody asked since the last
+	line waitq.Queue[ticket]
+	idle closer // of Idle, in line; nil if nobody asked since the last zero
 }
 
 const (
-	waiting = 1
-	one     = 2 // in the state word
-	due     = waiting
+	ticketMask = 1<<30 - 1
+	waiting    = 1 << 30
+	one        = 1 << 31
+
+	most = math.MaxInt32 // the largest count, and the most to add
 )
 
-type waiter = waitq.Waiter[struct{}]
+// A ticket tells when a waiter got in line.
+type ticket uint32
+
+// before reports whether t is older than u. Nobody is in line for half of a
+// lap of tickets, which is 2^29 waiters.
+func (t ticket) before(u ticket) bool { return (u-t-1)&ticketMask < ticketMask/2 }
+
+type waiter = waitq.Waiter[ticket]
 
 // Add adds n, which may be negative, to the count. At zero it releases all who
-// wait. A count that would become negative panics and stays as it was.
+// wait. A count that would become negative, or larger than 2^31-1, panics and
+// is put back: others may see it for an instant.
 func (g *Group) Add(n int) {
-	if n < 0 {
-		g.countDown(int64(n))
-		return
+	if n < -most || n > most {
+		panic(miscount(n))
 	}
-	for {
-		s := g.state.Load()
-		switch {
-		case s < 0: // somebody else miscounted, and is about to take that back
-		case int64(n) > (math.MaxInt64-s)/one:
-			panic("waitgroup: count too large")
-		case s == due:
-			g.release()
-		case g.state.CompareAndSwap(s, s+int64(n)*one):
-			return
-		}
+	if s := g.state.Add(int64(n) * one); s < 0 || s&waiting != 0 || s > most*one {
+		g.addSlow(n, s)
 	}
 }
 
 // Done takes one off the count.
-func (g *Group) Done() { g.countDown(-1) }
+func (g *Group) Done() {
+	if s := g.state.Add(-one); s < 0 || s&waiting != 0 {
+		g.addSlow(-1, s)
+	}
+}
+
+// addSlow goes on after n was added and gave s, when somebody is in line or n
+// was too much.
+func (g *Group) addSlow(n int, s int64) {
+	count := s / one
+	if s < 0 || count > most {
+		g.state.Add(-int64(n) * one)
+		panic(miscount(n))
+	}
+	// Who counts up from zero releases, too: on return nobody is in line who
+	// was when the count was zero.
+	if count == 0 || count == int64(n) {
+		g.release(ticket(s & ticketMask))
+	}
+}
+
+func miscount(n int) string {
+	if n < 0 {
+		return "waitgroup: negative count"
+	}
+	return "waitgroup: count too large"
+}
 
 // Go counts one more, runs f in a new goroutine, and counts it off when f has
 // returned or called runtime.Goexit. f must not panic: the program ends then,
@@ -110,22 +136,22 @@ func (g *Group) TryWait() bool { return g.state.Load() < one }
 func (g *Group) Count() int { return int(max(g.state.Load(), 0) / one) }
 
 // Idle returns a channel that is closed when the count is zero next: already,
-// if it is zero now. It is for use in a select statement.
+// if it is zero now. It is for use in a select statement. A zero that an Add
+// in another goroutine is just about to leave may count.
 func (g *Group) Idle() <-chan struct{} {
 	g.mu.Lock()
-	list := g.detachDue()
-	c := g.idle
-	switch {
-	case c != nil:
-	case g.announce():
-		c = make(closer)
-		g.idle = c
-		g.line.Push(&waiter{Waker: c})
-	default:
-		c = closed
+	defer g.mu.Unlock()
+	if g.TryWait() {
+		return closed
 	}
-	g.mu.Unlock()
-	list.Release()
+	if g.idle != nil {
+		return g.idle
+	}
+	c := make(closer)
+	if !g.push(&waiter{Waker: c}) {
+		return closed
+	}
+	g.idle = c
 	return c
 }
 
@@ -157,88 +183,78 @@ var closed = make(closer)
 
 func init() { close(closed) }
 
-// countDown adds n, which is negative, to the count.
-func (g *Group) countDown(n int64) {
-	n = max(n, math.MinInt64/one) // too much in any case
-	s := g.state.Add(n * one)
-	if s < 0 {
-		g.takeBack(n)
-	}
-	if s == due {
-		g.release()
-	}
-}
-
-// takeBack undoes a countDown that went too far. Meanwhile a due line did not
-// look due.
-func (g *Group) takeBack(n int64) {
-	if g.state.Add(-n*one) == due {
-		g.release()
-	}
-	panic("waitgroup: negative count")
-}
-
-// release lets the line go that is due, unless somebody else did.
-func (g *Group) release() {
+// release wakes all whose tickets are older than t.
+func (g *Group) release(t ticket) {
 	g.mu.Lock()
-	list := g.detachDue()
+	list := g.older(t)
 	g.mu.Unlock()
 	list.Release()
 }
 
-// detachDue takes the line if it is due. mu is locked; what it returns is to be
-// released after that.
-func (g *Group) detachDue() (list waitq.List[struct{}]) {
-	if g.state.CompareAndSwap(due, 0) {
+// older takes all whose tickets are older than t out of line. mu is locked.
+func (g *Group) older(t ticket) (list waitq.List[ticket]) {
+	if w := g.line.Back(); w == nil || w.Value.before(t) {
 		list = g.line.Detach()
 		g.idle = nil
+	} else {
+		for w := g.line.Front(); w.Value.before(t); w = g.line.Front() {
+			g.line.Remove(w)
+			list.Add(w)
+			g.forget(w)
+		}
 	}
+	g.tidy()
 	return list
+}
+
+// forget lets go of Idle's channel when its waiter left the line.
+func (g *Group) forget(w *waiter) {
+	if c, ok := w.Waker.(closer); ok && c == g.idle {
+		g.idle = nil
+	}
 }
 
 // enter gets in line. It reports false if the count is zero.
 func (g *Group) enter(w *waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.announce() {
-		return false
-	}
-	g.line.Push(w)
-	return true
+	return g.push(w)
 }
 
-// announce sets waiting. It reports false if the count is zero. mu is locked.
-func (g *Group) announce() bool {
+// push is enter with mu locked.
+func (g *Group) push(w *waiter) bool {
 	for {
 		s := g.state.Load()
-		switch {
-		case s < one:
+		if s < one {
 			return false
-		case s&waiting != 0 || g.state.CompareAndSwap(s, s|waiting):
+		}
+		w.Value = ticket(s & ticketMask)
+		next := s&^ticketMask | (s+1)&ticketMask | waiting
+		if g.state.CompareAndSwap(s, next) {
+			g.line.Push(w)
 			return true
 		}
 	}
 }
 
-// leave gets out of line. It reports false if w was released.
+// leave gets out of line. It reports false if w was released, or is to be: at
+// zero.
 func (g *Group) leave(w *waiter) bool {
 	g.mu.Lock()
-	list := g.detachDue() // w may be in it
-	ok := g.line.Remove(w)
-	if g.line.Len() == 0 {
-		g.unannounce()
+	var due waitq.List[ticket]
+	if s := g.state.Load(); s < one {
+		due = g.older(ticket(s & ticketMask))
 	}
+	ok := g.line.Remove(w)
+	g.tidy()
 	g.mu.Unlock()
-	list.Release()
+	due.Release()
 	return ok
 }
 
-// unannounce clears waiting, when nobody is in line. mu is locked.
-func (g *Group) unannounce() {
-	for {
-		s := g.state.Load()
-		if s&waiting == 0 || g.state.CompareAndSwap(s, s&^waiting) {
-			return
-		}
+// tidy clears waiting if nobody is in line. mu is locked.
+func (g *Group) tidy() {
+	if g.line.Len() == 0 {
+		g.state.And(^int64(waiting))
 	}
 }

@@ -26,6 +26,13 @@ type fate[V any] struct {
 	joined atomic.Pointer[waitq.Queue[struct{}]] // goroutines in Future.Wait; guarded by the lines' mutex
 }
 
+// forget lets go of a value that comes too late: the waiter's memory may be
+// kept for long.
+func (f *fate[V]) forget() {
+	var zero V
+	f.v = zero
+}
+
 func (f *fate[V]) result() (v V, err error) {
 	if f.err != nil {
 		return v, f.err
@@ -114,6 +121,8 @@ func settle[V any](list waitq.List[fate[V]], v V, err *stopError) (n int) {
 		w.Value.v, w.Value.err = v, err
 		if w.Finish() {
 			n++
+		} else {
+			w.Value.forget()
 		}
 	}
 	return n

@@ -23,6 +23,24 @@ func (h *hold) wait() {
 	h.mu.Unlock()
 }
 
+// checkHold panics if the caller's own computation holds the key.
+func (e *engine[K, V]) checkHold(key K, hash uint64) {
+	if !checkReentry {
+		return
+	}
+	ls := &e.shard(hash).lines
+	ls.mu.Lock()
+	l := ls.find(key, hash)
+	var h *hold
+	if l != nil {
+		h = l.hold
+	}
+	ls.mu.Unlock()
+	if h != nil {
+		h.check()
+	}
+}
+
 // check panics if the computation is the caller's own.
 func (h *hold) check() {
 	if checkReentry && h.owner == goroutine() {

@@ -8,7 +8,7 @@ import "iter"
 func (m *Map[K, V]) Range(f func(key K, value V) bool) {
 	e := m.init()
 	for i := range e.shards {
-		if t := e.shards[i].table.Load(); t != e.shards[i].nothing && !scan(t, e.cells, f) {
+		if s := &e.shards[i]; !scan(s.settled(), e.cells, f) {
 			return
 		}
 	}

@@ -219,6 +219,7 @@ func (l *lineHead[V]) hand(v V) *waitq.Waiter[fate[V]] {
 			if w.Finish() {
 				return w
 			}
+			w.Value.forget()
 		}
 		w = next
 	}

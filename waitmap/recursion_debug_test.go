@@ -14,6 +14,7 @@ import (
 // sameKey are calls that change the key which their caller holds.
 var sameKey = map[string]func(m *waitmap.Map[int, int]){
 	"Store":         func(m *waitmap.Map[int, int]) { m.Store(1, 5) },
+	"Take":          func(m *waitmap.Map[int, int]) { m.Take(bg, 1) },
 	"Swap":          func(m *waitmap.Map[int, int]) { m.Swap(1, 5) },
 	"Delete":        func(m *waitmap.Map[int, int]) { m.Delete(1); m.LoadOrStore(1, 5) },
 	"LoadAndDelete": func(m *waitmap.Map[int, int]) { m.LoadAndDelete(1); m.LoadOrStore(1, 5) },
@@ -39,6 +40,27 @@ func TestHazardRecursion(t *testing.T) {
 			text := panicText(t, func() { h.run(m, 1, func() { call(m) }) })
 			require.Contains(t, text, "waitmap: ", name)
 			requireAsBefore(t, m, h)
+		}
+	})
+}
+
+// TestHazardRecursionAbsent: as above, for a key that is not there yet.
+func TestHazardRecursionAbsent(t *testing.T) {
+	over(t, func(t *testing.T, newMap maker[int, int]) {
+		for name, call := range sameKey {
+			if name == "Delete" || name == "LoadAndDelete" {
+				continue // they change nothing
+			}
+			m := newMap()
+			text := panicText(t, func() {
+				m.Compute(1, func(int, bool) (int, waitmap.Op) {
+					call(m)
+					return 0, waitmap.Keep
+				})
+			})
+			require.Contains(t, text, "waitmap: ", name)
+			require.Zero(t, m.Waiters(1), name)
+			requireContents(t, map[int]int{}, m)
 		}
 	})
 }

@@ -112,6 +112,18 @@ func announce[K comparable](g *group[K, wordCell], flags uint64) bool {
 	}
 }
 
+// settled is the current table. One that is being replaced it waits out: Load
+// may see the next one already.
+func (s *shard[K, V]) settled() *table[K] {
+	for {
+		t := s.table.Load()
+		if t == s.nothing || atomic.LoadUint64(&t.first.meta)&metaFrozen == 0 {
+			return t
+		}
+		s.awaitTable()
+	}
+}
+
 // awaitTable waits until the table that replaces a frozen one is published.
 func (s *shard[K, V]) awaitTable() {
 	s.growing.Lock()

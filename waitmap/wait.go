@@ -112,6 +112,7 @@ func (m *Map[K, V]) Take(ctx context.Context, key K) (V, error) {
 	h := e.hash(key)
 	en, parker := newEntrant[K, V](ctx)
 	en.w.SetExclusive()
+	e.checkHold(key, h)
 	for s := e.shard(h); ; {
 		if _, ok := s.lockLines(e, h, metaTakers).peek(key, h); !ok {
 			return e.enterAndWait(ctx, key, h, en, parker)
@@ -193,8 +194,7 @@ func (f *Future[V]) await(ctx context.Context, parker wake.Parker) (V, error) {
 		return zero, err
 	}
 	v, err := f.w.Value.result()
-	var zero V
-	f.w.Value.v = zero // the line may keep this waiter's memory
+	f.w.Value.forget()
 	return v, err
 }
 

@@ -279,6 +279,7 @@ func TestNilContext(t *testing.T) {
 	m.Store("a", 1)
 	require.Contains(t, panicText(t, func() { m.Take(nilCtx, "a") }), "nil context")
 	require.Contains(t, panicText(t, func() { m.WaitNext(nilCtx, "a") }), "nil context")
+	require.Contains(t, panicText(t, func() { m.Wait(nilCtx, "a") }), "nil context")
 	require.Equal(t, 1, m.Len(), "nothing was taken")
 }
 
