@@ -34,7 +34,7 @@ func TestHashSpreadsPatternsOverItsParts(t *testing.T) {
 			}
 		}
 	}
-	for range 20 {
+	for range reps(20) {
 		h := newHasher[uint64](nil)
 		for shift := range 64 - bits.Len(keys-1) {
 			check(fmt.Sprintf("integers 2^%d apart", shift), func(i uint64) uint64 { return h.hash(i << shift) })
