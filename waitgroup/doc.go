@@ -21,7 +21,8 @@
 //
 // All methods may be called from any goroutine, and from a task of an event
 // loop whose context carries its parker. Wakers run after a call took effect,
-// with nothing locked, in the goroutine whose Done or Add it was. An Add or
-// Done happens before the return of every Wait that it releases, and before
-// the closing of the channel of Idle.
+// with nothing locked: in the goroutine whose Done or Add reached zero, as a
+// rule, else in one that counts up from there or leaves the line at that
+// moment. An Add or Done happens before the return of every Wait that it
+// releases, and before the closing of the channel of Idle.
 package waitgroup
