@@ -156,6 +156,36 @@ func TestLockstepAfterZero(t *testing.T) {
 	}
 }
 
+// TestLockstepIdleAfterAdd: whoever counts up from zero, and then asks, gets a
+// channel for the next zero, though the Done of the last one is still at it.
+func TestLockstepIdleAfterAdd(t *testing.T) {
+	gs := ones(steps(), 1)
+	next := make([]<-chan struct{}, len(gs))
+	for i := range gs {
+		gs[i].Idle()
+	}
+	lockstep(3, len(gs), func(i, r int) {
+		g := &gs[r]
+		switch i {
+		case 0:
+			g.Done()
+		case 1:
+			hotSpin(g.TryWait)
+			g.Add(1)
+			next[r] = g.Idle()
+		default: // hold Done up, at the lock
+			for range 3 {
+				g.Register(nil)
+			}
+		}
+	})
+	for i := range gs {
+		require.False(t, isClosed(next[i]), "round %d", i)
+		gs[i].Done()
+		require.True(t, isClosed(next[i]), "round %d", i)
+	}
+}
+
 // TestLockstepEndAfterZero: a context that ends after the zero is too late: the
 // parker gives up only when it has seen the zero.
 func TestLockstepEndAfterZero(t *testing.T) {
