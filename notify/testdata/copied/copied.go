@@ -1,5 +1,4 @@
-// Package copied does with a Notify what must not be done. TestVetFindsCopies
-// has go vet look at it.
+// Package copied copies a Notify in every way that go vet must report.
 package copied
 
 import "github.com/vigil-go/vigil/notify"
