@@ -11,9 +11,10 @@ import (
 // ErrStopped is the error of a [Listener.Wait] after [Listener.Stop].
 var ErrStopped = errors.New("notify: the Listener was stopped")
 
-// A Listener is a place in a [Notify]'s line, for one wake. Once it is ready it
-// stays ready. Whether the wake was consumed matters to Stop alone: it was when
-// Wait returned nil, Ready reported true, or C was received from.
+// A Listener is a place in a [Notify]'s line, for one wake. Once it is ready,
+// Ready and Wait say so each time, until a Stop hands the wake on; C gives it
+// once. The wake is consumed when Wait returned nil, Ready reported true, or C
+// was received from; that matters to Stop, and to C, which then stays empty.
 //
 // A Listener stays in line until it is picked or stopped. Several goroutines
 // may use it at the same time.
@@ -27,7 +28,7 @@ type Listener struct {
 	c       chan struct{}         // of C: room for the one wake
 	sent    bool                  // the wake was put into c
 	used    bool                  // the wake was consumed, or handed on
-	stopped bool                  // and Stop was in time
+	stopped bool                  // and in time, or the wake was handed on
 }
 
 // Listen gets in line, or takes the permit; in the second case the Listener is
@@ -40,18 +41,26 @@ func (n *Notify) Listen() *Listener { return n.Register(nil) }
 func (n *Notify) Register(w wake.Waker) *Listener {
 	l := &Listener{n: n, waker: w}
 	l.w.Waker = (*bell)(l)
-	if !n.enter(&l.w) {
-		l.w.Value.handOn = true // nobody else knows it yet
-		deliver(&l.w)
+	if n.enter(&l.w) {
+		return l
 	}
+	l.w.Value.handOn = true // nobody else knows it yet
+	returned := false
+	defer func() {
+		if !returned { // w panicked: nobody has the Listener
+			l.Stop()
+		}
+	}()
+	deliver(&l.w)
+	returned = true
 	return l
 }
 
 // Wait waits until the Listener is ready, and consumes the wake. If ctx ends
 // first, the error matches ctx.Err() and context.Cause(ctx), nothing is
 // consumed, and the Listener stays in line. A context that was done before the
-// call always fails. After Stop the error is [ErrStopped]. A nil context
-// panics.
+// call always fails. After a Stop that left the line, or handed the wake on,
+// the error is [ErrStopped]. A nil context panics.
 func (l *Listener) Wait(ctx context.Context) error {
 	waitq.MustContext(ctx, "notify")
 	if ctx.Err() != nil {
@@ -62,6 +71,7 @@ func (l *Listener) Wait(ctx context.Context) error {
 	if done, err := l.join(j); done {
 		return err
 	}
+	defer l.unjoin(j) // if Park ends the goroutine or panics
 	for !j.Done() {
 		if err := p.Park(ctx); err != nil {
 			if done, err := l.part(j); done {
@@ -82,7 +92,8 @@ func (l *Listener) Ready() bool {
 }
 
 // C returns a channel, always the same, from which the wake can be received
-// once, for use in a select statement.
+// once, for use in a select statement. Stop does not close it, and neither does
+// anything else.
 func (l *Listener) C() <-chan struct{} {
 	l.n.mu.Lock()
 	defer l.n.mu.Unlock()
@@ -101,16 +112,19 @@ func (l *Listener) Stop() bool {
 	l.n.mu.Lock()
 	inTime := l.n.remove(&l.w)
 	var next *waiter
-	if inTime || l.consume() {
+	switch {
+	case inTime:
 		l.stopped, l.waker = true, nil
-		if !inTime && l.w.Value.handOn {
+	case l.consume():
+		l.stopped = true
+		if l.w.Value.handOn {
 			next = l.n.pass(l.n.line.Front)
 		}
 	}
 	joined := l.joined.Detach()
 	l.n.mu.Unlock()
+	defer deliver(next) // even if a parker panics
 	joined.Release()
-	deliver(next)
 	return inTime
 }
 
@@ -188,6 +202,15 @@ func (l *Listener) join(j *waitq.Waiter[struct{}]) (done bool, err error) {
 		l.joined.Push(j)
 	}
 	return done, err
+}
+
+// unjoin takes j out of joined, if it is still there.
+func (l *Listener) unjoin(j *waitq.Waiter[struct{}]) {
+	if !j.Done() {
+		l.n.mu.Lock()
+		defer l.n.mu.Unlock()
+		l.joined.Remove(j)
+	}
 }
 
 // part is join's reverse.

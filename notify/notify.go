@@ -116,6 +116,18 @@ func (n *Notify) waitSlow(ctx context.Context) error {
 	if !n.enter(w) {
 		return nil
 	}
+	returned := false
+	defer func() {
+		if !returned {
+			n.abandon(w)
+		}
+	}()
+	err := n.await(ctx, w, p)
+	returned = true
+	return err
+}
+
+func (n *Notify) await(ctx context.Context, w *waiter, p wake.Parker) error {
 	for !w.Done() {
 		if err := p.Park(ctx); err != nil {
 			if n.leave(w) {
@@ -125,6 +137,18 @@ func (n *Notify) waitSlow(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// abandon is for a Park that ended its goroutine or panicked: w leaves the
+// line or, if it was picked, hands the wake on.
+func (n *Notify) abandon(w *waiter) {
+	n.mu.Lock()
+	var next *waiter
+	if !n.remove(w) && w.Value.handOn {
+		next = n.pass(n.line.Front)
+	}
+	n.mu.Unlock()
+	deliver(next)
 }
 
 // keep leaves a permit if nobody is in line. It writes the word even if the

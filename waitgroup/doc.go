@@ -17,6 +17,11 @@
 // began after the next Add waits for the next zero. So a Group may be used
 // again at any time, and Add may race with Wait.
 //
+// There is one exception, as short as the Add that counts up from zero: until
+// that returns, a Wait whose context ends, and a Stop, may still leave the line
+// though the zero has released it, and Idle may give the channel that this zero
+// closes.
+//
 // # Concurrency
 //
 // All methods may be called from any goroutine, and from a task of an event

@@ -25,9 +25,10 @@ type Group struct {
 	// older than the word's. Ticket and waiting change under mu only.
 	state atomic.Int64
 
-	mu   sync.Mutex // guards what follows
-	line waitq.Queue[ticket]
-	idle closer // of Idle, in line; nil if nobody asked since the last zero
+	mu      sync.Mutex // guards what follows
+	line    waitq.Queue[ticket]
+	tickets ticket // the next waiter's; the word has its lowest bits
+	idle    closer // of Idle, in line; nil if nobody asked since the last zero
 }
 
 const (
@@ -39,11 +40,7 @@ const (
 )
 
 // A ticket tells when a waiter got in line.
-type ticket uint32
-
-// before reports whether t is older than u. Nobody is in line for half of a
-// lap of tickets, which is 2^29 waiters.
-func (t ticket) before(u ticket) bool { return (u-t-1)&ticketMask < ticketMask/2 }
+type ticket uint64
 
 type waiter = waitq.Waiter[ticket]
 
@@ -69,15 +66,17 @@ func (g *Group) Done() {
 // addSlow goes on after n was added and gave s, when somebody is in line or n
 // was too much.
 func (g *Group) addSlow(n int, s int64) {
-	count := s / one
-	if s < 0 || count > most {
-		g.state.Add(-int64(n) * one)
-		panic(miscount(n))
+	wrong := s < 0 || s/one > most
+	if wrong {
+		s = g.state.Add(-int64(n) * one) // and that may be the zero
 	}
 	// Who counts up from zero releases, too: on return nobody is in line who
 	// was when the count was zero.
-	if count == 0 || count == int64(n) {
-		g.release(ticket(s & ticketMask))
+	if count := s / one; count == 0 || count == int64(n) {
+		g.release(s)
+	}
+	if wrong {
+		panic(miscount(n))
 	}
 }
 
@@ -92,7 +91,10 @@ func miscount(n int) string {
 // returned or called runtime.Goexit. f must not panic: the program ends then,
 // before anybody is released.
 func (g *Group) Go(f func()) {
-	g.Add(1)
+	s := g.state.Add(one)
+	if s < 0 || s > most*one {
+		g.addSlow(1, s) // panics
+	}
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
@@ -102,12 +104,16 @@ func (g *Group) Go(f func()) {
 		}()
 		f()
 	}()
+	if s&waiting != 0 {
+		g.addSlow(1, s) // now: a waker that panics must not keep f from running
+	}
 }
 
 // Wait waits until the count is zero, or has been since the call. If it is
 // zero, Wait returns at once, whatever the state of ctx. The error matches
-// ctx.Err() and context.Cause(ctx); a Wait that failed leaves nothing behind.
-// A nil context panics.
+// ctx.Err() and context.Cause(ctx); a Wait that failed leaves nothing behind. A
+// zero that an Add in another goroutine is just about to leave may lose against
+// the end of ctx. A nil context panics.
 func (g *Group) Wait(ctx context.Context) error {
 	waitq.MustContext(ctx, "waitgroup")
 	if g.TryWait() {
@@ -118,6 +124,7 @@ func (g *Group) Wait(ctx context.Context) error {
 	if !g.enter(w) {
 		return nil
 	}
+	defer g.abandon(w)
 	for !w.Done() {
 		if err := p.Park(ctx); err != nil {
 			if g.leave(w) {
@@ -129,11 +136,18 @@ func (g *Group) Wait(ctx context.Context) error {
 	return nil
 }
 
+// abandon takes w out of line if Park ended its goroutine or panicked.
+func (g *Group) abandon(w *waiter) {
+	if !w.Done() {
+		g.leave(w)
+	}
+}
+
 // TryWait reports whether the count is zero.
 func (g *Group) TryWait() bool { return g.state.Load() < one }
 
 // Count is the number of what is not done.
-func (g *Group) Count() int { return int(max(g.state.Load(), 0) / one) }
+func (g *Group) Count() int { return int(min(max(g.state.Load()/one, 0), most)) }
 
 // Idle returns a channel that is closed when the count is zero next: already,
 // if it is zero now. It is for use in a select statement. A zero that an Add
@@ -172,7 +186,13 @@ type registration struct {
 }
 
 // Stop leaves the line.
-func (r *registration) Stop() bool { return r.g.leave(&r.w) }
+func (r *registration) Stop() bool {
+	if !r.g.leave(&r.w) {
+		return false
+	}
+	r.w.Waker = nil // r may be kept for long
+	return true
+}
 
 // A closer is a channel that is closed by its waker.
 type closer chan struct{}
@@ -183,21 +203,24 @@ var closed = make(closer)
 
 func init() { close(closed) }
 
-// release wakes all whose tickets are older than t.
-func (g *Group) release(t ticket) {
+// release wakes all whose tickets are older than that of s.
+func (g *Group) release(s int64) {
 	g.mu.Lock()
-	list := g.older(t)
+	list := g.older(s)
 	g.mu.Unlock()
 	list.Release()
 }
 
-// older takes all whose tickets are older than t out of line. mu is locked.
-func (g *Group) older(t ticket) (list waitq.List[ticket]) {
-	if w := g.line.Back(); w == nil || w.Value.before(t) {
+// older takes all whose tickets are older than that of s out of line. Should s
+// be a lap of the word's tickets old, those of that lap go too: early, but
+// nobody stays. mu is locked.
+func (g *Group) older(s int64) (list waitq.List[ticket]) {
+	t := g.tickets - (g.tickets-ticket(s))&ticketMask
+	if w := g.line.Back(); w == nil || w.Value < t {
 		list = g.line.Detach()
 		g.idle = nil
 	} else {
-		for w := g.line.Front(); w.Value.before(t); w = g.line.Front() {
+		for w := g.line.Front(); w.Value < t; w = g.line.Front() {
 			g.line.Remove(w)
 			list.Add(w)
 			g.forget(w)
@@ -228,9 +251,10 @@ func (g *Group) push(w *waiter) bool {
 		if s < one {
 			return false
 		}
-		w.Value = ticket(s & ticketMask)
-		next := s&^ticketMask | (s+1)&ticketMask | waiting
-		if g.state.CompareAndSwap(s, next) {
+		next := int64(g.tickets+1) & ticketMask
+		if g.state.CompareAndSwap(s, s&^ticketMask|waiting|next) {
+			w.Value = g.tickets
+			g.tickets++
 			g.line.Push(w)
 			return true
 		}
@@ -243,7 +267,7 @@ func (g *Group) leave(w *waiter) bool {
 	g.mu.Lock()
 	var due waitq.List[ticket]
 	if s := g.state.Load(); s < one {
-		due = g.older(ticket(s & ticketMask))
+		due = g.older(s)
 	}
 	ok := g.line.Remove(w)
 	g.tidy()

@@ -1,6 +1,8 @@
 package waitgroup
 
 import (
+	"context"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -8,17 +10,24 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// TestTicketsWrap: the line keeps its order where tickets begin anew.
+// skip moves the tickets on, as that many waiters do that come and go.
+func (g *Group) skip(n int) {
+	g.tickets += ticket(n)
+	g.state.Store(g.state.Load()&^ticketMask | int64(g.tickets)&ticketMask)
+}
+
+// TestTicketsWrap: the line keeps its order where the word's tickets begin
+// anew.
 func TestTicketsWrap(t *testing.T) {
-	for start := range int64(6) {
+	for start := range 6 {
 		var g Group
-		g.state.Store(ticketMask - start)
+		g.skip(ticketMask - start)
 		g.Add(1)
 		woken := 0
 		for range 5 {
 			g.Register(wake.Func(func() { woken++ }))
 		}
-		zero := ticket(g.state.Load() & ticketMask)
+		zero := g.state.Load()
 		for range 3 { // after the zero, if it had been then
 			g.Register(wake.Func(func() { woken += 100 }))
 		}
@@ -29,6 +38,42 @@ func TestTicketsWrap(t *testing.T) {
 		require.Equal(t, 305, woken)
 		require.Zero(t, g.state.Load()&^ticketMask)
 	}
+}
+
+// TestPatientWaiter is in line for so long that the word's tickets have gone
+// round.
+func TestPatientWaiter(t *testing.T) {
+	for _, others := range []int{1<<29 - 2, 1 << 29, 1<<30 - 2, 1<<30 - 1, 1 << 30, 1<<30 + 1, 3<<29 + 5} {
+		var g Group
+		g.Add(1)
+		idle := g.Idle()
+		g.skip(others)
+		g.Register(nil).Stop()
+		g.Done()
+		select {
+		case <-idle:
+		default:
+			t.Errorf("after %d others it was not released", others)
+		}
+	}
+}
+
+// TestPutBackIsTheZero: whoever takes a wrong count back releases, if that
+// makes it zero.
+func TestPutBackIsTheZero(t *testing.T) {
+	var g Group
+	g.Add(1)
+	woken := false
+	g.Register(wake.Func(func() { woken = true }))
+	s := g.state.Add(most * one) // Add, between its two halves
+	g.Done()
+	require.Equal(t, "waitgroup: count too large", func() (p any) {
+		defer func() { p = recover() }()
+		g.addSlow(most, s)
+		return nil
+	}())
+	require.True(t, woken)
+	require.True(t, g.TryWait())
 }
 
 // TestNobodyInLineNobodyWaiting: once the line is empty a count is one addition
@@ -53,10 +98,70 @@ func TestReleaseOfSomeForgetsIdle(t *testing.T) {
 	var g Group
 	g.Add(1)
 	old := g.Idle()
-	zero := ticket(g.state.Load() & ticketMask)
+	zero := g.state.Load()
 	g.Register(nil)
 	g.release(zero)
 	<-old
 	require.NotEqual(t, old, g.Idle())
 	require.Equal(t, 2, g.line.Len())
+}
+
+// TestStoppedRegistrationLetsGo of the waker: it may be kept for long.
+func TestStoppedRegistrationLetsGo(t *testing.T) {
+	var g Group
+	g.Add(1)
+	r := g.Register(wake.Func(func() {})).(*registration)
+	require.True(t, r.Stop())
+	require.Nil(t, r.w.Waker)
+}
+
+// leaver does not return from Park.
+type leaver struct {
+	wake.Parker
+	end func()
+}
+
+func (p leaver) Park(context.Context) error {
+	p.end()
+	return nil
+}
+
+// TestParkDoesNotReturn: nobody stays in line.
+func TestParkDoesNotReturn(t *testing.T) {
+	for _, end := range []func(){func() { panic("park") }, runtime.Goexit} {
+		var g Group
+		g.Add(1)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			defer func() { recover() }()
+			g.Wait(wake.WithParker(context.Background(), leaver{wake.NewParker(), end}))
+		}()
+		<-ended
+		require.Zero(t, g.line.Len())
+	}
+}
+
+// TestGoRunsThoughAWakerPanics: f was counted, so it runs.
+func TestGoRunsThoughAWakerPanics(t *testing.T) {
+	var g Group
+	g.Add(1)
+	g.Register(wake.Func(func() { panic("waker") }))
+	g.state.Add(-one) // Done, its first half
+	ran := make(chan struct{})
+	require.PanicsWithValue(t, "waker", func() { g.Go(func() { close(ran) }) })
+	<-ran
+	require.NoError(t, g.Wait(context.Background()))
+}
+
+// TestAddReleasesTheLastGeneration, if the Done of its zero has not come to it.
+func TestAddReleasesTheLastGeneration(t *testing.T) {
+	var g Group
+	g.Add(1)
+	woken := 0
+	g.Register(wake.Func(func() { woken++ }))
+	g.state.Add(-one) // Done, its first half
+	g.Add(2)
+	require.Equal(t, 1, woken)
+	require.Zero(t, g.line.Len())
 }

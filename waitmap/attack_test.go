@@ -189,3 +189,35 @@ func TestTakenValueIsFreed(t *testing.T) {
 	m.CancelAll()
 	<-second
 }
+
+// leavingParker does not return from Park.
+type leavingParker struct {
+	wake.Parker
+	leave func()
+}
+
+func (p leavingParker) Park(context.Context) error {
+	p.leave()
+	return nil
+}
+
+// TestParkDoesNotReturn: a waiter whose Park panics, or ends its goroutine,
+// stays in no line, and swallows no value.
+func TestParkDoesNotReturn(t *testing.T) {
+	for _, leave := range []func(){func() { panic("park") }, runtime.Goexit} {
+		overWaits(t, func(t *testing.T, m *intMap, wait waitFun) {
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				defer func() { recover() }()
+				wait(m, wake.WithParker(bg, leavingParker{wake.NewParker(), leave}), "a")
+			}()
+			<-ended
+			requireIdle(t, m)
+			m.Store("a", 1)
+			v, ok := m.Load("a")
+			require.True(t, ok)
+			require.Equal(t, 1, v)
+		})
+	}
+}

@@ -58,7 +58,7 @@ func TestHomesOfHashes(t *testing.T) {
 			require.Equal(t, i, table.homeIndex(uint64(last)<<32))
 			next = uint64(last) + 1
 		}
-		require.EqualValues(t, 1<<32, next)
+		require.Equal(t, uint64(1<<32), next)
 	}
 }
 

@@ -188,6 +188,7 @@ func (e *engine[K, V]) enterAndWait(ctx context.Context, key K, hash uint64, en 
 
 // await sleeps until the waiter is done or ctx ends.
 func (f *Future[V]) await(ctx context.Context, parker wake.Parker) (V, error) {
+	defer f.abandon() // if Park ends the goroutine or panics
 	if err := f.w.Await(ctx, parker); err != nil {
 		f.w.Value.line.owner.leave(&f.w)
 		var zero V

@@ -110,8 +110,8 @@ func (q *Queue[T]) Back() *Waiter[T] {
 	return q.head.prev
 }
 
-// Has reports whether w is in this line.
-func (q *Queue[T]) Has(w *Waiter[T]) bool { return w.turn != 0 && w.turn == q.turn }
+// Has reports whether w is in this line. Turns go round; who is done has left.
+func (q *Queue[T]) Has(w *Waiter[T]) bool { return w.turn != 0 && w.turn == q.turn && !w.Done() }
 
 // Next is the waiter behind w in the same line, or nil.
 func (w *Waiter[T]) Next() *Waiter[T] { return w.next }
