@@ -72,7 +72,7 @@ func (g *Group) addSlow(n int, s int64) {
 	}
 	// Who counts up from zero releases, too: on return nobody is in line who
 	// was when the count was zero.
-	if count := s / one; count == 0 || count == int64(n) {
+	if count := s / one; count == 0 || count == int64(n) && !wrong {
 		g.release(s)
 	}
 	if wrong {

@@ -165,3 +165,15 @@ func TestAddReleasesTheLastGeneration(t *testing.T) {
 	require.Equal(t, 1, woken)
 	require.Zero(t, g.line.Len())
 }
+
+// TestTooMuchTwice: what is added in vain is no step up from zero, even if it
+// is as much as is there.
+func TestTooMuchTwice(t *testing.T) {
+	const half = most/2 + 1
+	var g Group
+	g.Add(half)
+	r := g.Register(wake.Func(func() { t.Error("released") }))
+	require.PanicsWithValue(t, "waitgroup: count too large", func() { g.Add(half) })
+	require.True(t, r.Stop())
+	require.Equal(t, half, g.Count())
+}
