@@ -100,11 +100,19 @@ func WithParker(ctx context.Context, p Parker) context.Context {
 // ParkerFrom returns the parker that ctx carries, or a new goroutine parker if
 // it carries none.
 func ParkerFrom(ctx context.Context) Parker {
-	mustContext(ctx)
-	if p, _ := ctx.Value(parkerKey{}).(Parker); p != nil {
+	if p, ok := Carried(ctx); ok {
 		return p
 	}
 	return NewParker()
+}
+
+// Carried returns the parker that ctx carries, and false if it carries none or
+// hides it: for code that may not have to sleep at all, or that serves a
+// certain kind of parker in a way of its own.
+func Carried(ctx context.Context) (Parker, bool) {
+	mustContext(ctx)
+	p, _ := ctx.Value(parkerKey{}).(Parker)
+	return p, p != nil
 }
 
 func mustContext(ctx context.Context) {

@@ -1,0 +1,163 @@
+package uringwake
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake/ring"
+)
+
+// Completions of a doorbell: they only end the wait.
+const (
+	pollData    = ours | kindDoorbell | 1 // the eventfd was written to, or its poll has ended
+	messageData = ours | kindDoorbell | 2 // a message came
+)
+
+// bell is how a sleeping loop is woken. There is always an eventfd, so that a
+// message that cannot be sent has something to fall back on.
+type bell struct {
+	kind    Doorbell // DoorbellEventFD or DoorbellMsgRing
+	eventFD int
+	ringFD  int
+	direct  bool     // messages can be sent without a ring
+	message ring.SQE // what is sent then; the kernel only reads it
+}
+
+func (b *bell) open(ringFD int, kind Doorbell) error {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC) // it blocks, but is never full
+	if err != nil {
+		return &ring.Error{Call: "eventfd", Errno: errnoOf(err)}
+	}
+	if kind == DoorbellAuto {
+		kind = fasterDoorbell()
+	}
+	if HaveMsgRing() != nil {
+		kind = DoorbellEventFD
+	}
+	b.kind, b.eventFD, b.ringFD = kind, fd, ringFD
+	b.direct = kind == DoorbellMsgRing && HaveSendMsgRing() == nil
+	b.message.PrepMsgRing(ringFD, 0, uint64(messageData), 0)
+	return nil
+}
+
+// ring makes one system call, or two where a message was refused.
+func (b *bell) ring() {
+	if b.direct && ring.SendMsgRing(&b.message) == nil {
+		return
+	}
+	writeEventFD(b.eventFD, 1)
+}
+
+func (b *bell) close() { unix.Close(b.eventFD) }
+
+// writeEventFD adds n to the counter. It does not tell the scheduler: the call
+// does not block unless somebody filled the counter up.
+func writeEventFD(fd int, n uint64) {
+	unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&n)), unsafe.Sizeof(n))
+}
+
+// ringFrom sends the message as one of the submissions that another loop, on
+// whose thread this runs, has to make anyway, and makes them now.
+func (l *Loop) ringFrom(from *Loop) {
+	o := from.newOp()
+	o.sqe = l.bell.message
+	o.waker = &ringing{from, l, o}
+	from.launch(o)
+	from.enter(0)
+}
+
+// ringing is the ring of one loop by another's submission, until that has
+// completed.
+type ringing struct {
+	from, to *Loop
+	op       *op
+}
+
+// Wake runs on the ringer's thread when the message was sent, or was not.
+func (r *ringing) Wake() {
+	if r.op.res < 0 {
+		writeEventFD(r.to.bell.eventFD, 1)
+	}
+	r.from.release(r.op)
+	r.to.door.hangUp()
+}
+
+// deliver leaves m, and rings if the loop sleeps and nobody else has. It
+// reports false if the loop is gone.
+func (l *Loop) deliver(m *mail) bool {
+	if !l.mailbox.push(m) {
+		return false
+	}
+	if l.door.claim() {
+		l.ringBell()
+	}
+	return true
+}
+
+func (l *Loop) ringBell() {
+	l.rings.Add(1)
+	if l.bell.kind == DoorbellMsgRing {
+		if from := threads.current(); from != nil && from.sq.Ready() > 0 {
+			l.ringFrom(from)
+			return
+		}
+	}
+	l.bell.ring()
+	l.door.hangUp()
+}
+
+// threads knows which OS threads run loops.
+var threads registry
+
+// registry is read on every ring and written when a loop starts or ends.
+type registry struct {
+	mu   sync.Mutex
+	list atomic.Pointer[[]onThread]
+}
+
+type onThread struct {
+	tid  int
+	loop *Loop
+}
+
+func (r *registry) change(f func([]onThread) []onThread) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var old []onThread
+	if p := r.list.Load(); p != nil {
+		old = *p
+	}
+	list := f(slices.Clone(old))
+	r.list.Store(&list)
+}
+
+// add enters l, on its thread.
+func (r *registry) add(l *Loop) {
+	tid := unix.Gettid()
+	r.change(func(list []onThread) []onThread { return append(list, onThread{tid, l}) })
+}
+
+func (r *registry) remove(l *Loop) {
+	r.change(func(list []onThread) []onThread {
+		return slices.DeleteFunc(list, func(t onThread) bool { return t.loop == l })
+	})
+}
+
+// current returns the loop whose thread this is, or nil.
+func (r *registry) current() *Loop {
+	list := r.list.Load()
+	if list == nil || len(*list) == 0 {
+		return nil
+	}
+	tid, _, _ := unix.RawSyscall(unix.SYS_GETTID, 0, 0, 0)
+	for _, t := range *list {
+		if t.tid == int(tid) {
+			return t.loop
+		}
+	}
+	return nil
+}

@@ -1,0 +1,283 @@
+package uringwake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/uringwake/ring"
+	"github.com/vigil-go/vigil/wake"
+)
+
+// A Loop is one ring, one OS thread and many tasks, of which one runs at a
+// time.
+//
+// A task that really blocks (a contended sync.Mutex, a channel, a system call)
+// blocks its loop with all its tasks: see [Blocking]. It must not call
+// runtime.LockOSThread or UnlockOSThread, which ends the program.
+type Loop struct {
+	// What others touch.
+	mailbox mailbox
+	_       [56]byte
+	door    door
+	_       [56]byte
+
+	onPanic   func(any, []byte)
+	onMessage func(uint64, int32)
+	base      context.Context // ends when the loop closes
+	endBase   context.CancelCauseFunc
+	bell      bell
+	rings     atomic.Uint64 // system calls made to wake it
+	epoch     atomic.Uint64 // moves while the loop does, if it is watched
+	watched   bool
+	closing   atomic.Bool
+	shared    stats
+	end       ending
+
+	// What only the loop's thread touches.
+	flights
+	freeOps *op
+	wakers  []wake.Waker // of operations that have landed
+	ready   mailQueue
+	current *Task
+	living  taskList
+	spare   *coroutine // the free list
+	spares  int
+	spin    spinner
+	count   LoopStats
+	unarmed bool // the doorbell's poll is to be armed, again
+	over    bool // run has returned
+}
+
+// stats is a copy of the loop's counters for others to read.
+type stats struct {
+	sync.Mutex
+	LoopStats
+}
+
+// NewLoop starts a loop. It must be closed.
+func NewLoop(o *LoopOptions) (*Loop, error) {
+	if o == nil {
+		o = new(LoopOptions)
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if err := Supported(); err != nil {
+		return nil, err
+	}
+	l := &Loop{onPanic: o.OnPanic, onMessage: o.OnMessage, spin: newSpinner(o.SpinFor), watched: o.HoldLimit > 0}
+	l.base, l.endBase = context.WithCancelCause(context.Background())
+	l.end.init()
+	started := make(chan error, 1)
+	go l.main(*o, started)
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	if l.watched {
+		go l.watch(o.HoldLimit, loggerOf(o))
+	}
+	return l, nil
+}
+
+func loggerOf(o *LoopOptions) *slog.Logger {
+	if o.Logger != nil {
+		return o.Logger
+	}
+	return slog.Default()
+}
+
+// main is the loop's goroutine. The ring is made on the thread that uses it:
+// the kernel binds them.
+func (l *Loop) main(o LoopOptions, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := l.open(o); err != nil {
+		started <- err
+		return
+	}
+	threads.add(l)
+	started <- nil
+	defer l.shut()
+	l.run()
+	l.over = true
+}
+
+func (l *Loop) open(o LoopOptions) error {
+	entries, cq := uint32(o.Entries), uint32(o.CQEntries)
+	if entries == 0 {
+		entries = 256
+	}
+	if cq == 0 {
+		cq = 16 * entries
+	}
+	r, err := setupOwned(entries, cq)
+	if err != nil {
+		return err
+	}
+	if err := l.bell.open(r.FD(), o.Doorbell); err != nil {
+		return errors.Join(err, r.Close())
+	}
+	l.use(r)
+	l.getEvents, l.other, l.unarmed = ring.EnterGetEvents, l.others, true
+	return nil
+}
+
+// run turns until there is nothing left to do and the loop is closing.
+func (l *Loop) run() {
+	for {
+		if l.watched {
+			l.epoch.Add(1)
+		}
+		if l.count.Turns++; l.count.Turns%1024 == 0 {
+			l.share()
+		}
+		l.count.Mail += uint64(l.mailbox.take(&l.ready))
+		if !l.ready.empty() {
+			l.runReady()
+			l.pump()
+			continue
+		}
+		l.pump()
+		if !l.ready.empty() {
+			continue
+		}
+		if l.closing.Load() && l.finished() {
+			return
+		}
+		if !l.lookForMail() {
+			l.sleep()
+		}
+	}
+}
+
+// runReady runs what is ready now. What becomes ready meanwhile has its turn
+// after the ring was looked at: tasks that wake each other starve nobody.
+func (l *Loop) runReady() {
+	batch := l.ready
+	l.ready = mailQueue{}
+	for !batch.empty() {
+		m := batch.pop()
+		if m.task != nil {
+			l.resume(m.task)
+		} else {
+			l.call(m.post)
+		}
+	}
+}
+
+// resume gives t the thread until it parks, yields or ends.
+func (l *Loop) resume(t *Task) {
+	if t.coro == nil {
+		t.coro = l.coroutine()
+		t.coro.task = t
+		t.state.Swap(0) // it has left the mailbox
+		l.living.add(t)
+		if l.closing.Load() {
+			t.endContext()
+		}
+	}
+	l.count.Resumes++
+	l.current = t
+	t.coro.resume()
+	l.current = nil
+	if t.coro.task == nil {
+		l.retire(t)
+	}
+}
+
+// retire lets go of a task that has ended. Wakes of it do nothing from now on.
+func (l *Loop) retire(t *Task) {
+	t.state.Or(ended)
+	l.living.remove(t)
+	t.drop()
+	l.keep(t.coro)
+	t.coro = nil
+}
+
+// maxSpare is how many coroutines are kept for tasks to come.
+const maxSpare = 256
+
+func (l *Loop) coroutine() *coroutine {
+	c := l.spare
+	if c == nil {
+		return newCoroutine(l)
+	}
+	l.spare, c.next = c.next, nil
+	l.spares--
+	return c
+}
+
+func (l *Loop) keep(c *coroutine) {
+	if l.spares >= maxSpare && !c.tired {
+		c.stop()
+		return
+	}
+	c.next, l.spare = l.spare, c
+	l.spares++
+}
+
+// call runs a posted function as a task is run, but without a stack of its own.
+func (l *Loop) call(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.panicked(v, debug.Stack())
+		}
+	}()
+	f()
+}
+
+// Go runs f as a task, under a context that has ctx's values and ends with it,
+// with the loop (cause [ErrClosed]), and, at the latest, when f returns. The
+// context carries the task: whoever sleeps in it lets the loop run others. Go
+// may be called from anywhere and never blocks. Its error is [ErrClosed].
+func (l *Loop) Go(ctx context.Context, f func(ctx context.Context)) error {
+	waitq.MustContext(ctx, "uringwake")
+	if f == nil {
+		panic("uringwake: Go of a nil function")
+	}
+	if l.closing.Load() {
+		return ErrClosed
+	}
+	t := newTask(l, ctx, f)
+	t.state.Store(permit) // it is in the mailbox: a wake must not put it there again
+	if !l.deliver(&t.mail) {
+		t.drop()
+		return ErrClosed
+	}
+	return nil
+}
+
+// Post runs f on the loop, as a plain callback: it must not wait. Calls from one
+// goroutine run in their order. Post may be called from anywhere and never
+// blocks. Its error is [ErrClosed]; after nil, f will run.
+func (l *Loop) Post(f func()) error {
+	if f == nil {
+		panic("uringwake: Post of a nil function")
+	}
+	if l.closing.Load() || !l.deliver(&mail{post: f}) {
+		return ErrClosed
+	}
+	return nil
+}
+
+// FD is the ring's file descriptor, for messages from elsewhere: they come to
+// LoopOptions.OnMessage. It is closed with the loop.
+func (l *Loop) FD() int { return l.bell.ringFD }
+
+// Doorbell is how the loop is woken: [DoorbellEventFD] or [DoorbellMsgRing].
+func (l *Loop) Doorbell() Doorbell { return l.bell.kind }
+
+func (o *LoopOptions) check() error {
+	if o.Entries < 0 || o.CQEntries < 0 || o.Doorbell < DoorbellAuto || o.Doorbell > DoorbellMsgRing || o.HoldLimit < 0 {
+		return fmt.Errorf("uringwake: LoopOptions out of range: %d entries, %d completion entries, doorbell %d, hold limit %v",
+			o.Entries, o.CQEntries, o.Doorbell, o.HoldLimit)
+	}
+	return nil
+}

@@ -1,0 +1,2 @@
+// Package ring is the kernel's io_uring interface, one to one.
+package ring

@@ -1,0 +1,178 @@
+package ring
+
+import (
+	"errors"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Offsets at which the parts of a ring are mapped.
+const (
+	offSQRing = 0
+	offCQRing = 0x8000000
+	offSQEs   = 0x10000000
+)
+
+const (
+	sqeSize = 64
+	cqeSize = 16
+	// headerSize is above the size of the kernel's struct io_rings, which
+	// precedes the completions in memory that we allocate.
+	headerSize = 4096
+)
+
+// sqeBytes is the size of one submission queue entry.
+func sqeBytes(flags uint32) uint32 {
+	if flags&SetupSQE128 != 0 {
+		return 2 * sqeSize
+	}
+	return sqeSize
+}
+
+// cqeBytes is the size of one completion queue entry.
+func cqeBytes(flags uint32) uint32 {
+	if flags&SetupCQE32 != 0 {
+		return 2 * cqeSize
+	}
+	return cqeSize
+}
+
+// mmap maps the queues: two rings, or one that holds both, and the entries.
+func (r *Ring) mmap(p *Params) error {
+	sqSize := p.sqOff.array + p.SQEntries*4
+	if p.Flags&SetupNoSQArray != 0 {
+		sqSize = p.sqOff.array // no array, and no offset of it
+	}
+	cqSize := p.cqOff.cqes + p.CQEntries*cqeBytes(p.Flags)
+	if p.Features&FeatSingleMmap != 0 {
+		sqSize = max(sqSize, cqSize)
+	}
+	if err := r.mapAt(offSQRing, sqSize); err != nil {
+		return err
+	}
+	if p.Features&FeatSingleMmap == 0 {
+		if err := r.mapAt(offCQRing, cqSize); err != nil {
+			return err
+		}
+	} else {
+		r.maps = append(r.maps, nil) // the first holds both
+	}
+	return r.mapAt(offSQEs, p.SQEntries*sqeBytes(p.Flags))
+}
+
+func (r *Ring) mapAt(offset int64, size uint32) error {
+	m, err := unix.Mmap(r.fd, offset, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
+	if err != nil {
+		return wrap("mmap", errnoOf(err))
+	}
+	r.maps = append(r.maps, m)
+	return nil
+}
+
+// allocate makes memory for a ring that maps none. Older kernels want each
+// part to be contiguous, so a part larger than a page asks for huge pages.
+func (r *Ring) allocate(entries uint32, p *Params) error {
+	sq := roundUp(entries)
+	cq := 2 * sq
+	if p.Flags&SetupCQSize != 0 {
+		cq = roundUp(p.CQEntries)
+	}
+	rings, err := anonymous(headerSize + uint64(cq)*uint64(cqeBytes(p.Flags)) + uint64(sq)*4)
+	if err != nil {
+		return err
+	}
+	r.maps = append(r.maps, rings, nil)
+	sqes, err := anonymous(uint64(sq) * uint64(sqeBytes(p.Flags)))
+	if err != nil {
+		return errors.Join(err, r.unmap())
+	}
+	r.maps = append(r.maps, sqes)
+	p.cqOff.userAddr = address(unsafe.Pointer(unsafe.SliceData(rings)))
+	p.sqOff.userAddr = address(unsafe.Pointer(unsafe.SliceData(sqes)))
+	return nil
+}
+
+func anonymous(size uint64) ([]byte, error) {
+	const limit = 1 << 30 // the kernel's own limits on entries are far below
+	if size > limit {
+		return nil, wrap("io_uring_setup", unix.EINVAL)
+	}
+	page := uint64(os.Getpagesize())
+	size = (size + page - 1) &^ (page - 1)
+	const shared = unix.MAP_SHARED | unix.MAP_ANONYMOUS | unix.MAP_POPULATE
+	if size > page {
+		const huge = 2 << 20
+		length := (size + huge - 1) &^ (huge - 1)
+		if m, err := unix.Mmap(-1, 0, int(length), unix.PROT_READ|unix.PROT_WRITE, shared|unix.MAP_HUGETLB); err == nil {
+			return m, nil
+		}
+	}
+	m, err := unix.Mmap(-1, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, shared)
+	return m, wrap("mmap", errnoOf(err))
+}
+
+func (r *Ring) unmap() error {
+	var errs []error
+	for _, m := range r.maps {
+		if m != nil {
+			errs = append(errs, wrap("munmap", errnoOf(unix.Munmap(m))))
+		}
+	}
+	r.maps, r.sq, r.cq = nil, SubmissionQueue{}, CompletionQueue{}
+	return errors.Join(errs...)
+}
+
+// layOut points the queues at their parts.
+func (r *Ring) layOut(p *Params) {
+	sq := unsafe.Pointer(unsafe.SliceData(r.maps[0]))
+	cq := sq
+	if r.maps[1] != nil {
+		cq = unsafe.Pointer(unsafe.SliceData(r.maps[1]))
+	}
+	word := func(base unsafe.Pointer, offset uint32) *uint32 { return (*uint32)(unsafe.Add(base, offset)) }
+	r.sq = SubmissionQueue{
+		ring:     r,
+		khead:    word(sq, p.sqOff.head),
+		ktail:    word(sq, p.sqOff.tail),
+		kflags:   word(sq, p.sqOff.flags),
+		kdropped: word(sq, p.sqOff.dropped),
+		mask:     *word(sq, p.sqOff.ringMask),
+		entries:  *word(sq, p.sqOff.ringEntries),
+		sqes:     unsafe.Pointer(unsafe.SliceData(r.maps[2])),
+		size:     sqeBytes(p.Flags),
+	}
+	if p.Flags&SetupNoSQArray == 0 {
+		for i := range r.sq.entries { // entry i is always submitted as number i
+			*word(sq, p.sqOff.array+4*i) = i
+		}
+	}
+	r.cq = CompletionQueue{
+		ring:      r,
+		khead:     word(cq, p.cqOff.head),
+		ktail:     word(cq, p.cqOff.tail),
+		koverflow: word(cq, p.cqOff.overflow),
+		mask:      *word(cq, p.cqOff.ringMask),
+		entries:   *word(cq, p.cqOff.ringEntries),
+		cqes:      unsafe.Add(cq, p.cqOff.cqes),
+		size:      cqeBytes(p.Flags),
+		mixed:     p.Flags&SetupCQEMixed != 0,
+	}
+	if p.cqOff.flags != 0 {
+		r.cq.kflags = word(cq, p.cqOff.flags)
+	}
+}
+
+// roundUp returns the least power of two that is not below n.
+func roundUp(n uint32) uint32 {
+	size := uint32(1)
+	for size < n && size < 1<<31 {
+		size <<= 1
+	}
+	return size
+}
+
+// address is a pointer as the kernel's structures hold it. Whoever uses it
+// keeps the memory reachable until the kernel is done.
+func address(p unsafe.Pointer) uint64 { return uint64(uintptr(p)) }

@@ -1,0 +1,216 @@
+package ring
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Flags of sends and receives are unix.MSG_...; those of the ring go into
+// IOPrio: [RecvSendPollFirst] and its block. The kernel reads a Msghdr and what
+// it points at, without the data, at submission since Linux 5.5
+// ([FeatSubmitStable]); a receive writes to it when it completes.
+
+// PrepSocket makes a socket; the result is its file descriptor. flags must be 0
+// as yet. It stands for io_uring_prep_socket; Linux 5.19.
+func (s *SQE) PrepSocket(domain, typ, protocol int, flags uint32) {
+	*s = SQE{Opcode: OpSocket, FD: int32(domain), Off: uint64(typ), Len: uint32(protocol), OpFlags: flags}
+}
+
+// PrepSocketDirect makes a socket in a slot of the registered files, or in a
+// free one with [FileIndexAlloc]. It stands for io_uring_prep_socket_direct;
+// Linux 5.19.
+func (s *SQE) PrepSocketDirect(domain, typ, protocol int, slot, flags uint32) {
+	s.PrepSocket(domain, typ, protocol, flags)
+	s.SetDirect(slot)
+}
+
+// PrepBind gives a socket its own address. It stands for io_uring_prep_bind;
+// Linux 6.11.
+func (s *SQE) PrepBind(fd int, addr *unix.RawSockaddrAny, n uint32) {
+	s.PrepConnect(fd, addr, n)
+	s.Opcode = OpBind
+}
+
+// PrepListen lets a socket take connections. It stands for
+// io_uring_prep_listen; Linux 6.11.
+func (s *SQE) PrepListen(fd, backlog int) {
+	*s = SQE{Opcode: OpListen, FD: int32(fd), Len: uint32(backlog)}
+}
+
+// PrepAccept takes a connection; the result is its file descriptor. addr and n,
+// its room and then its length, may be nil; flags are unix.SOCK_... It stands
+// for io_uring_prep_accept; Linux 5.5.
+func (s *SQE) PrepAccept(fd int, addr *unix.RawSockaddrAny, n *uint32, flags uint32) {
+	*s = SQE{Opcode: OpAccept, FD: int32(fd), Off: operand(unsafe.Pointer(n)), Addr: sockaddr(addr), OpFlags: flags}
+}
+
+// PrepAcceptDirect takes a connection into a slot of the registered files, or
+// into a free one with [FileIndexAlloc]. It stands for
+// io_uring_prep_accept_direct; Linux 5.15.
+func (s *SQE) PrepAcceptDirect(fd int, addr *unix.RawSockaddrAny, n *uint32, flags, slot uint32) {
+	s.PrepAccept(fd, addr, n, flags)
+	s.SetDirect(slot)
+}
+
+// PrepAcceptMultishot takes connections until it is canceled, each with a
+// completion. It stands for io_uring_prep_multishot_accept; Linux 5.19.
+func (s *SQE) PrepAcceptMultishot(fd int, flags uint32) {
+	s.PrepAccept(fd, nil, nil, flags)
+	s.IOPrio = AcceptMultishot
+}
+
+// PrepAcceptMultishotDirect does so into free slots of the registered files. It
+// stands for io_uring_prep_multishot_accept_direct; Linux 5.19.
+func (s *SQE) PrepAcceptMultishotDirect(fd int, flags uint32) {
+	s.PrepAcceptMultishot(fd, flags)
+	s.SetDirect(FileIndexAlloc)
+}
+
+// PrepConnect connects a socket. It stands for io_uring_prep_connect; Linux 5.5.
+func (s *SQE) PrepConnect(fd int, addr *unix.RawSockaddrAny, n uint32) {
+	*s = SQE{Opcode: OpConnect, FD: int32(fd), Off: uint64(n), Addr: sockaddr(addr)}
+}
+
+// PrepShutdown ends one direction of a connection, or both: unix.SHUT_... It
+// stands for io_uring_prep_shutdown; Linux 5.11.
+func (s *SQE) PrepShutdown(fd int, how uint32) {
+	*s = SQE{Opcode: OpShutdown, FD: int32(fd), Len: how}
+}
+
+// PrepSend sends p. It stands for io_uring_prep_send; Linux 5.6.
+func (s *SQE) PrepSend(fd int, p []byte, flags uint32) {
+	*s = SQE{Opcode: OpSend, FD: int32(fd), Addr: bytes(p), Len: uint32(len(p)), OpFlags: flags}
+}
+
+// PrepSendto sends p to an address. It stands for io_uring_prep_sendto; Linux
+// 6.1.
+func (s *SQE) PrepSendto(fd int, p []byte, flags uint32, addr *unix.RawSockaddrAny, n uint16) {
+	s.PrepSend(fd, p, flags)
+	s.SetDestination(addr, n)
+}
+
+// SetDestination is where a prepared send goes to. It stands for
+// io_uring_prep_send_set_addr; Linux 6.1, for PrepSendZC 6.0.
+func (s *SQE) SetDestination(addr *unix.RawSockaddrAny, n uint16) {
+	s.Off = sockaddr(addr)
+	s.SetAddrLen(n)
+}
+
+// PrepSendBundle sends as many provided buffers of that group as there are, at
+// most n bytes if n is not 0. It stands for io_uring_prep_send_bundle; Linux
+// 6.10.
+func (s *SQE) PrepSendBundle(fd int, n uint32, flags uint32, group uint16) {
+	*s = SQE{Opcode: OpSend, Flags: SQEBufferSelect, IOPrio: RecvSendBundle, FD: int32(fd),
+		Len: n, OpFlags: flags, BufIndex: group}
+}
+
+// PrepSendZC sends p without a copy. There are two completions: the result,
+// with [CQEMore], and the notification, with [CQENotif], before which p must not
+// change; zcFlags go into IOPrio. It stands for io_uring_prep_send_zc; Linux
+// 6.0.
+func (s *SQE) PrepSendZC(fd int, p []byte, flags uint32, zcFlags uint16) {
+	s.PrepSend(fd, p, flags)
+	s.Opcode, s.IOPrio = OpSendZC, zcFlags
+}
+
+// PrepSendZCFixed is PrepSendZC of memory in a registered buffer. It stands for
+// io_uring_prep_send_zc_fixed; Linux 6.0.
+func (s *SQE) PrepSendZCFixed(fd int, p []byte, flags uint32, zcFlags, index uint16) {
+	s.PrepSendZC(fd, p, flags, zcFlags|RecvSendFixedBuf)
+	s.BufIndex = index
+}
+
+// PrepSendmsg sends a message. It stands for io_uring_prep_sendmsg; Linux 5.3.
+func (s *SQE) PrepSendmsg(fd int, m *unix.Msghdr, flags uint32) {
+	*s = SQE{Opcode: OpSendmsg, FD: int32(fd), Addr: operand(unsafe.Pointer(m)), Len: 1, OpFlags: flags}
+}
+
+// PrepSendmsgZC sends a message without a copy, with two completions as
+// PrepSendZC. It stands for io_uring_prep_sendmsg_zc; Linux 6.1.
+func (s *SQE) PrepSendmsgZC(fd int, m *unix.Msghdr, flags uint32) {
+	s.PrepSendmsg(fd, m, flags)
+	s.Opcode = OpSendmsgZC
+}
+
+// PrepSendmsgZCFixed is PrepSendmsgZC of memory in a registered buffer. It
+// stands for io_uring_prep_sendmsg_zc_fixed; Linux 6.15.
+func (s *SQE) PrepSendmsgZCFixed(fd int, m *unix.Msghdr, flags uint32, index uint16) {
+	s.PrepSendmsgZC(fd, m, flags)
+	s.IOPrio, s.BufIndex = RecvSendFixedBuf, index
+}
+
+// PrepRecv receives into p. It stands for io_uring_prep_recv; Linux 5.6.
+func (s *SQE) PrepRecv(fd int, p []byte, flags uint32) {
+	s.PrepSend(fd, p, flags)
+	s.Opcode = OpRecv
+}
+
+// PrepRecvMultishot receives until it is canceled, each time into a provided
+// buffer of that group; there is a completion for each. It stands for
+// io_uring_prep_recv_multishot; Linux 6.0.
+func (s *SQE) PrepRecvMultishot(fd int, flags uint32, group uint16) {
+	*s = SQE{Opcode: OpRecv, Flags: SQEBufferSelect, IOPrio: RecvMultishot, FD: int32(fd), OpFlags: flags, BufIndex: group}
+}
+
+// PrepRecvmsg receives a message. It stands for io_uring_prep_recvmsg; Linux
+// 5.3.
+func (s *SQE) PrepRecvmsg(fd int, m *unix.Msghdr, flags uint32) {
+	s.PrepSendmsg(fd, m, flags)
+	s.Opcode = OpRecvmsg
+}
+
+// PrepRecvmsgMultishot receives messages until it is canceled, each into a
+// provided buffer of that group, which [RecvmsgOut] takes apart. Of m only the
+// lengths of name and control data count. It stands for
+// io_uring_prep_recvmsg_multishot; Linux 6.0.
+func (s *SQE) PrepRecvmsgMultishot(fd int, m *unix.Msghdr, flags uint32, group uint16) {
+	s.PrepRecvmsg(fd, m, flags)
+	s.IOPrio = RecvMultishot
+	s.SetBufferGroup(group)
+}
+
+// PrepRecvZC receives into the memory of a registered interface queue, until it
+// is canceled; n, if not 0, bounds the bytes. The socket's queue must be that
+// one. [OpRecvZC]; Linux 6.15.
+func (s *SQE) PrepRecvZC(fd int, n, queue uint32) {
+	*s = SQE{Opcode: OpRecvZC, IOPrio: RecvMultishot, FD: int32(fd), Len: n, FileIndex: queue}
+}
+
+// PrepCmdSock is a command for a socket, SocketOp...; value and level as of
+// getsockopt. It stands for io_uring_prep_cmd_sock; Linux 6.5.
+func (s *SQE) PrepCmdSock(op uint32, fd int, level, name uint32, value []byte) {
+	s.PrepURingCmd(op, fd)
+	pair(&s.Addr, level, name)
+	s.Addr3, s.FileIndex = bytes(value), uint32(len(value))
+}
+
+func sockaddr(a *unix.RawSockaddrAny) uint64 { return operand(unsafe.Pointer(a)) }
+
+// RecvmsgOut precedes a message in the buffer of a multishot receive: struct
+// io_uring_recvmsg_out; Linux 6.0. The lengths are those of the message, which
+// may exceed the room.
+type RecvmsgOut struct {
+	NameLen    uint32
+	ControlLen uint32
+	PayloadLen uint32
+	Flags      uint32 // unix.MSG_...
+}
+
+// ParseRecvmsg takes a message of [SQE.PrepRecvmsgMultishot] apart: p is what
+// was filled of the buffer, m the header of the submission. It is false if p is
+// too short. It stands for io_uring_recvmsg_validate and its companions; Linux
+// 6.0.
+func ParseRecvmsg(p []byte, m *unix.Msghdr) (out RecvmsgOut, name, control, payload []byte, ok bool) {
+	const header = unsafe.Sizeof(out)
+	names, controls := uint64(m.Namelen), uint64(m.Controllen)
+	if uint64(len(p)) < uint64(header)+names+controls {
+		return out, nil, nil, nil, false
+	}
+	copy((*[header]byte)(unsafe.Pointer(&out))[:], p)
+	p = p[header:]
+	name = p[:min(names, uint64(out.NameLen))]
+	control = p[names:][:min(controls, uint64(out.ControlLen))]
+	payload = p[names+controls:]
+	return out, name, control, payload, true
+}

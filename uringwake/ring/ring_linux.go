@@ -1,0 +1,149 @@
+package ring
+
+import (
+	"errors"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Params is what a ring is set up with, and what the kernel answers. It has
+// the layout of struct io_uring_params.
+type Params struct {
+	SQEntries    uint32 // answered: the size of the submission queue
+	CQEntries    uint32 // asked with SetupCQSize; answered always
+	Flags        uint32 // asked: Setup...
+	SQThreadCPU  uint32 // asked with SetupSQAff
+	SQThreadIdle uint32 // asked with SetupSQPoll, milliseconds
+	Features     uint32 // answered: Feat...
+	WQFD         uint32 // asked with SetupAttachWQ: a ring whose workers to share
+	resv         [3]uint32
+	sqOff        sqOffsets
+	cqOff        cqOffsets
+}
+
+type sqOffsets struct {
+	head, tail, ringMask, ringEntries, flags, dropped, array, resv1 uint32
+	userAddr                                                        uint64
+}
+
+type cqOffsets struct {
+	head, tail, ringMask, ringEntries, overflow, cqes, flags, resv1 uint32
+	userAddr                                                        uint64
+}
+
+// A Ring is one io_uring: a file descriptor and the memory that it shares with
+// the kernel. Its three parts may be used by three goroutines at a time: the
+// [SubmissionQueue] by one, the [CompletionQueue] by one, the [Registrar] by
+// any number. Each part by itself is not for concurrent use, and Close is for
+// nobody beside it.
+//
+// With [SetupSingleIssuer] only the OS thread that made the ring may enter it:
+// lock the goroutine to its thread before.
+type Ring struct {
+	fd       int
+	enterFD  int // fd, or its index once it is registered
+	enter    uint32
+	flags    uint32
+	features uint32
+	sq       SubmissionQueue
+	cq       CompletionQueue
+	reg      Registrar
+	maps     [][]byte
+}
+
+// Setup makes a ring with room for entries submissions, rounded up to a power
+// of two. It stands for io_uring_queue_init_params; Linux 5.1.
+//
+// With [SetupNoMmap] the queues lie in memory that Setup allocates, as
+// io_uring_queue_init_mem does. With [SetupRegisteredFDOnly] there is no file
+// descriptor, FD is -1, and the thread that called Setup is the only one that
+// can use the ring.
+func Setup(entries uint32, p *Params) (*Ring, error) {
+	if p == nil {
+		p = new(Params)
+	}
+	if p.Flags&SetupRegisteredFDOnly != 0 && p.Flags&SetupNoMmap == 0 {
+		return nil, wrap("io_uring_setup", unix.EINVAL)
+	}
+	r := &Ring{flags: p.Flags}
+	if p.Flags&SetupNoMmap != 0 {
+		if err := r.allocate(entries, p); err != nil {
+			return nil, err
+		}
+	}
+	fd, _, e := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(p)), 0)
+	if e != 0 {
+		r.unmap()
+		return nil, wrap("io_uring_setup", e)
+	}
+	r.fd, r.enterFD, r.flags, r.features = int(fd), int(fd), p.Flags, p.Features
+	if p.Flags&SetupRegisteredFDOnly != 0 {
+		r.fd, r.enter = -1, EnterRegisteredRing
+	}
+	if p.Flags&SetupNoMmap == 0 {
+		if err := r.mmap(p); err != nil {
+			return nil, errors.Join(err, r.Close())
+		}
+	}
+	r.layOut(p)
+	r.reg.ring = r
+	return r, nil
+}
+
+// FD is the ring's file descriptor, close-on-exec, or -1 once it is only
+// registered.
+func (r *Ring) FD() int { return r.fd }
+
+// Flags are the Setup... flags in force.
+func (r *Ring) Flags() uint32 { return r.flags }
+
+// Features are the Feat... bits that the kernel answered.
+func (r *Ring) Features() uint32 { return r.features }
+
+// SQ is the ring's submission queue.
+func (r *Ring) SQ() *SubmissionQueue { return &r.sq }
+
+// CQ is the ring's completion queue.
+func (r *Ring) CQ() *CompletionQueue { return &r.cq }
+
+// Registrar is where files, buffers and the like are registered.
+func (r *Ring) Registrar() *Registrar { return &r.reg }
+
+// Close unmaps the queues and closes the file descriptor; the mappings would
+// keep the ring alive by themselves. It stands for io_uring_queue_exit. What is
+// in flight is canceled by the kernel, some time later, and is never heard of;
+// its buffers must stay until then. A second Close returns nil.
+func (r *Ring) Close() error {
+	if r.enterFD < 0 {
+		return nil
+	}
+	err := r.unmap()
+	if r.enter&EnterRegisteredRing != 0 {
+		err = errors.Join(err, r.reg.unregisterRing(uint32(r.enterFD)))
+	}
+	if r.fd >= 0 {
+		err = errors.Join(err, wrap("close", errnoOf(unix.Close(r.fd))))
+	}
+	r.fd, r.enterFD = -1, -1
+	return err
+}
+
+// sys is io_uring_enter. A call that may block tells the Go scheduler; one that
+// may not is spared that. The argument, if it is an address, lies in the ring.
+func (r *Ring) sys(submit, wait, flags uint32, arg, size uintptr) (int, error) {
+	var n uintptr
+	var e unix.Errno
+	flags |= r.enter
+	if wait == 0 && flags&EnterSQWait == 0 {
+		n, _, e = unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(submit), 0, uintptr(flags), arg, size)
+	} else {
+		n, _, e = unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(submit), uintptr(wait), uintptr(flags), arg, size)
+	}
+	runtime.KeepAlive(r)
+	if e != 0 {
+		return 0, wrap("io_uring_enter", e)
+	}
+	return int(n), nil
+}

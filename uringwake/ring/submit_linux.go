@@ -1,0 +1,193 @@
+package ring
+
+import (
+	"iter"
+	"sync/atomic"
+	"unsafe"
+)
+
+// A SubmissionQueue is where operations are prepared and handed to the kernel.
+// One goroutine at a time may use it.
+//
+//	get ......... the entry belongs to the caller, who prepares it
+//	flush ....... it is published: the tail moves over it
+//	enter ....... the kernel has read it: the head moves over it, and the
+//	              entry can be got again
+type SubmissionQueue struct {
+	khead, ktail, kflags, kdropped *uint32 // shared; the kernel writes all but ktail
+
+	ring       *Ring
+	sqes       unsafe.Pointer
+	mask       uint32
+	entries    uint32
+	size       uint32 // of an entry, bytes
+	tail       uint32 // entries got; ktail follows when they are flushed
+	headCached uint32 // a khead of the past: the queue is at most that full
+
+	arg waitArg // of an enter in progress: the kernel reads it, so it lies still
+}
+
+// GetSQE returns the next entry, zeroed, or nil if the queue is full: submit,
+// then try again. It stands for io_uring_get_sqe; Linux 5.1.
+func (q *SubmissionQueue) GetSQE() *SQE {
+	if q.tail-q.headCached >= q.entries {
+		q.headCached = atomic.LoadUint32(q.khead) // pairs with the kernel's release of the entry
+		if q.tail-q.headCached >= q.entries {
+			return nil
+		}
+	}
+	s := q.at(q.tail)
+	q.tail++
+	*s = SQE{}
+	if q.size > sqeSize {
+		clear(q.Cmd(s))
+	}
+	return s
+}
+
+// Cmd is the command area of an entry of this queue: 16 bytes, or 80 with
+// [SetupSQE128]. Preparing the entry clears the first 16. Linux 5.19.
+func (q *SubmissionQueue) Cmd(s *SQE) []byte {
+	const start = unsafe.Offsetof(s.Addr3)
+	at := uintptr(unsafe.Pointer(s)) - uintptr(q.sqes)
+	if at >= uintptr(q.entries)*uintptr(q.size) {
+		panic("ring: Cmd of an entry that is not in the queue")
+	}
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(s), start)), uintptr(q.size)-start)
+}
+
+func (q *SubmissionQueue) at(i uint32) *SQE {
+	return (*SQE)(unsafe.Add(q.sqes, uintptr(i&q.mask)*uintptr(q.size)))
+}
+
+// GetSQEs returns n entries that follow each other, or ok false, and none, if
+// there is no room for all of them.
+func (q *SubmissionQueue) GetSQEs(n uint32) (s SQEs, ok bool) {
+	if q.SpaceLeft() < n {
+		return SQEs{}, false
+	}
+	s = SQEs{q: q, first: q.tail, n: n}
+	for range n {
+		q.GetSQE()
+	}
+	return s, true
+}
+
+// SpaceLeft is how many entries can be got. It stands for
+// io_uring_sq_space_left; Linux 5.1.
+func (q *SubmissionQueue) SpaceLeft() uint32 {
+	return q.entries - (q.tail - atomic.LoadUint32(q.khead))
+}
+
+// Ready is how many entries were got and not yet taken by the kernel. It stands
+// for io_uring_sq_ready; Linux 5.1.
+func (q *SubmissionQueue) Ready() uint32 { return q.tail - atomic.LoadUint32(q.khead) }
+
+// Entries is the size of the queue.
+func (q *SubmissionQueue) Entries() uint32 { return q.entries }
+
+// Dropped counts entries that the kernel could not make sense of.
+func (q *SubmissionQueue) Dropped() uint32 { return atomic.LoadUint32(q.kdropped) }
+
+// Overflown reports that completions wait in the kernel because the completion
+// queue was full: enter with [EnterGetEvents] to get them. A ring with
+// [SetupDeferTaskrun] never shows it. It stands for io_uring_cq_has_overflow;
+// Linux 5.8.
+func (q *SubmissionQueue) Overflown() bool { return atomic.LoadUint32(q.kflags)&SQCQOverflow != 0 }
+
+// TaskRun reports, with [SetupTaskrunFlag], that completions wait for the next
+// enter with [EnterGetEvents]; Linux 5.19.
+func (q *SubmissionQueue) TaskRun() bool { return atomic.LoadUint32(q.kflags)&SQTaskrun != 0 }
+
+// flush publishes what was got, and returns how many entries the kernel has
+// not taken yet.
+func (q *SubmissionQueue) flush() uint32 {
+	storeRelease(q.ktail, q.tail) // pairs with the kernel's acquire
+	return q.tail - atomic.LoadUint32(q.khead)
+}
+
+// Submit hands all that was got to the kernel and returns how many entries it
+// took. It never waits. It stands for io_uring_submit; Linux 5.1.
+//
+// Fewer than all are taken if the kernel refused one; that one has a
+// completion, and the others are submitted by the next call. EAGAIN and EBUSY
+// say that the kernel lacks memory or that completions must be taken first;
+// nothing was submitted then.
+func (q *SubmissionQueue) Submit() (int, error) { return q.Enter(0, 0) }
+
+// SubmitAndGetEvents is Submit, and runs the work that completions wait for. It
+// stands for io_uring_submit_and_get_events; Linux 5.1.
+func (q *SubmissionQueue) SubmitAndGetEvents() (int, error) { return q.Enter(0, EnterGetEvents) }
+
+// SubmitAndWait is Submit, then waits until n completions are there. It stands
+// for io_uring_submit_and_wait; Linux 5.1. EINTR is routine: the Go runtime
+// interrupts threads with signals.
+func (q *SubmissionQueue) SubmitAndWait(n uint32) (int, error) { return q.Enter(n, EnterGetEvents) }
+
+// Enter is Submit with all that io_uring_enter can do: wait for that many
+// completions (with [EnterGetEvents]), and any Enter... flags but those that
+// say how arguments are passed.
+func (q *SubmissionQueue) Enter(wait, flags uint32) (int, error) { return q.enter(wait, flags, 0, 0) }
+
+func (q *SubmissionQueue) enter(wait, flags uint32, arg, size uintptr) (int, error) {
+	n := q.flush()
+	if q.ring.flags&SetupSQPoll != 0 {
+		return q.enterPolled(n, wait, flags, arg, size)
+	}
+	return q.ring.sys(n, wait, flags, arg, size)
+}
+
+// enterPolled needs the kernel only to wake its thread, or to wait.
+func (q *SubmissionQueue) enterPolled(n, wait, flags uint32, arg, size uintptr) (int, error) {
+	// The fence between the tail and the flag: the kernel's thread sets the
+	// flag, then looks at the tail once more.
+	atomic.AddUint32(&q.headCached, 0)
+	if atomic.LoadUint32(q.kflags)&SQNeedWakeup != 0 {
+		flags |= EnterSQWakeup
+	}
+	if flags == 0 && wait == 0 {
+		return int(n), nil
+	}
+	return q.ring.sys(n, wait, flags, arg, size)
+}
+
+// SQEs are several entries that follow each other.
+type SQEs struct {
+	q        *SubmissionQueue
+	first, n uint32
+}
+
+// Len is how many they are.
+func (s SQEs) Len() int { return int(s.n) }
+
+// At returns the i-th of them.
+func (s SQEs) At(i int) *SQE { return s.q.at(s.first + uint32(i)) }
+
+// All yields them in order.
+func (s SQEs) All() iter.Seq[*SQE] { return s.linked(0) }
+
+// SoftLinked yields them in order, each to be prepared, and links each to the
+// one before it: it starts when that one has completed, and is canceled if that
+// one failed. [SQELink]; Linux 5.3.
+func (s SQEs) SoftLinked() iter.Seq[*SQE] { return s.linked(SQELink) }
+
+// HardLinked is SoftLinked, but one that fails does not cancel the rest.
+// [SQEHardlink]; Linux 5.5.
+func (s SQEs) HardLinked() iter.Seq[*SQE] { return s.linked(SQEHardlink) }
+
+// linked sets the flag after the loop's body prepared an entry, since preparing
+// clears all flags.
+func (s SQEs) linked(flag uint8) iter.Seq[*SQE] {
+	return func(yield func(*SQE) bool) {
+		for i := range s.n {
+			e := s.q.at(s.first + i)
+			more := yield(e)
+			if i+1 < s.n {
+				e.Flags |= flag
+			}
+			if !more {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package uringwake
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake/ring"
+	"github.com/vigil-go/vigil/wake"
+)
+
+// pump brings to the kernel what was prepared, and takes what has completed,
+// without waiting; it makes no system call if there is nothing to bring and
+// nothing to be had.
+func (l *Loop) pump() {
+	if l.unarmed {
+		l.arm()
+	}
+	l.admit()
+	// Now and then it looks without a sign: where task work is deferred,
+	// completions that found the queue full show nowhere.
+	if l.sq.Ready() > 0 || l.sq.TaskRun() || l.sq.Overflown() || l.count.Turns%64 == 0 && l.ops.inFlight() > 0 {
+		l.enter(0)
+	}
+	l.reap()
+	l.admit()
+}
+
+// sleep announces, looks at the mailbox again, then blocks until a completion:
+// of an operation, or the doorbell's.
+func (l *Loop) sleep() {
+	l.share()
+	l.door.announce()
+	if !l.mailbox.empty() {
+		l.door.retract()
+		return
+	}
+	l.count.Sleeps++
+	if e := l.enter(1); e == unix.EAGAIN || e == unix.EBUSY {
+		time.Sleep(time.Millisecond) // it did not wait: for the kernel to find memory
+	}
+	l.door.retract()
+	l.reap()
+}
+
+// reap takes all completions, and readies whom they wake.
+func (l *Loop) reap() {
+	l.wakers = l.flights.reap(l.wakers[:0])
+	for i, w := range l.wakers {
+		l.wake(w)
+		l.wakers[i] = nil
+	}
+}
+
+// wake wakes who waited for an operation.
+func (l *Loop) wake(w wake.Waker) {
+	if t, ok := w.(*Task); ok {
+		l.ready.push(&t.mail)
+	} else if w != nil {
+		w.Wake()
+	}
+}
+
+// others takes the completions that are no operation's: the doorbell's, and
+// messages from elsewhere.
+func (l *Loop) others(u userData, res int32, flags uint32) {
+	switch {
+	case u == pollData:
+		l.unarmed = flags&ring.CQEMore == 0
+	case u&ours == 0 && l.onMessage != nil:
+		l.call(func() { l.onMessage(uint64(u), res) })
+	}
+}
+
+// arm sets up the poll of the doorbell's eventfd. An overflow of the completion
+// queue may end it.
+func (l *Loop) arm() {
+	if s := l.entry(); s != nil {
+		s.PrepPollMultishot(l.bell.eventFD, unix.POLLIN)
+		s.UserData = uint64(pollData)
+		l.unarmed = false
+	}
+}
+
+// fly launches o for the task that runs, and switches to the loop until it has
+// landed. The entry goes to the kernel when the tasks that are ready have run.
+//
+// Nothing else resumes the task: a wake leaves its permit, and the end of ctx
+// comes by mail, so that o alone is looked after by the loop's thread.
+func (l *Loop) fly(ctx context.Context, o *op) {
+	t := l.current
+	o.waker = t
+	l.launch(o)
+	switch done := ctx.Done(); done {
+	case nil:
+	case t.done:
+		t.flying = o
+	default:
+		id := o.id
+		defer context.AfterFunc(ctx, func() { l.deliver(&mail{post: func() { l.cancel(o, id) }}) })()
+	}
+	t.coro.yield()
+	t.flying = nil
+}
+
+// cancel lets go of the operation of that name, if it is in flight still.
+func (l *Loop) cancel(o *op, id userData) {
+	if l.ops.find(id) == o {
+		l.wake(l.abort(o))
+	}
+}
+
+// newOp returns an idle operation.
+func (l *Loop) newOp() *op {
+	o := l.freeOps
+	if o == nil {
+		return &op{loop: l}
+	}
+	l.freeOps, o.next = o.next, nil
+	return o
+}
+
+func (l *Loop) release(o *op) {
+	o.recycle()
+	o.next, l.freeOps = l.freeOps, o
+}
+
+// share publishes the counters.
+func (l *Loop) share() {
+	if !l.shared.TryLock() {
+		return // somebody reads the last ones
+	}
+	defer l.shared.Unlock()
+	l.shared.LoopStats = l.count
+	s := &l.shared.LoopStats
+	s.Tasks, s.InFlight = l.living.n, l.ops.inFlight()
+	s.Enters, s.Submitted, s.Completed = l.enters, l.submitted, l.completed
+}
+
+// Stats gives the loop's counters as of its last sleep, or of a moment ago if
+// it has had no time to sleep. Any goroutine may call it.
+func (l *Loop) Stats() LoopStats {
+	l.shared.Lock()
+	defer l.shared.Unlock()
+	s := l.shared.LoopStats
+	s.Rings = l.rings.Load()
+	return s
+}

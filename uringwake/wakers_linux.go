@@ -1,0 +1,217 @@
+package uringwake
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"os"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/uringwake/ring"
+)
+
+// An EventFD is a [wake.Waker] for whoever polls file descriptors: an event
+// loop of somebody else's, or a ring that reads it. It needs no io_uring.
+type EventFD struct {
+	*handle
+	file    *os.File // where there is no io_uring to wait with
+	closing context.Context
+	cancel  context.CancelCauseFunc
+}
+
+// NewEventFD makes an eventfd that stands at 0. Its descriptor is close-on-exec,
+// and blocks, as a ring wants that reads it; where io_uring is refused it does
+// not.
+func NewEventFD() (*EventFD, error) {
+	flags, ringless := unix.EFD_CLOEXEC, Supported() != nil
+	if ringless {
+		flags |= unix.EFD_NONBLOCK // for the netpoller
+	}
+	fd, err := unix.Eventfd(0, flags)
+	if err != nil {
+		return nil, &ring.Error{Call: "eventfd", Errno: errnoOf(err)}
+	}
+	e := &EventFD{handle: &handle{fd: fd, shut: closer(fd)}}
+	e.closing, e.cancel = context.WithCancelCause(context.Background())
+	if ringless {
+		e.file = os.NewFile(uintptr(fd), "eventfd")
+		e.shut = e.file.Close
+	}
+	runtime.AddCleanup(e, func(h *handle) { h.close() }, e.handle)
+	return e, nil
+}
+
+// FD is the file descriptor, for others to poll or read. It is closed by Close.
+func (e *EventFD) FD() int { return e.fd }
+
+// Wake adds 1. After Close it does nothing.
+func (e *EventFD) Wake() {
+	if e.begin() {
+		writeEventFD(e.fd, 1)
+		e.end()
+	}
+}
+
+// Wait waits until somebody has called Wake, and takes all wakes that came: it
+// returns how many, or an error that matches os.ErrClosed after Close. A wake
+// happens before the return of the Wait that takes it.
+func (e *EventFD) Wait(ctx context.Context) (uint64, error) {
+	waitq.MustContext(ctx, "uringwake")
+	if ctx.Err() != nil {
+		return 0, waitq.ContextError(ctx)
+	}
+	if !e.begin() {
+		return 0, os.ErrClosed
+	}
+	defer e.end()
+	var buf [8]byte
+	read := e.read
+	if e.file != nil {
+		read = e.readFile
+	}
+	if err := read(ctx, buf[:]); err != nil {
+		return 0, err
+	}
+	return binary.NativeEndian.Uint64(buf[:]), nil
+}
+
+func (e *EventFD) read(ctx context.Context, p []byte) error {
+	both, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(e.closing, func() { cancel(os.ErrClosed) })()
+	_, err := Read(both, e.fd, p, -1)
+	if err != nil && ctx.Err() == nil && e.closing.Err() != nil {
+		return os.ErrClosed
+	}
+	return err
+}
+
+// readFile is read by way of the netpoller.
+func (e *EventFD) readFile(ctx context.Context, p []byte) error {
+	defer context.AfterFunc(ctx, func() { e.file.SetReadDeadline(time.Unix(1, 0)) })()
+	for {
+		_, err := e.file.Read(p)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		e.file.SetReadDeadline(time.Time{}) // it may have been another's
+		if ctx.Err() != nil {
+			return waitq.ContextError(ctx)
+		}
+	}
+}
+
+// Close closes the descriptor, once nobody uses it: a Wait in progress returns
+// an error that matches os.ErrClosed. A second Close returns nil. An EventFD
+// that nobody refers to any more is closed too.
+func (e *EventFD) Close() error {
+	err := e.handle.close()
+	e.cancel(os.ErrClosed)
+	return err
+}
+
+// A MsgRing is a [wake.Waker] for somebody's ring, whoever runs it: each wake is
+// a completion in it.
+type MsgRing struct {
+	*handle
+	message ring.SQE
+	direct  bool
+	last    atomic.Pointer[error]
+}
+
+// NewMsgRing makes a waker whose wakes appear in the ring ringFD as completions
+// with that user data and result; Linux 5.18. Nothing else marks them as
+// messages: the ring's owner keeps such user data apart.
+//
+// It holds the ring by a descriptor of its own, so that it never writes to a
+// file that has got the number ringFD later; the ring's memory stays until
+// the MsgRing is closed, or nobody refers to it any more.
+func NewMsgRing(ringFD int, userData uint64, res int32) (*MsgRing, error) {
+	if err := HaveMsgRing(); err != nil {
+		return nil, err
+	}
+	if err := checkFD("msg_ring", ringFD); err != nil {
+		return nil, err
+	}
+	fd, err := unix.FcntlInt(uintptr(ringFD), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, &ring.Error{Call: "msg_ring", Errno: errnoOf(err)}
+	}
+	m := &MsgRing{handle: &handle{fd: fd, shut: closer(fd)}, direct: HaveSendMsgRing() == nil}
+	m.message.PrepMsgRing(fd, uint32(res), userData, 0)
+	if !isRing(fd) {
+		m.Close()
+		return nil, &ring.Error{Call: "msg_ring", Errno: unix.EBADFD}
+	}
+	runtime.AddCleanup(m, func(h *handle) { h.close() }, m.handle)
+	return m, nil
+}
+
+// isRing reports whether fd is a ring, as far as /proc tells.
+func isRing(fd int) bool {
+	name, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	return err != nil || name == "anon_inode:[io_uring]"
+}
+
+// Wake sends the message. It never blocks; after Close it does nothing. Err
+// tells if it failed.
+func (m *MsgRing) Wake() {
+	if !m.begin() {
+		return
+	}
+	if m.direct {
+		m.sent(ring.SendMsgRing(&m.message))
+		return
+	}
+	d, err := goroutineDriver()
+	if err != nil {
+		m.sent(err)
+		return
+	}
+	o := d.newOp()
+	o.sqe = m.message
+	o.waker = &sending{m, o}
+	d.mu.Lock()
+	d.launch(o)
+	d.stepAndUnlock(nil)
+}
+
+func (m *MsgRing) sent(err error) {
+	if err != nil {
+		m.last.Store(&err)
+	}
+	m.end()
+}
+
+// sending is a message on its way through the goroutine driver.
+type sending struct {
+	m  *MsgRing
+	op *op
+}
+
+func (s *sending) Wake() {
+	var err error
+	if s.op.res < 0 {
+		err = s.op.err("msg_ring")
+	}
+	s.op.release()
+	s.m.sent(err)
+}
+
+// Err is the error of the last Wake that failed, or nil. A wake into a ring
+// whose thread has exited succeeds, and is lost: the kernel does not tell.
+func (m *MsgRing) Err() error {
+	if err := m.last.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Close lets go of the ring. A second Close returns nil.
+func (m *MsgRing) Close() error { return m.handle.close() }
