@@ -34,10 +34,12 @@ var arrows = map[string][]string{
 	"uringwake":      {"wake", "internal/waitq", "uringwake/ring", "golang.org/x/sys/unix"},
 	"examples/...":   nil, // nil: whatever it likes, of this module
 	"race_test":      nil,
+
+	"uringwake/internal/refuse": {"golang.org/x/sys/unix"}, // only tests import it
 }
 
 // forTests is what tests may import beside the module.
-var forTests = []string{"github.com/stretchr/testify/", "go.uber.org/goleak", "github.com/cornelk/hashmap"}
+var forTests = []string{"github.com/stretchr/testify/", "go.uber.org/goleak", "github.com/cornelk/hashmap", "golang.org/x/sys/unix"}
 
 // A pkg is the part of `go list -json` that is looked at here.
 type pkg struct {

@@ -13,8 +13,10 @@ import (
 
 // Completions of a doorbell: they only end the wait.
 const (
-	pollData    = ours | kindDoorbell | 1 // the eventfd was written to, or its poll has ended
+	pollData    = ours | kindDoorbell | 1 // the eventfd was written to, or its poll has ended;
+	nextPoll    = 1 << 32                 // and each poll has a number of its own
 	messageData = ours | kindDoorbell | 2 // a message came
+	disarmData  = ours | kindDoorbell | 3 // an older poll was removed, or there was none
 )
 
 // bell is how a sleeping loop is woken. There is always an eventfd, so that a

@@ -15,13 +15,13 @@ import (
 // of them has returned, and frees the ring. Nothing is left then.
 //
 // If ctx ends first, Close returns its error and the loop goes on closing; it
-// can be waited for again. A task may not wait for its own loop: Close then
+// can be waited for again. On the loop itself, in a task or a callback, Close
 // returns an error at once, and the loop closes too.
 func (l *Loop) Close(ctx context.Context) error {
 	waitq.MustContext(ctx, "uringwake")
 	l.startClosing()
-	if t := TaskFrom(ctx); t != nil && t.loop == l && !l.end.reached() {
-		return errors.New("uringwake: a task cannot wait for its own loop to close")
+	if threads.current() == l {
+		return errors.New("uringwake: a loop cannot wait for its own end")
 	}
 	return l.end.wait(ctx)
 }

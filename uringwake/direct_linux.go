@@ -116,14 +116,17 @@ func (d *direct) stepAndUnlock(o *op) bool {
 	return done
 }
 
+// step goes on until nothing is left to bring and to take, or the kernel has no
+// memory; then the reaper tries again.
 func (d *direct) step(wakers []wake.Waker) []wake.Waker {
 	for {
 		d.admit()
+		var refused unix.Errno
 		if d.sq.Ready() > 0 || d.sq.Overflown() {
-			d.enter(0)
+			refused = d.enter(0)
 		}
 		wakers = d.reap(wakers)
-		if !d.sq.Overflown() && (d.line.ops.first == nil || d.sq.Ready() > 0) && d.settle() {
+		if d.settle() && (refused != 0 || !d.sq.Overflown() && !d.stuck()) {
 			return wakers
 		}
 	}
@@ -141,7 +144,7 @@ func (d *direct) settle() bool {
 	return !on || d.cq.Peek() == nil
 }
 
-// stuck reports that the kernel refused to take entries, for want of memory.
+// stuck reports that there is something that the kernel has not taken.
 func (d *direct) stuck() bool {
 	return d.sq.Ready() > 0 || d.line.ops.first != nil || len(d.line.urgent) > 0
 }

@@ -51,8 +51,9 @@ type Loop struct {
 	spares  int
 	spin    spinner
 	count   LoopStats
-	unarmed bool // the doorbell's poll is to be armed, again
-	over    bool // run has returned
+	poll    userData // the doorbell's, the current one
+	unarmed bool     // the doorbell's poll is to be armed, again
+	over    bool     // run has returned
 }
 
 // stats is a copy of the loop's counters for others to read.
@@ -125,7 +126,8 @@ func (l *Loop) open(o LoopOptions) error {
 		return errors.Join(err, r.Close())
 	}
 	l.use(r)
-	l.getEvents, l.other, l.unarmed = ring.EnterGetEvents, l.others, true
+	l.getEvents, l.other = ring.EnterGetEvents, l.others
+	l.poll, l.unarmed = pollData, true
 	return nil
 }
 
@@ -268,8 +270,13 @@ func (l *Loop) Post(f func()) error {
 }
 
 // FD is the ring's file descriptor, for messages from elsewhere: they come to
-// LoopOptions.OnMessage. It is closed with the loop.
-func (l *Loop) FD() int { return l.bell.ringFD }
+// LoopOptions.OnMessage. It is closed with the loop, and -1 then.
+func (l *Loop) FD() int {
+	if l.end.reached() {
+		return -1
+	}
+	return l.bell.ringFD
+}
 
 // Doorbell is how the loop is woken: [DoorbellEventFD] or [DoorbellMsgRing].
 func (l *Loop) Doorbell() Doorbell { return l.bell.kind }

@@ -114,7 +114,7 @@ func setupError(err error) error {
 	case e == unix.EPERM || e == unix.EACCES:
 		return &unsupported{"io_uring", "refused by a security module", err}
 	}
-	return fmt.Errorf("uringwake: cannot tell whether io_uring works: %w", err)
+	return fmt.Errorf("uringwake: no ring: %w", err)
 }
 
 // sysctl is 0: allowed; 1: for some; 2: for nobody. Kernels before 6.6 have none.
@@ -234,10 +234,12 @@ func setupFirst(entries, cq uint32, flags ...uint32) (*ring.Ring, error) {
 	var last error
 	for _, f := range flags {
 		r, err := ring.Setup(entries, &ring.Params{Flags: f | ring.SetupCQSize | ring.SetupClamp, CQEntries: max(cq, entries)})
-		if err == nil || errnoOf(err) != unix.EINVAL {
-			return r, err
+		if err == nil {
+			return r, nil
 		}
-		last = err
+		if last = setupError(err); errnoOf(err) != unix.EINVAL {
+			break
+		}
 	}
 	return nil, last
 }

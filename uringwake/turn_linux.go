@@ -31,6 +31,11 @@ func (l *Loop) pump() {
 // of an operation, or the doorbell's.
 func (l *Loop) sleep() {
 	l.share()
+	if l.unarmed {
+		if l.arm(); l.unarmed {
+			return // nobody could ring: pump makes room first
+		}
+	}
 	l.door.announce()
 	if !l.mailbox.empty() {
 		l.door.retract()
@@ -66,19 +71,25 @@ func (l *Loop) wake(w wake.Waker) {
 // messages from elsewhere.
 func (l *Loop) others(u userData, res int32, flags uint32) {
 	switch {
-	case u == pollData:
-		l.unarmed = flags&ring.CQEMore == 0
+	case u == l.poll:
+		l.unarmed = l.unarmed || flags&ring.CQEMore == 0
 	case u&ours == 0 && l.onMessage != nil:
 		l.call(func() { l.onMessage(uint64(u), res) })
 	}
 }
 
 // arm sets up the poll of the doorbell's eventfd. An overflow of the completion
-// queue may end it.
+// queue may end it. A poll that is there after all, since somebody sent a
+// message that looked like its end, is removed.
 func (l *Loop) arm() {
 	if s := l.entry(); s != nil {
+		s.PrepCancel64(uint64(l.poll), 0)
+		s.UserData = uint64(disarmData)
+	}
+	if s := l.entry(); s != nil {
+		l.poll += nextPoll
 		s.PrepPollMultishot(l.bell.eventFD, unix.POLLIN)
-		s.UserData = uint64(pollData)
+		s.UserData = uint64(l.poll)
 		l.unarmed = false
 	}
 }

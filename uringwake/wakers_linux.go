@@ -21,6 +21,7 @@ import (
 type EventFD struct {
 	*handle
 	file    *os.File // where there is no io_uring to wait with
+	turn    chan struct{}
 	closing context.Context
 	cancel  context.CancelCauseFunc
 }
@@ -40,7 +41,7 @@ func NewEventFD() (*EventFD, error) {
 	e := &EventFD{handle: &handle{fd: fd, shut: closer(fd)}}
 	e.closing, e.cancel = context.WithCancelCause(context.Background())
 	if ringless {
-		e.file = os.NewFile(uintptr(fd), "eventfd")
+		e.file, e.turn = os.NewFile(uintptr(fd), "eventfd"), make(chan struct{}, 1)
 		e.shut = e.file.Close
 	}
 	runtime.AddCleanup(e, func(h *handle) { h.close() }, e.handle)
@@ -92,17 +93,32 @@ func (e *EventFD) read(ctx context.Context, p []byte) error {
 	return err
 }
 
-// readFile is read by way of the netpoller.
+// readFile is read by way of the netpoller: one at a time, since a file has
+// one deadline.
 func (e *EventFD) readFile(ctx context.Context, p []byte) error {
-	defer context.AfterFunc(ctx, func() { e.file.SetReadDeadline(time.Unix(1, 0)) })()
+	select {
+	case e.turn <- struct{}{}:
+		defer func() { <-e.turn }()
+	case <-ctx.Done():
+		return waitq.ContextError(ctx)
+	case <-e.closing.Done():
+		return os.ErrClosed
+	}
+	expire := func() { e.file.SetReadDeadline(time.Unix(1, 0)) }
+	defer context.AfterFunc(ctx, expire)()
+	defer context.AfterFunc(e.closing, expire)()
 	for {
-		_, err := e.file.Read(p)
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return err
-		}
-		e.file.SetReadDeadline(time.Time{}) // it may have been another's
+		// An expiry before this is seen by the looks, one after it by Read;
+		// and one that comes late, for the last in turn, only goes around.
+		e.file.SetReadDeadline(time.Time{})
 		if ctx.Err() != nil {
 			return waitq.ContextError(ctx)
+		}
+		if e.closing.Err() != nil {
+			return os.ErrClosed
+		}
+		if _, err := e.file.Read(p); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
 		}
 	}
 }

@@ -1,0 +1,77 @@
+package race_test
+
+import (
+	"go/ast"
+	"go/build"
+	"go/parser"
+	"go/token"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestSameFaceEverywhere: code that uses uringwake compiles on every system.
+func TestSameFaceEverywhere(t *testing.T) {
+	linux := face(t, "linux")
+	require.Contains(t, linux, "Loop.Go")
+	require.Equal(t, linux, face(t, "darwin"))
+}
+
+// face lists the exported functions, methods, types, variables and constants of
+// uringwake on a system.
+func face(t *testing.T, goos string) []string {
+	t.Helper()
+	ctx := build.Default
+	ctx.GOOS, ctx.GOARCH, ctx.CgoEnabled = goos, "amd64", false
+	dir := filepath.Join("..", "uringwake")
+	pkg, err := ctx.ImportDir(dir, 0)
+	require.NoError(t, err)
+	names := make(map[string]bool)
+	for _, file := range pkg.GoFiles {
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, file), nil, 0)
+		require.NoError(t, err)
+		for _, d := range f.Decls {
+			for _, name := range exported(d) {
+				names[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func exported(d ast.Decl) (names []string) {
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		if of := receiver(d); d.Name.IsExported() && (of == "" || token.IsExported(of)) {
+			names = append(names, of+"."+d.Name.Name)
+		}
+	case *ast.GenDecl:
+		for _, s := range d.Specs {
+			switch s := s.(type) {
+			case *ast.TypeSpec:
+				names = append(names, s.Name.Name)
+			case *ast.ValueSpec:
+				for _, n := range s.Names {
+					names = append(names, n.Name)
+				}
+			}
+		}
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return !token.IsExported(strings.TrimPrefix(name, ".")) })
+}
+
+// receiver is the name of the type that a method belongs to.
+func receiver(d *ast.FuncDecl) string {
+	if d.Recv == nil {
+		return ""
+	}
+	e := d.Recv.List[0].Type
+	if star, ok := e.(*ast.StarExpr); ok {
+		e = star.X
+	}
+	return e.(*ast.Ident).Name
+}

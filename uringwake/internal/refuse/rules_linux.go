@@ -1,0 +1,152 @@
+package refuse
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Rule is one thing that the child's kernel refuses. Rules can be combined;
+// where two refuse the same call with different errnos, the first wins.
+type Rule func(*policy)
+
+// A policy is what all rules of a child ask for.
+type policy struct {
+	plain   []match // what the filter decides by itself
+	flags   uint32  // of io_uring_setup, that are refused
+	refused opcodes // that rings refuse
+	hidden  opcodes // that probes do not show
+	limits  []limit
+	nobody  bool
+	sysctl  string // value of kernel.io_uring_disabled, or "" to leave it
+}
+
+type opcodes map[uint8]bool
+
+func (o opcodes) add(ops []uint8) {
+	for _, op := range ops {
+		o[op] = true
+	}
+}
+
+type limit struct {
+	resource int
+	soft     uint64
+}
+
+func newPolicy(rules []Rule) *policy {
+	p := &policy{refused: make(opcodes), hidden: make(opcodes)}
+	for _, rule := range rules {
+		rule(p)
+	}
+	return p
+}
+
+// NoRing refuses all three system calls of io_uring with that errno, as a
+// container's seccomp filter does (EPERM, EACCES, ENOSYS), or a kernel that is
+// older than 5.1 or built without io_uring (ENOSYS).
+func NoRing(errno syscall.Errno) Rule {
+	return func(p *policy) {
+		for _, nr := range []uint32{unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER} {
+			p.plain = append(p.plain, refuse(errno, system(nr)))
+		}
+	}
+}
+
+// NoRegister refuses io_uring_register with that opcode
+// (IORING_REGISTER_BUFFERS is 0), whatever the ring, with that errno. A kernel
+// that does not know the opcode answers EINVAL.
+func NoRegister(op uint32, errno syscall.Errno) Rule {
+	return func(p *policy) {
+		p.plain = append(p.plain, refuse(errno, system(unix.SYS_IO_URING_REGISTER), registers(op)))
+	}
+}
+
+// NoSendMsgRing refuses IORING_REGISTER_SEND_MSG_RING, the message that needs
+// no ring, with that errno: EINVAL is what kernels before 6.13 answer.
+func NoSendMsgRing(errno syscall.Errno) Rule { return NoRegister(31, errno) }
+
+// NoSetupFlags refuses io_uring_setup with any of these IORING_SETUP flags, with
+// EINVAL, as a kernel does that does not know them. Needs Linux 5.19.
+func NoSetupFlags(mask uint32) Rule { return func(p *policy) { p.flags |= mask } }
+
+// NoOpcodes makes rings whose submissions with these opcodes (IORING_OP_NOP is
+// 0) complete with EACCES. A kernel that does not know them answers EINVAL: what
+// falls back must do so for both. A probe still shows them; add [HideOpcodes].
+// Needs Linux 5.19.
+//
+// The rings are restricted by IORING_REGISTER_RESTRICTIONS, which asks for a
+// ring that starts disabled, and IORING_SETUP_SINGLE_ISSUER binds a ring to the
+// thread that enables it. So with that flag (and DEFER_TASKRUN, which needs it)
+// io_uring_setup fails with EINVAL, as before Linux 6.0, unless the caller asks
+// for IORING_SETUP_R_DISABLED too and enables the ring itself. It fails with
+// IORING_SETUP_REGISTERED_FD_ONLY. A caller cannot restrict such a ring further.
+func NoOpcodes(ops ...uint8) Rule { return func(p *policy) { p.refused.add(ops) } }
+
+// HideOpcodes makes IORING_REGISTER_PROBE say of these opcodes that the kernel
+// does not support them. Submissions still do: add [NoOpcodes] where the rings
+// allow it. Needs Linux 5.19.
+func HideOpcodes(ops ...uint8) Rule { return func(p *policy) { p.hidden.add(ops) } }
+
+// Rlimit sets the child's soft limit of that resource (RLIMIT_NOFILE,
+// RLIMIT_MEMLOCK in bytes, ...) until the test ends. RLIMIT_MEMLOCK binds nobody
+// who has CAP_IPC_LOCK, as root has: add [Unprivileged].
+func Rlimit(resource int, soft uint64) Rule {
+	return func(p *policy) { p.limits = append(p.limits, limit{resource, soft}) }
+}
+
+// Unprivileged runs the test as user and group 65534, without capabilities, if
+// the parent is root; anybody else stays as is. Such a child does not count for
+// the coverage.
+func Unprivileged() Rule { return func(p *policy) { p.nobody = true } }
+
+// prepare does what only the parent can do, and returns what undoes it.
+func (p *policy) prepare(t testing.TB) (undo func()) {
+	t.Helper()
+	if p.sysctl == "" {
+		return func() {}
+	}
+	return setSysctl(t, p.sysctl)
+}
+
+// enforce puts the rules in force, in the child. The limits come last: they are
+// for the test.
+func (p *policy) enforce(t testing.TB) {
+	t.Helper()
+	if p.nobody {
+		becomeNobody(t)
+	}
+	p.filter(t)
+	for _, l := range p.limits {
+		l.set(t)
+	}
+}
+
+func becomeNobody(t testing.TB) {
+	t.Helper()
+	if syscall.Geteuid() != 0 {
+		return
+	}
+	const nobody = 65534
+	if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(nobody), syscall.Setuid(nobody)); err != nil {
+		t.Skip("refuse: cannot become nobody:", err)
+	}
+}
+
+func (l limit) set(t testing.TB) {
+	t.Helper()
+	var old unix.Rlimit
+	if err := unix.Prlimit(0, l.resource, nil, &old); err != nil {
+		t.Fatal("refuse: prlimit:", err)
+	}
+	if err := unix.Prlimit(0, l.resource, &unix.Rlimit{Cur: l.soft, Max: old.Max}, nil); err != nil {
+		t.Fatal("refuse: prlimit:", err)
+	}
+	t.Cleanup(func() { // the end of the run may open files
+		if err := unix.Prlimit(0, l.resource, &old, nil); err != nil {
+			t.Error("refuse: prlimit:", err)
+		}
+	})
+}

@@ -1,0 +1,37 @@
+//go:build !linux
+
+package uringwake_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/uringwake"
+)
+
+func haveRing() error { return uringwake.Supported() }
+
+// Off Linux, whatever makes something returns one error that says why.
+func TestUnsupported(t *testing.T) {
+	ctx := context.Background()
+	_, loop := uringwake.NewLoop(nil)
+	_, rt := uringwake.NewRuntime(nil)
+	_, def := uringwake.Default()
+	_, event := uringwake.NewEventFD()
+	_, msg := uringwake.NewMsgRing(0, 0, 0)
+	_, read := uringwake.Read(ctx, 0, nil, -1)
+	for _, err := range []error{
+		loop, rt, def, event, msg, read, uringwake.Nop(ctx),
+		uringwake.HaveMsgRing(), uringwake.HaveSendMsgRing(), uringwake.HaveFutex(),
+	} {
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+		require.Equal(t, uringwake.Supported(), err)
+	}
+	ran := false
+	uringwake.Blocking(ctx, func() { ran = true })
+	require.True(t, ran)
+	require.Nil(t, uringwake.TaskFrom(ctx))
+}
