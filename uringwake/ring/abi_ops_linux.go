@@ -126,10 +126,8 @@ const (
 	NAPITrackingInactive = 255 // 6.13
 )
 
-// Queries: IO_URING_QUERY_; 6.18.
-const (
-	QueryOpOpcodes = 0
-)
+// QueryOpcodes is what [Query] asks for: IO_URING_QUERY_OPCODES; 6.18.
+const QueryOpcodes = 0
 
 // BlockCmdDiscard is what [SQE.PrepCmdDiscard] asks of a block device:
 // BLOCK_URING_CMD_DISCARD, command 0 where BLKDISCARD is command 119; 6.12.

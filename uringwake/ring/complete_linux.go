@@ -59,6 +59,7 @@ func (q *CompletionQueue) Peek() *CQE {
 			if q.head == q.tailCached {
 				return nil
 			}
+			raceAcquire(q.ring)
 		}
 		c := q.at(q.head)
 		if !q.mixed || c.Flags&CQESkip == 0 {
@@ -102,22 +103,31 @@ func (q *CompletionQueue) Extra(c *CQE) [2]uint64 {
 // for io_uring_cq_ready; Linux 5.1.
 func (q *CompletionQueue) Ready() uint32 { return atomic.LoadUint32(q.ktail) - q.head }
 
-// Entries is the size of the queue.
+// there is Ready for the goroutine that submits: it may not look at head.
+func (q *CompletionQueue) there() uint32 {
+	return atomic.LoadUint32(q.ktail) - atomic.LoadUint32(q.khead)
+}
+
+// Entries is the size of the queue; Linux 5.1.
 func (q *CompletionQueue) Entries() uint32 { return q.entries }
 
 // Overflow counts completions that were lost because the queue was full: on
-// kernels without [FeatNoDrop] only.
+// kernels without [FeatNoDrop] only; Linux 5.1.
 func (q *CompletionQueue) Overflow() uint32 { return atomic.LoadUint32(q.koverflow) }
 
 // All yields the completions that are there, and those that come while it
-// runs; each is seen after its turn. It never waits.
+// runs; each is seen after its turn. It never waits. It stands for
+// io_uring_for_each_cqe and io_uring_cq_advance; Linux 5.1.
 func (q *CompletionQueue) All() iter.Seq[*CQE] {
 	return func(yield func(*CQE) bool) {
 		for c := q.Peek(); c != nil; c = q.Peek() {
-			more := yield(c)
-			q.Seen()
-			if !more {
-				return
+			for more := true; more; c = q.at(q.head) {
+				goOn := yield(c)
+				q.Seen()
+				if !goOn {
+					return
+				}
+				more = !q.mixed && q.head != q.tailCached // else Peek looks
 			}
 		}
 	}

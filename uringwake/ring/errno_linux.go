@@ -29,11 +29,15 @@ func (e *Error) Is(target error) bool { return target == errors.ErrUnsupported &
 
 // wrap is the one gate that every errno of a system call goes through. Zero is
 // no error.
-func wrap(call string, e unix.Errno) error {
+func wrap(call string, e unix.Errno) error { return wrapIf(call, e, nil) }
+
+// wrapIf asks unknown, if the errno does not tell, whether the kernel has never
+// heard of what was asked for.
+func wrapIf(call string, e unix.Errno, unknown func(unix.Errno) bool) error {
 	if e == 0 {
 		return nil
 	}
-	return &Error{Call: call, Errno: e, Unsupported: refused(call, e)}
+	return &Error{Call: call, Errno: e, Unsupported: refused(call, e) || unknown != nil && unknown(e)}
 }
 
 // refused tells an errno that says "not here" from one that says "not so".

@@ -86,7 +86,7 @@ func (r *Ring) allocate(entries uint32, p *Params) error {
 	r.maps = append(r.maps, rings, nil)
 	sqes, err := anonymous(uint64(sq) * uint64(sqeBytes(p.Flags)))
 	if err != nil {
-		return errors.Join(err, r.unmap())
+		return errors.Join(err, unmapAll(r.maps))
 	}
 	r.maps = append(r.maps, sqes)
 	p.cqOff.userAddr = address(unsafe.Pointer(unsafe.SliceData(rings)))
@@ -114,13 +114,18 @@ func anonymous(size uint64) ([]byte, error) {
 }
 
 func (r *Ring) unmap() error {
+	err := unmapAll(r.maps)
+	r.maps, r.sq, r.cq = nil, SubmissionQueue{}, CompletionQueue{}
+	return err
+}
+
+func unmapAll(maps [][]byte) error {
 	var errs []error
-	for _, m := range r.maps {
+	for _, m := range maps {
 		if m != nil {
 			errs = append(errs, wrap("munmap", errnoOf(unix.Munmap(m))))
 		}
 	}
-	r.maps, r.sq, r.cq = nil, SubmissionQueue{}, CompletionQueue{}
 	return errors.Join(errs...)
 }
 
@@ -131,38 +136,49 @@ func (r *Ring) layOut(p *Params) {
 	if r.maps[1] != nil {
 		cq = unsafe.Pointer(unsafe.SliceData(r.maps[1]))
 	}
-	word := func(base unsafe.Pointer, offset uint32) *uint32 { return (*uint32)(unsafe.Add(base, offset)) }
+	r.layOutSQ(sq, p)
+	r.layOutCQ(cq, p)
+}
+
+func (r *Ring) layOutSQ(base unsafe.Pointer, p *Params) {
+	off := &p.sqOff
 	r.sq = SubmissionQueue{
 		ring:     r,
-		khead:    word(sq, p.sqOff.head),
-		ktail:    word(sq, p.sqOff.tail),
-		kflags:   word(sq, p.sqOff.flags),
-		kdropped: word(sq, p.sqOff.dropped),
-		mask:     *word(sq, p.sqOff.ringMask),
-		entries:  *word(sq, p.sqOff.ringEntries),
+		khead:    word(base, off.head),
+		ktail:    word(base, off.tail),
+		kflags:   word(base, off.flags),
+		kdropped: word(base, off.dropped),
+		mask:     *word(base, off.ringMask),
+		entries:  *word(base, off.ringEntries),
 		sqes:     unsafe.Pointer(unsafe.SliceData(r.maps[2])),
 		size:     sqeBytes(p.Flags),
 	}
 	if p.Flags&SetupNoSQArray == 0 {
 		for i := range r.sq.entries { // entry i is always submitted as number i
-			*word(sq, p.sqOff.array+4*i) = i
+			*word(base, off.array+4*i) = i
 		}
 	}
+}
+
+func (r *Ring) layOutCQ(base unsafe.Pointer, p *Params) {
+	off := &p.cqOff
 	r.cq = CompletionQueue{
 		ring:      r,
-		khead:     word(cq, p.cqOff.head),
-		ktail:     word(cq, p.cqOff.tail),
-		koverflow: word(cq, p.cqOff.overflow),
-		mask:      *word(cq, p.cqOff.ringMask),
-		entries:   *word(cq, p.cqOff.ringEntries),
-		cqes:      unsafe.Add(cq, p.cqOff.cqes),
+		khead:     word(base, off.head),
+		ktail:     word(base, off.tail),
+		koverflow: word(base, off.overflow),
+		mask:      *word(base, off.ringMask),
+		entries:   *word(base, off.ringEntries),
+		cqes:      unsafe.Add(base, off.cqes),
 		size:      cqeBytes(p.Flags),
 		mixed:     p.Flags&SetupCQEMixed != 0,
 	}
-	if p.cqOff.flags != 0 {
-		r.cq.kflags = word(cq, p.cqOff.flags)
+	if off.flags != 0 {
+		r.cq.kflags = word(base, off.flags)
 	}
 }
+
+func word(base unsafe.Pointer, offset uint32) *uint32 { return (*uint32)(unsafe.Add(base, offset)) }
 
 // roundUp returns the least power of two that is not below n.
 func roundUp(n uint32) uint32 {

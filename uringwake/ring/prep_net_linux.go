@@ -172,7 +172,7 @@ func (s *SQE) PrepRecvmsgMultishot(fd int, m *unix.Msghdr, flags uint32, group u
 
 // PrepRecvZC receives into the memory of a registered interface queue, until it
 // is canceled; n, if not 0, bounds the bytes. The socket's queue must be that
-// one. [OpRecvZC]; Linux 6.15.
+// one. [OpRecvZC]: liburing has no function for it; Linux 6.15.
 func (s *SQE) PrepRecvZC(fd int, n, queue uint32) {
 	*s = SQE{Opcode: OpRecvZC, IOPrio: RecvMultishot, FD: int32(fd), Len: n, FileIndex: queue}
 }

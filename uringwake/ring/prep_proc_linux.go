@@ -30,7 +30,7 @@ type FutexWaitv struct {
 }
 
 // Futex fills in what to wait on. The caller keeps word reachable until the
-// completion: v does not.
+// completion: v does not. Linux 5.16.
 func (v *FutexWaitv) Futex(word *uint32, value uint64, flags uint32) {
 	*v = FutexWaitv{Value: value, addr: operand(unsafe.Pointer(word)), Flags: flags}
 }

@@ -92,10 +92,11 @@ func (s *SQE) PrepCancelFD(fd int, flags uint32) {
 }
 
 // PrepCancelAny cancels any operation of the ring, with [AsyncCancelAll] all of
-// them. [AsyncCancelAny]; Linux 5.19.
+// them. It stands for io_uring_prep_cancel64 with [AsyncCancelAny]; Linux 5.19.
 func (s *SQE) PrepCancelAny(flags uint32) { s.PrepCancel64(0, flags|AsyncCancelAny) }
 
-// PrepCancelOp cancels operations with that opcode. [AsyncCancelOp]; Linux 6.6.
+// PrepCancelOp cancels operations with that opcode. It stands for
+// io_uring_prep_cancel64 with [AsyncCancelOp]; Linux 6.6.
 func (s *SQE) PrepCancelOp(opcode uint8, flags uint32) {
 	s.PrepCancel64(0, flags|AsyncCancelOp)
 	s.Len = uint32(opcode)

@@ -3,6 +3,7 @@ package ring
 import (
 	"errors"
 	"runtime"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -51,6 +52,8 @@ type Ring struct {
 	cq       CompletionQueue
 	reg      Registrar
 	maps     [][]byte
+
+	arrayFollows bool // the completions: see arrayAt
 }
 
 // Setup makes a ring with room for entries submissions, rounded up to a power
@@ -75,8 +78,8 @@ func Setup(entries uint32, p *Params) (*Ring, error) {
 	}
 	fd, _, e := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(p)), 0)
 	if e != 0 {
-		r.unmap()
-		return nil, wrap("io_uring_setup", e)
+		_ = r.unmap() // what the kernel said matters more
+		return nil, wrapIf("io_uring_setup", e, func(e unix.Errno) bool { return unknownSetup(p.Flags, e) })
 	}
 	r.fd, r.enterFD, r.flags, r.features = int(fd), int(fd), p.Flags, p.Features
 	if p.Flags&SetupRegisteredFDOnly != 0 {
@@ -88,7 +91,7 @@ func Setup(entries uint32, p *Params) (*Ring, error) {
 		}
 	}
 	r.layOut(p)
-	r.reg.ring = r
+	r.reg.ring, r.arrayFollows = r, p.sqOff.array == arrayAt(p)
 	return r, nil
 }
 
@@ -114,12 +117,12 @@ func (r *Ring) Registrar() *Registrar { return &r.reg }
 // Close unmaps the queues and closes the file descriptor; the mappings would
 // keep the ring alive by themselves. It stands for io_uring_queue_exit. What is
 // in flight is canceled by the kernel, some time later, and is never heard of;
-// its buffers must stay until then. A second Close returns nil.
+// its buffers must stay until then. A second Close returns nil. Linux 5.1.
 func (r *Ring) Close() error {
 	if r.enterFD < 0 {
 		return nil
 	}
-	err := r.unmap()
+	err := errors.Join(r.unmap(), r.reg.unmap())
 	if r.enter&EnterRegisteredRing != 0 {
 		err = errors.Join(err, r.reg.unregisterRing(uint32(r.enterFD)))
 	}
@@ -132,18 +135,22 @@ func (r *Ring) Close() error {
 
 // sys is io_uring_enter. A call that may block tells the Go scheduler; one that
 // may not is spared that. The argument, if it is an address, lies in the ring.
+// Package syscall's functions are called since unix's cost a wrapper's frame.
 func (r *Ring) sys(submit, wait, flags uint32, arg, size uintptr) (int, error) {
 	var n uintptr
-	var e unix.Errno
+	var e syscall.Errno
 	flags |= r.enter
 	if wait == 0 && flags&EnterSQWait == 0 {
-		n, _, e = unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(submit), 0, uintptr(flags), arg, size)
+		n, _, e = syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(submit), 0, uintptr(flags), arg, size)
 	} else {
-		n, _, e = unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(submit), uintptr(wait), uintptr(flags), arg, size)
+		n, _, e = syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(submit), uintptr(wait), uintptr(flags), arg, size)
 	}
 	runtime.KeepAlive(r)
 	if e != 0 {
-		return 0, wrap("io_uring_enter", e)
+		return 0, enterError(e)
 	}
 	return int(n), nil
 }
+
+//go:noinline
+func enterError(e syscall.Errno) error { return wrap("io_uring_enter", e) }

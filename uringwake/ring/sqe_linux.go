@@ -122,17 +122,18 @@ func pair(to *uint64, first, second uint32) {
 const bigEndian = runtime.GOARCH == "s390x" || runtime.GOARCH == "ppc64" ||
 	runtime.GOARCH == "mips" || runtime.GOARCH == "mips64"
 
-var (
-	never bool // false, which the compiler does not know
-	sink  unsafe.Pointer
-)
+// escape is how operand fools the compiler.
+var escape struct {
+	ever bool // false
+	to   unsafe.Pointer
+}
 
 // operand is the address of what the kernel will read or write later. It moves
 // its argument to the heap, for a stack may be moved or given away meanwhile;
 // the caller keeps it reachable.
 func operand(p unsafe.Pointer) uint64 {
-	if never {
-		sink = p
+	if escape.ever {
+		escape.to = p
 	}
 	return uint64(uintptr(p))
 }

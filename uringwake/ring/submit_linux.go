@@ -39,8 +39,8 @@ func (q *SubmissionQueue) GetSQE() *SQE {
 	s := q.at(q.tail)
 	q.tail++
 	*s = SQE{}
-	if q.size > sqeSize {
-		clear(q.Cmd(s))
+	if q.size > sqeSize { // the second half; and this way GetSQE is inlined
+		*(*SQE)(unsafe.Add(unsafe.Pointer(s), sqeSize)) = SQE{}
 	}
 	return s
 }
@@ -61,7 +61,7 @@ func (q *SubmissionQueue) at(i uint32) *SQE {
 }
 
 // GetSQEs returns n entries that follow each other, or ok false, and none, if
-// there is no room for all of them.
+// there is no room for all of them: io_uring_get_sqe, n times; Linux 5.1.
 func (q *SubmissionQueue) GetSQEs(n uint32) (s SQEs, ok bool) {
 	if q.SpaceLeft() < n {
 		return SQEs{}, false
@@ -83,10 +83,10 @@ func (q *SubmissionQueue) SpaceLeft() uint32 {
 // for io_uring_sq_ready; Linux 5.1.
 func (q *SubmissionQueue) Ready() uint32 { return q.tail - atomic.LoadUint32(q.khead) }
 
-// Entries is the size of the queue.
+// Entries is the size of the queue; Linux 5.1.
 func (q *SubmissionQueue) Entries() uint32 { return q.entries }
 
-// Dropped counts entries that the kernel could not make sense of.
+// Dropped counts entries that the kernel could not make sense of; Linux 5.1.
 func (q *SubmissionQueue) Dropped() uint32 { return atomic.LoadUint32(q.kdropped) }
 
 // Overflown reports that completions wait in the kernel because the completion
@@ -102,6 +102,7 @@ func (q *SubmissionQueue) TaskRun() bool { return atomic.LoadUint32(q.kflags)&SQ
 // flush publishes what was got, and returns how many entries the kernel has
 // not taken yet.
 func (q *SubmissionQueue) flush() uint32 {
+	raceRelease(q.ring)
 	storeRelease(q.ktail, q.tail) // pairs with the kernel's acquire
 	return q.tail - atomic.LoadUint32(q.khead)
 }
@@ -112,7 +113,8 @@ func (q *SubmissionQueue) flush() uint32 {
 // Fewer than all are taken if the kernel refused one; that one has a
 // completion, and the others are submitted by the next call. EAGAIN and EBUSY
 // say that the kernel lacks memory or that completions must be taken first;
-// nothing was submitted then.
+// nothing was submitted then. With [SetupSQPoll] all are handed over, to be
+// taken by the kernel's thread.
 func (q *SubmissionQueue) Submit() (int, error) { return q.Enter(0, 0) }
 
 // SubmitAndGetEvents is Submit, and runs the work that completions wait for. It
@@ -122,19 +124,36 @@ func (q *SubmissionQueue) SubmitAndGetEvents() (int, error) { return q.Enter(0, 
 // SubmitAndWait is Submit, then waits until n completions are there. It stands
 // for io_uring_submit_and_wait; Linux 5.1. EINTR is routine: the Go runtime
 // interrupts threads with signals.
-func (q *SubmissionQueue) SubmitAndWait(n uint32) (int, error) { return q.Enter(n, EnterGetEvents) }
+//
+// It submits first and waits only if the completions are not there by then, as
+// those of what the kernel does at once are: a system call that may block costs
+// the Go scheduler more than one that may not. Enter does both in one.
+func (q *SubmissionQueue) SubmitAndWait(n uint32) (int, error) {
+	if q.ring.flags&SetupSQPoll != 0 {
+		return q.Enter(n, EnterGetEvents)
+	}
+	submitted, err := q.ring.sys(q.flush(), 0, EnterGetEvents, 0, 0)
+	if err != nil || q.ring.cq.there() >= n {
+		return submitted, err
+	}
+	if _, err = q.ring.sys(0, n, EnterGetEvents, 0, 0); submitted > 0 {
+		return submitted, nil // as the kernel says it
+	}
+	return 0, err
+}
 
 // Enter is Submit with all that io_uring_enter can do: wait for that many
 // completions (with [EnterGetEvents]), and any Enter... flags but those that
-// say how arguments are passed.
+// say how arguments are passed; Linux 5.1.
 func (q *SubmissionQueue) Enter(wait, flags uint32) (int, error) { return q.enter(wait, flags, 0, 0) }
 
 func (q *SubmissionQueue) enter(wait, flags uint32, arg, size uintptr) (int, error) {
-	n := q.flush()
 	if q.ring.flags&SetupSQPoll != 0 {
+		n := q.tail - *q.ktail // its thread takes them at any time: count before
+		q.flush()
 		return q.enterPolled(n, wait, flags, arg, size)
 	}
-	return q.ring.sys(n, wait, flags, arg, size)
+	return q.ring.sys(q.flush(), wait, flags, arg, size)
 }
 
 // enterPolled needs the kernel only to wake its thread, or to wait.

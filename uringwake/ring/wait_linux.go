@@ -214,7 +214,8 @@ func (q *CompletionQueue) WaitWith(n uint32, o WaitOptions) (*CQE, error) {
 }
 
 // Blocking yields completions without end; each is seen after its turn. When
-// there is none it waits until n are there. An error is yielded, and ends it.
+// there is none it waits until n are there. An error is yielded, and ends it. It
+// stands for io_uring_wait_cqe_nr and io_uring_cqe_seen; Linux 5.1.
 func (q *CompletionQueue) Blocking(n uint32) iter.Seq2[*CQE, error] {
 	return func(yield func(*CQE, error) bool) {
 		for {

@@ -1,0 +1,149 @@
+package ring
+
+import (
+	"errors"
+	"math/bits"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A BufRing is a queue of buffers that the kernel takes from when an operation
+// with that buffer group needs one; see [SQE.SetBufferGroup] and
+// [CQE.BufferID]. One goroutine at a time may use it. A buffer belongs to the
+// kernel from Advance until a completion names it.
+type BufRing struct {
+	reg   *Registrar
+	mem   []byte
+	bufs  []buf
+	group uint16
+	tail  uint16 // of those added; the shared one follows in Advance
+}
+
+// buf is struct io_uring_buf. The ring's tail lies in the first one's resv.
+type buf struct {
+	addr uint64
+	len  uint32
+	id   uint16
+	resv uint16
+}
+
+// bufReg is struct io_uring_buf_reg.
+type bufReg struct {
+	addr    uint64
+	entries uint32
+	group   uint16
+	flags   uint16
+	resv    [3]uint64
+}
+
+// bufStatus is struct io_uring_buf_status.
+type bufStatus struct {
+	group, head uint32
+	resv        [8]uint32
+}
+
+// SetupBufRing makes a queue for that many buffers, a power of two up to 32768,
+// as group. flags may have [PbufRingMmap], for memory that the kernel
+// allocates, and [PbufRingInc]. It stands for io_uring_setup_buf_ring; Linux
+// 5.19.
+func (r *Registrar) SetupBufRing(entries uint32, group, flags uint16) (*BufRing, error) {
+	if bits.OnesCount32(entries) != 1 || entries > 1<<15 {
+		return nil, wrap("io_uring_register", unix.EINVAL)
+	}
+	b := &BufRing{reg: r, group: group}
+	var err error
+	if flags&PbufRingMmap != 0 {
+		err = b.mapOurs(entries, flags)
+	} else {
+		err = b.give(entries, flags)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.hold(b.mem)
+	b.bufs = unsafe.Slice((*buf)(unsafe.Pointer(unsafe.SliceData(b.mem))), entries)
+	return b, nil
+}
+
+// give registers memory that we allocate.
+func (b *BufRing) give(entries uint32, flags uint16) (err error) {
+	if b.mem, err = anonymous(uint64(entries) * uint64(unsafe.Sizeof(buf{}))); err != nil {
+		return err
+	}
+	arg := bufReg{addr: address(unsafe.Pointer(unsafe.SliceData(b.mem))), entries: entries, group: b.group, flags: flags}
+	if err = b.reg.do(RegisterPbufRing, unsafe.Pointer(&arg), 1); err != nil {
+		return errors.Join(err, unmapAll([][]byte{b.mem}))
+	}
+	return nil
+}
+
+// mapOurs maps memory that the kernel allocated.
+func (b *BufRing) mapOurs(entries uint32, flags uint16) error {
+	arg := bufReg{entries: entries, group: b.group, flags: flags}
+	if err := b.reg.do(RegisterPbufRing, unsafe.Pointer(&arg), 1); err != nil {
+		return err
+	}
+	var err error
+	offset := int64(offPbufRing) | int64(b.group)<<offPbufShift
+	size := int(entries) * int(unsafe.Sizeof(buf{}))
+	b.mem, err = unix.Mmap(b.reg.ring.fd, offset, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
+	if err != nil {
+		return errors.Join(wrap("mmap", errnoOf(err)), b.unregister())
+	}
+	return nil
+}
+
+// Group is the queue's buffer group.
+func (b *BufRing) Group() uint16 { return b.group }
+
+// Add puts a buffer after those that were added; the kernel sees it from the
+// next Advance on. The caller keeps it reachable while the kernel has it, and
+// adds no more than the queue holds. It stands for io_uring_buf_ring_add; Linux
+// 5.19.
+func (b *BufRing) Add(p []byte, id uint16) {
+	e := &b.bufs[int(b.tail)&(len(b.bufs)-1)]
+	e.addr, e.len, e.id = bytes(p), uint32(len(p)), id
+	b.tail++
+}
+
+// Advance hands all buffers that were added to the kernel. It stands for
+// io_uring_buf_ring_advance; Linux 5.19.
+func (b *BufRing) Advance() {
+	// There is no 16-bit store with release: store the id beside it, which only
+	// we write, again.
+	half := [2]uint16{b.bufs[0].id, b.tail}
+	storeRelease((*uint32)(unsafe.Pointer(&b.bufs[0].id)), *(*uint32)(unsafe.Pointer(&half)))
+}
+
+// Head is the number of the buffer that the kernel takes next, counted from the
+// first that was added. It stands for io_uring_buf_ring_head; Linux 6.8.
+func (b *BufRing) Head() (uint16, error) {
+	arg := bufStatus{group: uint32(b.group)}
+	err := b.reg.do(RegisterPbufStatus, unsafe.Pointer(&arg), 1)
+	return uint16(arg.head), err
+}
+
+// Available is how many buffers the kernel has. It stands for
+// io_uring_buf_ring_available; Linux 6.8.
+func (b *BufRing) Available() (int, error) {
+	head, err := b.Head()
+	if err != nil {
+		return 0, err
+	}
+	return int(b.bufs[0].resv - head), nil
+}
+
+// Free takes the queue back and frees its memory; closing the ring does so too,
+// and Free does nothing then. It stands for io_uring_free_buf_ring; Linux 5.19.
+func (b *BufRing) Free() error {
+	if b.bufs == nil || b.reg.ring.enterFD < 0 {
+		return nil
+	}
+	b.bufs = nil
+	return errors.Join(b.unregister(), b.reg.release(b.mem))
+}
+
+func (b *BufRing) unregister() error {
+	return b.reg.do(UnregisterPbufRing, unsafe.Pointer(&bufReg{group: b.group}), 1)
+}

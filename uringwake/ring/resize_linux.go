@@ -1,0 +1,88 @@
+package ring
+
+import (
+	"errors"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ResizeRings gives a ring with [SetupDeferTaskrun] queues of another size, and
+// keeps what is in them. p has SQEntries and, with [SetupCQSize], CQEntries;
+// [SetupClamp] is the only other flag; it is answered as by Setup. EOVERFLOW
+// says that more is in the queues than the new ones hold. It stands for
+// io_uring_resize_rings; Linux 6.13.
+//
+// Neither queue may be in use beside it; pointers to entries and completions
+// are void after it. Entries that were got are published by it, so prepare them
+// before. If the new queues cannot be mapped, the kernel has no way back: the
+// ring is closed.
+func (r *Registrar) ResizeRings(p *Params) error {
+	ring := r.ring
+	if p.Flags&^(SetupCQSize|SetupClamp) != 0 {
+		return wrap("io_uring_register", unix.EINVAL)
+	}
+	if !ring.knowsArray() {
+		return wrap("io_uring_register", unix.EOPNOTSUPP)
+	}
+	ring.sq.flush() // the kernel copies what was published
+	old := ring.maps
+	ring.maps = nil
+	err := ring.allocateResized(p)
+	if err == nil {
+		err = r.do(RegisterResizeRings, unsafe.Pointer(p), 1)
+	}
+	if err != nil {
+		err = errors.Join(err, unmapAll(ring.maps))
+		ring.maps = old
+		return err
+	}
+	return ring.remap(old, p)
+}
+
+// allocateResized makes memory if the ring has none of the kernel's.
+func (r *Ring) allocateResized(p *Params) error {
+	if r.flags&SetupNoMmap == 0 {
+		return nil
+	}
+	sized := *p
+	sized.Flags |= r.flags & (SetupSQE128 | SetupCQE32)
+	if err := r.allocate(p.SQEntries, &sized); err != nil {
+		r.maps = nil
+		return err
+	}
+	p.sqOff.userAddr, p.cqOff.userAddr = sized.sqOff.userAddr, sized.cqOff.userAddr
+	return nil
+}
+
+// remap maps the resized queues in place of the old ones; their counters go on.
+func (r *Ring) remap(old [][]byte, p *Params) error {
+	tail := r.sq.tail
+	err := unmapAll(old)
+	p.Flags, p.Features = r.flags, r.features
+	if p.sqOff.array == 0 && p.Flags&SetupNoSQArray == 0 {
+		p.sqOff.array = arrayAt(p)
+	}
+	if r.flags&SetupNoMmap == 0 {
+		if e := r.mmap(p); e != nil {
+			return errors.Join(err, e, r.Close())
+		}
+	}
+	r.layOut(p)
+	r.sq.tail, r.sq.headCached = tail, *r.sq.khead
+	r.cq.head, r.cq.tailCached = *r.cq.khead, *r.cq.khead
+	return err
+}
+
+// arrayAt is where the index of the submission queue lies, which the kernel does
+// not tell of a resized ring: after the completions, aligned as they are. With
+// completions twice as large it counts twice what comes before them too.
+func arrayAt(p *Params) uint32 {
+	align := p.cqOff.cqes
+	end := (align + p.CQEntries*cqeSize) * (cqeBytes(p.Flags) / cqeSize)
+	return (end + align - 1) &^ (align - 1)
+}
+
+// knowsArray reports that arrayAt is right about this machine, by what the
+// kernel told in Setup.
+func (r *Ring) knowsArray() bool { return r.flags&SetupNoSQArray != 0 || r.arrayFollows }

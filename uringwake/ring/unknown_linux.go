@@ -1,0 +1,70 @@
+package ring
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// EINVAL says both "not so" and "never heard of it". What follows finds out by
+// asking for that one thing alone; it runs after a failure only.
+
+// noSuchFD is no file: calls that the kernel knows answer EBADF.
+const noSuchFD = 1<<31 - 1
+
+// unknownRegister reports that the kernel certainly has no such opcode of
+// io_uring_register. Kernels before 6.0 look at the file first, and leave it
+// open.
+func unknownRegister(fd int, op uint32, e unix.Errno) bool {
+	op &^= RegisterUseRegisteredRing
+	switch {
+	case e == unix.EINVAL:
+		_, e = register(noSuchFD, op, nil, 0)
+		return e == unix.EINVAL
+	case e == unix.EBADF && fd == -1: // from no ring at all: Linux 6.13
+		_, e = register(-1, op, nil, 0)
+		return e == unix.EBADF
+	}
+	return false
+}
+
+// companions are the setup flags that work alone, or with one other.
+var companions = map[uint32]uint32{
+	SetupClamp:        0,
+	SetupRDisabled:    0,
+	SetupSubmitAll:    0,
+	SetupCoopTaskrun:  0,
+	SetupTaskrunFlag:  SetupCoopTaskrun,
+	SetupSQE128:       0,
+	SetupCQE32:        0,
+	SetupSingleIssuer: 0,
+	SetupDeferTaskrun: SetupSingleIssuer,
+	SetupNoSQArray:    0,
+	SetupCQEMixed:     0,
+}
+
+// unknownSetup reports that the kernel certainly does not know one of these
+// setup flags. For a flag that is not in companions only Linux 6.18 tells.
+func unknownSetup(flags uint32, e unix.Errno) bool {
+	if e != unix.EINVAL {
+		return false
+	}
+	if c, err := Query(); err == nil {
+		return uint64(flags)&^c.SetupFlags != 0
+	}
+	for flag, with := range companions {
+		if flags&flag != 0 && refusesSetup(flag|with) {
+			return true
+		}
+	}
+	return false
+}
+
+func refusesSetup(flags uint32) bool {
+	p := Params{Flags: flags}
+	fd, _, e := unix.RawSyscall(unix.SYS_IO_URING_SETUP, 2, uintptr(unsafe.Pointer(&p)), 0)
+	if e == 0 {
+		unix.Close(int(fd))
+	}
+	return e == unix.EINVAL
+}
