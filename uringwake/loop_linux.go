@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 
 	"github.com/vigil-go/vigil/internal/waitq"
@@ -37,7 +36,7 @@ type Loop struct {
 	epoch     atomic.Uint64 // moves while the loop does, if it is watched
 	watched   bool
 	closing   atomic.Bool
-	shared    stats
+	shared    atomic.Pointer[LoopStats]
 	end       ending
 
 	// What only the loop's thread touches.
@@ -45,6 +44,7 @@ type Loop struct {
 	freeOps *op
 	wakers  []wake.Waker // of operations that have landed
 	ready   mailQueue
+	batch   mailQueue // what this turn runs
 	current *Task
 	living  taskList
 	spare   *coroutine // the free list
@@ -54,12 +54,6 @@ type Loop struct {
 	poll    userData // the doorbell's, the current one
 	unarmed bool     // the doorbell's poll is to be armed, again
 	over    bool     // run has returned
-}
-
-// stats is a copy of the loop's counters for others to read.
-type stats struct {
-	sync.Mutex
-	LoopStats
 }
 
 // NewLoop starts a loop. It must be closed.
@@ -104,8 +98,23 @@ func (l *Loop) main(o LoopOptions, started chan<- error) {
 		return
 	}
 	threads.add(l)
+	l.share()
 	started <- nil
 	defer l.shut()
+	l.serve()
+}
+
+// serve runs the loop to its end. runtime.Goexit in a posted function unwinds
+// it; the deferred call then goes on in its place.
+func (l *Loop) serve() {
+	defer func() {
+		if v := recover(); v != nil {
+			panic(v) // nobody takes panics: it ends the program
+		}
+		if !l.over {
+			l.serve()
+		}
+	}()
 	l.run()
 	l.over = true
 }
@@ -141,7 +150,7 @@ func (l *Loop) run() {
 			l.share()
 		}
 		l.count.Mail += uint64(l.mailbox.take(&l.ready))
-		if !l.ready.empty() {
+		if !l.ready.empty() || !l.batch.empty() {
 			l.runReady()
 			l.pump()
 			continue
@@ -162,10 +171,11 @@ func (l *Loop) run() {
 // runReady runs what is ready now. What becomes ready meanwhile has its turn
 // after the ring was looked at: tasks that wake each other starve nobody.
 func (l *Loop) runReady() {
-	batch := l.ready
-	l.ready = mailQueue{}
-	for !batch.empty() {
-		m := batch.pop()
+	if l.batch.empty() { // else a function of it has called runtime.Goexit
+		l.batch, l.ready = l.ready, mailQueue{}
+	}
+	for !l.batch.empty() {
+		m := l.batch.pop()
 		if m.task != nil {
 			l.resume(m.task)
 		} else {
@@ -236,9 +246,10 @@ func (l *Loop) call(f func()) {
 }
 
 // Go runs f as a task, under a context that has ctx's values and ends with it,
-// with the loop (cause [ErrClosed]), and, at the latest, when f returns. The
-// context carries the task: whoever sleeps in it lets the loop run others. Go
-// may be called from anywhere and never blocks. Its error is [ErrClosed].
+// or with the loop (cause [ErrClosed]). The context carries the task: whoever
+// sleeps in it lets the loop run others. It is f's: once f has returned it may
+// have ended. Go may be called from anywhere and never blocks. Its error is
+// [ErrClosed].
 func (l *Loop) Go(ctx context.Context, f func(ctx context.Context)) error {
 	waitq.MustContext(ctx, "uringwake")
 	if f == nil {

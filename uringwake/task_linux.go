@@ -95,11 +95,13 @@ type taskContext struct {
 	values context.Context
 }
 
+// Value asks the loop's context first: the one key that it knows is package
+// context's own, by which the canceler is found.
 func (c *taskContext) Value(key any) any {
-	if v := c.values.Value(key); v != nil {
+	if v := c.Context.Value(key); v != nil {
 		return v
 	}
-	return c.Context.Value(key) // package context looks for the canceler here
+	return c.values.Value(key)
 }
 
 // drop takes the context of a task that has ended, or never ran, off its parent.

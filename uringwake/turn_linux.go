@@ -74,7 +74,8 @@ func (l *Loop) others(u userData, res int32, flags uint32) {
 	case u == l.poll:
 		l.unarmed = l.unarmed || flags&ring.CQEMore == 0
 	case u&ours == 0 && l.onMessage != nil:
-		l.call(func() { l.onMessage(uint64(u), res) })
+		// In its turn: it may panic or exit, and reaping must not.
+		l.ready.push(&mail{post: func() { l.onMessage(uint64(u), res) }})
 	}
 }
 
@@ -137,24 +138,18 @@ func (l *Loop) release(o *op) {
 	o.next, l.freeOps = l.freeOps, o
 }
 
-// share publishes the counters.
+// share publishes the counters: a copy, so that nobody waits for anybody.
 func (l *Loop) share() {
-	if !l.shared.TryLock() {
-		return // somebody reads the last ones
-	}
-	defer l.shared.Unlock()
-	l.shared.LoopStats = l.count
-	s := &l.shared.LoopStats
+	s := l.count
 	s.Tasks, s.InFlight = l.living.n, l.ops.inFlight()
 	s.Enters, s.Submitted, s.Completed = l.enters, l.submitted, l.completed
+	l.shared.Store(&s)
 }
 
 // Stats gives the loop's counters as of its last sleep, or of a moment ago if
 // it has had no time to sleep. Any goroutine may call it.
 func (l *Loop) Stats() LoopStats {
-	l.shared.Lock()
-	defer l.shared.Unlock()
-	s := l.shared.LoopStats
+	s := *l.shared.Load()
 	s.Rings = l.rings.Load()
 	return s
 }

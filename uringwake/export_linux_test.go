@@ -1,0 +1,254 @@
+package uringwake
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/uringwake/ring"
+)
+
+// What the external tests see of the inside.
+
+// OnLoop runs f on l's thread and waits until it has run.
+func OnLoop(t testing.TB, l *Loop, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	require.NoError(t, l.Post(func() { defer close(done); f() }))
+	<-done
+}
+
+// AwaitSleep waits until l has announced that it sleeps.
+func AwaitSleep(l *Loop) {
+	for l.door.word.Load()&phaseMask != asleep {
+		runtime.Gosched()
+	}
+}
+
+// EventFD is the descriptor of l's doorbell.
+func (l *Loop) EventFD() int { return l.bell.eventFD }
+
+// Turns is how many turns l has made, if it has a HoldLimit.
+func (l *Loop) Turns() uint64 { return l.epoch.Load() }
+
+// InFlight is how many operations have a place in l's table. On the loop.
+func (l *Loop) InFlight() int { return l.ops.inFlight() }
+
+// Places is how large l's table has become. On the loop.
+func (l *Loop) Places() int { return len(l.ops.places) }
+
+// Living is how many tasks l has. On the loop.
+func (l *Loop) Living() int { return l.living.n }
+
+// Names are the user data of the operations in flight. On the loop.
+func (l *Loop) Names() (names []uint64) {
+	for _, p := range l.ops.places {
+		if p.op != nil {
+			names = append(names, uint64(p.op.id))
+		}
+	}
+	return names
+}
+
+// Completed is how many completions l has taken. On the loop.
+func (l *Loop) Completed() uint64 { return l.completed }
+
+// Submitted is how many entries the kernel has taken from l. On the loop.
+func (l *Loop) Submitted() uint64 { return l.submitted }
+
+// Fill gets all entries of the submission queue that are left. On the loop.
+func (l *Loop) Fill() {
+	for s := l.sq.GetSQE(); s != nil; s = l.sq.GetSQE() {
+		s.PrepNop()
+		s.UserData = uint64(messageData)
+	}
+}
+
+// EndPoll has the kernel end the poll of the doorbell with the next enter. On the
+// loop.
+func (l *Loop) EndPoll() {
+	s := l.entry()
+	s.PrepCancel64(uint64(l.poll), 0)
+	s.UserData = uint64(messageData)
+}
+
+// Starve puts an operation into l's line that stays there until the loop looks at
+// its ring: all that are launched until then have to wait for room. On the loop.
+func (l *Loop) Starve() {
+	o := &op{loop: l, state: prepared}
+	o.sqe.PrepNop()
+	l.ops.add(o)
+	l.line.ops.push(o)
+}
+
+// AnswerNext has the kernel answer the last one in line with res, and not do it;
+// Linux 6.10. On the loop.
+func (l *Loop) AnswerNext(res int32) {
+	s := &l.line.ops.last.sqe
+	s.PrepNop()
+	s.OpFlags, s.Len = ring.NopInjectResult, uint32(res)
+}
+
+// Opcodes are those of the operations in flight. On the loop.
+func (l *Loop) Opcodes() (all []uint8) {
+	for _, p := range l.ops.places {
+		if p.op != nil {
+			all = append(all, p.op.sqe.Opcode)
+		}
+	}
+	return all
+}
+
+// Sleeps is how often l has slept. On the loop.
+func (l *Loop) Sleeps() uint64 { return l.count.Sleeps }
+
+// Turn runs what is in the mailbox and what is ready, without a look at the
+// ring. On the loop.
+func (l *Loop) Turn() {
+	l.count.Mail += uint64(l.mailbox.take(&l.ready))
+	l.runReady()
+}
+
+// AwaitMail waits until there is mail. On the loop.
+func (l *Loop) AwaitMail() {
+	for l.mailbox.empty() {
+		runtime.Gosched()
+	}
+}
+
+// Board brings what is in line to the submission queue, and no further. On the
+// loop.
+func (l *Loop) Board() { l.admit() }
+
+// Enter brings all to the kernel, and takes what has completed until only n
+// operations are in flight. On the loop.
+func (l *Loop) Enter(n int) {
+	l.admit()
+	l.enter(0)
+	for l.reap(); l.ops.inFlight() > n; l.reap() {
+		l.enter(1)
+	}
+}
+
+// AbortAll asks the kernel to let go of all operations. On the loop.
+func (l *Loop) AbortAll() {
+	for _, p := range l.ops.places {
+		if p.op != nil {
+			l.wake(l.abort(p.op))
+		}
+	}
+}
+
+// StartClosing is Close without the wait.
+func (l *Loop) StartClosing() { l.startClosing() }
+
+// Closed reports whether l is gone.
+func (l *Loop) Closed() bool { return l.end.reached() }
+
+// Claim makes the caller the one who rings.
+func (l *Loop) Claim() bool { return l.door.claim() }
+
+// Ring rings.
+func (l *Loop) Ring() { l.bell.ring() }
+
+// HangUp says that the ring is done.
+func (l *Loop) HangUp() { l.door.hangUp() }
+
+// DoorClosed reports whether l waits for its last ringers, or has.
+func (l *Loop) DoorClosed() bool { return l.door.word.Load()&phaseMask == closed }
+
+// A Direct is a goroutine driver of the test's own.
+type Direct struct{ d *direct }
+
+// UseDirect has all goroutines use a driver of that size until the test ends, when
+// nothing may be in flight.
+func UseDirect(t testing.TB, entries, cq uint32) Direct {
+	t.Helper()
+	require.NoError(t, Supported())
+	d, err := newDirect(entries, cq)
+	require.NoError(t, err)
+	old := defaultDriver.made.Swap(d)
+	t.Cleanup(func() {
+		defaultDriver.made.Store(old)
+		Direct{d}.shut(t)
+	})
+	return Direct{d}
+}
+
+func (x Direct) shut(t testing.TB) {
+	require.Zero(t, x.InFlight())
+	x.AwaitIdle()
+	require.NoError(t, x.d.file.Close())
+	require.NoError(t, x.d.ring.Close())
+}
+
+// AwaitIdle waits until the reaper has left.
+func (x Direct) AwaitIdle() {
+	for x.reaping() {
+		runtime.Gosched()
+	}
+}
+
+// Places is how large the table has become.
+func (x Direct) Places() int {
+	x.d.mu.Lock()
+	defer x.d.mu.Unlock()
+	return len(x.d.ops.places)
+}
+
+func (x Direct) reaping() bool {
+	x.d.mu.Lock()
+	defer x.d.mu.Unlock()
+	return x.d.reaping
+}
+
+// InFlight is how many operations have a place in the table.
+func (x Direct) InFlight() int {
+	x.d.mu.Lock()
+	defer x.d.mu.Unlock()
+	return x.d.ops.inFlight()
+}
+
+// Submitted is how many entries the kernel has taken.
+func (x Direct) Submitted() uint64 {
+	x.d.mu.Lock()
+	defer x.d.mu.Unlock()
+	return x.d.submitted
+}
+
+// Send sends a message to the ring fd.
+func Send(fd int, userData uint64, res int32) error {
+	var s ring.SQE
+	s.PrepMsgRing(fd, uint32(res), userData, 0)
+	return ring.SendMsgRing(&s)
+}
+
+// DoorbellData are the user data of the loops' own completions.
+var DoorbellData = []uint64{uint64(pollData), uint64(pollData + nextPoll), uint64(pollData + 2*nextPoll), uint64(messageData), uint64(disarmData)}
+
+// KindOf is the user data of the same operation and another kind.
+func KindOf(name, kind uint64) uint64 { return userData(name).as(userData(kind << kindShift)) }
+
+// ManualLoop is a loop that does not run, bound to the calling thread; Run runs
+// it.
+func ManualLoop(t testing.TB, o LoopOptions) *Loop {
+	t.Helper()
+	l := &Loop{onPanic: o.OnPanic, onMessage: o.OnMessage, spin: newSpinner(o.SpinFor)}
+	l.base, l.endBase = context.WithCancelCause(context.Background())
+	l.end.init()
+	require.NoError(t, l.open(o))
+	return l
+}
+
+// Pump is the part of a turn that looks at the ring.
+func (l *Loop) Pump() { l.pump() }
+
+// Run runs l until it is closed.
+func (l *Loop) Run() {
+	threads.add(l)
+	defer l.shut()
+	l.run()
+	l.over = true
+}
