@@ -254,6 +254,22 @@ func TestGoAndPostRaceWithClose(t *testing.T) {
 	}
 }
 
+// A task that starts when all contexts were ended already finds its own ended.
+func TestCloseEndsTasksThatStartLate(t *testing.T) {
+	for name, parent := range parents(t) {
+		t.Run(name, func(t *testing.T) {
+			l := bareLoop(t, nil)
+			var err error
+			uringwake.OnLoop(t, l, func() {
+				l.StartClosing()
+				assert.True(t, l.GoLate(parent, func(ctx context.Context) { err = uringwake.Sleep(ctx, time.Hour) }))
+			})
+			require.NoError(t, l.Close(context.Background()))
+			require.ErrorIs(t, err, uringwake.ErrClosed)
+		})
+	}
+}
+
 // submit adds 1 to run, on the loop.
 func submit(l *uringwake.Loop, i int, lasting context.Context, run *atomic.Int64) error {
 	switch i {

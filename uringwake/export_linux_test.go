@@ -144,6 +144,13 @@ func (l *Loop) AbortAll() {
 // StartClosing is Close without the wait.
 func (l *Loop) StartClosing() { l.startClosing() }
 
+// GoLate is Go by somebody who has looked whether l closes just before it did.
+func (l *Loop) GoLate(ctx context.Context, f func(ctx context.Context)) bool {
+	t := newTask(l, ctx, f)
+	t.state.Store(permit)
+	return l.deliver(&t.mail)
+}
+
 // Closed reports whether l is gone.
 func (l *Loop) Closed() bool { return l.end.reached() }
 

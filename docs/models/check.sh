@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Runs the models, which must hold, and each of their mutants, which must not.
+# Needs spin and gcc, and up to 1 GiB of memory. Ends with a table, and exits
+# non-zero if anything was not as it must be.
+#
+#   docs/models/check.sh
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+for tool in spin gcc; do
+	command -v "$tool" >/dev/null || {
+		echo "check.sh: there is no $tool here" >&2
+		exit 2
+	}
+done
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+table=()
+wrong=0
+
+# explore MODEL SPIN CC PAN: leaves what the verifier says in $tmp/log. SPIN, CC
+# and PAN are flags for the three.
+explore() {
+	(
+		cd "$tmp"
+		rm -f pan*
+		# shellcheck disable=SC2086 # these are lists
+		spin -a $2 "$here/$1.pml" &&
+			gcc -O2 -w -DCOLLAPSE -DMEMLIM=4000 $3 -o pan pan.c &&
+			./pan -m1000000 $4
+	) >"$tmp/log" 2>&1
+}
+
+# finding: the error, in the verifier's words, or nothing.
+finding() { sed -n 's/^pan:1: \(.*\) (at depth .*/\1/p' "$tmp/log"; }
+
+# complete: all states were searched, and nothing was found.
+complete() {
+	grep -q 'errors: 0$' "$tmp/log" &&
+		! grep -Eq 'max search depth too small|Search not completed' "$tmp/log"
+}
+
+# reached: no statement was left out. What is never reached checks nothing.
+reached() { ! sed -n '/^unreached/,$p' "$tmp/log" | grep -v '"-end-"' | grep -q ', state '; }
+
+row() {
+	local states
+	states=$(sed -n 's/^ *\([^ ]*\) states, stored.*/\1/p' "$tmp/log")
+	table+=("$(printf '%-9s  %-34s %10s %4ds  %-8s %s' "$1" "$2" "${states:--}" $((SECONDS - start)) "$3" "$4")")
+	printf '%s\n' "${table[-1]}"
+}
+
+# holds MODEL WHAT SPIN CC PAN
+holds() {
+	local start=$SECONDS
+	if explore "$1" "$3" "$4" "$5" && complete && { [[ $4 != -DSAFETY ]] || reached; }; then
+		row "$1" "$2" holds ""
+	else
+		wrong=$((wrong + 1))
+		tail -n 40 "$tmp/log"
+		row "$1" "$2" WRONG "$(finding)"
+	fi
+}
+
+# refuted MODEL MUTANT [SPIN CC PAN]
+refuted() {
+	local start=$SECONDS
+	if explore "$1" "-D$2 ${3-}" "${4--DSAFETY}" "${5-}" && [[ -n $(finding) ]]; then
+		row "$1" "$2${3:+ $3}" refuted "$(finding)"
+	else
+		wrong=$((wrong + 1))
+		tail -n 40 "$tmp/log"
+		row "$1" "$2${3:+ $3}" WRONG ""
+	fi
+}
+
+holds doorbell "2 wakers, 2 deeds each" "" -DSAFETY ""
+holds doorbell "3 wakers, 1 deed each" "-DWAKERS=3 -DDEEDS=1" -DSAFETY ""
+holds doorbell "every run ends, 2 deeds each" "-DQUIRKS=0" -DNP -l
+holds doorbell "every run ends, 3 quirks" "-DDEEDS=1 -DQUIRKS=3" -DNP -l
+holds doorbell "ltl heard, wakes without end" -DENDLESS "" "-a -f"
+for mutant in NO_LOOK LOOK_FIRST LATE_REAP NO_REARM PUSH_AFTER_RING ALWAYS_RING RETRACT_STORE NO_COUNT LATE_COUNT \
+	EARLY_HANG_UP BLIND_SEAL ALWAYS_PUSH WAKE_SPLIT PARK_STORE; do
+	refuted doorbell "$mutant"
+done
+for mutant in NO_LOOK PARK_STORE; do
+	refuted doorbell "$mutant" -DENDLESS "" "-a -f"
+done
+
+holds operation "room for 1 entry" "" -DSAFETY ""
+holds operation "room for 2 entries" "-DROOM=2" -DSAFETY ""
+holds operation "every run ends" "" -DNP -l
+for mutant in RETURN_AT_ONCE LAND_ON_CANCEL LAND_ON_MORE NO_GENERATION LATE_MAIL STALE_URGENT DROP_CANCEL NO_AGAIN \
+	RESUBMIT_CANCELED NO_RESUBMIT; do
+	refuted operation "$mutant"
+done
+
+printf '\n%d runs, %d wrong\n' "${#table[@]}" "$wrong"
+((wrong == 0))

@@ -1,0 +1,226 @@
+/*
+ * One place of the table of operations, through several lives: op_linux.go and
+ * flight_linux.go. What a driver does is one step each, since a loop's thread
+ * or a lock puts it in line. README.md says what is left out.
+ *
+ *               room in the queue         its last completion
+ *     idle ---> prepared ---> submitted ---------------------> landed ---> idle
+ *                  |              |  ^                            ^
+ *        canceled  |      cancel  |  | undone, and nobody asked   |
+ *                  |              v  | (by way of prepared)       |
+ *                  |          canceling --------------------------+
+ *                  +----------------------------------------------+
+ *
+ * A cancel:  cancel -> missed? -> again (a timeout) -> cancel -> ...
+ *
+ * The user data is the operation's name and a kind. The name is the place,
+ * here the only one, and a generation. Numbers in comments are those of the
+ * properties in README.md.
+ */
+
+#ifndef LIVES
+#define LIVES 4		/* operations, one after the other */
+#endif
+#ifndef QUIRKS
+#define QUIRKS 4	/* how often the kernel does what it need not */
+#endif
+#ifndef ROOM
+#define ROOM 1		/* entries of the submission queue */
+#endif
+
+mtype = { idle, prepared, submitted, landed };
+mtype = { op, cancel, again };			/* kinds of user data */
+mtype = { done, canceled, more, missed };		/* results */
+
+/* Each with the life that it was made for, which only the checks look at. */
+chan sq = [ROOM] of { mtype, byte, byte };	/* kind, name; life */
+chan cq = [8] of { mtype, byte, mtype, byte };	/* kind, name, result; life */
+chan line = [4] of { mtype, byte };		/* kind, name: urgent, but no room yet */
+chan mail = [LIVES] of { byte };		/* names of those whose context has ended */
+
+mtype state = idle;
+byte life, name;
+bool over[LIVES + 1];				/* that life's context has ended */
+byte quirks = QUIRKS;
+bool held;					/* the kernel has the operation, and its buffer */
+
+#ifdef NO_GENERATION
+#define NAME 1
+#else
+#define NAME life
+#endif
+
+/* find: whether that operation is still in flight. */
+#define flying (state == prepared || state == submitted)
+#define found(x) (flying && name == x)
+
+inline land(r) { state = landed; result = r }
+
+inline queue() {
+	if
+	:: nfull(sq) -> sq!op, name, life; state = submitted
+	:: full(sq) -> state = prepared
+	fi
+}
+
+inline urge(what) {
+	if
+	:: nfull(sq) && empty(line) -> sq!what, name, life
+#ifdef DROP_CANCEL
+	:: full(sq) || nempty(line)
+#else
+	:: full(sq) || nempty(line) -> line!what, name
+#endif
+	fi
+}
+
+inline abort() {
+	if
+	:: canceling
+	:: !canceling && state == prepared -> canceling = true; land(canceled)
+	:: !canceling && state == submitted ->
+		canceling = true;
+		urge(cancel);
+#ifdef RETURN_AT_ONCE
+		land(canceled)
+#endif
+	:: else
+	fi
+}
+
+/* One completion. */
+inline take() {
+	cq?kind, n, r, l;
+	if
+	:: !found(n)		/* late: nobody waits for it */
+	:: found(n) && kind == op ->
+		if
+#ifndef LAND_ON_MORE
+		:: r == more
+#endif
+#ifdef RESUBMIT_CANCELED
+		:: r == canceled -> queue()
+#else
+#ifndef NO_RESUBMIT
+		:: r == canceled && !canceling -> queue()
+#endif
+#endif
+		:: else -> assert(l == life); land(r)		/* 2 */
+		fi
+	:: found(n) && kind == cancel ->
+		if
+#ifdef LAND_ON_CANCEL
+		:: r == done -> land(canceled)
+#endif
+#ifndef NO_AGAIN
+		:: r == missed -> urge(again)
+#endif
+		:: else
+		fi
+	:: found(n) && kind == again -> urge(cancel)
+	fi
+}
+
+/* The driver, and whoever waits. */
+active proctype driver() {
+	mtype kind, r, result;
+	byte n, l;
+	bool canceling;
+
+	do
+	:: d_step { state == idle && life < LIVES ->	/* launch */
+		life++;
+		name = NAME;
+		queue() }
+	:: d_step { nempty(mail) ->			/* the context has ended */
+		mail?n;
+		if
+#ifdef LATE_MAIL
+		:: flying -> abort()
+#else
+		:: found(n) -> abort()
+#endif
+		:: else
+		fi;
+		n = 0 }
+	:: d_step { nempty(line) && nfull(sq) ->	/* admit */
+		line?kind, n;
+		if
+#ifdef STALE_URGENT
+		:: flying -> sq!kind, name, life
+#else
+		:: found(n) -> sq!kind, name, life
+#endif
+		:: else
+		fi;
+		kind = 0; n = 0 }
+	:: d_step { state == prepared && empty(line) && nfull(sq) ->
+		sq!op, name, life;
+		state = submitted }
+	:: d_step { nempty(cq) -> take(); kind = 0; n = 0; r = 0; l = 0 }
+	:: d_step { state == landed ->			/* the waiter returns */
+		assert(!held);					/* 1 */
+		assert(result != canceled || over[life]);	/* 5 */
+		state = idle;
+		result = 0;
+		canceling = false }
+	:: timeout ->	/* nobody can move */
+		assert(state == idle && life == LIVES ||
+			state == submitted && held && !over[life]);	/* 4 */
+		break
+	od
+}
+
+/* Contexts end whenever they like, or not. */
+active proctype contexts() {
+end:	do
+	:: d_step { life > 0 && !over[life] -> over[life] = true; mail!name }
+	od
+}
+
+active proctype kernel() {
+	chan timers = [4] of { byte, byte };
+	mtype kind;
+	byte n, l, itsName, itsLife;
+	bool quiet, doomed;
+
+end:	do
+	:: atomic { sq?kind, n, l ->
+		if
+		:: kind == op ->
+			d_step { assert(!held); held = true; itsName = n; itsLife = l };	/* 1 */
+			if
+			:: quiet = true		/* it ends when it is canceled only */
+			:: quiet = false
+			fi
+		:: kind == again -> timers!n, l
+		:: kind == cancel && held && itsName == n && !doomed ->
+			if
+			:: quirks > 0 ->	/* it was between two places */
+				quirks--;
+				cq!cancel, n, missed, l
+			:: doomed = true; cq!cancel, n, done, l
+			:: held = false; cq!op, n, canceled, itsLife; cq!cancel, n, done, l
+			fi;
+			assert(over[itsLife])				/* 3 */
+		:: else -> cq!cancel, n, missed, l
+		fi;
+		kind = 0; n = 0; l = 0 }
+	:: d_step { held && (doomed || !quiet) ->
+		held = false; doomed = false;
+		cq!op, itsName, done, itsLife }
+	:: d_step { held && doomed ->
+		held = false; doomed = false;
+		cq!op, itsName, canceled, itsLife }
+	:: d_step { held && !doomed && quirks > 0 ->	/* its thread has exited */
+		quirks--; held = false;
+		cq!op, itsName, canceled, itsLife }
+	:: d_step { held && quirks > 0 ->
+		quirks--;
+		cq!op, itsName, more, itsLife }
+	:: d_step { nempty(timers) ->
+		timers?n, l;
+		cq!again, n, done, l;
+		n = 0; l = 0 }
+	od
+}

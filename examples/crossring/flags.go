@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/vigil-go/vigil/uringwake"
+)
+
+// config is what the flags say.
+type config struct {
+	duration time.Duration
+	loops    int
+	crowd    int
+	doorbell string
+	spin     time.Duration
+	out      string
+	plain    bool
+
+	// supported tells why there are no loops here, if so.
+	supported func() error
+}
+
+// doorbells are the values of -doorbell, and what is rung then.
+var doorbells = map[string][]uringwake.Doorbell{
+	"all":     {uringwake.DoorbellEventFD, uringwake.DoorbellMsgRing},
+	"eventfd": {uringwake.DoorbellEventFD},
+	"msgring": {uringwake.DoorbellMsgRing},
+	"auto":    {uringwake.DoorbellAuto},
+}
+
+func flagSet(c *config) *flag.FlagSet {
+	f := flag.NewFlagSet("crossring", flag.ContinueOnError)
+	f.SetOutput(io.Discard) // run prints the error, in one line
+	f.Usage = func() {}
+	f.DurationVar(&c.duration, "duration", 8*time.Second, "how long to play, 100ms to 1h")
+	f.IntVar(&c.loops, "loops", 2, "how many loops for each doorbell, 2 to 64")
+	f.IntVar(&c.crowd, "goroutines", 4, "how many on each side, and as many tasks, 1 to 1000")
+	f.StringVar(&c.doorbell, "doorbell", "all", "how a loop is woken: eventfd, msgring, auto or all")
+	f.DurationVar(&c.spin, "spin", 0, "how long a loop looks for work before it sleeps; 0: its own choice; below: never")
+	f.StringVar(&c.out, "out", "", "file for the plot, SVG; a temporary one if not given")
+	f.BoolVar(&c.plain, "plain", false, "no table while it runs, only a line per second")
+	return f
+}
+
+// parse reads the flags. Its errors are one line that says what is wrong.
+func parse(args []string) (*config, error) {
+	c := &config{supported: uringwake.Supported}
+	f := flagSet(c)
+	if err := f.Parse(args); err != nil {
+		return nil, oneLine(err)
+	}
+	if f.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	return c, c.check()
+}
+
+func (c *config) check() error {
+	switch {
+	case c.duration < 100*time.Millisecond || c.duration > time.Hour:
+		return fmt.Errorf("-duration %v: must be from 100ms to 1h", c.duration)
+	case c.loops < 2 || c.loops > 64:
+		return fmt.Errorf("-loops %d: must be from 2 to 64", c.loops)
+	case c.crowd < 1 || c.crowd > 1000:
+		return fmt.Errorf("-goroutines %d: must be from 1 to 1000", c.crowd)
+	case doorbells[c.doorbell] == nil:
+		return fmt.Errorf("-doorbell %q: must be eventfd, msgring, auto or all", c.doorbell)
+	case c.spin > time.Second:
+		return fmt.Errorf("-spin %v: must be at most 1s", c.spin)
+	}
+	return c.checkOut()
+}
+
+// checkOut finds out at once what could not be written an hour later.
+func (c *config) checkOut() error {
+	if c.out == "" {
+		return nil
+	}
+	if info, err := os.Stat(c.out); err == nil && info.IsDir() {
+		return fmt.Errorf("-out %q: is a directory", c.out)
+	}
+	if _, err := os.Stat(filepath.Dir(c.out)); err != nil {
+		return fmt.Errorf("-out %q: no such directory", c.out)
+	}
+	return nil
+}
+
+// oneLine returns err without the line breaks that a strange argument put
+// into it.
+func oneLine(err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return errors.New(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), " "))
+}
+
+func help() string {
+	var b strings.Builder
+	b.WriteString(`crossring measures what it takes to wake somebody: a goroutine or a task, from
+a goroutine or a task, on one io_uring loop or across two; by doorbell, which
+is how a sleeping loop is woken.
+
+  go run ./examples/crossring
+
+Flags:
+`)
+	flagSet(new(config)).VisitAll(func(f *flag.Flag) {
+		usage := f.Usage
+		if f.DefValue != "" && f.DefValue != "false" {
+			usage += " (" + f.DefValue + ")"
+		}
+		fmt.Fprintf(&b, "  -%-10s %s\n", f.Name, usage)
+	})
+	b.WriteString(`
+SIGINT or SIGTERM ends it early; it shows what there is by then.
+Exit status: 0 done, 1 failed, 2 bad flags.
+`)
+	return b.String()
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"runtime"
+	"strings"
+	"text/template"
+	"time"
+)
+
+// The plot has a panel for each game and quantity: latency above, rate below.
+// A line of a panel is a path and a doorbell; what it shows is also said in
+// numbers at its end, so that nothing depends on colors.
+
+//go:embed plot.svg.tmpl
+var plotText string
+
+var plotTemplate = template.Must(template.New("plot").Parse(plotText))
+
+// Measures of the plot, in pixels.
+const (
+	labelsWidth = 245
+	panelWidth  = 300
+	valuesWidth = 150 // for numbers that begin at the very end of a panel
+	lineHeight  = 18
+	groupGap    = 9
+	headHeight  = 78
+	panelHead   = 30
+	panelFoot   = 44
+	footHeight  = 62
+)
+
+// A plot is what the template draws.
+type plot struct {
+	Width, Height int
+	Caption       string
+	Foot          int // where the explanation begins
+	Panels        []panel
+}
+
+// A panel is one diagram. Its lines have a name each if it is the leftmost.
+type panel struct {
+	X, Y, Width, Height int
+	Title, Axis         string
+	Ticks               []tick
+	Lines               []line
+	Names               []label
+	Doorbells           []label
+}
+
+type tick struct {
+	X    float64
+	Text string
+}
+
+type label struct {
+	Y    int
+	Text string
+}
+
+// A line is a bar, as long as its median; and for latencies a whisker up to the
+// 99th percentile.
+type line struct {
+	Y         int
+	Doorbell  string // the class: how the bar is filled
+	Bar, Tail float64
+	Value     string
+	ValueX    float64
+}
+
+// draw writes the plot to the file that was asked for.
+func (c *contest) draw(stdout io.Writer) error {
+	f, err := c.create()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(plotTemplate.Execute(f, newPlot(c)), f.Close()); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "\nplot: %s\n", f.Name())
+	return nil
+}
+
+func (c *contest) create() (*os.File, error) {
+	if c.cfg.out == "" {
+		return os.CreateTemp("", "crossring-*.svg")
+	}
+	return os.Create(c.cfg.out)
+}
+
+func newPlot(c *contest) *plot {
+	p := &plot{Width: labelsWidth + int(games)*(panelWidth+valuesWidth), Caption: c.caption()}
+	y := headHeight
+	for _, q := range quantities {
+		height := 0
+		for g := range games {
+			at := panel{X: labelsWidth + int(g)*(panelWidth+valuesWidth), Y: y + panelHead, Width: panelWidth}
+			at.fill(c.boards, g, q)
+			p.Panels = append(p.Panels, at)
+			height = at.Height
+		}
+		y += panelHead + height + panelFoot
+	}
+	p.Foot, p.Height = y, y+footHeight
+	return p
+}
+
+// caption says what is compared, and where.
+func (c *contest) caption() string {
+	return fmt.Sprintf("%d against %d, %d loops, %v; %s/%s, %d processors, %s", c.cfg.crowd, c.cfg.crowd, c.cfg.loops,
+		c.cfg.duration, runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), runtime.Version())
+}
+
+// A quantity is what a row of panels shows: numbers of which the second is not
+// less than the first.
+type quantity struct {
+	title, axis string
+	of          func(*score) (bar, tail float64)
+	tick        func(float64) string
+	value       func(*score, path) string
+}
+
+var quantities = []quantity{{
+	title: "latency",
+	axis:  "time from the call that wakes until the woken runs (log scale)",
+	of: func(s *score) (float64, float64) {
+		return float64(s.wakes.quantile(.50)), float64(s.wakes.quantile(.99))
+	},
+	tick:  func(x float64) string { return duration(time.Duration(x)) },
+	value: func(s *score, _ path) string { return latency(s, .50) + " / " + latency(s, .99) },
+}, {
+	title: "rate",
+	axis:  "wakes per second (log scale)",
+	of:    func(s *score) (float64, float64) { return s.perSecond(), s.perSecond() },
+	tick:  digits,
+	value: func(s *score, p path) string {
+		if p == goToGo || s.wakes.count == 0 {
+			return rate(s)
+		}
+		return rate(s) + ", " + calls(s, p) + " calls"
+	},
+}}
+
+// fill draws a game's scores, path by path.
+func (at *panel) fill(boards []*board, g game, q quantity) {
+	at.Title, at.Axis = gameNames[g]+": "+q.title, q.axis
+	scale := newScale(boards, g, q)
+	y := groupGap
+	for p := range paths {
+		top := y
+		for _, b := range boards {
+			if b.scores[p][g] == nil {
+				continue
+			}
+			at.addLine(b, p, g, q, scale, y)
+			y += lineHeight
+		}
+		if y > top {
+			at.Names = append(at.Names, label{(top + y) / 2, pathNames[p]})
+			y += groupGap
+		}
+	}
+	at.Height = y
+	at.Ticks = scale.ticks(q.tick)
+	if g > 0 { // the leftmost panel says it for all
+		at.Names, at.Doorbells = nil, nil
+	}
+}
+
+func (at *panel) addLine(b *board, p path, g game, q quantity, scale scale, y int) {
+	s := b.scores[p][g]
+	l := line{Y: y, Doorbell: strings.Fields(b.doorbell)[0], Value: q.value(s, p)}
+	if s.wakes.count > 0 {
+		bar, tail := q.of(s)
+		l.Bar, l.Tail = scale.at(bar), scale.at(tail)
+	}
+	l.ValueX = l.Tail + 6
+	at.Lines = append(at.Lines, l)
+	at.Doorbells = append(at.Doorbells, label{y + lineHeight/2, b.doorbell})
+}
+
+// A scale is logarithmic and has decades from one end to the other.
+type scale struct{ first, last int }
+
+func newScale(boards []*board, g game, q quantity) scale {
+	low, high := math.Inf(1), 0.0
+	lines(boards, func(b *board, p path) {
+		if s := b.scores[p][g]; s.wakes.count > 0 {
+			bar, tail := q.of(s)
+			low, high = min(low, max(1, bar)), max(high, tail)
+		}
+	})
+	if low > high {
+		return scale{0, 1}
+	}
+	first := int(math.Floor(math.Log10(low * .8))) // no bar without a length
+	return scale{first, max(first+1, int(math.Ceil(math.Log10(high))))}
+}
+
+// at is where x lies in a panel.
+func (s scale) at(x float64) float64 {
+	part := (math.Log10(max(1, x)) - float64(s.first)) / float64(s.last-s.first)
+	return max(0, math.Round(10*panelWidth*part)/10)
+}
+
+func (s scale) ticks(text func(float64) string) (ticks []tick) {
+	for d := s.first; d <= s.last; d++ {
+		x := math.Pow10(d)
+		ticks = append(ticks, tick{s.at(x), text(x)})
+	}
+	return ticks
+}
