@@ -136,7 +136,8 @@ func (t *Task) wakeHere() {
 func (t *Task) leavePermit() bool { return t.state.Or(permit) == parked }
 
 // Park implements [wake.Parker]. Only t itself may call it: it panics
-// elsewhere.
+// elsewhere. A permit that is there is taken without a switch: a task that
+// finds one each time lets nobody else run, unless it calls Yield.
 func (t *Task) Park(ctx context.Context) error {
 	waitq.MustContext(ctx, "uringwake")
 	t.mustRun("Park")
