@@ -232,7 +232,7 @@ func TestCloseWaitsForTasks(t *testing.T) {
 // What Go and Post took without an error has run when Close returns.
 func TestGoAndPostRaceWithClose(t *testing.T) {
 	lasting := cancelable(t)
-	for range scaled(200) {
+	for range scaled(100) {
 		l := bareLoop(t, &tiny)
 		var taken, run atomic.Int64
 		var all sync.WaitGroup

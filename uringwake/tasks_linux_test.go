@@ -286,7 +286,7 @@ func TestYieldIsFair(t *testing.T) {
 		}))
 	}
 	uringwake.OnLoop(t, l, func() { start(0); start(1); start(2) })
-	for range 100 {
+	for range 30 {
 		uringwake.OnLoop(t, l, func() {})
 		run(t, l, func(ctx context.Context) { require.NoError(t, uringwake.Nop(ctx)) })
 	}
@@ -314,7 +314,7 @@ func TestWakesAmongTasksStarveNobody(t *testing.T) {
 		}))
 	}
 	a.NotifyOne()
-	for range 100 {
+	for range 30 {
 		uringwake.OnLoop(t, l, func() {})
 		run(t, l, func(ctx context.Context) { require.NoError(t, uringwake.Nop(ctx)) })
 	}
@@ -491,6 +491,7 @@ func TestStatsOfASleepingLoop(t *testing.T) {
 	wait := beside(context.Background(), func() {
 		for !stop.Load() {
 			l.Stats()
+			runtime.Gosched()
 		}
 	})
 	stale := 0

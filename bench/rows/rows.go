@@ -86,10 +86,10 @@ type Job struct {
 
 // All returns the rows in the order of the report.
 func All() []Row {
-	return []Row{
+	return append([]Row{
 		mapRow(), insertRow(), memoryRow(), iterateRow(), valuesRow(), collideRow(),
 		waitRow(), handoffRow(), fanoutRow(), groupRow(), notifyRow(), herdRow(), waitersRow(), cancelRow(), collectRow(),
-	}
+	}, append(ringRows(), uringRows()...)...)
 }
 
 // Jobs returns the selected cells of all rows, in order.

@@ -126,11 +126,11 @@ func parkOnOne(int) crowd { return closeCrowd() }
 
 func parkOnOwn(n int) crowd {
 	cs := make([]chan int, n)
+	for i := range cs {
+		cs[i] = make(chan int, 1)
+	}
 	return crowd{
-		wait: func(i int) {
-			cs[i] = make(chan int, 1)
-			<-cs[i]
-		},
+		wait: func(i int) { <-cs[i] },
 		release: func() {
 			for _, c := range cs {
 				c <- 1

@@ -19,8 +19,8 @@ type contest struct {
 	loops   []*uringwake.Loop
 	notes   []string // what is not played, and why
 
-	rounds int
-	slice  time.Duration
+	rounds int           // planned, then played
+	slice  time.Duration // of a match in a round
 	start  time.Time
 }
 
@@ -96,8 +96,12 @@ func (c *contest) addDoorbells() error {
 }
 
 func (c *contest) newLoops(d uringwake.Doorbell) ([]*uringwake.Loop, error) {
+	o := &uringwake.LoopOptions{Doorbell: d, SpinFor: c.cfg.spin}
+	if o.SpinFor == 0 {
+		o.SpinFor = -1 // never; 0 would be the package's choice
+	}
 	for range c.cfg.loops {
-		l, err := uringwake.NewLoop(&uringwake.LoopOptions{Doorbell: d, SpinFor: c.cfg.spin})
+		l, err := uringwake.NewLoop(o)
 		if err != nil {
 			return nil, err
 		}
@@ -165,17 +169,22 @@ func tasks(n int, loops []*uringwake.Loop, first int) (seats []seat) {
 	return seats
 }
 
-// run plays all rounds. What it shows in between, nobody is kept waiting by:
-// no match is on then.
+// run plays all rounds, or fewer if they take longer than they should. It shows
+// how things stand between two matches, where that disturbs nobody.
 func (c *contest) run(ctx context.Context, s *screen) error {
 	c.start = time.Now()
-	for range c.rounds {
+	for round := range c.rounds {
+		if round > 0 && time.Since(c.start) > c.cfg.duration {
+			c.rounds = round
+			return nil
+		}
 		for _, m := range c.matches {
 			if err := m.play(ctx, c.court, c.slice); err != nil {
 				return err
 			}
 			s.show(c)
 			if ctx.Err() != nil {
+				c.rounds = round + 1
 				return nil
 			}
 		}

@@ -43,7 +43,7 @@ func flagSet(c *config) *flag.FlagSet {
 	f.IntVar(&c.loops, "loops", 2, "how many loops for each doorbell, 2 to 64")
 	f.IntVar(&c.crowd, "goroutines", 4, "how many on each side, and as many tasks, 1 to 1000")
 	f.StringVar(&c.doorbell, "doorbell", "all", "how a loop is woken: eventfd, msgring, auto or all")
-	f.DurationVar(&c.spin, "spin", 0, "how long a loop looks for work before it sleeps; 0: its own choice; below: never")
+	f.DurationVar(&c.spin, "spin", 50*time.Microsecond, "how long a loop looks for work before it sleeps")
 	f.StringVar(&c.out, "out", "", "file for the plot, SVG; a temporary one if not given")
 	f.BoolVar(&c.plain, "plain", false, "no table while it runs, only a line per second")
 	return f
@@ -72,8 +72,8 @@ func (c *config) check() error {
 		return fmt.Errorf("-goroutines %d: must be from 1 to 1000", c.crowd)
 	case doorbells[c.doorbell] == nil:
 		return fmt.Errorf("-doorbell %q: must be eventfd, msgring, auto or all", c.doorbell)
-	case c.spin > time.Second:
-		return fmt.Errorf("-spin %v: must be at most 1s", c.spin)
+	case c.spin < 0 || c.spin > time.Second:
+		return fmt.Errorf("-spin %v: must be from 0 to 1s", c.spin)
 	}
 	return c.checkOut()
 }

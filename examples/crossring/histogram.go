@@ -14,7 +14,7 @@ type histogram struct {
 }
 
 // bucketOf maps nanoseconds to a bucket: 64 exact ones, then 32 for each power
-// of two, up to 20 minutes.
+// of two, up to 18 minutes.
 func bucketOf(ns uint64) int {
 	shift := max(0, bits.Len64(ns)-6)
 	return shift<<5 + int(ns>>shift)

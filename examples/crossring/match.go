@@ -20,21 +20,21 @@ func onGoroutine(ctx context.Context, f func(ctx context.Context)) error {
 	return nil
 }
 
-// A match is who plays what against whom. All wakes of player i of the far side
-// are made by player i of the near one, or by its player 0 in a fan-out.
+// A match is who plays what against whom: in ping-pong player i of one side
+// against player i of the other, in a fan-out near's only player against all.
 type match struct {
 	game      game
 	near, far []seat
-	out, back *score // of the wakes of the far side, and of the near one
+	out, back *score // of wakes of the far side, and of the near one
 	loops     []*uringwake.Loop
 }
 
 // errStuck ends a match in which nobody is woken any more.
-var errStuck = errors.New("nobody was woken for a minute: a wake is lost")
+var errStuck = errors.New("a match does not end: a wake was lost, or the machine is very busy")
 
 // play plays for about that long and adds to the scores.
 func (m *match) play(ctx context.Context, c *court, slice time.Duration) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, slice+time.Minute, errStuck)
+	ctx, cancel := context.WithTimeoutCause(ctx, slice+c.patience, errStuck)
 	defer cancel()
 	far, near := make([]histogram, len(m.far)), make([]histogram, len(m.near))
 	calls, start := m.calls(), c.now()
@@ -71,8 +71,8 @@ func (m *match) seatPairs(sit seating, c *court, until time.Duration, far, near 
 	for i := range m.near {
 		a, b := 2*i, 2*i+1 // the keys
 		if err := errors.Join(
-			sit(m.far[i], func(ctx context.Context) { c.rally(ctx, a, b, false, until, &far[i]) }),
-			sit(m.near[i], func(ctx context.Context) { c.rally(ctx, b, a, true, until, &near[i]) }),
+			sit(m.far[i], func(ctx context.Context) { c.reply(ctx, a, b, &far[i]) }),
+			sit(m.near[i], func(ctx context.Context) { c.serve(ctx, b, a, until, &near[i]) }),
 		); err != nil {
 			return fmt.Errorf("cannot seat a player: %w", err)
 		}

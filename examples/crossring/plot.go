@@ -24,7 +24,7 @@ var plotTemplate = template.Must(template.New("plot").Parse(plotText))
 
 // Measures of the plot, in pixels.
 const (
-	labelsWidth = 245
+	labelsWidth = 275
 	panelWidth  = 300
 	valuesWidth = 150 // for numbers that begin at the very end of a panel
 	lineHeight  = 18
@@ -97,10 +97,10 @@ func newPlot(c *contest) *plot {
 	p := &plot{Width: labelsWidth + int(games)*(panelWidth+valuesWidth), Caption: c.caption()}
 	y := headHeight
 	for _, q := range quantities {
-		height := 0
+		height, scale := 0, newScale(c.boards, q)
 		for g := range games {
 			at := panel{X: labelsWidth + int(g)*(panelWidth+valuesWidth), Y: y + panelHead, Width: panelWidth}
-			at.fill(c.boards, g, q)
+			at.fill(c.boards, g, q, scale)
 			p.Panels = append(p.Panels, at)
 			height = at.Height
 		}
@@ -112,8 +112,12 @@ func newPlot(c *contest) *plot {
 
 // caption says what is compared, and where.
 func (c *contest) caption() string {
-	return fmt.Sprintf("%d against %d, %d loops, %v; %s/%s, %d processors, %s", c.cfg.crowd, c.cfg.crowd, c.cfg.loops,
-		c.cfg.duration, runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), runtime.Version())
+	loops := "no loops"
+	if len(c.loops) > 0 {
+		loops = fmt.Sprintf("%d loops for each doorbell", c.cfg.loops)
+	}
+	return fmt.Sprintf("%d against %d, %s, %d turns of %v; %s/%s, %d processors, %s", c.cfg.crowd, c.cfg.crowd, loops,
+		c.rounds, c.slice.Round(time.Millisecond), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), runtime.Version())
 }
 
 // A quantity is what a row of panels shows: numbers of which the second is not
@@ -147,9 +151,8 @@ var quantities = []quantity{{
 }}
 
 // fill draws a game's scores, path by path.
-func (at *panel) fill(boards []*board, g game, q quantity) {
+func (at *panel) fill(boards []*board, g game, q quantity, scale scale) {
 	at.Title, at.Axis = gameNames[g]+": "+q.title, q.axis
-	scale := newScale(boards, g, q)
 	y := groupGap
 	for p := range paths {
 		top := y
@@ -184,15 +187,18 @@ func (at *panel) addLine(b *board, p path, g game, q quantity, scale scale, y in
 	at.Doorbells = append(at.Doorbells, label{y + lineHeight/2, b.doorbell})
 }
 
-// A scale is logarithmic and has decades from one end to the other.
+// A scale is logarithmic and has decades from one end to the other. The games
+// share it, so that they can be compared.
 type scale struct{ first, last int }
 
-func newScale(boards []*board, g game, q quantity) scale {
+func newScale(boards []*board, q quantity) scale {
 	low, high := math.Inf(1), 0.0
 	lines(boards, func(b *board, p path) {
-		if s := b.scores[p][g]; s.wakes.count > 0 {
-			bar, tail := q.of(s)
-			low, high = min(low, max(1, bar)), max(high, tail)
+		for _, s := range b.scores[p] {
+			if s.wakes.count > 0 {
+				bar, tail := q.of(s)
+				low, high = min(low, max(1, bar)), max(high, tail)
+			}
 		}
 	})
 	if low > high {

@@ -1,0 +1,139 @@
+package floor
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// A Result is what operations cost, in nanoseconds. What a program does not
+// measure is zero.
+type Result struct {
+	Op       float64 // mean per operation
+	Call     float64 // median of the waker's own call
+	P50, P99 float64 // one-way latency
+}
+
+// A Proc is a program that runs and waits to be asked. It is not for
+// concurrent use.
+type Proc struct {
+	name   string
+	cmd    *exec.Cmd
+	orders io.WriteCloser
+	answer *bufio.Reader
+	faults bytes.Buffer // its stderr: to be read once it has ended
+	ended  error        // why it ended, once it did
+	speed  float64      // operations per nanosecond, as last seen
+}
+
+// cannot is the exit status of a program that cannot run here.
+const cannot = 77
+
+// Start starts a program. The error matches errors.ErrUnsupported where the
+// kernel lacks something, or the machine a second processor: that is all known
+// before the first run.
+func (p Programs) Start(name string, args ...string) (*Proc, error) {
+	proc := &Proc{name: strings.Join(append([]string{name}, args...), " ")}
+	proc.cmd = exec.Command(filepath.Join(p.dir, name), args...)
+	proc.cmd.Stderr = &proc.faults
+	var err error
+	if proc.orders, err = proc.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := proc.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	proc.answer = bufio.NewReader(out)
+	if err := proc.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if line, err := proc.answer.ReadString('\n'); err != nil || line != "ready\n" {
+		return nil, proc.fault(err)
+	}
+	return proc, nil
+}
+
+// Run does n operations and tells what they cost. After an error the program
+// has ended.
+func (p *Proc) Run(n int) (Result, error) {
+	if p.ended != nil {
+		return Result{}, p.ended
+	}
+	if _, err := fmt.Fprintf(p.orders, "run %d\n", n); err != nil {
+		return Result{}, p.fault(err)
+	}
+	line, err := p.answer.ReadString('\n')
+	if err != nil {
+		return Result{}, p.fault(err)
+	}
+	var r Result
+	if _, err := fmt.Sscanf(line, "op %g call %g p50 %g p99 %g", &r.Op, &r.Call, &r.P50, &r.P99); err != nil {
+		return Result{}, p.fault(fmt.Errorf("answer %q: %w", line, err))
+	}
+	return r, nil
+}
+
+// RunFor is Run with as many operations as fill about d. As in measure.Slice a
+// first tenth is run and not counted; it also tells how many they are.
+func (p *Proc) RunFor(d time.Duration) (Result, error) {
+	const first = 100 // nothing is known of the speed yet
+	warm := max(int(p.speed*float64(d)/10), first)
+	if _, err := p.timed(warm); err != nil {
+		return Result{}, err
+	}
+	return p.timed(max(int(p.speed*float64(d)), 1))
+}
+
+// timed watches the clock from outside: a program may need longer than its
+// operations do.
+func (p *Proc) timed(n int) (Result, error) {
+	start := time.Now()
+	r, err := p.Run(n)
+	p.speed = float64(n) / float64(max(time.Since(start), 1))
+	return r, err
+}
+
+// Close ends the program and waits for it. It returns what was wrong with it,
+// if anything was, and is idempotent.
+func (p *Proc) Close() error {
+	if p.ended == nil {
+		p.end(nil)
+	}
+	if errors.Is(p.ended, errClosed) {
+		return nil
+	}
+	return p.ended
+}
+
+var errClosed = errors.New("floor: closed")
+
+func (p *Proc) fault(cause error) error {
+	p.end(cause)
+	return p.ended
+}
+
+// end closes the program's input, which it takes for its end, and asks why if
+// it ended of itself.
+func (p *Proc) end(cause error) {
+	p.orders.Close()
+	if cause != nil && !errors.Is(cause, io.EOF) {
+		p.cmd.Process.Kill() // it does not keep to the rules: it may not end either
+	}
+	err := p.cmd.Wait()
+	reason := strings.TrimSpace(p.faults.String())
+	switch {
+	case p.cmd.ProcessState.ExitCode() == cannot:
+		p.ended = unsupported(p.name + ": " + reason)
+	case err != nil || cause != nil:
+		p.ended = fmt.Errorf("floor: %s: %w: %s", p.name, errors.Join(cause, err), reason)
+	default:
+		p.ended = errClosed
+	}
+}

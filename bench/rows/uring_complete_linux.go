@@ -1,0 +1,181 @@
+package rows
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/vigil-go/vigil/bench/measure"
+	"github.com/vigil-go/vigil/uringwake"
+	"github.com/vigil-go/vigil/uringwake/ring"
+)
+
+// concurrent is how many NOPs are under way.
+const concurrent = 64
+
+func completeRow() Row {
+	return Row{
+		Name:  "uring/complete",
+		Title: "From a completion to who waits for it",
+		About: "64 NOPs are always under way, through one ring of one locked thread. A completion calls a function that prepares " +
+			"the next (callback: the floor), resumes a task, or wakes a goroutine by its channel, which asks for the next " +
+			"by a channel that all share. The locked goroutine that reaps for goroutines either blocks on that channel when " +
+			"nothing is under way, or looks at it all the time, with a processor to itself. What counts is what each " +
+			"adds to the callback.",
+		Base: "callback",
+		jobs: func(set *Settings) []Job {
+			return []Job{{
+				Cell: Cell{Name: fmt.Sprint(concurrent), Procs: set.headline(), Unit: "ns/NOP"},
+				run: func() ([]measure.Series, []string) {
+					series := measure.Interleave([]measure.Subject{
+						{Name: "callback", Run: callbacks},
+						{Name: "vigil task", Run: nopTasks},
+						{Name: "goroutine, blocking reaper", Run: func(d time.Duration) measure.Sample { return nopGoroutines(d, true) }},
+						{Name: "goroutine, polling reaper", Run: func(d time.Duration) measure.Sample { return nopGoroutines(d, false) }},
+					}, set.Rounds, set.Slice)
+					return series, []string{timesFaster(series)}
+				},
+			}}
+		},
+	}
+}
+
+// timesFaster takes the better one of the rivals, by medians over the rounds.
+func timesFaster(series []measure.Series) string {
+	extra := func(name string) float64 {
+		return find(series, name).Median() - find(series, "callback").Median()
+	}
+	rival := min(extra("goroutine, blocking reaper"), extra("goroutine, polling reaper"))
+	return goalAtLeast("(goroutine - callback) / (task - callback)", rival/extra("vigil task"), 4)
+}
+
+// perNop takes turns for a tenth of the slice, and then for all of it, which
+// counts: the time over the NOPs that turn has counted meanwhile.
+func perNop(slice time.Duration, nops *int, turn func()) measure.Sample {
+	for start := nanos(); nanos()-start < int64(slice)/10; {
+		turn()
+	}
+	before, start := *nops, nanos()
+	for *nops == before || nanos()-start < int64(slice) {
+		turn()
+	}
+	return measure.Sample{Value: float64(nanos()-start) / float64(*nops-before)}
+}
+
+// reapCalling calls what is named by each completion.
+func reapCalling(r *ring.Ring, calls []func()) {
+	for c := range r.CQ().All() {
+		mustNot(c.Err())
+		calls[c.UserData]()
+	}
+}
+
+func prepareNop(r *ring.Ring, name int) {
+	s := r.SQ().GetSQE()
+	s.PrepNop()
+	s.UserData = uint64(name)
+}
+
+func submit(r *ring.Ring) {
+	_, err := r.SQ().SubmitAndGetEvents()
+	mustNot(err)
+}
+
+func callbacks(slice time.Duration) measure.Sample {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	r, err := nopRing()
+	mustNot(err)
+	defer func() { mustNot(r.Close()) }()
+	nops, calls := 0, make([]func(), concurrent)
+	for i := range calls {
+		calls[i] = func() { nops++; prepareNop(r, i) }
+		prepareNop(r, i)
+	}
+	return perNop(slice, &nops, func() {
+		submit(r)
+		reapCalling(r, calls)
+	})
+}
+
+// nopTasks has the first task look at the clock: they take turns.
+func nopTasks(slice time.Duration) (sample measure.Sample) {
+	l := newLoop(nil)
+	defer closeLoop(l)
+	nops, over, done := 0, false, make(chan struct{}, concurrent)
+	for i := range concurrent {
+		mustNot(l.Go(context.Background(), func(ctx context.Context) {
+			nop := func() { mustNot(uringwake.Nop(ctx)); nops++ }
+			if i == 0 {
+				sample = perNop(slice, &nops, nop)
+				over = true
+			}
+			for !over {
+				nop()
+			}
+			done <- struct{}{}
+		}))
+	}
+	for range concurrent {
+		<-done
+	}
+	return sample
+}
+
+// nopGoroutines is how Go libraries for io_uring serve goroutines.
+func nopGoroutines(slice time.Duration, blocking bool) measure.Sample {
+	asks := make(chan int, concurrent) // one each at most: nobody blocks there
+	var wakes [concurrent]chan struct{}
+	var all sync.WaitGroup
+	for i := range wakes {
+		wakes[i] = make(chan struct{}, 1)
+		all.Go(func() {
+			asks <- i
+			for range wakes[i] {
+				asks <- i
+			}
+		})
+	}
+	sample := reapForGoroutines(asks, &wakes, slice, blocking)
+	for _, wake := range wakes {
+		close(wake)
+	}
+	all.Wait()
+	return sample
+}
+
+func reapForGoroutines(asks chan int, wakes *[concurrent]chan struct{}, slice time.Duration, blocking bool) measure.Sample {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	r, err := nopRing()
+	mustNot(err)
+	defer func() { mustNot(r.Close()) }()
+	nops, calls := 0, make([]func(), concurrent)
+	for i := range calls {
+		calls[i] = func() { nops++; wakes[i] <- struct{}{} }
+	}
+	return perNop(slice, &nops, func() {
+		prepareAsked(r, asks, blocking)
+		submit(r)
+		reapCalling(r, calls)
+	})
+}
+
+// prepareAsked prepares what was asked for, and waits until something is.
+func prepareAsked(r *ring.Ring, asks chan int, blocking bool) {
+	for {
+		select {
+		case i := <-asks:
+			prepareNop(r, i)
+		default:
+			if r.SQ().Ready() > 0 {
+				return
+			}
+			if blocking {
+				prepareNop(r, <-asks)
+			}
+		}
+	}
+}

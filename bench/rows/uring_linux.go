@@ -1,0 +1,97 @@
+package rows
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/vigil-go/vigil/bench/measure"
+)
+
+func uringRows() []Row {
+	if noRing() != nil {
+		return nil
+	}
+	return []Row{handRow(), completeRow(), nopRow(), busyRow(), wakeRow(), tasksRow()}
+}
+
+// A meter is a subject that gives several figures at once, one series each.
+type meter struct {
+	name    string
+	figures []string
+	run     func(slice time.Duration) []float64
+}
+
+// interleaveMeters is measure.Interleave for meters.
+func interleaveMeters(meters []meter, rounds int, slice time.Duration) (out []measure.Series) {
+	first := make([]int, len(meters))
+	for i, m := range meters {
+		first[i] = len(out)
+		for _, figure := range m.figures {
+			out = append(out, measure.Series{Name: m.name + " " + figure})
+		}
+	}
+	for r := range rounds {
+		for i := range meters {
+			at := (i + r) % len(meters)
+			for k, v := range meters[at].run(slice) {
+				s := &out[first[at]+k]
+				s.Values = append(s.Values, v)
+			}
+		}
+	}
+	return out
+}
+
+// goal says whether a figure is as small as it should be.
+func goal(what string, measured, most float64) string {
+	return verdict(what, "at most", measured, most, measured <= most)
+}
+
+// goalAtLeast says whether a figure is as large as it should be.
+func goalAtLeast(what string, measured, least float64) string {
+	return verdict(what, "at least", measured, least, measured >= least)
+}
+
+func verdict(what, bound string, measured, limit float64, met bool) string {
+	text := fmt.Sprintf("%s: %.4g, goal %s %.4g", what, measured, bound, limit)
+	if !met {
+		text += ", MISSED"
+	}
+	return text
+}
+
+func find(series []measure.Series, name string) measure.Series {
+	for _, s := range series {
+		if s.Name == name {
+			return s
+		}
+	}
+	panic("rows: no series " + name)
+}
+
+// floors adds C programs to the subjects, and notes for those that cannot run.
+// The result ends them.
+func floors(subjects *[]measure.Subject, notes *[]string, programs ...inFloor) (end func()) {
+	var ends []func() error
+	for _, p := range programs {
+		proc, missing := startFloor(p.program, p.args...)
+		if missing != nil {
+			*notes = append(*notes, missing.Error())
+			continue
+		}
+		ends = append(ends, proc.Close)
+		*subjects = append(*subjects, floorSubject(p.name, proc))
+	}
+	return func() {
+		for _, end := range ends {
+			mustNot(end())
+		}
+	}
+}
+
+// inFloor is a program of package floor.
+type inFloor struct {
+	name    string
+	program string
+	args    []string
+}
