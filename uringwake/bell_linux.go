@@ -101,13 +101,13 @@ func (l *Loop) deliver(m *mail) bool {
 }
 
 func (l *Loop) ringBell() {
-	l.rings.Add(1)
 	if l.bell.kind == DoorbellMsgRing {
 		if from := threads.current(); from != nil && from.sq.Ready() > 0 {
 			l.ringFrom(from)
 			return
 		}
 	}
+	l.rings.Add(1) // the other way is among the ringer's own enters
 	l.bell.ring()
 	l.door.hangUp()
 }

@@ -116,6 +116,9 @@ func Close(ctx context.Context, fd int) error {
 // Sleep returns nil when d has passed, by the monotonic clock, which stands
 // still while the system is suspended; or an error when ctx ends before.
 // io_uring_prep_timeout, Linux 5.4.
+//
+// The kernel looks for a timer that is to be canceled among all of its ring's:
+// ten thousands of Sleeps that are canceled at once take seconds.
 func Sleep(ctx context.Context, d time.Duration) error {
 	o, err := newOp(ctx)
 	if err != nil {

@@ -75,7 +75,7 @@ type LoopStats struct {
 	Spins    uint64 // times that it looked for mail before
 	SpinHits uint64 // and found some
 	Enters   uint64 // system calls made by the loop
-	Rings    uint64 // system calls made to wake it
+	Rings    uint64 // system calls made to wake it, but for those that are among another loop's Enters
 	// Submitted and Completed count entries of the two queues, the loop's
 	// own among them.
 	Submitted, Completed uint64
