@@ -67,9 +67,15 @@ func writeEventFD(fd int, n uint64) {
 func (l *Loop) ringFrom(from *Loop) {
 	o := from.newOp()
 	o.sqe = l.bell.message
-	o.waker = &ringing{from, l, o}
+	r := &ringing{from: from, to: l, op: o, counted: true}
+	o.waker = r
 	from.launch(o)
 	from.enter(0)
+	if o.state == submitted && from.sq.Ready() == 0 {
+		// The kernel has the ring itself now, and no longer its number.
+		r.counted = false
+		l.door.hangUp()
+	}
 }
 
 // ringing is the ring of one loop by another's submission, until that has
@@ -77,15 +83,19 @@ func (l *Loop) ringFrom(from *Loop) {
 type ringing struct {
 	from, to *Loop
 	op       *op
+	counted  bool // among the door's ringers
 }
 
 // Wake runs on the ringer's thread when the message was sent, or was not.
 func (r *ringing) Wake() {
-	if r.op.res < 0 {
+	if r.op.res < 0 && (r.counted || r.to.door.visit()) {
+		r.counted = true
 		writeEventFD(r.to.bell.eventFD, 1)
 	}
+	if r.counted {
+		r.to.door.hangUp()
+	}
 	r.from.release(r.op)
-	r.to.door.hangUp()
 }
 
 // deliver leaves m, and rings if the loop sleeps and nobody else has. It

@@ -12,7 +12,8 @@ import (
 // Blocking calls f. In a task it has a goroutine do so while the task sleeps,
 // so that f may block without blocking the loop: take a contended mutex, use a
 // channel, make system calls. It returns when f has, whatever the context; a panic or a
-// runtime.Goexit in f goes on in the caller.
+// runtime.Goexit in f goes on in the caller; in a task the panic's value is a
+// [*PanicError].
 func Blocking(ctx context.Context, f func()) {
 	waitq.MustContext(ctx, "uringwake")
 	t := TaskFrom(ctx)

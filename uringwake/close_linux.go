@@ -32,7 +32,8 @@ func (l *Loop) startClosing() {
 	}
 }
 
-// unwind ends the contexts of all tasks, and wakes them to see it.
+// unwind ends the contexts of all tasks, and wakes them to see it: the oldest
+// first, since the kernel looks for timers in that order.
 func (l *Loop) unwind() {
 	l.endBase(ErrClosed)
 	for t := l.living.first; t != nil; t = t.succ {

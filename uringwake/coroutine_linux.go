@@ -14,7 +14,7 @@ type coroutine struct {
 	resume  func() (struct{}, bool) // from the loop to the task
 	suspend func(struct{}) bool     // from the task to the loop
 	stop    func()
-	tired   bool       // runtime.Goexit was called in it: it may not be stopped before its loop
+	exits   int        // calls of runtime.Goexit in it: each has left a frame on its stack
 	next    *coroutine // on the free list
 }
 
@@ -41,7 +41,8 @@ func (c *coroutine) work() {
 			panic(v) // nobody takes panics: it ends the program
 		}
 		if !stopped {
-			c.task, c.tired = nil, true
+			c.task = nil
+			c.exits++
 			if c.suspend(struct{}{}) {
 				c.work()
 			}
@@ -54,8 +55,7 @@ func (c *coroutine) work() {
 	stopped = true
 }
 
-// runTask runs one task to its end. The watchdog looks for its loop's address in
-// traces, so it keeps a frame of its own.
+// runTask runs one task to its end. The watchdog looks for its frame in traces.
 //
 //go:noinline
 func runTask(l *Loop, t *Task) {

@@ -146,7 +146,7 @@ func (d *direct) settle() bool {
 
 // stuck reports that there is something that the kernel has not taken.
 func (d *direct) stuck() bool {
-	return d.sq.Ready() > 0 || d.line.ops.first != nil || len(d.line.urgent) > 0
+	return d.sq.Ready() > 0 || d.waiting()
 }
 
 // How long the reaper stays when there is nothing to reap, and how often it

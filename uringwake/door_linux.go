@@ -52,6 +52,19 @@ func (d *door) claim() bool {
 	}
 }
 
+// visit makes the caller a ringer whatever the phase, unless the loop is gone.
+func (d *door) visit() bool {
+	for {
+		w := d.word.Load()
+		if w&phaseMask == closed {
+			return false
+		}
+		if d.word.CompareAndSwap(w, w+oneRinger) {
+			return true
+		}
+	}
+}
+
 // hangUp says that the ring is done, or has come to nothing.
 func (d *door) hangUp() { d.word.Add(^uint64(oneRinger - 1)) }
 

@@ -106,6 +106,9 @@ func (f *flights) admit() {
 	}
 }
 
+// waiting reports that somebody is in line.
+func (f *flights) waiting() bool { return f.line.ops.first != nil || len(f.line.urgent) > 0 }
+
 // abort asks the kernel to let go of o, or takes it out of the line: then its
 // waker is the result.
 func (f *flights) abort(o *op) wake.Waker {

@@ -53,6 +53,7 @@ type Loop struct {
 	count   LoopStats
 	poll    userData // the doorbell's, the current one
 	unarmed bool     // the doorbell's poll is to be armed, again
+	exited  bool     // a posted function has called runtime.Goexit
 	over    bool     // run has returned
 }
 
@@ -105,13 +106,15 @@ func (l *Loop) main(o LoopOptions, started chan<- error) {
 }
 
 // serve runs the loop to its end. runtime.Goexit in a posted function unwinds
-// it; the deferred call then goes on in its place.
+// it; the deferred call then goes on in its place, and has posted functions run
+// on coroutines, lest the stack grow with each.
 func (l *Loop) serve() {
 	defer func() {
 		if v := recover(); v != nil {
 			panic(v) // nobody takes panics: it ends the program
 		}
 		if !l.over {
+			l.exited = true
 			l.serve()
 		}
 	}()
@@ -176,9 +179,12 @@ func (l *Loop) runReady() {
 	}
 	for !l.batch.empty() {
 		m := l.batch.pop()
-		if m.task != nil {
+		switch {
+		case m.task != nil:
 			l.resume(m.task)
-		} else {
+		case l.exited:
+			l.resume(&Task{loop: l, f: func(context.Context) { m.post() }})
+		default:
 			l.call(m.post)
 		}
 	}
@@ -209,12 +215,15 @@ func (l *Loop) retire(t *Task) {
 	t.state.Or(ended)
 	l.living.remove(t)
 	t.drop()
-	l.keep(t.coro)
+	c := t.coro
 	t.coro = nil
+	l.keep(c)
 }
 
-// maxSpare is how many coroutines are kept for tasks to come.
-const maxSpare = 256
+const (
+	maxSpare = 256  // how many coroutines are kept for tasks to come
+	maxExits = 1000 // how often runtime.Goexit may be called in one
+)
 
 func (l *Loop) coroutine() *coroutine {
 	c := l.spare
@@ -227,8 +236,8 @@ func (l *Loop) coroutine() *coroutine {
 }
 
 func (l *Loop) keep(c *coroutine) {
-	if l.spares >= maxSpare && !c.tired {
-		c.stop()
+	if l.spares >= maxSpare && c.exits == 0 || c.exits == maxExits {
+		c.stop() // and after an exit this unwinds to serve
 		return
 	}
 	c.next, l.spare = l.spare, c
@@ -236,6 +245,8 @@ func (l *Loop) keep(c *coroutine) {
 }
 
 // call runs a posted function as a task is run, but without a stack of its own.
+//
+//go:noinline
 func (l *Loop) call(f func()) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -293,7 +304,8 @@ func (l *Loop) FD() int {
 func (l *Loop) Doorbell() Doorbell { return l.bell.kind }
 
 func (o *LoopOptions) check() error {
-	if o.Entries < 0 || o.CQEntries < 0 || o.Doorbell < DoorbellAuto || o.Doorbell > DoorbellMsgRing || o.HoldLimit < 0 {
+	const most = 1 << 20 // the kernel's own limits are below
+	if o.Entries > most || o.CQEntries > most || o.Entries < 0 || o.CQEntries < 0 || o.Doorbell < DoorbellAuto || o.Doorbell > DoorbellMsgRing || o.HoldLimit < 0 {
 		return fmt.Errorf("uringwake: LoopOptions out of range: %d entries, %d completion entries, doorbell %d, hold limit %v",
 			o.Entries, o.CQEntries, o.Doorbell, o.HoldLimit)
 	}

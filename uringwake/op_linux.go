@@ -127,7 +127,7 @@ const maxResubmit = 64
 // though nobody asked to cancel it, and counts that. The kernel does so when the
 // thread that submitted it has exited.
 func (o *op) undone(res int32) bool {
-	if o.canceling || o.resubmits == maxResubmit || !isCanceled(res) {
+	if o.canceling || o.resubmits == maxResubmit || !isCanceled(res) || res == -int32(unix.EINTR) && o.sqe.Opcode == ring.OpClose {
 		return false
 	}
 	o.resubmits++
@@ -154,8 +154,8 @@ func (o *op) prepareCancel(s *ring.SQE) {
 
 // prepareAgain fills s with the time until the kernel is asked once more.
 func (o *op) prepareAgain(s *ring.SQE) {
-	const most = 1 << 30 // ns, about a second
-	o.again.Nsec = min(max(2*o.again.Nsec, 1<<20), most-1)
+	const most = 1 << 29 // ns, half a second
+	o.again.Nsec = min(max(2*o.again.Nsec, 1<<20), most)
 	s.PrepTimeout(&o.again, 0, 0)
 	s.UserData = o.id.as(kindAgain)
 }

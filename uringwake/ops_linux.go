@@ -2,6 +2,7 @@ package uringwake
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -110,6 +111,9 @@ func Close(ctx context.Context, fd int) error {
 	}
 	o.sqe.PrepClose(fd)
 	_, err = o.finish(context.WithoutCancel(ctx), "close")
+	if errnoOf(err) == unix.EINTR {
+		return nil // the number is free all the same
+	}
 	return err
 }
 
@@ -163,7 +167,7 @@ func FutexWake(ctx context.Context, addr *atomic.Uint32, n int) (int, error) {
 		panic("uringwake: FutexWake of a negative number")
 	}
 	return futex(ctx, "futex wake", addr, func(s *ring.SQE, p *uint32) {
-		s.PrepFutexWake(p, uint64(n), futexAny, futexU32, 0)
+		s.PrepFutexWake(p, uint64(min(n, math.MaxInt32)), futexAny, futexU32, 0)
 	})
 }
 

@@ -54,14 +54,18 @@ func (r *Runtime) Loops() []*Loop { return slices.Clone(r.loops) }
 // Close closes all loops, as [Loop.Close] does: they close side by side.
 func (r *Runtime) Close(ctx context.Context) error {
 	waitq.MustContext(ctx, "uringwake")
-	for _, l := range r.loops {
-		l.startClosing()
-	}
+	r.startClosing()
 	var errs []error
 	for _, l := range r.loops {
 		errs = append(errs, l.Close(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+func (r *Runtime) startClosing() {
+	for _, l := range r.loops {
+		l.startClosing()
+	}
 }
 
 func (r *Runtime) closing() bool {
@@ -79,8 +83,11 @@ var defaultRuntime struct {
 func Default() (*Runtime, error) {
 	defaultRuntime.Lock()
 	defer defaultRuntime.Unlock()
-	if r := defaultRuntime.made; r != nil && !r.closing() {
-		return r, nil
+	if r := defaultRuntime.made; r != nil {
+		if !r.closing() {
+			return r, nil
+		}
+		r.startClosing() // all of it
 	}
 	r, err := NewRuntime(nil)
 	if err == nil {

@@ -136,7 +136,7 @@ func (t *Task) wakeHere() {
 func (t *Task) leavePermit() bool { return t.state.Or(permit) == parked }
 
 // Park implements [wake.Parker]. Only t itself may call it: it panics
-// elsewhere. A permit that is there is taken without a switch: a task that
+// elsewhere, or ends the program if t runs meanwhile. A permit that is there is taken without a switch: a task that
 // finds one each time lets nobody else run, unless it calls Yield.
 func (t *Task) Park(ctx context.Context) error {
 	waitq.MustContext(ctx, "uringwake")
@@ -159,7 +159,7 @@ func (t *Task) Park(ctx context.Context) error {
 }
 
 // Yield lets the loop's other tasks run. It leaves a permit alone. Only t
-// itself may call it: it panics elsewhere.
+// itself may call it, as Park.
 func (t *Task) Yield() {
 	t.mustRun("Yield")
 	t.loop.ready.push(&t.mail)
@@ -176,22 +176,26 @@ func (t *Task) mustRun(call string) {
 
 // taskList is a loop's living tasks.
 type taskList struct {
-	first *Task
-	n     int
+	first, last *Task
+	n           int
 }
 
 func (l *taskList) add(t *Task) {
-	t.succ = l.first
-	if l.first != nil {
-		l.first.prev = t
+	t.prev = l.last
+	if l.last != nil {
+		l.last.succ = t
+	} else {
+		l.first = t
 	}
-	l.first = t
+	l.last = t
 	l.n++
 }
 
 func (l *taskList) remove(t *Task) {
 	if t.succ != nil {
 		t.succ.prev = t.prev
+	} else {
+		l.last = t.prev
 	}
 	if t.prev != nil {
 		t.prev.succ = t.succ

@@ -32,9 +32,14 @@ func (l *Loop) pump() {
 func (l *Loop) sleep() {
 	l.share()
 	if l.unarmed {
-		if l.arm(); l.unarmed {
-			return // nobody could ring: pump makes room first
+		l.arm()
+	}
+	if l.unarmed || l.waiting() {
+		// Nobody could ring, or there was no room: not before that is mended.
+		if l.enter(0) != 0 {
+			time.Sleep(time.Millisecond)
 		}
+		return
 	}
 	l.door.announce()
 	if !l.mailbox.empty() {

@@ -1,15 +1,14 @@
 package uringwake
 
 import (
-	"bytes"
-	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 )
 
 // watch reports a turn that lasts longer than limit, once each, with the stack
-// of the task that holds the loop.
+// of what holds the loop.
 func (l *Loop) watch(limit time.Duration, log *slog.Logger) {
 	tick := time.NewTicker(limit)
 	defer tick.Stop()
@@ -24,24 +23,32 @@ func (l *Loop) watch(limit time.Duration, log *slog.Logger) {
 		held := epoch == seen && l.door.word.Load()&phaseMask == awake
 		if held && epoch != reported {
 			reported = epoch
-			log.Warn("uringwake: a task holds its loop", "longer than", limit, "stack", l.stackOfRunning())
+			log.Warn("uringwake: a task holds its loop", "longer than", limit, "stack", stackOfRunning())
 		}
 		seen = epoch
 	}
 }
 
-// stackOfRunning is the stack of the coroutine of l that is not suspended. The
-// traces of all goroutines name each coroutine by its address.
-func (l *Loop) stackOfRunning() string {
-	mark := fmt.Appendf(nil, "uringwake.runTask(%p", l)
-	buf := make([]byte, 1<<20)
-	buf = buf[:runtime.Stack(buf, true)]
-	for trace := range bytes.SplitSeq(buf, []byte("\n\n")) {
-		head, _, _ := bytes.Cut(trace, []byte("\n"))
-		if bytes.Contains(head, []byte("[coroutine")) || !bytes.Contains(trace, mark) {
-			continue
+// stackOfRunning is the stacks of what runs on loops now: coroutines that are
+// not suspended, and posted functions. One of them is l's.
+func stackOfRunning() string {
+	var found []string
+	for trace := range strings.SplitSeq(traces(), "\n\n") {
+		head, _, _ := strings.Cut(trace, "\n")
+		onLoop := strings.Contains(trace, "uringwake.runTask(") || strings.Contains(trace, "uringwake.(*Loop).call(")
+		if onLoop && !strings.Contains(head, "[coroutine") {
+			found = append(found, trace)
 		}
-		return string(trace)
 	}
-	return "not found"
+	return strings.Join(found, "\n\n")
+}
+
+// traces is the stacks of all goroutines.
+func traces() string {
+	for size := 1 << 20; ; size *= 2 {
+		buf := make([]byte, size)
+		if n := runtime.Stack(buf, true); n < size || size == 1<<28 {
+			return string(buf[:n])
+		}
+	}
 }
