@@ -28,10 +28,10 @@ func tasksRow() Row {
 				Cell: Cell{Name: short(n), Procs: set.headline(), Unit: "bytes/task"},
 				run: func() ([]measure.Series, []string) {
 					series := measure.Interleave([]measure.Subject{
-						fresh("vigil task in Wait", func() float64 { return tasksInWait(n) }),
-						fresh("vigil task in Sleep", func() float64 { return tasksInSleep(n, d) }),
-						fresh("goroutine in Wait", func() float64 { return goroutinesInWait(n) }),
-					}, min(set.Rounds, 3), 0)
+						fresh("vigil task in Wait", n, tasksInWait),
+						fresh("vigil task in Sleep", n, func(n int) float64 { return tasksInSleep(n, d) }),
+						fresh("goroutine in Wait", n, goroutinesInWait),
+					}, 1, 0) // bytes hardly differ from round to round
 					return series, []string{
 						goal("bytes a task in Wait", series[0].Median(), 3500),
 						goal("bytes a task in Sleep", series[1].Median(), 3500),
@@ -56,17 +56,16 @@ func afterCollection() (m runtime.MemStats) {
 	return m
 }
 
-func fresh(name string, size func() float64) measure.Subject {
+func fresh(name string, n int, size func(n int) float64) measure.Subject {
 	return measure.Subject{Name: name, Run: func(time.Duration) measure.Sample {
-		defer useUpDead()()
-		return measure.Sample{Value: size()}
+		defer useUpDead(max(n/4, 500))()
+		return measure.Sample{Value: size(n)}
 	}}
 }
 
 // useUpDead parks goroutines until the runtime has none left to use again:
 // until another costs its descriptor, of about 500 bytes. The result ends them.
-func useUpDead() (end func()) {
-	const batch = 10_000
+func useUpDead(batch int) (end func()) {
 	gate, all := make(chan struct{}), new(sync.WaitGroup)
 	for heap := uint64(0); ; {
 		for range batch {
