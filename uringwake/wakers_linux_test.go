@@ -3,6 +3,7 @@ package uringwake_test
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -98,7 +99,7 @@ func TestMsgRingIntoWhatIsNoRing(t *testing.T) {
 	defer unix.Close(fds[1])
 	_, err := uringwake.NewMsgRing(fds[0], 0, 0)
 	require.ErrorIs(t, err, unix.EBADFD)
-	for _, fd := range []int{-1, 1 << 20, 1<<32 + fds[0]} {
+	for _, fd := range []int{-1, 1 << 20, math.MaxInt} {
 		_, err = uringwake.NewMsgRing(fd, 0, 0)
 		require.ErrorIs(t, err, unix.EBADF)
 	}
