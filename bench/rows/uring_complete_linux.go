@@ -12,42 +12,47 @@ import (
 	"github.com/vigil-go/vigil/uringwake/ring"
 )
 
-// concurrent is how many NOPs are under way.
-const concurrent = 64
-
 func completeRow() Row {
 	return Row{
 		Name:  "uring/complete",
 		Title: "From a completion to who waits for it",
-		About: "64 NOPs are always under way, through one ring of one locked thread. A completion calls a function that prepares " +
-			"the next (callback: the floor), resumes a task, or wakes a goroutine by its channel, which asks for the next " +
-			"by a channel that all share. The locked goroutine that reaps for goroutines either blocks on that channel when " +
-			"nothing is under way, or looks at it all the time, with a processor to itself. What counts is what each " +
+		About: "That many NOPs are always under way, through one ring of one locked thread. A completion calls a function that " +
+			"prepares the next (callback: the floor), resumes a task, or wakes a goroutine by its channel, which asks for the " +
+			"next by a channel that all share. The locked goroutine that reaps for goroutines either blocks on that channel " +
+			"when nothing is under way, or looks at it all the time, with a processor to itself. What counts is what each " +
 			"adds to the callback.",
-		Base: "callback",
-		jobs: func(set *Settings) []Job {
-			return []Job{{
-				Cell: Cell{Name: fmt.Sprint(concurrent), Procs: set.headline(), Unit: "ns/NOP"},
-				run: func() ([]measure.Series, []string) {
-					series := measure.Interleave([]measure.Subject{
-						{Name: "callback", Run: callbacks},
-						{Name: "vigil task", Run: nopTasks},
-						{Name: "goroutine, blocking reaper", Run: func(d time.Duration) measure.Sample { return nopGoroutines(d, true) }},
-						{Name: "goroutine, polling reaper", Run: func(d time.Duration) measure.Sample { return nopGoroutines(d, false) }},
-					}, set.Rounds, set.Slice)
-					return series, []string{timesFaster(series)}
-				},
-			}}
+		Base: callback,
+		jobs: func(set *Settings) []Job { return []Job{completeJob(set, 1), completeJob(set, 64)} },
+	}
+}
+
+const (
+	callback = "callback"
+	blocking = "goroutine, blocking reaper"
+	polling  = "goroutine, polling reaper"
+)
+
+func completeJob(set *Settings, n int) Job {
+	return Job{
+		Cell: Cell{Name: fmt.Sprint(n), Procs: set.headline(), Unit: "ns/NOP"},
+		run: func() ([]measure.Series, []string) {
+			series := measure.Interleave([]measure.Subject{
+				{Name: callback, Run: func(d time.Duration) measure.Sample { return nopCallbacks(n, d) }},
+				{Name: "vigil task", Run: func(d time.Duration) measure.Sample { return nopTasks(n, d) }},
+				{Name: blocking, Run: func(d time.Duration) measure.Sample { return nopGoroutines(n, d, true) }},
+				{Name: polling, Run: func(d time.Duration) measure.Sample { return nopGoroutines(n, d, false) }},
+			}, set.Rounds, set.Slice)
+			return series, []string{timesFaster(series)}
 		},
 	}
 }
 
-// timesFaster takes the better one of the rivals, by medians over the rounds.
+// timesFaster takes the better one of the rivals.
 func timesFaster(series []measure.Series) string {
 	extra := func(name string) float64 {
-		return find(series, name).Median() - find(series, "callback").Median()
+		return find(series, name).Median() - find(series, callback).Median()
 	}
-	rival := min(extra("goroutine, blocking reaper"), extra("goroutine, polling reaper"))
+	rival := min(extra(blocking), extra(polling))
 	return goalAtLeast("(goroutine - callback) / (task - callback)", rival/extra("vigil task"), 4)
 }
 
@@ -83,13 +88,13 @@ func submit(r *ring.Ring) {
 	mustNot(err)
 }
 
-func callbacks(slice time.Duration) measure.Sample {
+func nopCallbacks(n int, slice time.Duration) measure.Sample {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	r, err := nopRing()
 	mustNot(err)
 	defer func() { mustNot(r.Close()) }()
-	nops, calls := 0, make([]func(), concurrent)
+	nops, calls := 0, make([]func(), n)
 	for i := range calls {
 		calls[i] = func() { nops++; prepareNop(r, i) }
 		prepareNop(r, i)
@@ -101,11 +106,11 @@ func callbacks(slice time.Duration) measure.Sample {
 }
 
 // nopTasks has the first task look at the clock: they take turns.
-func nopTasks(slice time.Duration) (sample measure.Sample) {
+func nopTasks(n int, slice time.Duration) (sample measure.Sample) {
 	l := newLoop(nil)
 	defer closeLoop(l)
-	nops, over, done := 0, false, make(chan struct{}, concurrent)
-	for i := range concurrent {
+	nops, over, done := 0, false, make(chan struct{}, n)
+	for i := range n {
 		mustNot(l.Go(context.Background(), func(ctx context.Context) {
 			nop := func() { mustNot(uringwake.Nop(ctx)); nops++ }
 			if i == 0 {
@@ -118,16 +123,16 @@ func nopTasks(slice time.Duration) (sample measure.Sample) {
 			done <- struct{}{}
 		}))
 	}
-	for range concurrent {
+	for range n {
 		<-done
 	}
 	return sample
 }
 
 // nopGoroutines is how Go libraries for io_uring serve goroutines.
-func nopGoroutines(slice time.Duration, blocking bool) measure.Sample {
-	asks := make(chan int, concurrent) // one each at most: nobody blocks there
-	var wakes [concurrent]chan struct{}
+func nopGoroutines(n int, slice time.Duration, blocks bool) measure.Sample {
+	asks := make(chan int, n) // one each at most: nobody blocks there
+	wakes := make([]chan struct{}, n)
 	var all sync.WaitGroup
 	for i := range wakes {
 		wakes[i] = make(chan struct{}, 1)
@@ -138,7 +143,7 @@ func nopGoroutines(slice time.Duration, blocking bool) measure.Sample {
 			}
 		})
 	}
-	sample := reapForGoroutines(asks, &wakes, slice, blocking)
+	sample := reapForGoroutines(asks, wakes, slice, blocks)
 	for _, wake := range wakes {
 		close(wake)
 	}
@@ -146,25 +151,25 @@ func nopGoroutines(slice time.Duration, blocking bool) measure.Sample {
 	return sample
 }
 
-func reapForGoroutines(asks chan int, wakes *[concurrent]chan struct{}, slice time.Duration, blocking bool) measure.Sample {
+func reapForGoroutines(asks chan int, wakes []chan struct{}, slice time.Duration, blocks bool) measure.Sample {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	r, err := nopRing()
 	mustNot(err)
 	defer func() { mustNot(r.Close()) }()
-	nops, calls := 0, make([]func(), concurrent)
+	nops, calls := 0, make([]func(), len(wakes))
 	for i := range calls {
 		calls[i] = func() { nops++; wakes[i] <- struct{}{} }
 	}
 	return perNop(slice, &nops, func() {
-		prepareAsked(r, asks, blocking)
+		prepareAsked(r, asks, blocks)
 		submit(r)
 		reapCalling(r, calls)
 	})
 }
 
 // prepareAsked prepares what was asked for, and waits until something is.
-func prepareAsked(r *ring.Ring, asks chan int, blocking bool) {
+func prepareAsked(r *ring.Ring, asks chan int, blocks bool) {
 	for {
 		select {
 		case i := <-asks:
@@ -173,7 +178,7 @@ func prepareAsked(r *ring.Ring, asks chan int, blocking bool) {
 			if r.SQ().Ready() > 0 {
 				return
 			}
-			if blocking {
+			if blocks {
 				prepareNop(r, <-asks)
 			}
 		}

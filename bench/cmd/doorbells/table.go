@@ -126,9 +126,9 @@ const reading = `
   at that moment. Waker and target are pinned to a processor each. *thread in C* does the same with nothing in between.
 - **call** is the waker's own time in Wake. **one way** is from before that call until the woken task runs. Two looks at
   the clock are in both. The figures are medians over interleaved rounds of each round's median, or 99th percentile.
-- **rings** are system calls made to wake the target, **enters** all that the waker's loop made, a few of them at its
-  start and end. Where a message rides with submissions, it is counted in both columns: there is one call and not two;
-  it submits, too, and so it is not comparable with the call of one who has nothing to submit.
+- **rings** are system calls made for nothing but to wake the target, **enters** all that the waker's loop made, a few of
+  them at its start and end. A message that rides with submissions is no ring of its own: it is in an enter that would
+  have been made anyway, now within Wake, and so that call is not comparable with one that submits nothing.
 - An awake or spinning loop is never rung: the doorbell makes no difference there, and two such lines that differ tell
   how much the machine does. That a spinning loop shows a few rings says that it gave up: a goroutine wanted to run.
 - On a virtual machine the interrupt that ends an idle processor's sleep is dear, and most of what asleep costs. Ratios
