@@ -9,7 +9,7 @@
 //	nop BATCH wait|events defer|plain [threads] [registered]
 //	                                               NOPs through one ring
 //	futex PLACE                                    two threads, two futexes
-//	wake HOW asleep|awake PLACE                    a thread wakes the ring of another
+//	wake HOW asleep|awake PLACE [MICROSECONDS]     a thread wakes the ring of another
 //	pipe one                                       reads and writes of one ring
 //	pipe two PLACE                                 the same of two rings, a thread each
 //

@@ -67,7 +67,7 @@ func TestEveryProgramRuns(t *testing.T) {
 func TestEveryWakeIsMeasured(t *testing.T) {
 	p := built(t)
 	for _, how := range []string{"eventfd", "msg_ring", "send_msg_ring"} {
-		for _, state := range []string{"asleep same", "asleep other", "asleep free", "awake other", "awake free"} {
+		for _, state := range []string{"asleep same", "asleep other", "asleep free", "asleep other 200", "awake other", "awake free"} {
 			line := "wake " + how + " " + state
 			t.Run(line, func(t *testing.T) {
 				proc := started(t, p, line)

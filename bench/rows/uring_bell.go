@@ -1,5 +1,10 @@
 package rows
 
+import (
+	"fmt"
+	"time"
+)
+
 // A BellCase is one way to wake a task of a loop.
 type BellCase struct {
 	Doorbell string // eventfd, or msgring: a message to the ring
@@ -12,6 +17,18 @@ type BellCase struct {
 	Waker string
 	// Place is same, if both threads share a processor, or other.
 	Place string
+	// Rest is how long the loop has been asleep. Within 20 to 150 microseconds
+	// the Go scheduler may be taking its processor (its P) away, and the wake
+	// waits for that; later it finds one idle.
+	Rest time.Duration
+}
+
+// TargetName is what the loop does, and for how long if that matters.
+func (c BellCase) TargetName() string {
+	if c.Target != asleep {
+		return c.Target
+	}
+	return fmt.Sprintf("%s %d µs", c.Target, c.Rest.Microseconds())
 }
 
 // A BellSample is what a wake costs, in nanoseconds.
@@ -36,12 +53,21 @@ const (
 	onOther       = "other"
 )
 
+// Rests are how long loops sleep before they are woken.
+func Rests() []time.Duration { return []time.Duration{50 * time.Microsecond, 500 * time.Microsecond} }
+
 // BellCases are all, on two processors.
 func BellCases() (cases []BellCase) {
 	for _, bell := range []string{eventFD, msgRing} {
 		for _, target := range []string{awake, asleep, spinning} {
 			for _, waker := range []string{byGoroutine, byLoop, byWorkingLoop} {
-				cases = append(cases, BellCase{bell, target, waker, onOther})
+				if target != asleep {
+					cases = append(cases, BellCase{bell, target, waker, onOther, 0})
+					continue
+				}
+				for _, rest := range Rests() {
+					cases = append(cases, BellCase{bell, target, waker, onOther, rest})
+				}
 			}
 		}
 	}

@@ -37,7 +37,7 @@ type bellTry struct {
 // Run measures for about d. The error matches errors.ErrUnsupported if the
 // machine or the kernel lacks something.
 func (c BellCase) Run(d time.Duration) (BellSample, error) {
-	n := max(int(d/(100*time.Microsecond)), 10)
+	n := max(int(d/(50*time.Microsecond+max(c.Rest, 50*time.Microsecond))), 10)
 	t := &bellTry{BellCase: c, calls: make([]float64, n), late: make([]float64, n)}
 	if err := t.run(); err != nil {
 		return BellSample{}, fmt.Errorf("wake of a loop: %+v: %w", c, err)
@@ -158,7 +158,7 @@ func (t *bellTry) await(i int) {
 func (t *bellTry) settle() {
 	rest := int64(20_000)
 	if t.Target == asleep {
-		rest = 50_000
+		rest = int64(t.Rest)
 		for !t.blocked() {
 			unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 		}

@@ -17,14 +17,16 @@ func wakeRow() Row {
 		Name:  "uring/wake",
 		Title: "A goroutine wakes tasks of a loop",
 		About: "Awake: a task keeps the loop awake, 256 others are parked, and a goroutine wakes them one after the other; only " +
-			"its calls are timed. Asleep: the loop has been blocked in the kernel for 50 microseconds; the waker's own call, " +
+			"its calls are timed. Asleep: the loop has been blocked in the kernel for 50 or 500 microseconds; the waker's own call, " +
 			"and the time from before it until the task runs, medians. C does the same with the same doorbell and nothing in " +
 			"between. Both threads are pinned, to the same processor or each to its own.",
 		jobs: func(set *Settings) []Job {
 			jobs := []Job{awakeJob(set)}
 			for _, bell := range []string{eventFD, msgRing} {
 				for _, place := range []string{onSame, onOther} {
-					jobs = append(jobs, asleepJob(set, BellCase{bell, asleep, byGoroutine, place}))
+					for _, rest := range Rests() {
+						jobs = append(jobs, asleepJob(set, BellCase{bell, asleep, byGoroutine, place, rest}))
+					}
 				}
 			}
 			return jobs
@@ -112,7 +114,7 @@ func (c *parkedCrowd) end() {
 
 func asleepJob(set *Settings, c BellCase) Job {
 	return Job{
-		Cell: Cell{Name: fmt.Sprintf("%s/%s/%s", c.Target, c.Doorbell, c.Place), Procs: set.headline(), Unit: "ns"},
+		Cell: Cell{Name: fmt.Sprintf("%s/%s/%s/%dus", c.Target, c.Doorbell, c.Place, c.Rest.Microseconds()), Procs: set.headline(), Unit: "ns"},
 		run: func() (series []measure.Series, notes []string) {
 			if _, err := c.Run(0); errors.Is(err, errors.ErrUnsupported) {
 				return []measure.Series{{Name: "vigil call"}}, []string{err.Error()}
@@ -122,7 +124,7 @@ func asleepJob(set *Settings, c BellCase) Job {
 				mustNot(err)
 				return []float64{s.Call, s.P50}
 			}}}
-			proc, missing := startFloor("wake", floorBell(c.Doorbell), c.Target, c.Place)
+			proc, missing := startFloor("wake", floorBell(c.Doorbell), c.Target, c.Place, fmt.Sprint(c.Rest.Microseconds()))
 			if missing != nil {
 				return interleaveMeters(meters, set.Rounds, set.Slice), []string{missing.Error()}
 			}

@@ -46,7 +46,7 @@ func TestThePageIsWritten(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(text), table.String())
 	for _, c := range rows.BellCases() {
-		assert.Contains(t, table.String(), "| "+strings.Join([]string{c.Doorbell, c.Target, c.Waker}, " | ")+" | ")
+		assert.Contains(t, table.String(), "| "+strings.Join([]string{c.Doorbell, c.TargetName(), c.Waker}, " | ")+" | ")
 	}
 	assert.NotContains(t, table.String(), "NaN")
 }

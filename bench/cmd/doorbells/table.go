@@ -24,7 +24,7 @@ type line struct {
 // ends what was started.
 func subjects() (lines []*line, missing []string, end func(), err error) {
 	for _, c := range rows.BellCases() {
-		lines = append(lines, &line{names: [3]string{c.Doorbell, c.Target, c.Waker}, run: c.Run})
+		lines = append(lines, &line{names: [3]string{c.Doorbell, c.TargetName(), c.Waker}, run: c.Run})
 	}
 	if _, err := lines[0].run(0); err != nil {
 		return nil, nil, nil, err
@@ -54,22 +54,33 @@ func inC(programs floor.Programs) (lines []*line, missing []string, end func(), 
 		}
 	}
 	for _, how := range []string{"eventfd", "send_msg_ring", "msg_ring"} {
-		p, err := programs.Start("wake", how, "asleep", "other")
-		if errors.Is(err, errors.ErrUnsupported) {
-			missing = append(missing, err.Error())
-			continue
+		for _, rest := range rows.Rests() {
+			us := fmt.Sprint(rest.Microseconds())
+			p, err := programs.Start("wake", how, "asleep", "other", us)
+			if errors.Is(err, errors.ErrUnsupported) {
+				missing = append(missing, err.Error())
+				continue
+			}
+			if err != nil {
+				end()
+				return nil, nil, nil, err
+			}
+			procs = append(procs, p)
+			lines = append(lines, threadInC(p, how, us))
 		}
-		if err != nil {
-			end()
-			return nil, nil, nil, err
-		}
-		procs = append(procs, p)
-		lines = append(lines, &line{names: [3]string{how, "asleep", "thread in C"}, inC: true, run: func(d time.Duration) (rows.BellSample, error) {
-			r, err := p.RunFor(d)
-			return rows.BellSample{Call: r.Call, P50: r.P50, P99: r.P99}, err
-		}})
 	}
 	return lines, missing, end, nil
+}
+
+func threadInC(p *floor.Proc, how, us string) *line {
+	return &line{
+		names: [3]string{how, "asleep " + us + " µs", "thread in C"},
+		inC:   true,
+		run: func(d time.Duration) (rows.BellSample, error) {
+			r, err := p.RunFor(d)
+			return rows.BellSample{Call: r.Call, P50: r.P50, P99: r.P99}, err
+		},
+	}
 }
 
 func markdown(lines []*line) string {
@@ -121,7 +132,7 @@ const reading = `
 ## How to read it
 
 - **target** is what the loop does when its task is woken: *awake*, another of its tasks runs all the time; *asleep*, it
-  has been blocked in the kernel for 50 µs and never spins; *spinning*, it looks for mail, and would for a second.
+  has been blocked in the kernel for that long and never spins; *spinning*, it looks for mail, and would for a second.
 - **waker** is a goroutine, a task of another loop, or a task of a loop with work: one that has an operation to submit
   at that moment. Waker and target are pinned to a processor each. *thread in C* does the same with nothing in between.
 - **call** is the waker's own time in Wake. **one way** is from before that call until the woken task runs. Two looks at
@@ -131,6 +142,9 @@ const reading = `
   have been made anyway, now within Wake, and so that call is not comparable with one that submits nothing.
 - An awake or spinning loop is never rung: the doorbell makes no difference there, and two such lines that differ tell
   how much the machine does. That a spinning loop shows a few rings says that it gave up: a goroutine wanted to run.
+- A loop that has slept for 50 µs is woken much later than C's thread, one that has slept for 500 µs little later: when a
+  thread blocks, the Go scheduler first leaves it its processor (its P), then, if no other is idle, takes it away and
+  looks for work for it. A wake in that time waits until the look is over.
 - On a virtual machine the interrupt that ends an idle processor's sleep is dear, and most of what asleep costs. Ratios
   within one run tell more than the nanoseconds.
 `

@@ -1,10 +1,10 @@
 /*
  * One thread wakes the ring of another:
  *
- *	wake eventfd|msg_ring|send_msg_ring asleep|awake same|other|free
+ *	wake eventfd|msg_ring|send_msg_ring asleep|awake same|other|free [REST]
  *
  * The waiter's ring is a DEFER_TASKRUN one. Asleep, it has been blocked in
- * io_uring_submit_and_wait for REST nanoseconds when it is woken: the waker
+ * io_uring_submit_and_wait for REST microseconds (50) when it is woken: the waker
  * looks up its state first. Awake, it watches the flag that says that there is
  * work, and enters the kernel when there is. call is the waker's own cost
  * (median), p50 and p99 are from before that call until the waiter has the
@@ -16,7 +16,6 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
-#define REST 50000
 enum { TAG = 7, REGISTER_SEND_MSG_RING = 31 };
 
 static void (*ring_bell)(void);
@@ -26,6 +25,7 @@ static struct io_uring theirs, mine; /* the waiter's, the waker's */
 static int event = -1, waiter_tid;
 static pthread_barrier_t both;
 static long rounds;
+static uint64_t rest = 50000; /* ns */
 static uint64_t *latencies, *calls;
 static _Alignas(64) _Atomic uint64_t stamp;
 static _Alignas(64) atomic_long woken;
@@ -151,7 +151,7 @@ static void until_asleep(int stat_fd)
 			break;
 		sched_yield();
 	}
-	idle_for(REST);
+	idle_for(rest);
 }
 
 static int open_stat(void)
@@ -233,7 +233,9 @@ static void choose_bell(const char *how)
 int main(int argc, char **argv)
 {
 	if (argc < 4)
-		fail(2, 0, "usage: wake eventfd|msg_ring|send_msg_ring asleep|awake same|other|free");
+		fail(2, 0, "usage: wake eventfd|msg_ring|send_msg_ring asleep|awake same|other|free [REST]");
+	if (argc > 4)
+		rest = 1000ull * strtoul(argv[4], NULL, 10);
 	awake = !strcmp(argv[2], "awake");
 	if (awake && !strcmp(argv[3], "same"))
 		fail(2, 0, "one that spins keeps the other off its processor");
