@@ -27,6 +27,7 @@ func (l *Loop) Close(ctx context.Context) error {
 }
 
 func (l *Loop) startClosing() {
+	l.mustBeMade()
 	if l.closing.CompareAndSwap(false, true) {
 		l.deliver(&mail{post: l.unwind}) // refused if there was nothing left to do
 	}

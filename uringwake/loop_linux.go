@@ -82,6 +82,13 @@ func NewLoop(o *LoopOptions) (*Loop, error) {
 	return l, nil
 }
 
+// mustBeMade catches the zero value.
+func (l *Loop) mustBeMade() {
+	if l.base == nil {
+		panic("uringwake: a Loop that NewLoop did not make")
+	}
+}
+
 func loggerOf(o *LoopOptions) *slog.Logger {
 	if o.Logger != nil {
 		return o.Logger
@@ -266,6 +273,7 @@ func (l *Loop) Go(ctx context.Context, f func(ctx context.Context)) error {
 	if f == nil {
 		panic("uringwake: Go of a nil function")
 	}
+	l.mustBeMade()
 	if l.closing.Load() {
 		return ErrClosed
 	}
@@ -285,6 +293,7 @@ func (l *Loop) Post(f func()) error {
 	if f == nil {
 		panic("uringwake: Post of a nil function")
 	}
+	l.mustBeMade()
 	if l.closing.Load() || !l.deliver(&mail{post: f}) {
 		return ErrClosed
 	}
@@ -294,6 +303,7 @@ func (l *Loop) Post(f func()) error {
 // FD is the ring's file descriptor, for messages from elsewhere: they come to
 // LoopOptions.OnMessage. It is closed with the loop, and -1 then.
 func (l *Loop) FD() int {
+	l.mustBeMade()
 	if l.end.reached() {
 		return -1
 	}
@@ -305,7 +315,8 @@ func (l *Loop) Doorbell() Doorbell { return l.bell.kind }
 
 func (o *LoopOptions) check() error {
 	const most = 1 << 20 // the kernel's own limits are below
-	if o.Entries > most || o.CQEntries > most || o.Entries < 0 || o.CQEntries < 0 || o.Doorbell < DoorbellAuto || o.Doorbell > DoorbellMsgRing || o.HoldLimit < 0 {
+	if o.Entries > most || o.CQEntries > most || o.Entries < 0 || o.CQEntries < 0 ||
+		o.Doorbell < DoorbellAuto || o.Doorbell > DoorbellMsgRing || o.HoldLimit < 0 {
 		return fmt.Errorf("uringwake: LoopOptions out of range: %d entries, %d completion entries, doorbell %d, hold limit %v",
 			o.Entries, o.CQEntries, o.Doorbell, o.HoldLimit)
 	}

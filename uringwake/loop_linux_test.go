@@ -3,6 +3,7 @@ package uringwake_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -163,5 +164,23 @@ func TestCloseEndsTasks(t *testing.T) {
 		require.ErrorIs(t, l.Go(ctx, func(context.Context) {}), uringwake.ErrClosed)
 		require.ErrorIs(t, l.Post(func() {}), uringwake.ErrClosed)
 		cancel()
+	}
+}
+
+func TestZeroValuesPanicWithThePackagesName(t *testing.T) {
+	ctx := context.Background()
+	for name, use := range map[string]func(){
+		"Loop.Go":       func() { _ = new(uringwake.Loop).Go(ctx, func(context.Context) {}) },
+		"Loop.Post":     func() { _ = new(uringwake.Loop).Post(func() {}) },
+		"Loop.Close":    func() { _ = new(uringwake.Loop).Close(ctx) },
+		"Loop.Stats":    func() { new(uringwake.Loop).Stats() },
+		"Loop.FD":       func() { new(uringwake.Loop).FD() },
+		"Runtime.Go":    func() { _ = new(uringwake.Runtime).Go(ctx, func(context.Context) {}) },
+		"Runtime.Close": func() { _ = new(uringwake.Runtime).Close(ctx) },
+	} {
+		func() {
+			defer func() { require.Contains(t, fmt.Sprint(recover()), "uringwake: a ", name) }()
+			use()
+		}()
 	}
 }

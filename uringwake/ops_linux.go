@@ -62,7 +62,8 @@ func Write(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 
 // transfer repeats what the kernel would not wait for since the file has
 // O_NONBLOCK, once it is ready.
-func transfer(ctx context.Context, call string, fd int, p []byte, off int64, prepare func(*ring.SQE, int, []byte, uint64), ready uint32) (int, error) {
+func transfer(ctx context.Context, call string, fd int, p []byte, off int64,
+	prepare func(*ring.SQE, int, []byte, uint64), ready uint32) (int, error) {
 	if err := checkFD(call, fd); err != nil {
 		return 0, err
 	}

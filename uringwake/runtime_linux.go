@@ -35,7 +35,7 @@ func NewRuntime(o *RuntimeOptions) (*Runtime, error) {
 	for range n {
 		l, err := NewLoop(&o.Loop)
 		if err != nil {
-			return nil, errors.Join(err, r.Close(context.Background()))
+			return nil, errors.Join(err, r.close(context.Background()))
 		}
 		r.loops = append(r.loops, l)
 	}
@@ -44,6 +44,7 @@ func NewRuntime(o *RuntimeOptions) (*Runtime, error) {
 
 // Go runs f as a task of one of the loops; see [Loop.Go].
 func (r *Runtime) Go(ctx context.Context, f func(ctx context.Context)) error {
+	r.mustBeMade()
 	i := (r.turn.Add(1) - 1) % uint64(len(r.loops))
 	return r.loops[i].Go(ctx, f)
 }
@@ -54,6 +55,18 @@ func (r *Runtime) Loops() []*Loop { return slices.Clone(r.loops) }
 // Close closes all loops, as [Loop.Close] does: they close side by side.
 func (r *Runtime) Close(ctx context.Context) error {
 	waitq.MustContext(ctx, "uringwake")
+	r.mustBeMade()
+	return r.close(ctx)
+}
+
+// mustBeMade catches the zero value.
+func (r *Runtime) mustBeMade() {
+	if len(r.loops) == 0 {
+		panic("uringwake: a Runtime that NewRuntime did not make")
+	}
+}
+
+func (r *Runtime) close(ctx context.Context) error {
 	r.startClosing()
 	var errs []error
 	for _, l := range r.loops {

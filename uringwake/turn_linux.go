@@ -154,6 +154,7 @@ func (l *Loop) share() {
 // Stats gives the loop's counters as of its last sleep, or of a moment ago if
 // it has had no time to sleep. Any goroutine may call it.
 func (l *Loop) Stats() LoopStats {
+	l.mustBeMade()
 	s := *l.shared.Load()
 	s.Rings = l.rings.Load()
 	return s
