@@ -163,6 +163,24 @@ func (l *Loop) Ring() { l.bell.ring() }
 // HangUp says that the ring is done.
 func (l *Loop) HangUp() { l.door.hangUp() }
 
+// SpoilMessage has the kernel refuse all messages to l. On the loop.
+func (l *Loop) SpoilMessage() { l.bell.message.FD = int32(l.bell.eventFD) }
+
+// RingFrom rings by a submission of from's, on whose thread it runs; the caller
+// has claimed that.
+func (l *Loop) RingFrom(from *Loop) { l.ringFrom(from) }
+
+// Ringers is how many wakers ring l now.
+func (l *Loop) Ringers() uint64 { return l.door.word.Load() / oneRinger }
+
+// Now is what Stats is to say after Close.
+func (l *Loop) Now() LoopStats {
+	s := l.count
+	s.Tasks, s.InFlight, s.Rings = l.living.n, l.ops.inFlight(), l.rings.Load()
+	s.Enters, s.Submitted, s.Completed = l.enters, l.submitted, l.completed
+	return s
+}
+
 // DoorClosed reports whether l waits for its last ringers, or has.
 func (l *Loop) DoorClosed() bool { return l.door.word.Load()&phaseMask == closed }
 

@@ -68,6 +68,16 @@ func NoRegister(op uint32, errno syscall.Errno) Rule {
 // no ring, with that errno: EINVAL is what kernels before 6.13 answer.
 func NoSendMsgRing(errno syscall.Errno) Rule { return NoRegister(31, errno) }
 
+// NoEnter refuses io_uring_enter with all of these IORING_ENTER flags, with that
+// errno: EAGAIN is what a kernel answers that has no memory. By a flag that no
+// kernel has, 1<<31, a test says itself which calls fail: those with the flag.
+func NoEnter(flags uint32, errno syscall.Errno) Rule {
+	const enterFlags = 3 // the argument
+	return func(p *policy) {
+		p.plain = append(p.plain, refuse(errno, system(unix.SYS_IO_URING_ENTER), argument(enterFlags, flags, flags)))
+	}
+}
+
 // NoSetupFlags refuses io_uring_setup with any of these IORING_SETUP flags, with
 // EINVAL, as a kernel does that does not know them. Needs Linux 5.19.
 func NoSetupFlags(mask uint32) Rule { return func(p *policy) { p.flags |= mask } }

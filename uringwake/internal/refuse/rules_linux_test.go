@@ -136,6 +136,24 @@ func callAll() []error {
 	return append(setups(0), enter, register(-1, ring.RegisterSendMsgRing, nil, 0))
 }
 
+func TestNoEnter(t *testing.T) {
+	const one, other = 1 << 31, 1 << 30
+	if !refuse.Child(t, refuse.NoEnter(one|other, mine), refuse.NoEnter(one, syscall.EAGAIN)) {
+		return
+	}
+	enter := func(flags uintptr) syscall.Errno {
+		_, _, e := syscall.Syscall6(sysEnter, ^uintptr(0), 0, 0, flags, 0, 0)
+		return e
+	}
+	for _, got := range onThreads(func() [4]syscall.Errno {
+		return [4]syscall.Errno{enter(one | other | ring.EnterGetEvents), enter(one), enter(other), enter(ring.EnterGetEvents)}
+	}) {
+		// The last two are the kernel's: a flag that it does not know, a bad descriptor.
+		require.Equal(t, [4]syscall.Errno{mine, syscall.EAGAIN, syscall.EINVAL, syscall.EBADF}, got)
+	}
+	require.Zero(t, complete(t, newRing(t, 0), ring.OpNop))
+}
+
 func TestNoRegister(t *testing.T) {
 	if !refuse.Child(t, refuse.NoRegister(ring.RegisterPersonality, mine), refuse.NoSendMsgRing(syscall.ENOTTY), refuse.NoSendMsgRing(mine)) {
 		return
