@@ -29,13 +29,18 @@ var arrows = map[string][]string{
 	"waitmap":        {"wake", "internal/waitq"},
 	"waitgroup":      {"wake", "internal/waitq"},
 	"notify":         {"wake", "internal/waitq"},
-	"dedup":          {"waitmap", "wake"},
+	"dedup":          {"waitmap", "wake", "internal/waitq", "dedup/internal/shelf"},
 	"uringwake/ring": {"golang.org/x/sys/unix"},
 	"uringwake":      {"wake", "internal/waitq", "uringwake/ring", "golang.org/x/sys/unix"},
 	"examples/...":   nil, // nil: whatever it likes, of this module
 	"race_test":      nil,
 
+	"dedup/internal/shelf": {"waitmap", "github.com/maypok86/otter/v2"},
+
 	"uringwake/internal/refuse": {"golang.org/x/sys/unix"}, // only tests import it
+
+	"vigildebug":          {"dedup", "waitmap", "notify", "waitgroup", "uringwake"},
+	"vigildebug/vigilvar": {"vigildebug"},
 }
 
 // forTests is what tests may import beside the module.

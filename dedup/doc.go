@@ -1,0 +1,57 @@
+// Package dedup makes one load of many requests. [Group] coalesces calls that
+// are made at the same time; [Cache] also keeps what they gave.
+//
+//	var g dedup.Group[string, *Page]
+//	page, shared, err := g.Do(ctx, url, func(ctx context.Context) (*Page, error) {
+//		return fetch(ctx, url) // once, however many ask meanwhile
+//	})
+//
+//	users, err := dedup.NewCache(loadUser, &dedup.CacheOptions[int, *User]{
+//		MaxEntries: 100_000, TTL: time.Minute, ErrorTTL: time.Second,
+//	})
+//	defer users.Close()
+//	user, err := users.Get(ctx, id)
+//
+// # The life of a load
+//
+// A load runs in a goroutine of its own, under a context of its own: the first
+// caller's values, but nobody's end. Callers join and leave as they like; each
+// leaves at once when its context ends. When the last has left, the load is
+// canceled, with the cause [ErrAbandoned], and who comes then starts the next
+// one: nobody joins a load that is being canceled.
+//
+// When a load ends, its value is stored first, then the key is released, then
+// the callers are woken. So who asks finds the load or its value, never neither:
+// of each key at most one load that can be joined is under way. Loads that were
+// canceled, or that Forget, Invalidate or Put cut off, may unwind beside it;
+// their results go to the callers that they still have, and are not stored.
+//
+// A load that panics or calls runtime.Goexit gives every caller a *[PanicError].
+//
+// # Concurrency
+//
+// All methods may be called from any goroutine at any time, and from a task of
+// an event loop whose context carries its parker: a caller that waits sleeps
+// through its context's parker (package wake), and in a goroutine that is
+// durably blocking in the sense of testing/synctest. Time is that of package
+// time, so expiry can be tested in a bubble.
+//
+// The return of a load happens before the return of every call that gets its
+// result, and so does a Put that stored it.
+//
+// # What is held while your code runs
+//
+// Nothing. Loaders, LoadMany, OnLoad and the functions of [CacheOptions] may
+// call the Group or Cache that calls them. A load that waits for its own key
+// waits for itself.
+//
+// # Limits
+//
+//   - A key that is not equal to itself, such as NaN, is loaded each time and
+//     never stored.
+//   - A cache without bounds grows with its keys. Entries that have expired are
+//     removed as others are stored, all at once when they may be half of what is
+//     there.
+//   - The values of a load's context are the first caller's for as long as the
+//     load runs, or its context is kept.
+package dedup

@@ -1,0 +1,120 @@
+package dedup
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// An entry is what is stored for a key: a value, an error, or a value and the
+// error of the load that should have replaced it. It does not change.
+type entry[V any] struct {
+	v      V
+	has    bool // v is one
+	weight uint32
+	fresh  int64 // v is fresh until then; 0 without v
+	err    error // instead of a fresh v, or nil
+	retry  int64 // err is kept until then
+}
+
+// never is when an entry without a TTL expires.
+const never = math.MaxInt64
+
+// until is when something ends that begins now.
+func until(now int64, d time.Duration) int64 {
+	if int64(d) > never-now {
+		return never
+	}
+	return now + int64(d)
+}
+
+// prepare makes the entry of a load's result, nil if it is not to be kept.
+func (c *Cache[K, V]) prepare(key K, v V, err error) *entry[V] {
+	if err == nil {
+		return c.prepareValue(key, v)
+	}
+	ttl := c.o.ErrorTTL
+	if c.o.ErrorTTLOf != nil {
+		ttl = c.o.ErrorTTLOf(key, err)
+	}
+	if ttl <= 0 {
+		return nil
+	}
+	return &entry[V]{err: err, retry: until(clock(), c.jitter(ttl)), weight: 1}
+}
+
+func (c *Cache[K, V]) prepareValue(key K, v V) *entry[V] {
+	e := &entry[V]{v: v, has: true, fresh: never}
+	switch {
+	case c.o.TTLOf != nil:
+		ttl := c.o.TTLOf(key, v)
+		if ttl <= 0 {
+			return nil
+		}
+		e.fresh = until(clock(), c.jitter(ttl))
+	case c.o.TTL > 0:
+		e.fresh = until(clock(), c.jitter(c.o.TTL))
+	}
+	if c.o.Weigh != nil {
+		e.weight = c.o.Weigh(key, v)
+	}
+	return e
+}
+
+// jitter shortens a TTL, but not to nothing.
+func (c *Cache[K, V]) jitter(ttl time.Duration) time.Duration {
+	if c.o.Jitter == 0 {
+		return ttl
+	}
+	return max(1, ttl-time.Duration(float64(ttl)*c.o.Jitter*rand.Float64()))
+}
+
+// read tells what the entry is good for now.
+func (c *Cache[K, V]) read(e *entry[V]) (a answer[V], ok bool) {
+	if e.fresh == never {
+		return answer[V]{v: e.v}, true
+	}
+	now := clock()
+	switch kept := e.err != nil && now < e.retry; {
+	case e.has && now < e.fresh:
+		return answer[V]{v: e.v}, true
+	case kept && c.excuses(e, now):
+		return answer[V]{v: e.v, stale: true}, true
+	case kept:
+		return answer[V]{err: e.err}, true
+	case e.has && now-e.fresh < int64(c.o.StaleWhileRevalidate):
+		return answer[V]{v: e.v, stale: true, renew: true}, true
+	}
+	return a, false
+}
+
+// excuses reports whether the entry's value may be served instead of an error.
+func (c *Cache[K, V]) excuses(e *entry[V], now int64) bool {
+	return e.has && (now < e.fresh || now-e.fresh < int64(c.o.StaleIfError))
+}
+
+// dead reports whether the entry is good for nothing any more.
+func (c *Cache[K, V]) dead(e *entry[V], now int64) bool {
+	stale := max(c.o.StaleWhileRevalidate, c.o.StaleIfError)
+	return now >= e.retry && (!e.has || now >= e.fresh && now-e.fresh >= int64(stale))
+}
+
+// tidy deletes dead entries now and then: each time that as many were stored
+// as there were left, so that it costs a store no more than a few looks.
+func (c *Cache[K, V]) tidy() {
+	if !c.perishable || c.stored.Add(1) < c.tidyAt.Load() || !c.tidying.TryLock() {
+		return
+	}
+	defer c.tidying.Unlock()
+	c.stored.Store(0)
+	now := clock()
+	for key, e := range c.shelf.All() {
+		if c.dead(e, now) {
+			c.shelf.DeleteIf(key, e)
+		}
+	}
+	c.tidyAt.Store(max(fewest, int64(c.shelf.Len())))
+}
+
+// fewest is how many entries are stored at least before a look at all.
+const fewest = 64

@@ -1,0 +1,397 @@
+package dedup
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/waitmap"
+)
+
+// flights are the loads under way that can be joined, by key. It is the engine
+// of Group and Cache.
+//
+// A flight's mutex guards what phase it is in and who is in its line:
+//
+//	flying --land------------------> landed   the load ended: publish, then
+//	   |                               ^      give the result to the line
+//	   +--detach, leave, close-> adrift       its result is not stored
+//
+// One that is flying is in the map. Who moves it on does so under its mutex,
+// unlocks, and only then takes it out of the map. Who finds one there that is
+// not flying any more takes it out, too, and looks again. So a newcomer joins
+// neither one that has landed nor one that is being canceled.
+//
+// There is no gap between two flights: who makes one has it locked when it
+// appears in the map, and looks at the shelf before unlocking it. The flight
+// before it is out of the map by then, so what that one published is seen.
+//
+// What must find neither an old flight nor room for a new one (Put, Invalidate)
+// holds the key by Compute. The rest needs no more than the flight's mutex,
+// which costs no allocation.
+type flights[K comparable, V any] struct {
+	m    waitmap.Map[K, *flight[K, V]]
+	host host[K, V] // nil in a Group
+	most int        // callers in a flight's line; 0: no bound
+
+	mu     sync.Mutex // comes after a flight's own
+	strays map[*flight[K, V]]struct{}
+}
+
+// A host is a cache, as its flights see it.
+type host[K comparable, V any] interface {
+	// look answers for a key from the shelf, if it can. The flight that
+	// would be made otherwise is locked.
+	look(key K, why purpose) (answer[V], bool)
+	// load fetches the value.
+	load(ctx context.Context, key K) (V, error)
+	// prepare makes an entry of what a load gave, nil if it is not to be
+	// kept. Like load it may panic.
+	prepare(key K, v V, err error) *entry[V]
+	// publish stores the result of a flight, which is flying and locked. It
+	// may change it: a stale value is better than an error.
+	publish(f *flight[K, V])
+	// landed is called when all is done and nothing is locked.
+	landed(f *flight[K, V])
+}
+
+// A request is what a flight is asked for, and made of.
+type request[K comparable, V any] struct {
+	key   K
+	why   purpose
+	do    func(ctx context.Context) (V, error) // nil: the host's load
+	batch *batch[K, V]                         // whose load this one's is to be, or nil
+}
+
+// A purpose is what a flight is made for.
+type purpose uint8
+
+const (
+	forValue     purpose = iota // somebody misses the value
+	forFreshness                // somebody was served a stale one
+	forced                      // whatever is there
+)
+
+// An answer is what there is without a load.
+type answer[V any] struct {
+	v      V
+	err    error
+	stale  bool
+	renew  bool // a load in the background is due
+	closed bool // err is ErrClosed, of this cache
+}
+
+type phase uint8
+
+const (
+	flying phase = iota
+	adrift
+	landed
+)
+
+// A flight is one load. None is used twice: its context may be kept.
+type flight[K comparable, V any] struct {
+	request[K, V]
+	all     *flights[K, V]
+	ctx     loadContext
+	started int64 // on the clock
+
+	mu       sync.Mutex
+	phase    phase
+	pinned   bool // nobody need wait for it
+	astray   bool // it is one of strays, until it is forgotten
+	canceled bool // its context has ended early
+	done     bool // the result is there, which may be before the load ended
+	line     waitq.Queue[struct{}]
+
+	// The result is written under mu before the line is detached.
+	v       V
+	err     error
+	loadErr error     // the load's own, though a stale value is served
+	entry   *entry[V] // what is to be stored
+	got     int       // callers that the result is for
+	took    time.Duration
+
+	first caller
+}
+
+// A seat is a caller's place on a flight, or the answer that made one needless.
+type seat[K comparable, V any] struct {
+	f      *flight[K, V] // nil: see answer
+	c      *caller
+	made   bool // by this caller, who has to start it
+	answer answer[V]
+}
+
+// board gets a caller into the line of the key's flight. If there is none it
+// makes one.
+func (fs *flights[K, V]) board(ctx context.Context, r request[K, V]) (seat[K, V], error) {
+	if ctx.Err() != nil {
+		return seat[K, V]{}, waitq.ContextError(ctx)
+	}
+	for {
+		f, ok := fs.m.Load(r.key)
+		if !ok {
+			s, other := fs.open(ctx, r)
+			if other == nil {
+				return s, nil
+			}
+			f = other
+		}
+		c, err := f.join(ctx)
+		if err != nil {
+			return seat[K, V]{}, err
+		}
+		if c != nil {
+			return seat[K, V]{f: f, c: c}, nil
+		}
+		fs.remove(f)
+	}
+}
+
+// open makes a flight, with its first caller in line, unless the shelf has an
+// answer, or another one is there.
+func (fs *flights[K, V]) open(ctx context.Context, r request[K, V]) (s seat[K, V], other *flight[K, V]) {
+	f := &flight[K, V]{request: r, all: fs, started: clock()}
+	f.ctx.values = valuesOf(ctx)
+	f.pinned = r.why == forFreshness
+	if !f.pinned {
+		f.first.arm(ctx)
+	}
+	f.mu.Lock() // none of ctx's methods runs from here on: they may be anybody's
+
+	if r.key != r.key { // NaN: nobody could find it, not even to remove it
+		f.stray()
+	} else if other, ok := fs.m.LoadOrStore(r.key, f); ok {
+		return s, other
+	}
+	if fs.host != nil {
+		if a, ok := fs.host.look(r.key, r.why); ok {
+			f.phase = landed
+			f.mu.Unlock()
+			fs.forget(f)
+			return seat[K, V]{answer: a}, nil
+		}
+	}
+	if !f.pinned {
+		f.line.Push(&f.first.w)
+	}
+	if r.batch != nil {
+		r.batch.join()
+	}
+	f.mu.Unlock()
+	return seat[K, V]{f: f, c: &f.first, made: true}, nil
+}
+
+// launch makes a flight that nobody waits for, unless one is there.
+func (fs *flights[K, V]) launch(ctx context.Context, r request[K, V]) {
+	if _, ok := fs.m.Load(r.key); ok {
+		return
+	}
+	if s, _ := fs.open(ctx, r); s.made {
+		start(s.f)
+	}
+}
+
+// join gets in line. It returns nil if there is nothing to wait for any more.
+func (f *flight[K, V]) join(ctx context.Context) (*caller, error) {
+	c := new(caller)
+	c.arm(ctx)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.phase != flying {
+		return nil, nil
+	}
+	if f.all.most > 0 && f.line.Len() >= f.all.most {
+		return nil, ErrTooManyWaiters
+	}
+	f.line.Push(&c.w)
+	return c, nil
+}
+
+// wait waits for the result. It fails if ctx ends before; then the caller has
+// left.
+func (f *flight[K, V]) wait(ctx context.Context, c *caller) error {
+	defer f.abandon(c) // if Park panics or ends the goroutine
+	for !c.w.Done() {
+		if err := c.parker.Park(ctx); err != nil && f.leave(c) {
+			return waitq.ParkError(ctx, err)
+		} else if err != nil {
+			return nil // the result is there, the wake on its way
+		}
+	}
+	return nil
+}
+
+func (f *flight[K, V]) abandon(c *caller) {
+	if !c.w.Done() {
+		f.leave(c)
+	}
+}
+
+// leave gets out of line. It reports false if the result is there. The last to
+// leave takes the flight with him: nobody joins it from then on, and its load
+// is canceled.
+func (f *flight[K, V]) leave(c *caller) bool {
+	f.mu.Lock()
+	left := f.line.Remove(&c.w)
+	last := left && f.line.Len() == 0 && !f.pinned && !f.canceled
+	if last {
+		f.phase, f.canceled = adrift, true
+	}
+	f.mu.Unlock()
+	if last {
+		f.all.forget(f)
+		f.cancel(ErrAbandoned)
+	}
+	return left
+}
+
+// cancel ends the load, or its part of one. It is called once.
+func (f *flight[K, V]) cancel(cause error) {
+	f.ctx.cancel(cause)
+	if f.batch != nil {
+		f.batch.leave(cause)
+	}
+}
+
+// detach keeps newcomers from joining, and the result from being stored. It
+// reports true if that leaves nobody to load for: then the flight is to be
+// canceled, once the caller holds nothing.
+func (f *flight[K, V]) detach() (idle bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.phase != flying {
+		return false
+	}
+	f.pinned = false
+	if idle = f.line.Len() == 0; idle {
+		f.phase, f.canceled = adrift, true
+	} else {
+		f.stray()
+	}
+	return idle
+}
+
+// cutOff detaches a flight and takes it out of the map.
+func (fs *flights[K, V]) cutOff(f *flight[K, V]) {
+	idle := f.detach()
+	fs.remove(f)
+	if idle {
+		f.cancel(ErrAbandoned)
+	}
+}
+
+// stray sets adrift a flight that has callers, who are to hear of Close. mu is
+// locked.
+func (f *flight[K, V]) stray() {
+	f.phase = adrift
+	if fs := f.all; fs.host != nil {
+		f.astray = true
+		fs.mu.Lock()
+		defer fs.mu.Unlock()
+		if fs.strays == nil {
+			fs.strays = make(map[*flight[K, V]]struct{})
+		}
+		fs.strays[f] = struct{}{}
+	}
+}
+
+// forget removes every trace of a flight that is not flying. No lock is held.
+func (fs *flights[K, V]) forget(f *flight[K, V]) {
+	fs.remove(f)
+	if f.astray { // it was so before it stopped flying, or never will be
+		fs.mu.Lock()
+		defer fs.mu.Unlock()
+		delete(fs.strays, f)
+	}
+}
+
+// remove takes a flight that is not flying out of the map.
+func (fs *flights[K, V]) remove(f *flight[K, V]) {
+	waitmap.CompareAndDelete(&fs.m, f.key, f)
+}
+
+// end gives err to all callers, now, and cancels the load.
+func (f *flight[K, V]) end(err error) {
+	f.mu.Lock()
+	if f.phase == landed || f.done {
+		f.mu.Unlock()
+		return
+	}
+	f.phase, f.done = adrift, true
+	f.err, f.loadErr = err, err
+	cancel := !f.canceled
+	f.canceled = true
+	list := f.detachLine()
+	f.mu.Unlock()
+	f.all.forget(f)
+	if cancel {
+		f.cancel(err)
+	}
+	list.Release()
+}
+
+// land is the end of the load.
+func (f *flight[K, V]) land(v V, err error) {
+	f.mu.Lock()
+	f.took = time.Duration(clock() - f.started)
+	var list waitq.List[struct{}]
+	if !f.done {
+		f.v, f.err, f.loadErr = v, err, err
+		if f.phase == flying && f.all.host != nil {
+			f.all.host.publish(f)
+		}
+		f.done = true
+		list = f.detachLine()
+	}
+	f.phase = landed
+	f.mu.Unlock()
+	f.all.forget(f)
+	list.Release()
+	f.ctx.finish()
+	if h := f.all.host; h != nil {
+		h.landed(f)
+	}
+}
+
+func (f *flight[K, V]) detachLine() waitq.List[struct{}] {
+	f.got = f.line.Len()
+	return f.line.Detach()
+}
+
+// endAll is end for every flight. Who makes one sees, after it is in the map
+// or astray, that there are to be no more.
+func (fs *flights[K, V]) endAll(err error) {
+	for f := range fs.m.Values() {
+		f.end(err)
+	}
+	fs.mu.Lock() // after the map: a flight is a stray before it leaves that
+	strays := slices.Collect(maps.Keys(fs.strays))
+	fs.mu.Unlock()
+	for _, f := range strays {
+		f.end(err)
+	}
+}
+
+// len is how many loads are under way, but for those that nobody waits for.
+func (fs *flights[K, V]) len() int {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return fs.m.Len() + len(fs.strays)
+}
+
+// inFlight yields those that can be joined.
+func (fs *flights[K, V]) inFlight(yield func(K, FlightInfo) bool) {
+	for key, f := range fs.m.All() {
+		f.mu.Lock()
+		live, n := f.phase == flying, f.line.Len()
+		f.mu.Unlock()
+		if live && !yield(key, FlightInfo{Waiters: n, Started: timeOf(f.started)}) {
+			return
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package dedup
+
+import (
+	"runtime/debug"
+	"sync"
+)
+
+// fly runs the load and lands, whatever the load does: nobody could recover a
+// panic of this goroutine, and nobody would wake the callers.
+func (f *flight[K, V]) fly() {
+	var v V
+	var err error
+	returned := false
+	defer func() {
+		if !returned {
+			var none V
+			v, err, f.entry = none, panicked(recover()), nil
+		}
+		f.land(v, err)
+	}()
+	v, err = f.run()
+	returned = true
+}
+
+func (f *flight[K, V]) run() (v V, err error) {
+	h := f.all.host
+	if f.do != nil {
+		v, err = f.do(&f.ctx)
+	} else {
+		v, err = h.load(&f.ctx, f.key)
+	}
+	if h != nil {
+		f.entry = h.prepare(f.key, v, err)
+	}
+	return v, err
+}
+
+// panicked is the error of a load that did not return; value is what recover
+// gave, nil for a Goexit.
+func panicked(value any) *PanicError {
+	if value == nil {
+		value = ErrGoexit
+	}
+	return &PanicError{Value: value, Stack: debug.Stack()}
+}
+
+// A runner is what a goroutine is started for: a flight, or a batch.
+type runner interface{ fly() }
+
+// A starter starts goroutines. A go statement with a receiver would allocate a
+// closure each time; this one is made once.
+type starter struct {
+	r  runner
+	fn func()
+}
+
+var starters sync.Pool
+
+func start(r runner) {
+	s, ok := starters.Get().(*starter)
+	if !ok {
+		s = new(starter)
+		s.fn = s.run
+	}
+	s.r = r
+	go s.fn()
+}
+
+func (s *starter) run() {
+	r := s.r
+	s.r = nil
+	starters.Put(s)
+	r.fly()
+}
