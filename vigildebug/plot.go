@@ -1,0 +1,164 @@
+package vigildebug
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// The size of a plot, in units of its own. page.html draws its frame.
+const plotWidth, plotHeight = 320, 80
+
+// A chart says what one plot shows of a thing's history.
+type chart struct {
+	title   string
+	percent bool // the scale is 0 to 100
+	curves  []curve
+}
+
+// A curve gives a value at the i'th sample, NaN if there is none.
+type curve struct {
+	label string
+	at    func(h History, i int) float64
+}
+
+// charts has the plots of each kind.
+var charts = map[string][]chart{
+	"map":   {{"Waiting", false, []curve{level("waiters"), level("awaited_keys")}}},
+	"group": {{"In flight", false, []curve{level("waiters"), level("flights")}}},
+	"cache": {
+		{"Hits of all calls, coalesced of all misses, percent", true, []curve{share("hits", "hits", "misses"), share("coalesced", "misses")}},
+		{"Calls per second", false, []curve{rate("hits"), rate("misses"), rate("loads")}},
+	},
+	"notify":    {{"Waiting", false, []curve{level("waiters")}}},
+	"waitgroup": {{"Pending", false, []curve{level("pending")}}},
+	"loop": {
+		{"Turns and sleeps per second", false, []curve{rate("turns"), rate("sleeps")}},
+		{"Spins and doorbell rings per second", false, []curve{rate("spins"), rate("spin_hits"), rate("rings")}},
+	},
+}
+
+func label(metric string) string { return strings.ReplaceAll(metric, "_", " ") }
+
+// level is a gauge as it is.
+func level(metric string) curve {
+	return curve{label(metric), func(h History, i int) float64 { return h.Values[metric][i] }}
+}
+
+// growth is by how much a counter grew since the sample before.
+func growth(h History, i int, metric string) float64 {
+	if i == 0 {
+		return math.NaN()
+	}
+	return max(0, h.Values[metric][i]-h.Values[metric][i-1])
+}
+
+// rate is a counter's growth per second.
+func rate(metric string) curve {
+	return curve{label(metric), func(h History, i int) float64 {
+		if i == 0 {
+			return math.NaN()
+		}
+		return growth(h, i, metric) / h.Times[i].Sub(h.Times[i-1]).Seconds()
+	}}
+}
+
+// share is the growth of part, in percent of that of all; NaN while that does
+// not grow.
+func share(part string, all ...string) curve {
+	return curve{label(part), func(h History, i int) float64 {
+		sum := 0.0
+		for _, metric := range all {
+			sum += growth(h, i, metric)
+		}
+		if !(sum > 0) {
+			return math.NaN()
+		}
+		return min(100, 100*growth(h, i, part)/sum)
+	}}
+}
+
+// A plot is a chart, drawn.
+type plot struct {
+	Title, Top, Span string // what it shows, the top of its scale, how far it goes back
+	Lines            []plotLine
+}
+
+type plotLine struct {
+	Class, Label, Now, Path string // Path is that of an SVG path element
+}
+
+func (c chart) draw(h History) plot {
+	p := plot{Title: c.title, Span: span(h)}
+	values := make([][]float64, len(c.curves))
+	top := 0.0
+	for k, curve := range c.curves {
+		values[k] = make([]float64, len(h.Times))
+		for i := range h.Times {
+			values[k][i] = curve.at(h, i)
+			if !math.IsNaN(values[k][i]) {
+				top = max(top, values[k][i])
+			}
+		}
+	}
+	if top = roundUp(top); c.percent {
+		top = 100
+	}
+	p.Top = number(top)
+	for k, curve := range c.curves {
+		p.Lines = append(p.Lines, plotLine{fmt.Sprintf("line%d", k), curve.label, last(values[k]), path(h, values[k], top)})
+	}
+	return p
+}
+
+// span tells how far a history goes back.
+func span(h History) string {
+	if len(h.Times) < 2 {
+		return "one sample so far"
+	}
+	return "last " + age(h.Times[len(h.Times)-1].Sub(h.Times[0]))
+}
+
+func last(values []float64) string {
+	if n := len(values); n > 0 && !math.IsNaN(values[n-1]) {
+		return number(values[n-1])
+	}
+	return "–"
+}
+
+// path joins neighboring values, and leaves gaps where there are none. What
+// has no neighbor becomes a dot: a line of no length with round ends.
+func path(h History, values []float64, top float64) string {
+	var b strings.Builder
+	pen := "M"
+	for i, v := range values {
+		if math.IsNaN(v) {
+			pen = "M"
+			continue
+		}
+		x := float64(plotWidth)
+		if end := h.Times[len(h.Times)-1].Sub(h.Times[0]); end > 0 {
+			x *= float64(h.Times[i].Sub(h.Times[0])) / float64(end)
+		}
+		fmt.Fprintf(&b, "%s%.1f %.1f", pen, x, plotHeight*(1-v/top))
+		if pen == "M" {
+			b.WriteString("h0")
+		}
+		pen = "L"
+	}
+	return b.String()
+}
+
+// roundUp gives the next of 1, 2, 5, 10, 20, ... so that a scale seldom changes.
+func roundUp(v float64) float64 {
+	if v <= 1 {
+		return 1
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(v)))
+	for _, step := range []float64{1, 2, 5} {
+		if v <= step*unit {
+			return step * unit
+		}
+	}
+	return 10 * unit
+}

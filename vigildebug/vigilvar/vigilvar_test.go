@@ -1,0 +1,70 @@
+package vigilvar_test
+
+import (
+	"encoding/json"
+	"expvar"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/vigil-go/vigil/vigildebug"
+	"github.com/vigil-go/vigil/vigildebug/vigilvar"
+	"github.com/vigil-go/vigil/waitmap"
+)
+
+// TestMain fails the run if any test left a goroutine behind.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// things gives the names in a published variable.
+func things(t *testing.T, name string) (names []string) {
+	t.Helper()
+	var s struct {
+		Things []struct{ Kind, Name string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(expvar.Get(name).String()), &s))
+	for _, thing := range s.Things {
+		names = append(names, thing.Kind+" "+thing.Name)
+	}
+	return names
+}
+
+func TestPublish(t *testing.T) {
+	var r vigildebug.Registry
+	var a, b waitmap.Map[string, int]
+	defer vigildebug.Map("a", &a, vigildebug.In(&r))()
+	defer vigildebug.Map("b", &b)()
+	defer a.Register("secret", nil).Stop()
+	require.NoError(t, vigilvar.Publish("of r", &r))
+	require.NoError(t, vigilvar.Publish("of all", nil))
+	require.Equal(t, []string{"map a"}, things(t, "of r"))
+	require.Equal(t, []string{"map b"}, things(t, "of all"))
+	require.NotContains(t, expvar.Get("of r").String(), "secret")
+}
+
+func TestPublishTwice(t *testing.T) {
+	var r, other vigildebug.Registry
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if err := vigilvar.Publish("twice", &r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	require.ErrorContains(t, vigilvar.Publish("twice", &other), `vigilvar: "twice" is another registry's`)
+	require.ErrorContains(t, vigilvar.Publish("memstats", &r), `vigilvar: "memstats" is another variable's`)
+	require.Contains(t, expvar.Get("memstats").String(), "Alloc")
+}
+
+func Example() {
+	if err := vigilvar.Publish("vigil", nil); err != nil {
+		panic(err)
+	}
+	// GET /debug/vars has "vigil" now, as vigildebug's page has it in JSON.
+	fmt.Println(expvar.Get("vigil") != nil)
+	// Output: true
+}
