@@ -37,7 +37,7 @@ func demo(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 }
 
 func introduce(w io.Writer, cfg *config) {
-	fmt.Fprintf(w, `%d clients ask for %d pages through an HTTP cache that keeps a page for %v.
+	fmt.Fprintf(w, `%d clients ask for %d pages through an HTTP cache. A page is fresh for %v.
 The origin takes %v to %v a page, %d at a time, and fails %.0f%% of the time.
 The same requests twice (Zipf %v, seed %d), in %v at most:
 
@@ -50,7 +50,7 @@ The same requests twice (Zipf %v, seed %d), in %v at most:
 // It returns the outcome, and how many requests each client made.
 func experiment(ctx context.Context, cfg *config, name string, coalesce bool, quota []int,
 	limit time.Duration, show *progress, logger *log.Logger) (*outcome, []int, error) {
-	lab, err := newLab(cfg, coalesce, logger)
+	lab, err := newLab(cfg, name, coalesce, logger)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -81,16 +81,22 @@ type lab struct {
 	close   func()
 }
 
-func newLab(cfg *config, coalesce bool, logger *log.Logger) (*lab, error) {
+func newLab(cfg *config, name string, coalesce bool, logger *log.Logger) (*lab, error) {
 	l := &lab{origin: newOrigin(cfg.seed)}
 	behind, err := listenLoopback(l.origin, logger)
 	if err != nil {
 		return nil, err
 	}
 	target := &url.URL{Scheme: "http", Host: behind.Addr}
-	l.front = newFront(target, newTransport(cfg.clients), cfg.ttl, coalesce, logger)
+	l.front, err = newFront(cfg, target, newTransport(cfg.clients), coalesce, logger)
+	if err != nil {
+		behind.Close()
+		return nil, err
+	}
+	l.front.watch(name, true)
 	before, err := listenLoopback(l.front, logger)
 	if err != nil {
+		l.front.close()
 		behind.Close()
 		return nil, err
 	}
@@ -114,12 +120,12 @@ func (l *lab) line(name string) string {
 	answered := l.crowd.answered.Load()
 	part := max(float64(answered)/float64(max(1, l.planned)), float64(time.Since(l.start))/float64(l.limit))
 	return fmt.Sprintf("%-18s %s %6s answered %6s origin hits %4d waiting", name, bar(part),
-		count(float64(answered)), count(float64(l.origin.asked.Load())), l.front.waiting.now.Load())
+		count(float64(answered)), count(float64(l.origin.asked.Load())), l.front.pages.waiting.now.Load())
 }
 
 func (l *lab) outcome(name string, took time.Duration) *outcome {
-	o := newOutcome(name, &l.front.stats, &l.crowd.latency, took)
+	o := newOutcome(name, l.front, &l.crowd.latency, took)
 	o.requests, o.errors = l.crowd.answered.Load(), l.crowd.errors.Load()
-	o.asked, o.peak = l.origin.asked.Load(), l.front.waiting.top.Load()
+	o.asked, o.atOnce = l.origin.asked.Load(), l.origin.atOnce()
 	return o
 }

@@ -7,16 +7,24 @@ import (
 	"io"
 	"math"
 	"net"
+	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vigil-go/vigil/examples/dedupcache/internal/httpcache"
 )
 
 // config is what the flags say.
 type config struct {
 	// Both.
-	ttl time.Duration
+	ttl       time.Duration
+	vary      []string
+	maxObject size
+	maxBytes  size
+	debug     string
 
 	// The demo.
 	duration time.Duration
@@ -41,15 +49,32 @@ func flagSet(c *config) *flag.FlagSet {
 	f.IntVar(&c.keys, "keys", 60, "how many different pages they ask for")
 	f.Float64Var(&c.zipf, "zipf", 1.1, "how unequal the pages are: Zipf exponent, above 1")
 	f.Uint64Var(&c.seed, "seed", 1, "seed of everything random")
-	f.DurationVar(&c.ttl, "ttl", 300*time.Millisecond, "how long a page is kept at most")
+	f.DurationVar(&c.ttl, "ttl", 300*time.Millisecond, "how long a page is fresh that does not say")
+	f.Func("vary", "headers that tell pages apart (default "+defaultVary+")", func(s string) error {
+		c.vary = httpcache.List([]string{s})
+		return nil
+	})
+	f.Var(&c.maxObject, "max-object", "the largest page that is kept")
+	f.Var(&c.maxBytes, "max-bytes", "how much all pages that are kept may take")
+	f.StringVar(&c.debug, "debug", "", "show who waits for what on this private address")
 	f.StringVar(&c.listen, "listen", "", "serve on this address, like :8080; needs -origin")
 	f.StringVar(&c.origin, "origin", "", "the URL whose pages are served; needs -listen")
 	return f
 }
 
+const defaultVary = "Accept-Encoding"
+
+// newConfig returns what holds without flags.
+func newConfig() *config {
+	return &config{
+		vary: []string{defaultVary}, maxObject: 32 << 20, maxBytes: 512 << 20,
+		drain: 10 * time.Second,
+	}
+}
+
 // parse reads the flags. Its errors are one line that says what is wrong.
 func parse(args []string) (*config, error) {
-	c := &config{drain: 10 * time.Second}
+	c := newConfig()
 	f := flagSet(c)
 	if err := f.Parse(args); err != nil {
 		return nil, oneLine(err)
@@ -59,13 +84,35 @@ func parse(args []string) (*config, error) {
 	}
 	var set []string
 	f.Visit(func(fl *flag.Flag) { set = append(set, fl.Name) })
-	if c.ttl <= 0 {
-		return nil, fmt.Errorf("-ttl %v: must be above 0", c.ttl)
+	if err := c.checkBoth(); err != nil {
+		return nil, err
 	}
 	if slices.Contains(set, "listen") || slices.Contains(set, "origin") {
 		return c, c.checkServer(set)
 	}
 	return c, c.checkDemo()
+}
+
+func (c *config) checkBoth() error {
+	for i, name := range c.vary {
+		c.vary[i] = http.CanonicalHeaderKey(name)
+		switch c.vary[i] {
+		case "Authorization", "Cookie", "Range", "*":
+			return fmt.Errorf("-vary %s: what depends on that is never shared", name)
+		}
+	}
+	switch {
+	case c.ttl <= 0:
+		return fmt.Errorf("-ttl %v: must be above 0", c.ttl)
+	case c.maxObject < 1<<10 || c.maxObject > 1<<30:
+		return fmt.Errorf("-max-object %v: must be from 1KiB to 1GiB", c.maxObject)
+	case c.maxBytes < c.maxObject:
+		return fmt.Errorf("-max-bytes %v: must be at least -max-object, %v", c.maxBytes, c.maxObject)
+	}
+	if err := checkAddress(c.debug); c.debug != "" && err != nil {
+		return fmt.Errorf("-debug %q: %w", c.debug, err)
+	}
+	return nil
 }
 
 func (c *config) checkDemo() error {
@@ -82,9 +129,14 @@ func (c *config) checkDemo() error {
 	return nil
 }
 
+var (
+	demoFlags = []string{"duration", "clients", "keys", "zipf", "seed"}
+	bothFlags = []string{"ttl", "vary", "max-object", "max-bytes", "debug"}
+)
+
 func (c *config) checkServer(set []string) error {
 	for _, name := range set {
-		if name != "listen" && name != "origin" && name != "ttl" {
+		if slices.Contains(demoFlags, name) {
 			return fmt.Errorf("-%s is for the demo, it means nothing with -listen and -origin", name)
 		}
 	}
@@ -132,6 +184,39 @@ func parseOrigin(s string) (*url.URL, error) {
 	return u, nil
 }
 
+// A size is a number of bytes, or of KiB, MiB or GiB.
+type size int64
+
+var units = []struct {
+	name  string
+	bytes size
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}}
+
+func (s size) String() string {
+	for _, u := range units {
+		if s%u.bytes == 0 && s != 0 {
+			return strconv.FormatInt(int64(s/u.bytes), 10) + u.name
+		}
+	}
+	return "0"
+}
+
+func (s *size) Set(text string) error {
+	for _, u := range units {
+		digits, ok := strings.CutSuffix(text, u.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseUint(digits, 10, 32)
+		*s = size(n) * u.bytes
+		if err != nil {
+			return errors.New("want a number of bytes like 4096, 64KiB, 32MiB or 1GiB")
+		}
+		return nil
+	}
+	return nil
+}
+
 // oneLine returns err without the line breaks that a strange argument put
 // into it.
 func oneLine(err error) error {
@@ -143,8 +228,8 @@ func oneLine(err error) error {
 
 func help() string {
 	var b strings.Builder
-	b.WriteString(`dedupcache is an HTTP cache that coalesces: however many clients ask for a page
-that is not there, its origin is asked once.
+	b.WriteString(`dedupcache is a caching reverse proxy that coalesces: however many clients ask
+for a page that is not there, its origin is asked once.
 
   go run ./examples/dedupcache
       shows what that does: a slow origin, the cache and a crowd of HTTP
@@ -155,8 +240,7 @@ that is not there, its origin is asked once.
       serves a real origin, until SIGINT or SIGTERM.
 
 `)
-	c := &config{}
-	f := flagSet(c)
+	f := flagSet(newConfig())
 	section := func(title string, names ...string) {
 		fmt.Fprintf(&b, "%s:\n", title)
 		for _, name := range names {
@@ -165,12 +249,12 @@ that is not there, its origin is asked once.
 			if fl.DefValue != "" {
 				usage += " (default " + fl.DefValue + ")"
 			}
-			fmt.Fprintf(&b, "  -%-9s %s\n", name, usage)
+			fmt.Fprintf(&b, "  -%-11s %s\n", name, usage)
 		}
 	}
-	section("The demo", "duration", "clients", "keys", "zipf", "seed")
+	section("The demo", demoFlags...)
 	section("The server", "listen", "origin")
-	section("Both", "ttl")
+	section("Both", bothFlags...)
 	b.WriteString("\nExit status: 0 done, 1 failed, 2 bad flags.\n")
 	return b.String()
 }

@@ -1,41 +1,48 @@
 package main
 
 import (
+	"context"
 	"log"
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/waitgroup"
 )
 
-const (
-	fetchTimeout = 30 * time.Second
-	maxBody      = 256 << 10 // bytes of one shared page
-	maxPages     = 1 << 10   // pages kept at once
-)
+// fetchTimeout is for an origin's header, and for each piece of a body.
+const fetchTimeout = 30 * time.Second
 
-// A front is what stands before an origin: a handler, its cache, and what
-// there is to know about them.
+// A front is what stands before an origin: a handler, its pages, and what there
+// is to know about them.
 type front struct {
 	*handler
-	asked   *counted // requests that went to the origin
-	waiting *gauge   // requests that wait for a page
-	close   func()
+	asked *counted // requests that went to the origin
+	close func()   // ends what is under way; all users get errors
 }
 
 // newFront returns a front that coalesces, or one that does not.
-func newFront(target *url.URL, t *http.Transport, ttl time.Duration, coalesce bool, log *log.Logger) *front {
+func newFront(cfg *config, target *url.URL, t http.RoundTripper, coalesce bool, log *log.Logger) (*front, error) {
 	asked := &counted{RoundTripper: t}
-	up := &upstream{origin: target, transport: asked, ttl: ttl, maxBody: maxBody}
-	options := shelfOptions[*page]{limit: maxPages, ttl: func(p *page) time.Duration { return p.keep }}
-
-	f := &front{handler: newHandler(up, log), asked: asked, close: t.CloseIdleConnections}
-	if !coalesce {
-		d := newDirect(up.fetch, options)
-		f.pages, f.waiting = d, &d.values.waiting
-		return f
+	base, end := context.WithCancelCause(context.Background())
+	h := &handler{log: log, upstream: &upstream{
+		origin: target, transport: asked, vary: cfg.vary,
+		ttl: cfg.ttl, timeout: fetchTimeout, maxObject: int64(cfg.maxObject),
+		ticks: new(ticks), base: base, fetches: new(waitgroup.Group),
+	}}
+	pages, err := newPages(h.lead, uint64(cfg.maxBytes), coalesce)
+	if err != nil {
+		end(nil)
+		return nil, err
 	}
-	c := newCache(up.fetch, fetchTimeout, options)
-	f.pages, f.waiting = c, &c.values.waiting
-	f.close = func() { c.Close(); t.CloseIdleConnections() }
-	return f
+	h.pages, h.upstream.ended, h.proxy = pages, h.bodyEnded, newProxy(h)
+	return &front{handler: h, asked: asked, close: func() {
+		end(dedup.ErrClosed)
+		pages.Close()
+		h.fetches.Wait(context.Background())
+		if idle, ok := t.(interface{ CloseIdleConnections() }); ok {
+			idle.CloseIdleConnections()
+		}
+	}}, nil
 }

@@ -3,35 +3,37 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log"
 	"net/http"
 	"net/http/httputil"
 	"sync/atomic"
 	"time"
 
-	"github.com/vigil-go/vigil/waitmap"
+	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/examples/dedupcache/internal/httpcache"
 )
 
 // A source says where an answer came from. Users see it in the X-Cache header.
 type source int8
 
 const (
-	passed source = iota // from the origin, for this request only
-	led                  // from the origin, by a fetch that this request started
-	joined               // from the origin, by a fetch that was under way: coalesced
-	hit                  // from the cache
+	passed  source = iota // from the origin, for this request only
+	led                   // from the origin, by a fetch that this request started
+	joined                // from the origin, by a fetch that was under way: coalesced
+	renewed               // from the cache; this request asked the origin whether it holds
+	hit                   // from the cache
+	stale                 // from the cache, past its time, as it may be
 )
 
-func (s source) String() string { return [...]string{"passed", "fetched", "joined", "hit"}[s] }
-
-// pages is a cache, coalescing or not.
-type pages interface {
-	Get(ctx context.Context, key pageKey) (*page, source, error)
+func (s source) String() string {
+	return [...]string{"passed", "fetched", "joined", "revalidated", "hit", "stale"}[s]
 }
 
 // A handler serves shared pages from a cache and passes all else through.
 type handler struct {
-	pages pages
+	*upstream
+	pages *pages
 	proxy http.Handler
 	log   *log.Logger
 	stats stats
@@ -40,9 +42,14 @@ type handler struct {
 // stats counts the requests of a handler.
 type stats struct {
 	requests, failed atomic.Uint64
-	from             [hit + 1]atomic.Uint64 // by source
+	from             [stale + 1]atomic.Uint64 // by source
 	latency          histogram
 	running          gauge
+}
+
+// hits are the requests that were answered by what was there already.
+func (s *stats) hits() uint64 {
+	return s.from[hit].Load() + s.from[stale].Load() + s.from[renewed].Load()
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -52,21 +59,90 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.stats.running.add(-1)
 	h.stats.requests.Add(1)
 
-	if !shareable(r) {
+	if !shareable(r) || !h.serve(w, r) {
 		h.pass(w, r)
-		return
 	}
-	p, from, err := h.pages.Get(r.Context(), keyOf(r))
-	if err == nil && p.verdict {
-		h.pass(w, r)
-		return
+}
+
+// shareable reports whether the answer to r may be anybody's: a plain GET or
+// HEAD that shows no credentials and asks for nothing special.
+func shareable(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
 	}
+	for _, name := range []string{
+		"Authorization", "Cookie", "Proxy-Authorization", "Upgrade", "If-Match", "If-Unmodified-Since",
+	} {
+		if len(r.Header[name]) > 0 {
+			return false
+		}
+	}
+	says := httpcache.Parse(r.Header["Cache-Control"])
+	reload := says.NoStore || says.NoCache || len(r.Header["Pragma"]) > 0
+	return !reload && r.ContentLength == 0
+}
+
+// serve answers r from the cache or a shared fetch. It returns false, and has
+// written nothing, if r is to have the origin to itself after all.
+func (h *handler) serve(w http.ResponseWriter, r *http.Request) bool {
+	a := &ask{tick: h.ticks.next(), says: httpcache.Parse(r.Header["Cache-Control"])}
+	key, isPart := h.choose(r), len(r.Header["Range"]) > 0
+	for range 3 { // a body may be lost before we have hold of it
+		if (isPart || a.says.OnlyIfCached) && !h.has(key, a, isPart) {
+			return h.without(w, a)
+		}
+		e, from, err := h.find(a.in(r.Context()), a, key)
+		if err != nil {
+			return h.fail(w, r, from, err)
+		}
+		if e.isVerdict() {
+			return false
+		}
+		if h.deliver(w, r, e, from) {
+			return true
+		}
+		h.pages.drop(key, e)
+	}
+	return false
+}
+
+// choose returns which page answers r. One that was fetched for GET answers
+// HEAD as well, if it is there.
+func (h *handler) choose(r *http.Request) pageKey {
+	key := h.keyOf(http.MethodGet, r)
+	if r.Method == http.MethodHead {
+		if e, ok := h.pages.Peek(key); !ok || e.left(time.Now()) <= 0 {
+			key.method = http.MethodHead
+		}
+	}
+	return key
+}
+
+// has reports whether the page is there for a, whole if a part of it is asked
+// for. Parts are not worth a shared fetch: they go to the origin.
+func (h *handler) has(key pageKey, a *ask, isPart bool) bool {
+	e, ok := h.pages.Peek(key)
+	return ok && !e.isVerdict() && e.freshFor(a, time.Now()) && (!isPart || e.canCut())
+}
+
+// without answers a request for a page that is not there.
+func (h *handler) without(w http.ResponseWriter, a *ask) bool {
+	if !a.says.OnlyIfCached {
+		return false
+	}
+	h.stats.from[hit].Add(1)
+	http.Error(w, "not in the cache", http.StatusGatewayTimeout)
+	return true
+}
+
+// deliver writes e, as a response from a source.
+func (h *handler) deliver(w http.ResponseWriter, r *http.Request, e *response, from source) bool {
 	h.stats.from[from].Add(1)
-	if err != nil {
-		h.fail(w, r, from, err)
-		return
+	if e.writeTo(w, r, from) {
+		return true
 	}
-	p.writeTo(w, r.Method, from)
+	h.stats.from[from].Add(^uint64(0))
+	return false
 }
 
 // pass lets r have the origin to itself.
@@ -76,55 +152,50 @@ func (h *handler) pass(w http.ResponseWriter, r *http.Request) {
 	h.proxy.ServeHTTP(w, r)
 }
 
-// fail tells a user what became of the fetch. The origin's own error page is
-// handed on as it is.
-func (h *handler) fail(w http.ResponseWriter, r *http.Request, from source, err error) {
+// fail tells a user what became of the fetch, and returns false if that is to
+// ask himself. The origin's own error page is handed on as it is.
+func (h *handler) fail(w http.ResponseWriter, r *http.Request, from source, err error) bool {
 	if r.Context().Err() != nil {
-		return // nobody is there to be told
+		h.stats.from[from].Add(1)
+		return true // nobody is there to be told
+	}
+	bad, ok := errors.AsType[badStatus](err)
+	if ok && !h.deliver(w, r, bad.response, from) {
+		return false
 	}
 	h.stats.failed.Add(1)
-	if bad, ok := errors.AsType[badStatus](err); ok {
-		bad.writeTo(w, r.Method, from)
-		return
+	if ok {
+		return true
 	}
-	if from != joined { // once for each fetch
-		h.explain(err)
+	h.stats.from[from].Add(1)
+	if p, ok := errors.AsType[*dedup.PanicError](err); ok && from == led {
+		h.log.Print(p)
 	}
 	status := statusOf(err)
 	http.Error(w, http.StatusText(status), status)
+	return true
 }
 
-func (h *handler) explain(err error) {
-	h.log.Print(err)
-	if p, ok := errors.AsType[*panicError](err); ok {
-		h.log.Printf("%s", p.stack)
-	}
-}
+// errStale is a failure to replace what must not be used any more.
+var errStale = errors.New("stale, and the origin cannot be asked")
 
 func statusOf(err error) int {
 	switch {
-	case errors.Is(err, waitmap.ErrClosed):
+	case errors.Is(err, dedup.ErrClosed), errors.Is(err, dedup.ErrTooManyWaiters):
 		return http.StatusServiceUnavailable
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errStale):
 		return http.StatusGatewayTimeout
 	}
 	return http.StatusBadGateway
 }
 
-// newHandler returns a handler without its pages.
-func newHandler(u *upstream, log *log.Logger) *handler {
-	h := &handler{log: log}
-	h.proxy = newProxy(u, h)
-	return h
-}
-
 // newProxy passes requests through, each for itself.
-func newProxy(u *upstream, h *handler) http.Handler {
+func newProxy(h *handler) http.Handler {
 	return &httputil.ReverseProxy{
-		Transport: u.transport,
+		Transport: h.transport,
 		ErrorLog:  h.log,
 		Rewrite: func(pr *httputil.ProxyRequest) {
-			pr.SetURL(u.origin)
+			pr.SetURL(h.origin)
 			pr.SetXForwarded()
 		},
 		ModifyResponse: func(res *http.Response) error {
@@ -135,8 +206,22 @@ func newProxy(u *upstream, h *handler) http.Handler {
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			h.fail(w, r, passed, err)
+			if r.Context().Err() != nil {
+				return
+			}
+			h.stats.failed.Add(1)
+			h.complain(r.Context(), r.Method+" "+r.URL.RequestURI(), err)
+			status := statusOf(fmt.Errorf("origin: %w", err))
+			http.Error(w, http.StatusText(status), status)
 		},
+	}
+}
+
+// complain logs what happened to a request to the origin, unless its end was
+// asked for.
+func (h *handler) complain(ctx context.Context, what string, err error) {
+	if ctx.Err() == nil && h.base.Err() == nil {
+		h.log.Printf("%s: %v", what, err)
 	}
 }
 

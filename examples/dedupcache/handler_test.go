@@ -1,92 +1,42 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"log"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
+	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/vigil-go/vigil/waitmap"
+	"github.com/vigil-go/vigil/dedup"
 )
-
-var client = &http.Client{
-	Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
-
-func do(req *http.Request) reply {
-	res, err := client.Do(req)
-	if err != nil {
-		return reply{err: err}
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	return reply{status: res.StatusCode, header: res.Header, body: string(body), err: err}
-}
-
-// A site is a coalescing front before an origin that the test wrote.
-type site struct {
-	*front
-	url   string
-	log   bytes.Buffer
-	asked chan *http.Request
-}
-
-func newSite(t *testing.T, origin http.HandlerFunc) *site {
-	s := &site{asked: make(chan *http.Request, 100)}
-	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.asked <- r
-		origin(w, r)
-	}))
-	t.Cleanup(behind.Close)
-	target, err := url.Parse(behind.URL + "/base")
-	require.NoError(t, err)
-	s.front = newFront(target, realTransport(), time.Hour, true, log.New(&s.log, "", 0))
-	t.Cleanup(s.close)
-	before := httptest.NewServer(s.front)
-	t.Cleanup(before.Close)
-	s.url = before.URL
-	return s
-}
-
-// request makes a request with header lines like "Cookie: a=b".
-func (s *site) request(method, path string, header ...string) reply {
-	req, _ := http.NewRequest(method, s.url+path, nil)
-	for _, line := range header {
-		if name, value, ok := strings.Cut(line, ": "); ok {
-			req.Header.Add(name, value)
-		}
-	}
-	return do(req)
-}
-
-func (r reply) cache() string { return r.header.Get("X-Cache") }
 
 func TestPageIsServedWholeAndThenFromTheCache(t *testing.T) {
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
 		w.Header().Set("Connection", "X-Secret")
+		w.Header().Set("Keep-Alive", "timeout=5")
 		w.Header().Set("X-Secret", "for the next hop only")
+		w.Header().Set("X-Cache", "of a cache further up")
 		io.WriteString(w, r.URL.RequestURI())
 	})
 	for _, from := range []string{"fetched", "hit"} {
 		r := s.request("GET", "/a%2Fb?q=1")
-		require.NoError(t, r.err)
 		require.Equal(t, from, r.cache())
 		require.Equal(t, "/base/a%2Fb?q=1", r.body)
 		require.Equal(t, "text/plain", r.header.Get("Content-Type"))
-		require.Empty(t, r.header.Get("X-Secret"))
+		require.Equal(t, "0", r.header.Get("Age"))
+		require.NotEmpty(t, r.header.Get("Date"))
+		for _, name := range []string{"X-Secret", "Connection", "Keep-Alive"} {
+			require.Empty(t, r.header[name])
+		}
 	}
-	require.Equal(t, "0", s.request("GET", "/a%2Fb?q=1").header.Get("Age"))
 	require.Len(t, s.asked, 1)
 }
 
@@ -99,6 +49,17 @@ func TestHeadIsSharedAndHasNoBody(t *testing.T) {
 		require.Empty(t, r.body)
 	}
 	require.Equal(t, "HEAD", (<-s.asked).Method)
+	require.Empty(t, s.asked)
+}
+
+func TestHeadIsAnsweredByThePageOfGet(t *testing.T) {
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "four") })
+	s.request("GET", "/")
+	r := s.request("HEAD", "/")
+	require.Equal(t, "hit", r.cache())
+	require.Equal(t, "4", r.header.Get("Content-Length"))
+	require.Empty(t, r.body)
+	require.Len(t, s.asked, 1)
 }
 
 func TestNothingOfTheFirstUserReachesTheSharedFetch(t *testing.T) {
@@ -123,6 +84,8 @@ func TestPersonalRequestsArePassedThrough(t *testing.T) {
 		{"GET", "Range: bytes=0-1", "GET"},
 		{"GET", "Cache-Control: max-age=0, no-cache", "GET"},
 		{"GET", "Cache-Control: no-store", "GET"},
+		{"GET", "Pragma: no-cache", "GET"},
+		{"GET", `If-Match: "a"`, "GET"},
 	} {
 		r := s.request(test[0], "/same", test[1])
 		require.Equal(t, "passed", r.cache(), test)
@@ -153,6 +116,33 @@ func TestPersonalAnswersAreNotShared(t *testing.T) {
 	}
 }
 
+func TestPersonalAnswerIsNotSharedByThoseWhoWaitedForIt(t *testing.T) {
+	for _, says := range []string{"private", "no-store, max-age=60"} {
+		synctest.Test(t, func(t *testing.T) {
+			answer := make(chan bool)
+			s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+				<-answer
+				w.Header().Set("Cache-Control", says)
+				io.WriteString(w, "for "+r.Header.Get("X-User"))
+			})
+			users := map[string]<-chan reply{}
+			for i := range 5 {
+				user := fmt.Sprint(i)
+				users[user] = s.later(t.Context(), "GET", "/", "X-User: "+user)
+			}
+			synctest.Wait()
+			require.Len(t, s.asked, 1)
+			close(answer)
+			for user, got := range users {
+				r := <-got
+				require.Equal(t, "for "+user, r.body)
+				require.Equal(t, "passed", r.cache())
+			}
+			require.Len(t, s.asked, 6, "one in common, one for each")
+		})
+	}
+}
+
 func TestRefusalIsNotShared(t *testing.T) {
 	for _, status := range []int{400, 401, 403, 429} {
 		s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
@@ -164,43 +154,6 @@ func TestRefusalIsNotShared(t *testing.T) {
 		require.Equal(t, 200, s.request("GET", "/", "X-Api-Key: alice's").status)
 		require.Equal(t, status, s.request("GET", "/").status)
 	}
-}
-
-func TestAgeOfACacheFurtherUpCounts(t *testing.T) {
-	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Age", "100")
-		w.Header().Set("Cache-Control", r.URL.Query().Get("cc"))
-	})
-	for _, test := range [][2]string{{"max-age=200", "hit"}, {"max-age=100", "fetched"}, {"max-age=99", "fetched"}} {
-		require.Equal(t, "100", s.request("GET", "/?cc="+test[0]).header.Get("Age"))
-		r := s.request("GET", "/?cc="+test[0])
-		require.Equal(t, test[1], r.cache())
-		require.Regexp(t, "^1[0-9][0-9]$", r.header.Get("Age"))
-	}
-}
-
-func TestLargePagesAreNotShared(t *testing.T) {
-	const size = maxBody + 1
-	for _, known := range []bool{true, false} {
-		s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
-			if !known {
-				w.(http.Flusher).Flush() // so the length is not announced
-			}
-			w.Write(make([]byte, size))
-		})
-		for range 2 {
-			r := s.request("GET", "/large")
-			require.NoError(t, r.err)
-			require.Equal(t, "passed", r.cache())
-			require.Len(t, r.body, size)
-		}
-	}
-}
-
-func TestLargestPageIsShared(t *testing.T) {
-	s := newSite(t, func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, maxBody)) })
-	s.request("GET", "/")
-	require.Equal(t, "hit", s.request("GET", "/").cache())
 }
 
 func TestGzipHasAPageOfItsOwn(t *testing.T) {
@@ -218,8 +171,29 @@ func TestGzipHasAPageOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestVaryOnAFieldOfTheListIsKeptApart(t *testing.T) {
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "accept-language")
+		io.WriteString(w, strings.Join(r.Header["Accept-Language"], "+"))
+	}, func(cfg *config) { cfg.vary = []string{"Accept-Language", "X-Kind"} })
+	for _, test := range [][]string{
+		{"fetched", "de", "Accept-Language: de"},
+		{"fetched", "en", "Accept-Language: en"},
+		{"fetched", ""},
+		{"hit", "de", "Accept-Language: de"},
+		{"hit", "en", "Accept-Language: en", "X-Other: 1"},
+		{"fetched", "en", "Accept-Language: en", "X-Kind: 1"},
+		{"hit", ""},
+	} {
+		r := s.request("GET", "/", test[2:]...)
+		require.Equal(t, test[0], r.cache(), test)
+		require.Equal(t, test[1], r.body, test)
+	}
+}
+
 func TestOriginsErrorPageIsHandedOnAndNotKept(t *testing.T) {
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
 		http.Error(w, "out of order", http.StatusServiceUnavailable)
 	})
 	for range 2 {
@@ -232,6 +206,23 @@ func TestOriginsErrorPageIsHandedOnAndNotKept(t *testing.T) {
 	require.EqualValues(t, 2, s.stats.failed.Load())
 }
 
+func TestErrorPageIsSharedByThoseWhoWaitedForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answer := make(chan bool)
+		s := newSite(t, func(w http.ResponseWriter, r *http.Request) { <-answer; http.Error(w, "sorry", 500) })
+		var all []<-chan reply
+		for range 10 {
+			all = append(all, s.later(t.Context(), "GET", "/"))
+			synctest.Wait()
+		}
+		close(answer)
+		for _, got := range all {
+			require.Equal(t, "sorry\n", (<-got).body)
+		}
+		require.Len(t, s.asked, 1, "they do not try again one after the other")
+	})
+}
+
 func TestRedirectsAreHandedOn(t *testing.T) {
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) })
 	for range 2 {
@@ -242,119 +233,133 @@ func TestRedirectsAreHandedOn(t *testing.T) {
 	}
 }
 
+// failing makes the origin unreachable.
+func (s *site) failing(err error) {
+	s.upstream.transport = roundTrip(func(*http.Request) (*http.Response, error) { return nil, err })
+	s.proxy = newProxy(s.handler)
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 func TestOriginThatIsGoneIsABadGateway(t *testing.T) {
 	s := newSite(t, nil)
-	target, err := url.Parse("http://127.0.0.1:1")
-	require.NoError(t, err)
-	f := newFront(target, realTransport(), time.Hour, true, log.New(&s.log, "", 0))
-	defer f.close()
+	s.failing(errors.New("no route"))
 	for _, method := range []string{"GET", "POST"} {
-		w := httptest.NewRecorder()
-		f.ServeHTTP(w, httptest.NewRequest(method, "/", nil))
-		require.Equal(t, 502, w.Code)
-		require.Equal(t, "Bad Gateway\n", w.Body.String())
+		r := s.request(method, "/")
+		require.Equal(t, 502, r.status)
+		require.Equal(t, "Bad Gateway\n", r.body)
 	}
 	require.Equal(t, 2, strings.Count(s.log.String(), "\n"), s.log.String())
-	require.Contains(t, s.log.String(), "GET /: ")
+	require.Contains(t, s.log.String(), "GET /: origin: no route")
 }
 
-func TestOriginThatBreaksOffIsABadGateway(t *testing.T) {
-	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Length", "100")
-		io.WriteString(w, "half a p")
+func TestFetchThatPanicsOrExitsIsABadGatewayAndThePageIsUsableAgain(t *testing.T) {
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "fine") })
+	working := s.upstream.transport
+	for _, fault := range []func(){func() { panic("oh") }, runtime.Goexit} {
+		s.upstream.transport = roundTrip(func(*http.Request) (*http.Response, error) { fault(); return nil, nil })
+		r := s.request("GET", "/")
+		require.Equal(t, 502, r.status)
+		require.NotContains(t, r.body, "oh")
+	}
+	require.Contains(t, s.log.String(), "panicked: oh")
+	require.Contains(t, s.log.String(), "handler_test.go", "with the stack")
+	s.upstream.transport = working
+	require.Equal(t, "fine", s.request("GET", "/").body)
+}
+
+func TestOriginThatDoesNotAnswerIsAGatewayTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		start := time.Now()
+		require.Equal(t, 504, s.request("GET", "/").status)
+		require.Equal(t, fetchTimeout, time.Since(start))
 	})
-	require.Equal(t, 502, s.request("GET", "/").status)
 }
 
-type pagesFunc func(ctx context.Context, key pageKey) (*page, source, error)
-
-func (f pagesFunc) Get(ctx context.Context, key pageKey) (*page, source, error) { return f(ctx, key) }
-
-func TestStatusAndLogOfFailures(t *testing.T) {
+func TestStatusOfFailures(t *testing.T) {
 	for _, test := range []struct {
 		err    error
-		from   source
 		status int
-		logs   string
 	}{
-		{errors.New("x"), led, 502, "x\n"},
-		{errors.New("x"), joined, 502, ""},
-		{errTimeout, led, 504, errTimeout.Error() + "\n"},
-		{waitmap.ErrClosed, joined, 503, ""},
-		{&panicError{"oh", []byte("stack")}, led, 502, "the load panicked: oh\nstack\n"},
+		{errors.New("x"), 502},
+		{errTimeout, 504},
+		{fmt.Errorf("%w: x", errStale), 504},
+		{dedup.ErrClosed, 503},
+		{dedup.ErrTooManyWaiters, 503},
+		{&dedup.PanicError{Value: "oh"}, 502},
 	} {
-		var logged bytes.Buffer
-		h := newHandler(&upstream{}, log.New(&logged, "", 0))
-		h.pages = pagesFunc(func(context.Context, pageKey) (*page, source, error) { return nil, test.from, test.err })
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
-		require.Equal(t, test.status, w.Code)
-		require.Equal(t, test.logs, logged.String())
-		require.NotContains(t, w.Body.String(), "stack")
+		require.Equal(t, test.status, statusOf(test.err), test.err)
 	}
+}
+
+func TestCloseReleasesThoseWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		got := s.later(t.Context(), "GET", "/")
+		synctest.Wait()
+		s.close()
+		require.Equal(t, 503, (<-got).status)
+		require.Equal(t, 503, s.request("GET", "/").status)
+		require.Len(t, s.asked, 1)
+	})
 }
 
 func TestUserWhoLeftGetsNothingAndIsNoError(t *testing.T) {
-	h := newHandler(&upstream{}, log.New(io.Discard, "", 0))
-	h.pages = pagesFunc(func(ctx context.Context, _ pageKey) (*page, source, error) { return nil, led, ctx.Err() })
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil).WithContext(ctx))
-	require.Empty(t, w.Body.String())
-	require.Zero(t, h.stats.failed.Load())
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		ctx, cancel := context.WithCancel(t.Context())
+		got := s.later(ctx, "GET", "/")
+		request := <-s.asked
+		cancel()
+		require.Empty(t, (<-got).body)
+		synctest.Wait()
+		require.Error(t, request.Context().Err(), "the fetch ended with its last user")
+		require.Zero(t, s.stats.failed.Load())
+		require.Empty(t, s.log.String())
+	})
 }
 
 func TestOneUsersDisconnectDoesNotFailTheOthers(t *testing.T) {
-	answer := make(chan bool)
-	s := newSite(t, func(w http.ResponseWriter, r *http.Request) { <-answer; io.WriteString(w, "whole") })
-	ctx, cancel := context.WithCancel(t.Context())
-	first, second := make(chan reply), make(chan reply)
-	go func() {
-		req, _ := http.NewRequestWithContext(ctx, "GET", s.url+"/", nil)
-		first <- do(req)
-	}()
-	<-s.asked
-	go func() { second <- s.request("GET", "/") }()
-	require.Eventually(t, func() bool { return s.waiting.now.Load() == 2 }, 10*time.Second, time.Millisecond)
-	cancel()
-	require.Error(t, (<-first).err)
-	require.Eventually(t, func() bool { return s.waiting.now.Load() == 1 }, 10*time.Second, time.Millisecond)
-	close(answer)
-	r := <-second
-	require.Equal(t, "whole", r.body)
-	require.Equal(t, "joined", r.cache())
-	require.Empty(t, s.asked)
+	synctest.Test(t, func(t *testing.T) {
+		answer := make(chan bool)
+		s := newSite(t, func(w http.ResponseWriter, r *http.Request) { <-answer; io.WriteString(w, "whole") })
+		ctx, cancel := context.WithCancel(t.Context())
+		first := s.later(ctx, "GET", "/")
+		<-s.asked
+		second := s.later(t.Context(), "GET", "/")
+		synctest.Wait()
+		cancel()
+		require.Empty(t, (<-first).body)
+		close(answer)
+		r := <-second
+		require.Equal(t, "whole", r.body)
+		require.Equal(t, "joined", r.cache())
+		require.Empty(t, s.asked)
+	})
 }
 
-func TestKeepFor(t *testing.T) {
-	const limit = 10 * time.Second
-	for _, test := range []struct {
-		status int
-		header string
-		want   time.Duration
-	}{
-		{200, "", limit},
-		{404, "", limit},
-		{302, "", 0},
-		{429, "", 0},
-		{500, "", 0},
-		{200, "Cache-Control: max-age=3", 3 * time.Second},
-		{200, "Cache-Control: MAX-AGE = \"3\"", 3 * time.Second},
-		{200, "Cache-Control: max-age=3, s-maxage=5", 5 * time.Second},
-		{200, "Cache-Control: max-age=86400", limit},
-		{200, "Cache-Control: max-age=0", 0},
-		{200, "Cache-Control: max-age=-1", 0},
-		{200, "Cache-Control: max-age=soon", 0},
-		{200, "Cache-Control: public, no-cache", 0},
-		{200, "Expires: 0", 0},
-		{200, "Expires: Thu, 01 Jan 1970 00:00:00 GMT", 0},
-		{200, "Expires: Fri, 01 Jan 2100 00:00:00 GMT", limit},
-	} {
-		h := http.Header{}
-		if name, value, ok := strings.Cut(test.header, ": "); ok {
-			h.Set(name, value)
-		}
-		require.Equal(t, test.want, keepFor(test.status, h, limit), "%d %s", test.status, test.header)
+// Publish before release: no page is fetched twice, however users fall between
+// the two steps.
+func TestOneFetchForEachPageUnderStress(t *testing.T) {
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) })
+	const pages, users = 100, 8
+	done := make(chan error, users)
+	for range users {
+		go func() {
+			var err error
+			for i := range pages {
+				if r := s.request("GET", fmt.Sprint("/", i)); r.body != fmt.Sprint("/base/", i) {
+					err = fmt.Errorf("page %d: %d %q", i, r.status, r.body)
+				}
+			}
+			done <- err
+		}()
 	}
+	for range users {
+		require.NoError(t, <-done)
+	}
+	require.Len(t, s.asked, pages)
 }

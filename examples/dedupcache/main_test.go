@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +64,16 @@ func TestBadFlagsGetOneClearLineAndStatus2(t *testing.T) {
 		{"-listen=:0 -origin=://", "-origin"},
 		{"-listen=:0 -origin=http://a:b@example.org", "scheme, host and path only"},
 		{"-listen=:0 -origin=http://example.org?q=1", "scheme, host and path only"},
+		{"-max-object=1k", "want a number of bytes"},
+		{"-max-object=-1", "want a number of bytes"},
+		{"-max-object=", "want a number of bytes"},
+		{"-max-object=99999999999999999999", "want a number of bytes"},
+		{"-max-object=512", "-max-object 512: must be from 1KiB to 1GiB"},
+		{"-max-object=2GiB", "-max-object 2GiB: must be from"},
+		{"-max-bytes=1MiB", "-max-bytes 1MiB: must be at least -max-object, 32MiB"},
+		{"-vary=Accept,authorization", "-vary authorization: what depends on that is never shared"},
+		{"-vary=*", "-vary *"},
+		{"-debug=80", `-debug "80": want host:port or :port`},
 		{"-listen=:0 -keys=5 -origin=" + origin, "-keys is for the demo"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
@@ -95,7 +107,8 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 		status, stdout, stderr := runFor(t.Context(), flag)
 		require.Equal(t, exitOK, status)
 		require.Empty(t, stderr)
-		for _, name := range []string{"-duration", "-clients", "-keys", "-zipf", "-seed", "-ttl", "-listen", "-origin"} {
+		for _, name := range []string{"-duration", "-clients", "-keys", "-zipf", "-seed", "-ttl", "-listen", "-origin",
+			"-vary", "-max-object", "-max-bytes", "-debug"} {
 			require.Contains(t, stdout, "\n  "+name+" ")
 		}
 		for line := range strings.Lines(stdout) {
@@ -109,11 +122,31 @@ func TestAddressInUseGetsOneLineAndStatus1(t *testing.T) {
 	require.NoError(t, err)
 	defer taken.Close()
 
-	status, stdout, stderr := runFor(t.Context(), "-listen", taken.Addr().String(), "-origin", "http://127.0.0.1:1")
-	require.Equal(t, exitFailed, status)
-	require.Empty(t, stdout)
-	require.Contains(t, stderr, taken.Addr().String())
-	requireOneLine(t, stderr)
+	for _, args := range [][]string{
+		{"-listen", taken.Addr().String(), "-origin", "http://127.0.0.1:1"},
+		{"-debug", taken.Addr().String()},
+	} {
+		status, stdout, stderr := runFor(t.Context(), args...)
+		require.Equal(t, exitFailed, status)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, taken.Addr().String())
+		requireOneLine(t, stderr)
+	}
+}
+
+func TestDebugShowsWhoWaits(t *testing.T) {
+	asked, answer := make(chan bool), make(chan bool)
+	s := newServed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked <- true; <-answer }), "-debug", "127.0.0.1:0")
+	got := make(chan reply, 1)
+	go func() { got <- get(s.url + "/secret") }()
+	<-asked
+	page := get(s.debug)
+	require.Equal(t, 200, page.status)
+	require.Contains(t, page.body, "pages")
+	require.NotContains(t, page.body, "secret", "addresses are not for everybody")
+	close(answer)
+	<-got
+	s.end(t)
 }
 
 func TestDemoComparesTheSameRequests(t *testing.T) {
@@ -122,12 +155,14 @@ func TestDemoComparesTheSameRequests(t *testing.T) {
 	require.Empty(t, stderr)
 	require.Contains(t, stdout, "seed 7")
 	require.Contains(t, stdout, "without coalescing  with coalescing\n")
-	for _, row := range []string{"requests", "coalesced", "origin hits", "waiters at the peak", "latency p99", "requests per second"} {
+	for _, row := range []string{"requests", "cache hits", "stale", "coalesced", "origin hits", "for a page at once", "waiters at the peak", "latency p99", "requests per second"} {
 		require.Contains(t, stdout, row)
 	}
 	require.Contains(t, stdout, "With coalescing the origin was asked ")
 	require.NotContains(t, stdout, "\r", "this is not a terminal")
 
+	once := strings.Fields(stdout[strings.Index(stdout, "for a page at once"):])
+	require.Equal(t, "1", once[6], "one load for each page")
 	cells := strings.Fields(stdout[strings.Index(stdout, "\nrequests "):])
 	if !strings.Contains(stdout, "cut off") { // as on a machine that is very busy
 		require.Equal(t, cells[1], cells[2], "both made the same requests")
@@ -145,6 +180,7 @@ func TestDemoThatIsInterruptedSaysSo(t *testing.T) {
 // A test server and a program that serves it. Nothing here is timed.
 type served struct {
 	url    string
+	debug  string // the window's, if there is one
 	stop   context.CancelFunc
 	status chan int
 	stdout *lines
@@ -170,6 +206,9 @@ func newServed(t *testing.T, origin http.Handler, flags ...string) *served {
 	args := append([]string{"-listen", "127.0.0.1:0", "-origin", behind.URL}, flags...)
 	go func() { s.status <- run(ctx, args, s.stdout, s.stderr); close(s.stdout.c) }()
 
+	if slices.Contains(flags, "-debug") {
+		_, s.debug, _ = strings.Cut(<-s.stdout.c, "who waits for what: ")
+	}
 	s.url = addressIn(t, s.stdout)
 	return s
 }
@@ -179,7 +218,7 @@ func addressIn(t *testing.T, out *lines) string {
 	require.Contains(t, <-out.c, "serving http://")
 	_, url, ok := strings.Cut(<-out.c, "on      ")
 	require.True(t, ok)
-	require.Contains(t, <-out.c, "keeping a page for ")
+	require.Contains(t, <-out.c, "keeping pages of up to 32MiB, 512MiB in all")
 	return url
 }
 
@@ -271,15 +310,19 @@ func TestServeCoalescesAndCaches(t *testing.T) {
 	require.Regexp(t, `origin hits +1\n`, s.end(t))
 }
 
-// A reply is an answer that was read to its end.
-type reply struct {
-	status int
-	header http.Header
-	body   string
-	err    error
+func get(url string, header ...string) reply {
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return reply{err: err}
+	}
+	addLines(req.Header, header...)
+	res, err := client.Do(req)
+	if err != nil {
+		return reply{err: err}
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	return reply{status: res.StatusCode, header: res.Header, body: string(body), err: err}
 }
 
-func get(url string) reply {
-	req, _ := http.NewRequest(http.MethodGet, url, nil)
-	return do(req)
-}
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}

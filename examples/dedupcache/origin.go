@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/vigil-go/vigil/waitmap"
 )
 
 // What the embedded origin is like.
@@ -17,12 +19,17 @@ const (
 	originFailures = 0.02 // share of requests it answers with 500 or 503
 )
 
+// originSays: an old page is better than an error. How long a page is fresh is
+// left to the cache.
+const originSays = "stale-if-error=10"
+
 // An origin is slow, has a limited capacity and fails now and then. What it
 // does on the n-th request depends on seed and n only.
 type origin struct {
 	seed  uint64
 	slots chan struct{}
 	asked atomic.Uint64
+	pages waitmap.Map[string, *gauge] // by path: how many ask for it now
 }
 
 func newOrigin(seed uint64) *origin {
@@ -31,6 +38,9 @@ func newOrigin(seed uint64) *origin {
 
 func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := o.asked.Add(1)
+	page, _ := o.pages.LoadOrStore(r.URL.Path, new(gauge))
+	page.add(1)
+	defer page.add(-1)
 	select {
 	case o.slots <- struct{}{}:
 		defer func() { <-o.slots }()
@@ -47,12 +57,21 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.answer(w, r, n, random)
 }
 
+// atOnce is how many requests for one page were here at the same time, at most.
+func (o *origin) atOnce() (most int64) {
+	for page := range o.pages.Values() {
+		most = max(most, page.top.Load())
+	}
+	return most
+}
+
 func (o *origin) answer(w http.ResponseWriter, r *http.Request, n uint64, random *rand.Rand) {
 	if random.Float64() < originFailures {
 		status := []int{http.StatusInternalServerError, http.StatusServiceUnavailable}[random.IntN(2)]
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
+	w.Header().Set("Cache-Control", originSays)
 	fmt.Fprintf(w, "page %s, answer %d of the origin\n", r.URL.Path, n)
 	fmt.Fprintln(w, strings.Repeat("All work and no cache makes an origin slow. ", 20))
 }

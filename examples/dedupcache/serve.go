@@ -13,28 +13,32 @@ import (
 
 // serve puts the cache before a real origin until ctx ends, then drains.
 func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
+	logger := log.New(stderr, "dedupcache: ", 0)
+	f, err := newFront(cfg, cfg.target, realTransport(), true, logger)
+	if err != nil {
+		return err
+	}
+	f.watch("pages", false)
+	defer f.close()
 	listener, err := net.Listen("tcp", cfg.listen)
 	if err != nil {
 		return err
 	}
-	logger := log.New(stderr, "dedupcache: ", 0)
-	f := newFront(cfg.target, realTransport(), cfg.ttl, true, logger)
 	server := &http.Server{
 		Handler: f, ErrorLog: logger, MaxHeaderBytes: 64 << 10,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 	}
 	start, broken := time.Now(), make(chan error, 1)
 	go func() { broken <- server.Serve(listener) }()
-	fmt.Fprintf(stdout, "serving %s\non      http://%s\nkeeping a page for %v at most, until SIGINT or SIGTERM\n",
-		cfg.target, listener.Addr(), cfg.ttl)
+	fmt.Fprintf(stdout, "serving %s\non      http://%s\nkeeping pages of up to %v, %v in all, until SIGINT or SIGTERM\n",
+		cfg.target, listener.Addr(), cfg.maxObject, cfg.maxBytes)
 
 	if err := await(ctx, broken, f, stdout); err != nil {
-		f.close()
 		return err
 	}
 	drain(server, f, cfg.drain, stdout)
-	o := newOutcome("", &f.stats, &f.stats.latency, time.Since(start))
-	o.asked, o.peak = f.asked.n.Load(), f.waiting.top.Load()
+	o := newOutcome("", f, &f.stats.latency, time.Since(start))
+	o.asked = f.asked.n.Load()
 	fmt.Fprintf(stdout, "\nserved for %v:\n%s", time.Since(start).Round(time.Second/10), table(o))
 	return nil
 }
@@ -66,8 +70,8 @@ func await(ctx context.Context, broken <-chan error, f *front, stdout io.Writer)
 func (f *front) line() string {
 	s := &f.stats
 	return fmt.Sprintf("requests %d  hits %d  coalesced %d  origin asked %d  running %d  waiting %d",
-		s.requests.Load(), s.from[hit].Load(), s.from[joined].Load(), f.asked.n.Load(),
-		s.running.now.Load(), f.waiting.now.Load())
+		s.requests.Load(), s.hits(), s.from[joined].Load(), f.asked.n.Load(),
+		s.running.now.Load(), f.pages.waiting.now.Load())
 }
 
 // drain stops accepting and lets running requests finish, for as long as limit.

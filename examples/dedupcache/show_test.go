@@ -40,10 +40,10 @@ func TestFileIsNoTerminal(t *testing.T) {
 }
 
 func TestProgressFitsIntoATerminal(t *testing.T) {
-	l := &lab{origin: newOrigin(1), front: &front{waiting: &gauge{}}, crowd: &crowd{}, planned: 1, limit: time.Hour, start: time.Now()}
+	l := &lab{origin: newOrigin(1), front: &front{handler: &handler{pages: &pages{}}}, crowd: &crowd{}, planned: 1, limit: time.Hour, start: time.Now()}
 	l.crowd.answered.Store(99_999)
 	l.origin.asked.Store(99_999)
-	l.front.waiting.add(2000)
+	l.front.pages.waiting.add(2000)
 	line := l.line("without coalescing")
 	require.Less(t, len(line), 80, line)
 	require.Contains(t, line, "[########]")

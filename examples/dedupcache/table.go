@@ -12,18 +12,22 @@ type outcome struct {
 	name                     string
 	took                     time.Duration
 	requests, errors         uint64
-	hits, joined, led        uint64
+	hits, stale, renewed     uint64 // stale and renewed are among the hits
+	joined, led              uint64
 	passed, asked            uint64
+	atOnce                   int64 // fetches of one page at the same time, the most
 	p50, p90, p99, max, peak int64 // durations, and the most that waited at once
 }
 
-func newOutcome(name string, s *stats, latency *histogram, took time.Duration) *outcome {
+func newOutcome(name string, f *front, latency *histogram, took time.Duration) *outcome {
+	s := &f.stats
 	return &outcome{
 		name: name, took: took,
 		requests: s.requests.Load(), errors: s.failed.Load(),
-		hits: s.from[hit].Load(), joined: s.from[joined].Load(),
+		hits: s.hits(), stale: s.from[stale].Load(), renewed: s.from[renewed].Load(), joined: s.from[joined].Load(),
 		led: s.from[led].Load(), passed: s.from[passed].Load(),
-		p50: int64(latency.quantile(.50)), p90: int64(latency.quantile(.90)),
+		peak: f.pages.waiting.top.Load(),
+		p50:  int64(latency.quantile(.50)), p90: int64(latency.quantile(.90)),
 		p99: int64(latency.quantile(.99)), max: int64(latency.quantile(1)),
 	}
 }
@@ -39,17 +43,23 @@ type row struct {
 	compare float64 // the size from which on their ratio means something
 }
 
+// These say never: such a row is shown always, or if it is not zero throughout.
+const always = math.MaxFloat64
+
 var never = math.Inf(1)
 
 var rows = []row{
 	{"requests", func(o *outcome) float64 { return float64(o.requests) }, count, never},
-	{"  cache hits", func(o *outcome) float64 { return float64(o.hits) }, count, never},
-	{"  coalesced", func(o *outcome) float64 { return float64(o.joined) }, count, never},
+	{"  cache hits", func(o *outcome) float64 { return float64(o.hits) }, count, always},
+	{"    stale", func(o *outcome) float64 { return float64(o.stale) }, count, always},
+	{"    revalidated", func(o *outcome) float64 { return float64(o.renewed) }, count, never},
+	{"  coalesced", func(o *outcome) float64 { return float64(o.joined) }, count, always},
 	{"  fetched", func(o *outcome) float64 { return float64(o.led) }, count, never},
 	{"  passed through", func(o *outcome) float64 { return float64(o.passed) }, count, never},
-	{"errors", func(o *outcome) float64 { return float64(o.errors) }, count, never},
+	{"errors", func(o *outcome) float64 { return float64(o.errors) }, count, always},
 	{"origin hits", func(o *outcome) float64 { return float64(o.asked) }, count, 1},
 	{"  per second", func(o *outcome) float64 { return float64(o.asked) / o.took.Seconds() }, count, 1},
+	{"  for a page at once", func(o *outcome) float64 { return float64(o.atOnce) }, count, 1},
 	{"waiters at the peak", func(o *outcome) float64 { return float64(o.peak) }, count, 1},
 	{"latency p50", func(o *outcome) float64 { return float64(o.p50) }, latency, 1e6},
 	{"latency p90", func(o *outcome) float64 { return float64(o.p90) }, latency, 1e6},
@@ -59,7 +69,7 @@ var rows = []row{
 }
 
 // table shows outcomes side by side; two of them are compared. A row that is
-// zero throughout and not compared is left out.
+// zero throughout is left out, but for some.
 func table(columns ...*outcome) string {
 	var b strings.Builder
 	line := func(label string, cells []string, note string) {
@@ -82,7 +92,7 @@ func table(columns ...*outcome) string {
 
 // note compares two columns; ok is false if the row has nothing to say.
 func (r row) note(columns []*outcome) (note string, ok bool) {
-	ok, most := r.compare != never || r.label == "errors", 0.0
+	ok, most := r.compare == always, 0.0
 	for _, o := range columns {
 		ok, most = ok || r.value(o) != 0, max(most, r.value(o))
 	}
@@ -115,9 +125,10 @@ func times(x float64) string {
 // conclusion puts the table into a sentence.
 func conclusion(without, with *outcome) string {
 	s := fmt.Sprintf("With coalescing the origin was asked %s times instead of %s:\n"+
-		"%s requests joined a fetch that was under way.\n"+
+		"%s requests joined a fetch that was under way; never more than %s at a time\nwent to the origin for one page, instead of %s.\n"+
 		"99%% of the requests were answered within %s instead of %s.\n",
 		count(float64(with.asked)), count(float64(without.asked)), count(float64(with.joined)),
+		count(float64(with.atOnce)), count(float64(without.atOnce)),
 		latency(float64(with.p99)), latency(float64(without.p99)))
 	if with.requests != without.requests {
 		s += "The run with coalescing was cut off before it had made all of the requests:\n" +

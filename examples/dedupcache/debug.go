@@ -1,0 +1,61 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/vigil-go/vigil/vigildebug"
+)
+
+// watch registers what users wait for at the front with the window that
+// -debug opens, until the front is closed. showKeys shows which pages these
+// are; their addresses may hold secrets.
+func (f *front) watch(name string, showKeys bool) {
+	var opts []vigildebug.Option
+	if showKeys {
+		opts = append(opts, vigildebug.ShowKeys())
+	}
+	ends := []func(){
+		vigildebug.Cache(name, f.pages.Cache, opts...),
+		vigildebug.Group(name+", renewals", &f.pages.renewals, opts...),
+		vigildebug.WaitGroup(name+", fetches", f.fetches, opts...),
+		f.close,
+	}
+	f.close = func() {
+		for _, end := range ends {
+			end()
+		}
+	}
+}
+
+// openWindow serves vigildebug's page on a listener of its own, which only
+// those who run the program should reach. It returns where, and what ends it.
+func openWindow(address string) (url string, closeWindow func(), err error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return "", nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/debug/vigil/", vigildebug.Handler())
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go server.Serve(listener)
+
+	// A look every second, so that the plots have a past.
+	tick, done := time.NewTicker(time.Second), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-tick.C:
+				vigildebug.Default().Snapshot()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return "http://" + listener.Addr().String() + "/debug/vigil/", func() {
+		tick.Stop()
+		close(done)
+		server.Close()
+	}, nil
+}
