@@ -88,7 +88,7 @@ type Job struct {
 func All() []Row {
 	return append([]Row{
 		mapRow(), insertRow(), memoryRow(), iterateRow(), valuesRow(), collideRow(),
-		waitRow(), handoffRow(), fanoutRow(), groupRow(), notifyRow(), herdRow(), waitersRow(), cancelRow(), collectRow(),
+		waitRow(), handoffRow(), fanoutRow(), groupRow(), notifyRow(), herdRow(), waitersRow(), cancelRow(), collectRow(), dedupRow(),
 	}, append(ringRows(), uringRows()...)...)
 }
 
@@ -230,4 +230,22 @@ func short(n int) string {
 		return fmt.Sprintf("%dk", n/1000)
 	}
 	return fmt.Sprint(n)
+}
+
+// goal says whether a figure is as small as it should be.
+func goal(what string, measured, most float64) string {
+	return verdict(what, "at most", measured, most, measured <= most)
+}
+
+// goalAtLeast says whether a figure is as large as it should be.
+func goalAtLeast(what string, measured, least float64) string {
+	return verdict(what, "at least", measured, least, measured >= least)
+}
+
+func verdict(what, bound string, measured, limit float64, met bool) string {
+	text := fmt.Sprintf("%s: %.4g, goal %s %.4g", what, measured, bound, limit)
+	if !met {
+		text += ", MISSED"
+	}
+	return text
 }

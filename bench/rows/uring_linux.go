@@ -1,7 +1,6 @@
 package rows
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/vigil-go/vigil/bench/measure"
@@ -40,24 +39,6 @@ func interleaveMeters(meters []meter, rounds int, slice time.Duration) (out []me
 		}
 	}
 	return out
-}
-
-// goal says whether a figure is as small as it should be.
-func goal(what string, measured, most float64) string {
-	return verdict(what, "at most", measured, most, measured <= most)
-}
-
-// goalAtLeast says whether a figure is as large as it should be.
-func goalAtLeast(what string, measured, least float64) string {
-	return verdict(what, "at least", measured, least, measured >= least)
-}
-
-func verdict(what, bound string, measured, limit float64, met bool) string {
-	text := fmt.Sprintf("%s: %.4g, goal %s %.4g", what, measured, bound, limit)
-	if !met {
-		text += ", MISSED"
-	}
-	return text
 }
 
 func find(series []measure.Series, name string) measure.Series {
