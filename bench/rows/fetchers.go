@@ -65,6 +65,17 @@ var caches = []fetcher{
 	{name: vigilCache + ", unbounded", keeps: true, open: openCache(func(int) int { return 0 })},
 }
 
+// aGoroutine coalesces nothing: the least that a load in a goroutine of its own
+// costs, whoever waits for it.
+var aGoroutine = fetcher{name: "a goroutine, nothing else", open: func(_ int, load loadFunc) fetching {
+	return fetching{close: nothing, get: func(_ context.Context, key string) (v int, err error) {
+		var done sync.WaitGroup
+		done.Go(func() { v, err = load(key) })
+		done.Wait()
+		return v, err
+	}}
+}}
+
 func nothing() {}
 
 func openSingleflight(_ int, load loadFunc) fetching {
