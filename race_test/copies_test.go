@@ -16,7 +16,7 @@ func TestVetFindsCopies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the go tool")
 	}
-	for _, pkg := range []string{"waitmap", "notify", "waitgroup"} {
+	for _, pkg := range []string{"waitmap", "notify", "waitgroup", "dedup"} {
 		out, err := exec.Command(tool, "vet", "../"+pkg+"/testdata/copied").CombinedOutput()
 		require.Error(t, err, "%s: go vet found nothing", pkg)
 		for _, want := range []string{
