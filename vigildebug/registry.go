@@ -39,8 +39,8 @@ func In(r *Registry) Option {
 }
 
 // ShowKeys shows the thing's keys instead of their hashes, as fmt.Sprint prints
-// them and cut off after 128 bytes. So their String methods run, with nothing
-// held.
+// them and cut off after 128 bytes. So their String methods run, and what they
+// point to is read, with nothing held: not for pointers to what may change.
 func ShowKeys() Option { return func(c *config) { c.showKeys = true } }
 
 // A reading is what a thing says of itself at one moment.

@@ -74,7 +74,7 @@ func TestUnregisteredIsNotKeptAlive(t *testing.T) {
 func TestMisusePanics(t *testing.T) {
 	for want, f := range map[string]func(){
 		"vigildebug: nil map":              func() { vigildebug.Map[int, int]("x", nil) },
-		"vigildebug: nil group":            func() { vigildebug.Group[int, int]("x", nil) },
+		"vigildebug: nil group":            func() { vigildebug.Group("x", (*dedup.Group[int, int])(nil)) },
 		"vigildebug: nil cache":            func() { vigildebug.Cache[int, int]("x", (*dedup.Cache[int, int])(nil)) },
 		"vigildebug: nil notify":           func() { vigildebug.Notify("x", nil) },
 		"vigildebug: nil waitgroup":        func() { vigildebug.WaitGroup("x", (*waitgroup.Group)(nil)) },

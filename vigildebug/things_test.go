@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -115,6 +116,9 @@ func TestLoopShowsItsCounts(t *testing.T) {
 	done := make(chan struct{})
 	require.NoError(t, l.Post(func() { close(done) }))
 	<-done
+	for l.Stats().Mail == 0 { // it tells when it goes to sleep
+		runtime.Gosched()
+	}
 	got := jsonOf(t, &r).Things[0]
 	require.Equal(t, "loop", got.Kind)
 	require.Positive(t, got.Metrics["turns"])

@@ -1,6 +1,8 @@
 package vigildebug
 
 import (
+	"iter"
+
 	"github.com/vigil-go/vigil/dedup"
 	"github.com/vigil-go/vigil/notify"
 	"github.com/vigil-go/vigil/uringwake"
@@ -37,11 +39,18 @@ func Map[K comparable, V any](name string, m *waitmap.Map[K, V], opts ...Option)
 	})
 }
 
-// Group registers g, as [Map] does a map.
-func Group[K comparable, V any](name string, g *dedup.Group[K, V], opts ...Option) (unregister func()) {
-	return watch("group", name, g, opts, func(g *dedup.Group[K, V], showKeys bool) reading {
+// flights is a pointer to a T that tells which calls are under way.
+type flights[K comparable, T any] interface {
+	*T
+	InFlight() iter.Seq2[K, dedup.FlightInfo]
+}
+
+// Group registers g, as [Map] does a map: a *dedup.Group, a *vigilotel.Group, or
+// a pointer to whatever else has that InFlight. The types follow from g.
+func Group[K comparable, T any, G flights[K, T]](name string, g G, opts ...Option) (unregister func()) {
+	return watch("group", name, (*T)(g), opts, func(g *T, showKeys bool) reading {
 		var l longest[K]
-		for key, info := range g.InFlight() {
+		for key, info := range G(g).InFlight() {
 			l.add(key, info.Waiters, info.Started)
 		}
 		return l.reading(Metrics{

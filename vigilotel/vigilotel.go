@@ -159,7 +159,7 @@ func fail(span trace.Span, err error) {
 // Forget is dedup.Group.Forget.
 func (g *Group[K, V]) Forget(key K) { g.flights.Forget(key) }
 
-// InFlight is dedup.Group.InFlight.
+// InFlight is dedup.Group.InFlight. It lets vigildebug.Group show g.
 func (g *Group[K, V]) InFlight() iter.Seq2[K, dedup.FlightInfo] { return g.flights.InFlight() }
 
 // Loader returns load with a span around each call, "NAME load", below that of

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/vigildebug"
 	"github.com/vigil-go/vigil/vigilotel"
 )
 
@@ -311,4 +312,23 @@ func TestLoader(t *testing.T) {
 		require.Equal(t, root.SpanContext().SpanID(), loads[i].Parent().SpanID())
 	}
 	require.Nil(t, vigilotel.Loader[int, int](nil, nil))
+}
+
+func TestGroupCanBeWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r vigildebug.Registry
+		g := vigilotel.NewGroup[string, int](nil)
+		unregister := vigildebug.Group("pages", g, vigildebug.In(&r), vigildebug.ShowKeys())
+		land, results := together(g, 3, func() (int, error) { return 7, nil })
+		thing := r.Snapshot().Things[0]
+		require.Equal(t, "pages", thing.Name)
+		require.Equal(t, "key", thing.Waits[0].Key)
+		require.Equal(t, 3, thing.Waits[0].Waiters)
+		close(land)
+		for range 3 {
+			require.Equal(t, 7, (<-results).v)
+		}
+		unregister()
+		require.Empty(t, r.Snapshot().Things)
+	})
 }

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -43,6 +46,7 @@ type upstream struct {
 	vary      []string      // request fields that may make a difference
 
 	ticks   *ticks
+	writes  writes
 	base    context.Context // of every fetch: a body belongs to no user
 	fetches *waitgroup.Group
 	ended   func(pageKey, error) // is told when a body ended; by io.EOF if it is whole
@@ -90,7 +94,7 @@ func (u *upstream) fetch(ctx context.Context, key pageKey, old *response) (*resp
 		return u.fetch(ctx, key, nil)
 	}
 	u.receive(x, key, e, res)
-	if e.status >= 500 && !e.isVerdict() {
+	if e.status >= 500 {
 		return nil, badStatus{e}
 	}
 	return e, nil
@@ -125,7 +129,9 @@ func (u *upstream) request(ctx context.Context, key pageKey, old *response) (*ht
 	}
 	req := &http.Request{Method: key.method, URL: uri, Header: key.fields()}
 	(&httputil.ProxyRequest{Out: req}).SetURL(u.origin)
-	req.Header.Set("User-Agent", "vigil-dedupcache")
+	if len(req.Header["User-Agent"]) == 0 { // else pages are told apart by it
+		req.Header.Set("User-Agent", "vigil-dedupcache")
+	}
 	if old != nil {
 		httpcache.AskIfChanged(req.Header, old.header)
 	}
@@ -152,21 +158,13 @@ func (u *upstream) judge(req *http.Request, res *http.Response, old *response, a
 	e.header.Del("Age")
 	e.header.Del("X-Cache") // of a cache further up
 	if e.policy.Personal || !u.knows(e.header["Vary"]) {
-		return u.verdict(e.status, now)
+		return &response{status: e.status, verdict: now.Add(u.ttl)}
 	}
 	return e
 }
 
 func isConditional(r *http.Request) bool {
 	return len(r.Header["If-None-Match"])+len(r.Header["If-Modified-Since"]) > 0
-}
-
-// verdict is kept for a while; trouble passes, so that is not.
-func (u *upstream) verdict(status int, now time.Time) *response {
-	if status < 500 {
-		now = now.Add(u.ttl)
-	}
-	return &response{status: status, verdict: now}
 }
 
 // knows reports whether pages are told apart by all the fields that Vary names;
@@ -192,12 +190,26 @@ func (u *upstream) receive(x *exchange, key pageKey, e *response, res *http.Resp
 	b := newBody(u.maxObject, stored, x.cancel)
 	e.body = b
 	time.AfterFunc(welcome, b.release)
-	u.fetches.Go(func() {
-		err := b.fill(x.ctx, res.Body, x.expect, x.relax)
-		res.Body.Close()
+	u.fetches.Go(func() { u.fill(x, key, b, res.Body) })
+}
+
+var errUnwound = errors.New("origin: reading the body did not return")
+
+// fill is the arrival of a body. It comes to an end though src may panic, or
+// call runtime.Goexit: readers wait for it.
+func (u *upstream) fill(x *exchange, key pageKey, b *body, src io.ReadCloser) {
+	err := errUnwound
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: it panicked: %v\n%s", errUnwound, p, debug.Stack())
+		}
+		b.finish(err)
+		x.relax()
+		src.Close()
 		x.cancel(nil)
 		u.ended(key, err)
-	})
+	}()
+	err = b.fill(x.ctx, src, x.expect, x.relax)
 }
 
 // keyOf returns what r asks for, if it is done in a shared request.

@@ -13,9 +13,10 @@ import (
 
 // An ask is one user's request for a page.
 type ask struct {
-	tick uint64 // when it came
-	says httpcache.Directives
-	led  atomic.Bool // a fetch was started for it
+	tick    uint64 // when it came
+	written uint64 // when the page was last written to before that
+	says    httpcache.Directives
+	led     atomic.Bool // a fetch was started for it
 }
 
 type askKey struct{}

@@ -97,8 +97,11 @@ func (c *config) checkBoth() error {
 	for i, name := range c.vary {
 		c.vary[i] = http.CanonicalHeaderKey(name)
 		switch c.vary[i] {
-		case "Authorization", "Cookie", "Range", "*":
+		case "Authorization", "Cookie", "Proxy-Authorization", "Range", "*":
 			return fmt.Errorf("-vary %s: what depends on that is never shared", name)
+		case "Connection", "Content-Length", "Expect", "Host", "If-Match", "If-Modified-Since", "If-None-Match",
+			"If-Range", "If-Unmodified-Since", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+			return fmt.Errorf("-vary %s: that is about one request, no page depends on it", name)
 		}
 	}
 	switch {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"hash/maphash"
 	"log"
 	"net/http"
 	"net/url"
@@ -29,7 +30,7 @@ func newFront(cfg *config, target *url.URL, t http.RoundTripper, coalesce bool, 
 	h := &handler{log: log, upstream: &upstream{
 		origin: target, transport: asked, vary: cfg.vary,
 		ttl: cfg.ttl, timeout: fetchTimeout, maxObject: int64(cfg.maxObject),
-		ticks: new(ticks), base: base, fetches: new(waitgroup.Group),
+		ticks: new(ticks), writes: writes{seed: maphash.MakeSeed()}, base: base, fetches: new(waitgroup.Group),
 	}}
 	pages, err := newPages(h.lead, uint64(cfg.maxBytes), coalesce)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httputil"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -59,7 +60,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.stats.running.add(-1)
 	h.stats.requests.Add(1)
 
-	if !shareable(r) || !h.serve(w, r) {
+	switch {
+	case !strings.HasPrefix(r.URL.Path, "/"): // "*", "http:page", or for CONNECT
+		h.stats.failed.Add(1)
+		http.Error(w, "no path", http.StatusBadRequest)
+	case !shareable(r) || !h.serve(w, r):
 		h.pass(w, r)
 	}
 }
@@ -86,7 +91,8 @@ func shareable(r *http.Request) bool {
 // written nothing, if r is to have the origin to itself after all.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) bool {
 	a := &ask{tick: h.ticks.next(), says: httpcache.Parse(r.Header["Cache-Control"])}
-	key, isPart := h.choose(r), len(r.Header["Range"]) > 0
+	a.written = h.writes.to(r.URL.RequestURI()).Load()
+	key, isPart := h.choose(r), wantsPart(r)
 	for range 3 { // a body may be lost before we have hold of it
 		if (isPart || a.says.OnlyIfCached) && !h.has(key, a, isPart) {
 			return h.without(w, a)
@@ -104,6 +110,11 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) bool {
 		h.pages.drop(key, e)
 	}
 	return false
+}
+
+// wantsPart reports whether r asks for a part of a page. HEAD has none.
+func wantsPart(r *http.Request) bool {
+	return r.Method == http.MethodGet && len(r.Header["Range"]) > 0
 }
 
 // choose returns which page answers r. One that was fetched for GET answers
@@ -149,7 +160,21 @@ func (h *handler) deliver(w http.ResponseWriter, r *http.Request, e *response, f
 func (h *handler) pass(w http.ResponseWriter, r *http.Request) {
 	h.stats.from[passed].Add(1)
 	w.Header().Set("X-Cache", passed.String())
-	h.proxy.ServeHTTP(w, r)
+	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), uriKey{}, r.URL.RequestURI())))
+}
+
+type uriKey struct{} // of what a user asked for, in a context
+
+// noteWrite keeps in mind that a request that passed through may have changed
+// the page (RFC 9111, 4.4).
+func (h *handler) noteWrite(res *http.Response) {
+	switch res.Request.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return
+	}
+	if uri, ok := res.Request.Context().Value(uriKey{}).(string); ok && res.StatusCode < 400 {
+		h.writes.add(uri, h.ticks.next())
+	}
 }
 
 // fail tells a user what became of the fetch, and returns false if that is to
@@ -160,7 +185,7 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, from source, err 
 		return true // nobody is there to be told
 	}
 	bad, ok := errors.AsType[badStatus](err)
-	if ok && !h.deliver(w, r, bad.response, from) {
+	if ok && (bad.isVerdict() || !h.deliver(w, r, bad.response, from)) {
 		return false
 	}
 	h.stats.failed.Add(1)
@@ -195,10 +220,12 @@ func newProxy(h *handler) http.Handler {
 		Transport: h.transport,
 		ErrorLog:  h.log,
 		Rewrite: func(pr *httputil.ProxyRequest) {
+			pr.Out.URL.RawQuery = pr.In.URL.RawQuery // though it may make no sense to us
 			pr.SetURL(h.origin)
 			pr.SetXForwarded()
 		},
 		ModifyResponse: func(res *http.Response) error {
+			h.noteWrite(res)
 			res.Header.Del("X-Cache") // of a cache further up
 			if res.StatusCode >= 500 {
 				h.stats.failed.Add(1)

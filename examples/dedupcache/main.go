@@ -33,12 +33,16 @@
 // origin on his own, and so do those who come in the next moment, -ttl.
 //
 // Freshness is what s-maxage, max-age, or Expires and Date say, less the Age;
-// -ttl from its arrival, if nothing is said. A stale page with an ETag or Last-Modified is kept
-// for an hour more, to be validated: a 304 makes it fresh again. While that goes
-// on it is served under stale-while-revalidate, and if it fails, under
-// stale-if-error, but not with must-revalidate, proxy-revalidate or s-maxage.
+// -ttl from its arrival, if nothing is said. A stale page with an ETag or
+// Last-Modified is kept for an hour more, to be validated: a 304 makes it fresh
+// again. While that goes on it is served under stale-while-revalidate, and if it
+// fails, under stale-if-error, but not with must-revalidate, proxy-revalidate or
+// s-maxage.
 // What is stale from the start (no-cache, max-age=0) is shared only by users who
 // asked before the origin was asked: those who come during a fetch share the next.
+//
+// Who changes a page does so by a request that passes through: what the origin
+// was asked for before its answer, unless that is an error, is not used any more.
 //
 // # Bodies
 //
@@ -47,9 +51,9 @@
 // is to be kept arrives in full, even if all users leave. One that outgrows
 // -max-object is handed on and dropped: it arrives at the pace of its fastest
 // reader, who falls as far behind as -max-object (or 1 MiB) is cut off, and it
-// ends with the last. A
-// user who leaves is not noticed by the others. If the origin breaks off, the page
-// is forgotten, and the connections of those who were reading are aborted.
+// ends with the last. A user who leaves is not noticed by the others, and one who
+// stays but stops reading is cut off. If the origin breaks off, the page is
+// forgotten, and the connections of those who were reading are aborted.
 //
 // # Where to look
 //

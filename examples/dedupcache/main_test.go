@@ -73,6 +73,7 @@ func TestBadFlagsGetOneClearLineAndStatus2(t *testing.T) {
 		{"-max-bytes=1MiB", "-max-bytes 1MiB: must be at least -max-object, 32MiB"},
 		{"-vary=Accept,authorization", "-vary authorization: what depends on that is never shared"},
 		{"-vary=*", "-vary *"},
+		{"-vary=Accept,if-none-match", "-vary if-none-match: that is about one request, no page depends on it"},
 		{"-debug=80", `-debug "80": want host:port or :port`},
 		{"-listen=:0 -keys=5 -origin=" + origin, "-keys is for the demo"},
 	} {

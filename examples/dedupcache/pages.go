@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"hash/maphash"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +14,26 @@ import (
 type ticks struct{ n atomic.Uint64 }
 
 func (t *ticks) next() uint64 { return t.n.Add(1) }
+
+// writes tell when a page was last changed by a request that came through the
+// front: what the origin was asked for before does not hold any more. Several
+// pages share a place, which costs a fetch now and then, and bounds the memory.
+type writes struct {
+	seed  maphash.Seed
+	ticks [1 << 10]atomic.Uint64
+}
+
+func (w *writes) to(uri string) *atomic.Uint64 {
+	return &w.ticks[maphash.String(w.seed, uri)%uint64(len(w.ticks))]
+}
+
+// add notes a write; the latest of several holds.
+func (w *writes) add(uri string, tick uint64) {
+	last := w.to(uri)
+	for old := last.Load(); old < tick && !last.CompareAndSwap(old, tick); {
+		old = last.Load()
+	}
+}
 
 // A fetcher asks the origin for a page; old is what is kept of it, or nil.
 type fetcher func(ctx context.Context, key pageKey, old *response) (*response, error)
@@ -24,6 +46,8 @@ type pages struct {
 	fetch    fetcher
 	coalesce bool
 	waiting  gauge // users who wait for a fetch
+
+	changing sync.Mutex // while a look at what is kept, and its change, belong together
 }
 
 // maxWaiters is how many users may wait for one page. More are sent away.
@@ -85,6 +109,12 @@ func (p *pages) replace(ctx context.Context, key pageKey, old *response) (*respo
 
 // keep stores e in the place of what is there.
 func (p *pages) keep(key pageKey, e *response) {
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	p.store(key, e)
+}
+
+func (p *pages) store(key pageKey, e *response) {
 	if e.keptFor(time.Now()) > 0 {
 		p.Put(key, e)
 	} else {
@@ -96,13 +126,17 @@ func (p *pages) keep(key pageKey, e *response) {
 // that it is known what it weighs; or lost. It is called when a body ended, and
 // when a load put a page in its place: whatever comes last finds both done.
 func (p *pages) settle(key pageKey) {
+	p.changing.Lock()
+	defer p.changing.Unlock()
 	if e, ok := p.Peek(key); ok && (e.weight() != e.weighed.Load() || e.keptFor(time.Now()) <= 0) {
-		p.keep(key, e)
+		p.store(key, e)
 	}
 }
 
 // drop forgets e, if it is still what is kept.
 func (p *pages) drop(key pageKey, e *response) {
+	p.changing.Lock()
+	defer p.changing.Unlock()
 	if now, ok := p.Peek(key); ok && now == e {
 		p.Invalidate(key)
 	}

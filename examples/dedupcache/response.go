@@ -100,6 +100,9 @@ func (e *response) freshFor(a *ask, now time.Time) bool {
 	if e.asked > a.tick {
 		return true
 	}
+	if e.asked < a.written {
+		return false
+	}
 	left := e.left(now)
 	if age := now.Sub(e.born); a.says.MaxAge.Given && age > a.says.MaxAge.For {
 		return false
@@ -108,10 +111,10 @@ func (e *response) freshFor(a *ask, now time.Time) bool {
 }
 
 // staleFor reports whether a is answered by the response although it is stale,
-// given for how long that is allowed. Users can forbid it.
+// given for how long that is allowed. Users can forbid it, and so does a write.
 func (e *response) staleFor(a *ask, now time.Time, allowed time.Duration) bool {
 	picky := a.says.MaxAge.Given || a.says.MinFresh.Given
-	return !picky && e.left(now)+allowed > 0
+	return !picky && e.asked > a.written && e.left(now)+allowed > 0
 }
 
 // writeTo answers r. It returns false, and has written nothing, if the body was
@@ -147,7 +150,7 @@ func (e *response) writeBody(w http.ResponseWriter, r *http.Request, body *reade
 	if whole {
 		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	}
-	if whole && len(r.Header["Range"]) > 0 {
+	if wantsPart(r) && e.canCut() { // another page than the one that was seen before, perhaps
 		modified, _ := http.ParseTime(e.header.Get("Last-Modified"))
 		http.ServeContent(w, r, "", modified, bytes.NewReader(data))
 		return

@@ -29,7 +29,7 @@ func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 	}
 	start, broken := time.Now(), make(chan error, 1)
-	go func() { broken <- server.Serve(listener) }()
+	go func() { broken <- server.Serve(promptListener{listener, clientTimeout}) }()
 	fmt.Fprintf(stdout, "serving %s\non      http://%s\nkeeping pages of up to %v, %v in all, until SIGINT or SIGTERM\n",
 		cfg.target, listener.Addr(), cfg.maxObject, cfg.maxBytes)
 
@@ -40,6 +40,47 @@ func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 	o := newOutcome("", f, &f.stats.latency, time.Since(start))
 	o.asked = f.asked.n.Load()
 	fmt.Fprintf(stdout, "\nserved for %v:\n%s", time.Since(start).Round(time.Second/10), table(o))
+	return nil
+}
+
+// clientTimeout is for a client to take a piece of what is written to it.
+const clientTimeout = 30 * time.Second
+
+// A promptListener's clients are cut off if they stop taking what they asked
+// for: they would hold their pages, and the fetches that wait for them.
+type promptListener struct {
+	net.Listener
+	limit time.Duration // for each piece
+}
+
+func (l promptListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &promptConn{c, l.limit}, nil
+}
+
+type promptConn struct {
+	net.Conn
+	limit time.Duration
+}
+
+func (c *promptConn) Write(p []byte) (n int, err error) {
+	for err == nil && n < len(p) {
+		var wrote int
+		c.SetWriteDeadline(time.Now().Add(c.limit))
+		wrote, err = c.Conn.Write(p[n:min(n+piece, len(p))])
+		n += wrote
+	}
+	return n, err
+}
+
+// CloseWrite lets net/http say goodbye before it hangs up.
+func (c *promptConn) CloseWrite() error {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		return tcp.CloseWrite()
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package vigilvar_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"expvar"
 	"fmt"
@@ -31,31 +32,37 @@ func things(t *testing.T, name string) (names []string) {
 	return names
 }
 
+// unused gives a name that nothing has: what is published stays, even for the
+// next run of a test.
+func unused() string { return rand.Text() }
+
 func TestPublish(t *testing.T) {
 	var r vigildebug.Registry
 	var a, b waitmap.Map[string, int]
 	defer vigildebug.Map("a", &a, vigildebug.In(&r))()
 	defer vigildebug.Map("b", &b)()
 	defer a.Register("secret", nil).Stop()
-	require.NoError(t, vigilvar.Publish("of r", &r))
-	require.NoError(t, vigilvar.Publish("of all", nil))
-	require.Equal(t, []string{"map a"}, things(t, "of r"))
-	require.Equal(t, []string{"map b"}, things(t, "of all"))
-	require.NotContains(t, expvar.Get("of r").String(), "secret")
+	ofR, ofAll := unused(), unused()
+	require.NoError(t, vigilvar.Publish(ofR, &r))
+	require.NoError(t, vigilvar.Publish(ofAll, nil))
+	require.Equal(t, []string{"map a"}, things(t, ofR))
+	require.Equal(t, []string{"map b"}, things(t, ofAll))
+	require.NotContains(t, expvar.Get(ofR).String(), "secret")
 }
 
 func TestPublishTwice(t *testing.T) {
 	var r, other vigildebug.Registry
+	twice := unused()
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			if err := vigilvar.Publish("twice", &r); err != nil {
+			if err := vigilvar.Publish(twice, &r); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
-	require.ErrorContains(t, vigilvar.Publish("twice", &other), `vigilvar: "twice" is another registry's`)
+	require.ErrorContains(t, vigilvar.Publish(twice, &other), `is another registry's`)
 	require.ErrorContains(t, vigilvar.Publish("memstats", &r), `vigilvar: "memstats" is another variable's`)
 	require.Contains(t, expvar.Get("memstats").String(), "Alloc")
 }

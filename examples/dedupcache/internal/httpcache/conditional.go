@@ -78,11 +78,16 @@ func Freshen(stored, update http.Header) http.Header {
 	return h
 }
 
-// EndToEnd returns the fields that are not about one connection.
+// EndToEnd returns the fields that are not about one connection. Those that say
+// for whom the response is stay, even if Connection names them.
 func EndToEnd(h http.Header) http.Header {
 	h = h.Clone()
 	for _, name := range List(h["Connection"]) {
-		h.Del(name)
+		switch http.CanonicalHeaderKey(name) {
+		case "Age", "Cache-Control", "Date", "Expires", "Set-Cookie", "Vary":
+		default:
+			h.Del(name)
+		}
 	}
 	for _, name := range []string{
 		"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection",

@@ -101,7 +101,8 @@ func seconds(s string) (time.Duration, bool) {
 	return time.Duration(n) * time.Second, s != ""
 }
 
-// split cuts a field at its commas, but not at those in a quoted value. Where a
+// split cuts a field at its commas, and at semicolons, which some take for
+// commas; but not at those in a quoted value. Where a
 // quote is never closed, or comes where no value begins, it means nothing: what
 // looks like a directive behind it counts as one.
 func split(s string) iter.Seq[string] {
@@ -115,7 +116,7 @@ func split(s string) iter.Seq[string] {
 				} else {
 					quotes = false
 				}
-			case s[i] == ',':
+			case s[i] == ',' || s[i] == ';':
 				if !yield(s[start:i]) {
 					return
 				}
