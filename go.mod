@@ -3,6 +3,7 @@ module github.com/vigil-go/vigil
 go 1.26.0
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/cornelk/hashmap v1.0.8
 	github.com/maypok86/otter/v2 v2.4.0
 	github.com/stretchr/testify v1.12.1

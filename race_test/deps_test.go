@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"uringwake":      {"wake", "internal/waitq", "uringwake/ring", "golang.org/x/sys/unix"},
 	"examples/...":   nil, // nil: whatever it likes, of this module
 	"race_test":      nil,
+	"race_test/...":  nil,
 
 	"dedup/internal/shelf": {"waitmap", "github.com/maypok86/otter/v2"},
 
@@ -44,7 +45,7 @@ var arrows = map[string][]string{
 }
 
 // forTests is what tests may import beside the module.
-var forTests = []string{"github.com/stretchr/testify/", "go.uber.org/goleak", "github.com/cornelk/hashmap", "golang.org/x/sys/unix"}
+var forTests = []string{"github.com/stretchr/testify/", "go.uber.org/goleak", "github.com/cornelk/hashmap", "github.com/anishathalye/porcupine", "golang.org/x/sys/unix"}
 
 // A pkg is the part of `go list -json` that is looked at here.
 type pkg struct {

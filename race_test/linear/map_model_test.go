@@ -1,0 +1,290 @@
+package linear_test
+
+import (
+	"slices"
+	"strings"
+)
+
+// mapState is what a Map knows of one key.
+type mapState struct {
+	has    bool
+	v      int
+	last   int    // what was stored last, whoever got it
+	line   string // the numbers of those in line
+	served string // of those who were served and have not returned, sorted
+	watch  string // of those in WaitFor and WaitCompute, sorted, each with its flags
+}
+
+// Flags of a watcher: what happened since it came.
+const (
+	sawStore byte = 1 << iota
+	sawCancel
+)
+
+// mapSpec is the model of a Map, key by key. Names with arguments after the
+// key: Store v, Swap v, LoadOrStore v, CompareAndSwap old new,
+// CompareAndDelete old, Compute and WaitCompute op new (what they got is what
+// their function saw), WaitFor (for an even value).
+var mapSpec = &spec{
+	init:      mapState{},
+	partition: func(o *op) int { return o.arg(0) },
+	parts:     mapParts,
+	step: func(state any, s step, calls []*op) (any, bool) {
+		return state.(mapState).step(s, calls)
+	},
+}
+
+var mapWaits = []string{"Wait", "WaitNext", "Take"}
+
+func isWatch(name string) bool { return name == "WaitFor" || name == "WaitCompute" }
+
+// mapParts: a wait that failed, and was not known to be in line, need not have
+// been for longer than an instant. A Take that failed need not even have been
+// there; nor a WaitNext, which says nothing about its key.
+func mapParts(o *op) []part {
+	failed := o.got.err == errContext && o.parked == 0
+	switch {
+	case isWatch(o.name):
+		return []part{enter, leave}
+	case !slices.Contains(mapWaits, o.name):
+		return []part{whole}
+	case !failed:
+		return []part{enter, leave}
+	case o.name == "Wait":
+		return []part{whole}
+	default:
+		return nil
+	}
+}
+
+func (s mapState) step(e step, calls []*op) (mapState, bool) {
+	switch e.part {
+	case enter:
+		return s.enter(e)
+	case leave:
+		return s.leave(e, calls)
+	}
+	switch e.name {
+	case "Compute":
+		return s.compute(e, calls)
+	case "Cancel":
+		return s.cancel(e, calls)
+	case "Load", "Range":
+		return s, s.saw(e.got)
+	case "Wait": // it failed
+		return s, !s.has
+	case "Clear":
+		return s.gone(), true
+	case "Delete":
+		return s.gone(), true
+	case "LoadAndDelete":
+		return s.gone(), s.saw(e.got)
+	default:
+		return s.write(e, calls)
+	}
+}
+
+// write is what stores, on a condition or without.
+func (s mapState) write(e step, calls []*op) (mapState, bool) {
+	equal := s.has && s.v == e.arg(1)
+	switch e.name {
+	case "Store":
+		return s.publish(e.arg(1), calls)
+	case "Swap":
+		next, ok := s.publish(e.arg(1), calls)
+		return next, ok && s.saw(e.got)
+	case "LoadOrStore":
+		if e.got.ok {
+			return s, s.saw(e.got)
+		}
+		next, ok := s.publish(e.arg(1), calls)
+		return next, ok && !s.has && e.got.v == e.arg(1)
+	case "CompareAndSwap":
+		if !e.got.ok || !equal {
+			return s, e.got.ok == equal
+		}
+		return s.publish(e.arg(2), calls)
+	case "CompareAndDelete":
+		if equal {
+			s = s.gone()
+		}
+		return s, e.got.ok == equal
+	}
+	panic("linear_test: the model of a Map does not know " + e.name)
+}
+
+// saw reports whether a look at the key gives r.
+func (s mapState) saw(r result) bool {
+	return r.err == "" && r.ok == s.has && (!s.has || r.v == s.v)
+}
+
+func (s mapState) gone() mapState {
+	s.has, s.v = false, 0
+	return s
+}
+
+// compute does what a function said that saw e.got.
+func (s mapState) compute(e step, calls []*op) (mapState, bool) {
+	if !s.saw(e.got) {
+		return s, false
+	}
+	switch e.arg(1) {
+	case opSet:
+		return s.publish(e.arg(2), calls)
+	case opRemove:
+		return s.gone(), true
+	default:
+		return s, true
+	}
+}
+
+// publish hands v to the first taker in line, or else keeps it, and to all
+// others who wait. Whom it serves must have got just that.
+func (s mapState) publish(v int, calls []*op) (mapState, bool) {
+	var stay []byte
+	taken := false
+	for _, id := range []byte(s.line) {
+		if calls[id].name == "Take" && taken {
+			stay = append(stay, id)
+			continue
+		}
+		taken = taken || calls[id].name == "Take"
+		if got := calls[id].got; got.err != "" || got.v != v {
+			return s, false
+		}
+		s.served = insert(s.served, id)
+	}
+	s.line, s.last, s.watch = string(stay), v, flagged(s.watch, sawStore)
+	if !taken {
+		s.has, s.v = true, v
+	}
+	return s, true
+}
+
+// cancel releases all who are in line. Whether a watcher is at the moment, only
+// the Map knows; one that has its value may still be, to look at it.
+func (s mapState) cancel(e step, calls []*op) (mapState, bool) {
+	for _, id := range []byte(s.line) {
+		if calls[id].got.err != errCanceled {
+			return s, false
+		}
+		s.served = insert(s.served, id)
+	}
+	least, most := len(s.line), len(s.line)+watchers(calls, e.op)
+	s.line, s.watch = "", flagged(s.watch, sawCancel)
+	return s, least <= e.got.v && e.got.v <= most
+}
+
+// watchers counts the watches at the same time as o.
+func watchers(calls []*op, o *op) (n int) {
+	for _, c := range calls {
+		if c != nil && isWatch(c.name) && c.call < o.ret && o.call < c.ret {
+			n++
+		}
+	}
+	return n
+}
+
+func (s mapState) enter(e step) (mapState, bool) {
+	switch {
+	case isWatch(e.name):
+		s.watch = insertFlagged(s.watch, e.id)
+		return s, true
+	case s.has && e.name != "WaitNext":
+		if e.got.err != "" || e.got.v != s.v {
+			return s, false
+		}
+		s.served = insert(s.served, e.id)
+		if e.name == "Take" {
+			s = s.gone()
+		}
+		return s, true
+	default:
+		s.line += string([]byte{e.id})
+		return s, true
+	}
+}
+
+func (s mapState) leave(e step, calls []*op) (next mapState, ok bool) {
+	if isWatch(e.name) {
+		return s.unwatch(e, calls)
+	}
+	if e.got.err == errContext { // it must still be in line
+		s.line, ok = remove(s.line, e.id)
+	} else {
+		s.served, ok = remove(s.served, e.id)
+	}
+	return s, ok
+}
+
+// unwatch is the end of a WaitFor or a WaitCompute. They look at the key again
+// after each wake, so they may miss what was overwritten or deleted soon.
+func (s mapState) unwatch(e step, calls []*op) (mapState, bool) {
+	i := pairOf(s.watch, e.id)
+	if i < 0 {
+		return s, false
+	}
+	flags := s.watch[i+1]
+	s.watch = s.watch[:i] + s.watch[i+2:]
+	good := s.has && (e.name == "WaitCompute" || even(s.v))
+	switch {
+	case e.got.err == errContext:
+		return s, !good
+	case e.got.err == errCanceled:
+		return s, flags&sawCancel != 0
+	case e.got.err != "":
+		return s, false
+	case e.name == "WaitCompute":
+		return s.compute(e, calls)
+	}
+	here, handed := s.has && s.v == e.got.v, flags&sawStore != 0 && s.last == e.got.v
+	return s, even(e.got.v) && (here || handed)
+}
+
+func even(v int) bool { return v%2 == 0 }
+
+// Sets of numbers, as sorted strings, so that equal states are ==.
+
+func insert(set string, id byte) string {
+	i := 0
+	for i < len(set) && set[i] < id {
+		i++
+	}
+	return set[:i] + string([]byte{id}) + set[i:]
+}
+
+func remove(set string, id byte) (string, bool) {
+	i := strings.IndexByte(set, id)
+	if i < 0 {
+		return set, false
+	}
+	return set[:i] + set[i+1:], true
+}
+
+// Sets of numbers with a byte of flags each.
+
+func pairOf(set string, id byte) int {
+	for i := 0; i < len(set); i += 2 {
+		if set[i] == id {
+			return i
+		}
+	}
+	return -1
+}
+
+func insertFlagged(set string, id byte) string {
+	i := 0
+	for i < len(set) && set[i] < id {
+		i += 2
+	}
+	return set[:i] + string([]byte{id, 0}) + set[i:]
+}
+
+// flagged sets flags on all.
+func flagged(set string, flags byte) string {
+	b := []byte(set)
+	for i := 1; i < len(b); i += 2 {
+		b[i] |= flags
+	}
+	return string(b)
+}

@@ -1,0 +1,233 @@
+package linear_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/vigil-go/vigil/waitmap"
+)
+
+// The mixes of calls that a Map's clients draw from.
+var mapMixes = map[string]string{
+	"everything": "Load Load Store Store Swap LoadOrStore Delete LoadAndDelete CompareAndSwap CompareAndDelete Compute Compute " +
+		"Wait Wait WaitNext WaitFor WaitCompute Take Take Cancel Clear Range Range End Churn",
+	"waits":   "Wait Wait WaitNext WaitNext WaitFor Store Store Store Delete Delete Load Cancel End Churn",
+	"takes":   "Take Take Take Take Wait WaitNext Store Store Store Swap LoadOrStore LoadAndDelete Compute Cancel End End",
+	"changes": "Load Load Store Swap LoadOrStore CompareAndSwap CompareAndSwap CompareAndDelete Compute Compute WaitCompute LoadAndDelete Delete Clear Range Churn End",
+}
+
+const mapKeys = 3
+
+var mapErrors = map[error]string{waitmap.ErrCanceled: errCanceled}
+
+// mapPlan is how a Map is used.
+func mapPlan(m store, mix string) plan {
+	draw := strings.Fields(mix)
+	return plan{
+		clients: 6, rounds: 5, perRound: 4, keys: mapKeys,
+		next: func(c *client) {
+			callMap(c, m, draw[c.r.IntN(len(draw))], 1+c.r.IntN(c.w.keys))
+		},
+		drain: func(c *client) {
+			for k := range c.w.keys {
+				callMap(c, m, "Cancel", k+1)
+			}
+		},
+	}
+}
+
+// fresh is a value that nobody else stores: only so can it be told where a
+// value came from.
+func (c *client) fresh() int {
+	c.mine["values"]++
+	return c.id<<8 + c.mine["values"]
+}
+
+// note remembers the value that was seen last, as a guess for CompareAndSwap.
+func (c *client) note(r result) result {
+	if r.err == "" && r.v != 0 {
+		c.mine["seen"] = r.v
+	}
+	return r
+}
+
+func callMap(c *client, m store, name string, k int) {
+	switch name {
+	case "End":
+		c.endSomebody()
+	case "Churn":
+		churn(c, m)
+	case "Wait", "WaitNext", "WaitFor", "WaitCompute", "Take":
+		waitOnMap(c, m, name, k)
+	case "Clear":
+		everyKey(c, name, func([]result) { m.Clear() })
+	case "Range":
+		everyKey(c, name, func(seen []result) { rangeOver(m, seen) })
+	case "Cancel":
+		cancelKey(c, m, k)
+	case "Compute":
+		computeKey(c, m, k)
+	default:
+		writeMap(c, m, name, k)
+	}
+}
+
+func writeMap(c *client, m store, name string, k int) {
+	switch name {
+	case "Load":
+		c.note(c.do(name, func() result { return seen(m.Load(k)) }, k))
+	case "Store":
+		v := c.fresh()
+		c.do(name, func() (r result) { m.Store(k, v); return }, k, v)
+	case "Swap":
+		v := c.fresh()
+		c.note(c.do(name, func() result { return seen(m.Swap(k, v)) }, k, v))
+	case "LoadOrStore":
+		v := c.fresh()
+		c.note(c.do(name, func() result { return seen(m.LoadOrStore(k, v)) }, k, v))
+	case "Delete":
+		c.do(name, func() (r result) { m.Delete(k); return }, k)
+	case "LoadAndDelete":
+		c.note(c.do(name, func() result { return seen(m.LoadAndDelete(k)) }, k))
+	case "CompareAndSwap":
+		old, v := c.mine["seen"], c.fresh()
+		c.do(name, func() result { return result{ok: m.CompareAndSwap(k, old, v)} }, k, old, v)
+	case "CompareAndDelete":
+		old := c.mine["seen"]
+		c.do(name, func() result { return result{ok: m.CompareAndDelete(k, old)} }, k, old)
+	default:
+		panic("linear_test: no call of a Map: " + name)
+	}
+}
+
+func seen(v int, ok bool) result { return result{v: v, ok: ok} }
+
+func waitOnMap(c *client, m store, name string, k int) {
+	if name == "WaitCompute" {
+		waitCompute(c, m, k)
+		return
+	}
+	c.note(c.block(name, func(ctx context.Context) (r result) {
+		var err error
+		switch name {
+		case "Wait":
+			r.v, err = m.Wait(ctx, k)
+		case "WaitNext":
+			r.v, err = m.WaitNext(ctx, k)
+		case "WaitFor":
+			r.v, err = m.WaitFor(ctx, k, even)
+		case "Take":
+			r.v, err = m.Take(ctx, k)
+		}
+		r.err = word(err, mapErrors)
+		return r
+	}, k))
+}
+
+// order draws what a computation is to do.
+func (c *client) order() (op, v int) { return c.r.IntN(3), c.fresh() }
+
+// computeKey records what the function saw. What Compute returns follows from
+// that; else it is wrong.
+func computeKey(c *client, m store, k int) {
+	op, v := c.order()
+	c.do("Compute", func() (r result) {
+		got, ok := m.Compute(k, func(old int, loaded bool) (int, waitmap.Op) {
+			r = result{v: old, ok: loaded}
+			return v, waitmap.Op(op)
+		})
+		want := r
+		switch op {
+		case opSet:
+			want = result{v: v, ok: true}
+		case opRemove:
+			want.ok = false
+		}
+		if (result{v: got, ok: ok}) != want {
+			r.err = errWrong
+		}
+		return r
+	}, k, op, v)
+}
+
+func waitCompute(c *client, m store, k int) {
+	op, v := c.order()
+	c.block("WaitCompute", func(ctx context.Context) (r result) {
+		got, err := m.WaitCompute(ctx, k, func(old int) (int, waitmap.Op) {
+			r = result{v: old, ok: true}
+			return v, waitmap.Op(op)
+		})
+		want := r.v
+		if r.ok && op == opSet {
+			want = v
+		}
+		if r.err = word(err, mapErrors); got != want {
+			r.err = errWrong
+		}
+		return r
+	}, k, op, v)
+}
+
+// cancelKey is not recorded if it found nobody, in the world's own hand: that
+// asks all the time.
+func cancelKey(c *client, m store, k int) {
+	o := op{client: c.id, name: "Cancel", args: []int{k}, call: c.w.now()}
+	o.got.v = m.Cancel(k)
+	o.ret = c.w.now()
+	if o.got.v != 0 || c.id < len(c.w.clients) {
+		c.ops = append(c.ops, o)
+	}
+}
+
+// everyKey records a call that is about every key, as one call for each.
+func everyKey(c *client, name string, f func(seen []result)) {
+	call, got := c.w.now(), make([]result, c.w.keys)
+	f(got)
+	ret := c.w.now()
+	for i, r := range got {
+		c.ops = append(c.ops, op{client: c.id, name: name, args: []int{i + 1}, got: r, call: call, ret: ret})
+	}
+}
+
+// rangeOver notes what Range shows of each key.
+func rangeOver(m store, seen []result) {
+	m.Range(func(k, v int) bool {
+		if k > len(seen) {
+			return true // churn's
+		}
+		if seen[k-1].ok {
+			seen[k-1].err = errWrong // twice
+		}
+		seen[k-1] = result{v: v, ok: true, err: seen[k-1].err}
+		return true
+	})
+}
+
+// churn stores or deletes keys that nobody looks at, so that tables grow and
+// shrink.
+func churn(c *client, m store) {
+	const n = 60
+	c.mine["churned"] ^= 1
+	for i := range n {
+		if k := 1000 + n*c.id + i; c.mine["churned"] == 1 {
+			m.Store(k, 1)
+		} else {
+			m.Delete(k)
+		}
+	}
+}
+
+// TestMap: goroutines use a Map in all ways at the same time.
+func TestMap(t *testing.T) {
+	inBubbles(t, mapSpec, mapMixes, func(seed int64, mix string) plan {
+		return mapPlan(stores[int(seed)%len(stores)].make(), mix)
+	})
+}
+
+// TestMapOnRing: goroutines and tasks of one loop use a Map together.
+func TestMapOnRing(t *testing.T) {
+	onRings(t, mapSpec, func(seed int64) plan {
+		return mapPlan(stores[int(seed)%len(stores)].make(), mapMixes["everything"])
+	})
+}

@@ -1,0 +1,180 @@
+package main
+
+// mutations are what was taken out, each in turn.
+var mutations = []mutation{
+	{
+		file: "internal/waitq/waitq.go", why: "Await looks before it parks",
+		old: "	for !w.Done() {\n		if err := p.Park(ctx); err != nil && w.Abandon() {",
+		new: "	for {\n		if err := p.Park(ctx); err == nil && w.Done() {\n			return nil\n		} else if err != nil && w.Abandon() {",
+	},
+	{
+		file: "internal/waitq/waitq.go", why: "what was handed over wins over the context",
+		old: "err != nil && w.Abandon() {", new: "err != nil {\n			w.Abandon()",
+	},
+	{
+		file: "internal/waitq/waitq.go", why: "who is finished is not finished again",
+		old: "return s&(done|gone) == 0 && w.state", new: "return w.state",
+	},
+	{
+		file: "internal/waitq/waitq.go", why: "Release wakes",
+		old: "		w.Finish()\n		w.Wake()\n	}\n}", new: "		w.Finish()\n	}\n}",
+	},
+	{
+		file: "internal/waitq/waitq.go", why: "a new turn when a line is detached",
+		old: "	q.turn++\n	return l", new: "	return l",
+	},
+	{
+		file: "internal/waitq/waitq.go", why: "who is pushed is the last",
+		old: "	tail.next, w.prev, q.head.prev = w, tail, w\n", new: "	w.next, q.head.prev, w.prev = q.head, w, tail\n	q.head = w\n",
+	},
+	{
+		file: "wake/wake.go", why: "a permit wins over the context",
+		old: "	select { // select picks at random when both are ready; the permit wins\n	case <-p:\n		return nil\n	default:\n		return context.Cause(ctx)\n	}",
+		new: "	return context.Cause(ctx)",
+	},
+	{
+		file: "wake/wake.go", why: "a permit is kept for who parks later",
+		old: "make(chanParker, 1)", new: "make(chanParker)",
+	},
+	{
+		file: "waitmap/wait.go", why: "the second look of Wait",
+		old: "peek(key, h); ok { // the second look", new: "peek(key, h); ok && false { // the second look",
+	},
+	{
+		file: "waitmap/wait.go", why: "the second look of Take",
+		old: "if _, ok := s.lockLines(e, h, metaTakers).peek(key, h); !ok {", new: "if _, ok := s.lockLines(e, h, metaTakers).peek(key, h); !ok || true {",
+	},
+	{
+		file: "waitmap/wait.go", why: "WaitFor looks at what is there, in line",
+		old: "	if there && ok(v) {\n		return v, true, nil", new: "	if there && false {\n		return v, true, nil",
+	},
+	{
+		file: "waitmap/wait.go", why: "who failed leaves the line",
+		old: "	if err := f.w.Await(ctx, parker); err != nil {\n		f.w.Value.line.owner.leave(&f.w)", new: "	if err := f.w.Await(ctx, parker); err != nil {",
+	},
+	{
+		file: "waitmap/wait.go", why: "a taker is marked as one",
+		old: "	en.w.SetExclusive()\n", new: "",
+	},
+	{
+		file: "waitmap/shard.go", why: "a line that was opened before the lock is seen",
+		old: "if ok && (lines || meta&metaLines == 0) {", new: "if ok {",
+	},
+	{
+		file: "waitmap/shard.go", why: "no line is announced in a table that is being replaced",
+		old: "		meta := atomic.LoadUint64(&g.meta)\n		switch {\n		case meta&metaFrozen != 0:\n			return false\n		case meta&flags == flags:",
+		new: "		meta := atomic.LoadUint64(&g.meta)\n		switch {\n		case meta&flags == flags:",
+	},
+	{
+		file: "waitmap/shard.go", why: "the next table's homes know of lines",
+		old: "	s.lines.rehome(t)\n", new: "",
+	},
+	{
+		file: "waitmap/grip.go", why: "a home with lines is not gripped",
+		old: "metaLocked|metaFrozen|metaLines) != 0", new: "metaLocked|metaFrozen) != 0",
+	},
+	{
+		file: "waitmap/grip.go", why: "what is frozen is not written",
+		old: "metaLocked|metaFrozen|metaLines) != 0", new: "metaLocked|metaLines) != 0",
+	},
+	{
+		file: "waitmap/engine.go", why: "a value for a taker is not put into the map",
+		old: "	if taker == nil {\n		var ok bool\n		if added", new: "	{\n		var ok bool\n		if added",
+	},
+	{
+		file: "waitmap/engine.go", why: "all are served when a store returns",
+		old: "		settle(p.served, p.v, nil)\n		p.line", new: "		p.line",
+	},
+	{
+		file: "waitmap/engine.go", why: "the taker is woken",
+		old: "		defer wakeAll(taker)\n", new: "",
+	},
+	{
+		file: "waitmap/engine.go", why: "those who saw the value are woken",
+		old: "	wakeList(p.served)\n", new: "",
+	},
+	{
+		file: "waitmap/engine.go", why: "a change waits for the computation of its key",
+		old: "if p.line == nil || p.line.hold == nil {", new: "if true {",
+	},
+	{
+		file: "waitmap/line.go", why: "a taker that gave up is passed over",
+		old: "			if w.Finish() {\n				return w\n			}", new: "			w.Finish()\n			if true {\n				return w\n			}",
+	},
+	{
+		file: "waitmap/line.go", why: "a line with waiters stays",
+		old: "	if head.queue.Len() != 0 {\n		return\n	}", new: "	if head.queue.Len() > 1 {\n		return\n	}",
+	},
+	{
+		file: "waitmap/line.go", why: "those in Wait see what a taker gets",
+		old: "		if !w.Exclusive() {\n			l.remove(w)\n			list.Add(w)\n		}", new: "		_ = list",
+	},
+	{
+		file: "waitmap/write.go", why: "a taker is looked for with the lines locked",
+		old: "	if taker == nil {\n		ls.mu.Unlock()\n		return false\n	}\n	served", new: "	if taker == nil {\n		ls.mu.Unlock()\n		return true\n	}\n	served",
+	},
+	{
+		file: "waitmap/future.go", why: "who joined a Future looks again",
+		old: "if _, done, _ := f.Result(); !done { // the second look", new: "if true { // the second look",
+	},
+	{
+		file: "waitmap/future.go", why: "Stop wakes who joined",
+		old: "	f.w.Value.line.owner.leave(&f.w)\n	wakeJoined(&f.w)\n	return true", new: "	f.w.Value.line.owner.leave(&f.w)\n	return true",
+	},
+	{
+		file: "waitmap/cancel.go", why: "closed before the sweep",
+		old: "	e.closed.Store(true) // before the sweep: see enter\n	e.cancelAll(closed)\n", new: "	e.cancelAll(closed)\n	e.closed.Store(true)\n",
+	},
+	{
+		file: "notify/notify.go", why: "the second look, in the lock",
+		old: "			if n.state.CompareAndSwap(permit, 0) {\n				return false\n			}", new: "			if n.state.CompareAndSwap(permit, waiting) {\n				n.line.Push(w)\n				return true\n			}",
+	},
+	{
+		file: "notify/notify.go", why: "who was picked did not fail",
+		old: "			if n.leave(w) {\n				return waitq.ParkError(ctx, err)\n			}\n			return nil", new: "			n.leave(w)\n			return waitq.ParkError(ctx, err)",
+	},
+	{
+		file: "notify/notify.go", why: "a wake with nobody in line is kept",
+		old: "		n.keep() // nobody can get in line now\n", new: "",
+	},
+	{
+		file: "notify/notify.go", why: "who gives up hands the wake on",
+		old: "	if !n.remove(w) && w.Value.handOn {\n		next", new: "	if n.remove(w); false {\n		next",
+	},
+	{
+		file: "notify/notify.go", why: "waiting is cleared with the line",
+		old: "	ok := n.line.Remove(w)\n	n.tidy()\n", new: "	ok := n.line.Remove(w)\n",
+	},
+	{
+		file: "notify/notify.go", why: "a picked waiter leaves the line in the lock",
+		old: "	w.Value.handOn = true\n	n.remove(w)\n	return w", new: "	w.Value.handOn = true\n	return w",
+	},
+	{
+		file: "notify/listener.go", why: "Stop hands the wake on",
+		old: "			next = l.n.pass(l.n.line.Front)\n		}\n	}\n	joined", new: "		}\n	}\n	joined",
+	},
+	{
+		file: "notify/listener.go", why: "a consumed wake is not handed on",
+		old: "	if l.used {\n		return false\n	}\n	l.used = true", new: "	l.used = true",
+	},
+	{
+		file: "waitgroup/group.go", why: "the count is looked at with the ticket",
+		old: "		if s < one {\n			return false\n		}\n		next", new: "		next",
+	},
+	{
+		file: "waitgroup/group.go", why: "only those older than the zero go",
+		old: "if w := g.line.Back(); w == nil || w.Value < t {", new: "if w := g.line.Back(); w == nil || t > 0 {",
+	},
+	{
+		file: "waitgroup/group.go", why: "who counts up from zero releases, too",
+		old: "count == 0 || count == int64(n) && !wrong {", new: "count == 0 {",
+	},
+	{
+		file: "waitgroup/group.go", why: "who leaves at zero was released",
+		old: "		due = g.older(s)\n", new: "",
+	},
+	{
+		file: "waitgroup/group.go", why: "Done sees who waits",
+		old: "	if s := g.state.Add(-one); s < 0 || s&waiting != 0 {", new: "	if s := g.state.Add(-one); s < 0 {",
+	},
+}
