@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
+
+	"github.com/vigil-go/vigil/internal/yield"
 )
 
 // An entry is what is stored for a key: a value, an error, or a value and the
@@ -110,6 +112,7 @@ func (c *Cache[K, V]) tidy() {
 	now := clock()
 	for key, e := range c.shelf.All() {
 		if c.dead(e, now) {
+			yield.At(yield.CacheSweep)
 			c.shelf.DeleteIf(key, e)
 		}
 	}

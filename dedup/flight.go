@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
@@ -135,6 +136,7 @@ func (fs *flights[K, V]) board(ctx context.Context, r request[K, V]) (seat[K, V]
 	for {
 		f, ok := fs.m.Load(r.key)
 		if !ok {
+			yield.At(yield.FlightMissed)
 			s, other := fs.open(ctx, r)
 			if other == nil {
 				return s, nil
@@ -168,6 +170,7 @@ func (fs *flights[K, V]) open(ctx context.Context, r request[K, V]) (s seat[K, V
 	} else if other, ok := fs.m.LoadOrStore(r.key, f); ok {
 		return s, other
 	}
+	yield.At(yield.FlightOpened)
 	if fs.host != nil {
 		if a, ok := fs.host.look(r.key, r.why); ok {
 			f.phase = landed
@@ -200,6 +203,7 @@ func (fs *flights[K, V]) launch(ctx context.Context, r request[K, V]) {
 func (f *flight[K, V]) join(ctx context.Context) (*caller, error) {
 	c := new(caller)
 	c.arm(ctx)
+	yield.At(yield.FlightFound)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.phase != flying {
@@ -217,7 +221,9 @@ func (f *flight[K, V]) join(ctx context.Context) (*caller, error) {
 func (f *flight[K, V]) wait(ctx context.Context, c *caller) error {
 	defer f.abandon(c) // if Park panics or ends the goroutine
 	for !c.w.Done() {
-		if err := c.parker.Park(ctx); err != nil && f.leave(c) {
+		err := c.parker.Park(ctx)
+		yield.At(yield.FlightParked)
+		if err != nil && f.leave(c) {
 			return waitq.ParkError(ctx, err)
 		} else if err != nil {
 			return nil // the result is there, the wake on its way
@@ -312,6 +318,7 @@ func (fs *flights[K, V]) forget(f *flight[K, V]) {
 
 // remove takes a flight that is not flying out of the map.
 func (fs *flights[K, V]) remove(f *flight[K, V]) {
+	yield.At(yield.FlightLeft)
 	waitmap.CompareAndDelete(&fs.m, f.key, f)
 }
 
@@ -343,6 +350,7 @@ func (f *flight[K, V]) land(v V, err error) {
 	if !f.done {
 		f.v, f.err, f.loadErr = v, err, err
 		if f.phase == flying && f.all.host != nil {
+			yield.At(yield.FlightPublish)
 			f.all.host.publish(f)
 		}
 		f.done = true
@@ -351,6 +359,7 @@ func (f *flight[K, V]) land(v V, err error) {
 	f.phase = landed
 	f.mu.Unlock()
 	f.all.forget(f)
+	yield.At(yield.FlightLanded)
 	list.Release()
 	f.ctx.finish()
 	if h := f.all.host; h != nil {
@@ -369,6 +378,7 @@ func (fs *flights[K, V]) endAll(err error) {
 	for f := range fs.m.Values() {
 		f.end(err)
 	}
+	yield.At(yield.FlightSweep)
 	fs.mu.Lock() // after the map: a flight is a stray before it leaves that
 	strays := slices.Collect(maps.Keys(fs.strays))
 	fs.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/wake"
 )
 
@@ -100,7 +101,11 @@ func (n *Notify) Wait(ctx context.Context) error {
 
 // TryWait takes the permit and reports whether there was one.
 func (n *Notify) TryWait() bool {
-	return n.state.Load()&permit != 0 && n.state.CompareAndSwap(permit, 0)
+	if n.state.Load()&permit == 0 {
+		return false
+	}
+	yield.At(yield.NotifyTries)
+	return n.state.CompareAndSwap(permit, 0)
 }
 
 // Waiters is the number of those in line.
@@ -130,6 +135,7 @@ func (n *Notify) waitSlow(ctx context.Context) error {
 func (n *Notify) await(ctx context.Context, w *waiter, p wake.Parker) error {
 	for !w.Done() {
 		if err := p.Park(ctx); err != nil {
+			yield.At(yield.NotifyFailed)
 			if n.leave(w) {
 				return waitq.ParkError(ctx, err)
 			}
@@ -159,6 +165,7 @@ func (n *Notify) keep() bool {
 		if s&waiting != 0 {
 			return false
 		}
+		yield.At(yield.NotifyKeeps)
 		if n.state.CompareAndSwap(s, permit) {
 			return true
 		}
@@ -188,6 +195,7 @@ func (n *Notify) pass(end func() *waiter) *waiter {
 
 // deliver wakes a waiter that was picked. No lock is held.
 func deliver(w *waiter) {
+	yield.At(yield.NotifyPicked)
 	if w != nil {
 		w.Finish()
 		w.Wake()
@@ -215,6 +223,7 @@ func (n *Notify) enter(w *waiter) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for !n.state.CompareAndSwap(0, waiting) {
+		yield.At(yield.NotifyEnters)
 		switch n.state.Load() {
 		case permit: // the second look
 			if n.state.CompareAndSwap(permit, 0) {

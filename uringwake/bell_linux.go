@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/uringwake/ring"
 )
 
@@ -104,7 +105,9 @@ func (l *Loop) deliver(m *mail) bool {
 	if !l.mailbox.push(m) {
 		return false
 	}
+	yield.At(yield.LoopMailed)
 	if l.door.claim() {
+		yield.At(yield.LoopClaimed)
 		l.ringBell()
 	}
 	return true

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/wake"
 )
 
@@ -82,6 +83,7 @@ func (l *Loop) stopSpare() {
 
 func (l *Loop) free() {
 	threads.remove(l)
+	yield.At(yield.LoopSealed)
 	l.door.close()
 	err := l.ring.Close()
 	l.bell.close()

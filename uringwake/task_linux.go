@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/wake"
 )
 
@@ -121,6 +122,7 @@ func (t *Task) ID() uint64 { return t.id }
 // system call only if the loop sleeps too and nobody else has rung.
 func (t *Task) Wake() {
 	if t.leavePermit() {
+		yield.At(yield.TaskPermits)
 		t.loop.deliver(&t.mail)
 	}
 }
@@ -151,6 +153,7 @@ func (t *Task) Park(ctx context.Context) error {
 	if done := ctx.Done(); done != nil && done != t.done {
 		defer context.AfterFunc(ctx, t.Wake)()
 	}
+	yield.At(yield.TaskParks)
 	if t.state.CompareAndSwap(0, parked) { // else the permit has come
 		t.coro.yield()
 	}

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/uringwake/ring"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -42,10 +43,12 @@ func (l *Loop) sleep() {
 		return
 	}
 	l.door.announce()
+	yield.At(yield.LoopAnnounced)
 	if !l.mailbox.empty() {
 		l.door.retract()
 		return
 	}
+	yield.At(yield.LoopBlocks)
 	l.count.Sleeps++
 	if e := l.enter(1); e == unix.EAGAIN || e == unix.EBUSY {
 		time.Sleep(time.Millisecond) // it did not wait: for the kernel to find memory

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/wake"
 )
 
@@ -66,6 +67,7 @@ func (g *Group) Done() {
 // addSlow goes on after n was added and gave s, when somebody is in line or n
 // was too much.
 func (g *Group) addSlow(n int, s int64) {
+	yield.At(yield.GroupCounted)
 	wrong := s < 0 || s/one > most
 	if wrong {
 		s = g.state.Add(-int64(n) * one) // and that may be the zero
@@ -127,6 +129,7 @@ func (g *Group) Wait(ctx context.Context) error {
 	defer g.abandon(w)
 	for !w.Done() {
 		if err := p.Park(ctx); err != nil {
+			yield.At(yield.GroupFailed)
 			if g.leave(w) {
 				return waitq.ParkError(ctx, err)
 			}
@@ -208,6 +211,7 @@ func (g *Group) release(s int64) {
 	g.mu.Lock()
 	list := g.older(s)
 	g.mu.Unlock()
+	yield.At(yield.GroupReleased)
 	list.Release()
 }
 
@@ -252,6 +256,7 @@ func (g *Group) push(w *waiter) bool {
 			return false
 		}
 		next := int64(g.tickets+1) & ticketMask
+		yield.At(yield.GroupTickets)
 		if g.state.CompareAndSwap(s, s&^ticketMask|waiting|next) {
 			w.Value = g.tickets
 			g.tickets++

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/internal/yield"
 )
 
 // Cancel releases all who wait for key: they get [ErrCanceled]. It returns how
@@ -40,6 +41,7 @@ func (m *Map[K, V]) CancelAll() int { return m.init().cancelAll(canceled) }
 func (m *Map[K, V]) Close() error {
 	e := m.init()
 	e.closed.Store(true) // before the sweep: see enter
+	yield.At(yield.MapClosed)
 	e.cancelAll(closed)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/internal/yield"
 )
 
 // An engine is a map that was given its shape. [Map] makes one on first use.
@@ -113,6 +114,7 @@ func (e *engine[K, V]) acquire(p *spot[K, V], key K, hash uint64, lines bool) {
 		}
 		h := p.line.hold
 		p.release()
+		yield.At(yield.MapHeld)
 		h.wait()
 	}
 }
@@ -131,6 +133,7 @@ func (p *spot[K, V]) release() {
 	if p.busy {
 		p.leaveLine()
 	}
+	yield.At(yield.MapWritten)
 	setGroup(p.home, p.meta)
 	if p.busy {
 		settle(p.served, p.v, nil)

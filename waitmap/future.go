@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/wake"
 )
 
@@ -68,6 +69,7 @@ func (f *Future[V]) Wait(ctx context.Context) (V, error) {
 	p := wake.ParkerFrom(ctx)
 	j := &waitq.Waiter[struct{}]{Waker: p}
 	f.join(j)
+	yield.At(yield.FutureJoins)
 	var parted error
 	if _, done, _ := f.Result(); !done { // the second look: who finishes f now sees j
 		parted = j.Await(ctx, p)
@@ -130,6 +132,7 @@ func settle[V any](list waitq.List[fate[V]], v V, err *stopError) (n int) {
 
 // wakeList wakes all who are settled, even if a waker panics. No lock is held.
 func wakeList[V any](list waitq.List[fate[V]]) {
+	yield.At(yield.MapSettled)
 	defer func() {
 		if list.Front() != nil {
 			wakeList(list)

@@ -1,6 +1,10 @@
 package waitmap
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/vigil-go/vigil/internal/yield"
+)
 
 // A grip is the fast half of every write: a locked home that nobody waits at
 // and that tells all about the key. Whatever is not so simple is a spot's.
@@ -22,6 +26,7 @@ func (e *engine[K, V]) grab(key K, hash uint64) (g grip[K], ok bool) {
 		!atomic.CompareAndSwapUint64(&g.home.meta, g.meta, g.meta|metaLocked) {
 		return g, false
 	}
+	yield.At(yield.MapGrabbed)
 	for m := match(g.meta|liveBits, tagOf(hash)*lowBytes); m != 0; m &= m - 1 {
 		if i := slotIndex(m); i < used(g.meta) && g.home.slot(i).key == key {
 			g.mark = m & -m
@@ -70,6 +75,7 @@ func (e *engine[K, V]) set(g grip[K], key K, hash uint64, c cell) bool {
 		return true
 	}
 	g.t.countEmptied(g.meta, next)
+	yield.At(yield.MapWritten)
 	setGroup(g.home, next)
 	e.count(1)
 	return true
@@ -82,6 +88,7 @@ func (e *engine[K, V]) unset(g grip[K], hash uint64) {
 		g.cell().store(e.cells, cell{})
 	}
 	emptied := g.t.countEmptied(g.meta, next)
+	yield.At(yield.MapWritten)
 	setGroup(g.home, next)
 	e.count(-1)
 	e.shard(hash).shrink(e, g.t, emptied)

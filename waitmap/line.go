@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/internal/yield"
 )
 
 // A line is everything about a key that is not its value: those who wait for
@@ -184,6 +185,7 @@ func (ls *lines[K, V]) rehome(t *table[K]) {
 
 // leave takes a waiter that gave up out of its line, if it is still there.
 func (ls *lines[K, V]) leave(w *waitq.Waiter[fate[V]]) {
+	yield.At(yield.MapLeaves)
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if l := w.Value.line; l.remove(w) {

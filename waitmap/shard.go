@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/vigil-go/vigil/internal/yield"
 )
 
 // A shard is an independent part of the map with its own table, growth and
@@ -58,6 +60,7 @@ func (s *shard[K, V]) lock(e *engine[K, V], hash uint64, lines bool) (*table[K],
 		if lines {
 			s.lines.mu.Lock()
 		}
+		yield.At(yield.MapLines)
 		meta, ok := lockGroup(home)
 		if ok && (lines || meta&metaLines == 0) {
 			return t, home, meta, lines
@@ -85,8 +88,10 @@ func (s *shard[K, V]) lockLines(e *engine[K, V], hash, hint uint64) *table[K] {
 			s.replace(e, t, false)
 			continue
 		}
+		yield.At(yield.MapMissed)
 		s.lines.mu.Lock()
 		if announce(t.home(hash), metaLines|hint) {
+			yield.At(yield.MapAnnounced)
 			return t
 		}
 		s.lines.mu.Unlock()
@@ -208,12 +213,14 @@ func (s *shard[K, V]) rebuild(old *table[K], fill func(live, dead int) *table[K]
 			old.thaw()
 		}
 	}()
+	yield.At(yield.MapFrozen)
 	s.install(fill(live, dead))
 }
 
 func (s *shard[K, V]) install(t *table[K]) {
 	s.lines.rehome(t)
 	openDoor(s.door, t)
+	yield.At(yield.MapDoor)
 	s.table.Store(t)
 }
 

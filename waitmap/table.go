@@ -3,6 +3,8 @@ package waitmap
 import (
 	"math/bits"
 	"sync/atomic"
+
+	"github.com/vigil-go/vigil/internal/yield"
 )
 
 // A table holds the entries of one shard until a larger, smaller or cleaner
@@ -72,6 +74,7 @@ func (t *table[K]) peek(key K, hash uint64) (c cell, ok bool) {
 		return c, false
 	}
 	c = g.slot(i).cell.load(t.kind)
+	yield.At(yield.MapRead)
 	return c, atomic.LoadUint64(&g.meta)&(tagLive<<tagShift(i)) != 0 && (t.kind == cellWords || c.ptr != nil)
 }
 
@@ -144,6 +147,7 @@ func scan[K comparable, V any](t *table[K], kind cellKind, f func(K, V) bool) bo
 		for m := atomic.LoadUint64(&g.meta) & liveBits; m != 0; m &= m - 1 {
 			s := g.slot(slotIndex(m))
 			c := s.cell.load(kind)
+			yield.At(yield.MapRead)
 			if atomic.LoadUint64(&g.meta)&(m&-m) == 0 {
 				continue
 			}

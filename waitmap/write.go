@@ -1,5 +1,7 @@
 package waitmap
 
+import "github.com/vigil-go/vigil/internal/yield"
+
 // The engine's half of Store and its kin. Values are packed, and so allocated,
 // before anything is locked. Each tries the fast half first, see grip.
 
@@ -69,6 +71,7 @@ func (e *engine[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 // the value too.
 func (e *engine[K, V]) handOver(key K, hash uint64, c cell) bool {
 	ls := &e.shard(hash).lines
+	yield.At(yield.MapTakers)
 	ls.mu.Lock()
 	l := ls.find(key, hash)
 	if l == nil || l.hold != nil {

@@ -1,6 +1,10 @@
 package wake
 
-import "context"
+import (
+	"context"
+
+	"github.com/vigil-go/vigil/internal/yield"
+)
 
 // A Waker tells one waiter to look again.
 //
@@ -80,6 +84,7 @@ func (p chanParker) Park(ctx context.Context) error {
 		return nil
 	case <-done:
 	}
+	yield.At(yield.ContextWon)
 	select { // select picks at random when both are ready; the permit wins
 	case <-p:
 		return nil

@@ -18,6 +18,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/wake"
 )
 
@@ -72,7 +73,10 @@ func (w *Waiter[T]) Gone() bool { return w.state.Load()&gone != 0 }
 // the caller takes it out of its queue.
 func (w *Waiter[T]) Await(ctx context.Context, p wake.Parker) error {
 	for !w.Done() {
-		if err := p.Park(ctx); err != nil && w.Abandon() {
+		yield.At(yield.WaiterLooks)
+		err := p.Park(ctx)
+		yield.At(yield.WaiterParked)
+		if err != nil && w.Abandon() {
 			return ParkError(ctx, err)
 		}
 	}
@@ -212,6 +216,7 @@ func (l *List[T]) Release() {
 	}()
 	for w := l.Pop(); w != nil; w = l.Pop() {
 		w.Finish()
+		yield.At(yield.WaiterWon)
 		w.Wake()
 	}
 }

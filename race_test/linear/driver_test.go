@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -331,7 +332,9 @@ func explainAll(t *testing.T, sp *spec, record func(seed int64) []op) {
 	calls := 0
 	for i := range amount() {
 		seed := *seedFlag + int64(i)
+		stop := yield.Shake(uint64(seed), false) // with the tag vigil_yield
 		ops := record(seed)
+		stop()
 		sp.requireExplained(t, seed, ops)
 		calls += len(ops)
 	}

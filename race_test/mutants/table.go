@@ -4,8 +4,8 @@ package main
 var mutations = []mutation{
 	{
 		file: "internal/waitq/waitq.go", why: "Await looks before it parks",
-		old: "	for !w.Done() {\n		if err := p.Park(ctx); err != nil && w.Abandon() {",
-		new: "	for {\n		if err := p.Park(ctx); err == nil && w.Done() {\n			return nil\n		} else if err != nil && w.Abandon() {",
+		old: "	for !w.Done() {\n		yield.At(yield.WaiterLooks)\n		err := p.Park(ctx)\n",
+		new: "	for {\n		err := p.Park(ctx)\n		if err == nil && w.Done() {\n			return nil\n		}\n",
 	},
 	{
 		file: "internal/waitq/waitq.go", why: "what was handed over wins over the context",
@@ -17,7 +17,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "internal/waitq/waitq.go", why: "Release wakes",
-		old: "		w.Finish()\n		w.Wake()\n	}\n}", new: "		w.Finish()\n	}\n}",
+		old: "		yield.At(yield.WaiterWon)\n		w.Wake()\n	}\n}", new: "	}\n}",
 	},
 	{
 		file: "internal/waitq/waitq.go", why: "a new turn when a line is detached",
@@ -123,7 +123,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "waitmap/cancel.go", why: "closed before the sweep",
-		old: "	e.closed.Store(true) // before the sweep: see enter\n	e.cancelAll(closed)\n", new: "	e.cancelAll(closed)\n	e.closed.Store(true)\n",
+		old: "	e.closed.Store(true) // before the sweep: see enter\n	yield.At(yield.MapClosed)\n	e.cancelAll(closed)\n", new: "	e.cancelAll(closed)\n	yield.At(yield.MapClosed)\n	e.closed.Store(true)\n",
 	},
 	{
 		file: "notify/notify.go", why: "the second look, in the lock",
