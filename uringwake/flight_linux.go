@@ -175,7 +175,9 @@ func (f *flights) take(u userData, res int32, flags uint32) wake.Waker {
 	}
 	switch u.kind() {
 	case kindOp:
-		return f.landed(o, res, flags)
+		if o.state == submitted { // else the kernel does not have it: the message only looks like it
+			return f.landed(o, res, flags)
+		}
 	case kindCancel:
 		if missed(res) {
 			f.urge(o, (*op).prepareAgain)

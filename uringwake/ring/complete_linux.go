@@ -86,6 +86,9 @@ func (q *CompletionQueue) Seen() {
 // Advance gives the room of the first n completions back; with [SetupCQEMixed]
 // one of 32 bytes counts as two. It stands for io_uring_cq_advance; Linux 5.1.
 func (q *CompletionQueue) Advance(n uint32) {
+	if q.tailCached-q.head < n {
+		q.tailCached = q.head + n // Ready may know of more than Peek has seen
+	}
 	q.head += n
 	storeRelease(q.khead, q.head) // pairs with the kernel's acquire
 }

@@ -361,3 +361,21 @@ func probeUntil(r *ring.Registrar, stop <-chan struct{}) error {
 		}
 	}
 }
+
+// Ready counts what no Peek has seen, and Advance may give all of it back.
+func TestAdvanceOverCompletionsThatNobodyLookedAt(t *testing.T) {
+	r := setup(t, 4, nil)
+	for round := range 3 {
+		for range 4 {
+			r.SQ().GetSQE().PrepNop()
+		}
+		_, err := r.SQ().Submit()
+		require.NoError(t, err)
+		if round == 1 {
+			require.NotNil(t, r.CQ().Peek())
+		}
+		r.CQ().Advance(r.CQ().Ready())
+		require.Zero(t, r.CQ().Ready())
+		require.Nil(t, r.CQ().Peek(), "round %d", round)
+	}
+}
