@@ -50,6 +50,10 @@ func Shake(seed uint64, sleep bool) (stop func()) {
 	}
 }
 
+// most is how often a Shake holds somebody up at one point: some points are
+// passed thousands of times where others are once.
+const most = 500
+
 // delay draws what to do at a point: at every other one nothing, so that
 // delays meet those who are fast.
 func delay(p Point, draw *rand.Rand, sleep bool) func() {
@@ -61,6 +65,7 @@ func delay(p Point, draw *rand.Rand, sleep bool) func() {
 	case kind < 4:
 		return nil
 	case kind == 4 && sleep:
+		often *= 8
 		hold = func() { time.Sleep(time.Duration(long) * 10 * time.Microsecond) }
 	case kind == 5:
 		hold = func() { spin(long * 500) }
@@ -71,8 +76,10 @@ func delay(p Point, draw *rand.Rand, sleep bool) func() {
 			}
 		}
 	}
+	var n atomic.Int32
 	return func() {
-		if rand.Uint32N(often) == 0 {
+		if rand.Uint32N(often) == 0 && n.Load() < most {
+			n.Add(1)
 			held[p].Add(1)
 			hold()
 		}

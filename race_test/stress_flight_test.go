@@ -1,0 +1,243 @@
+package race_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/vigil-go/vigil/dedup"
+)
+
+var errLoad = errors.New("the load's error")
+
+// flying: whoever asks gets the result of a load that ended after he came, or
+// leaves; a load that nobody waits for is told.
+func flying(s *storm, b *book) (check func()) {
+	f := &flown{storm: s, b: b}
+	s.crew("flights").hire(8, 100, deed{"Do", f.do}, deed{"Do", f.do}, deed{"Forget", f.forget}, deed{"InFlight", f.inFlight})
+	return f.check
+}
+
+type flown struct {
+	*storm
+	g            dedup.Group[int, int64]
+	b            *book
+	clock        atomic.Int64
+	begun, ended atomic.Int64
+	betrayed     atomic.Bool // a load's context has ended for no reason
+}
+
+func (f *flown) do(w *worker) {
+	ctx, done := w.until()
+	defer done()
+	came, how, pauses := f.clock.Add(1), w.r.IntN(8), w.r.IntN(20)
+	f.b.sent.Add(1)
+	v, _, err := f.g.Do(ctx, w.r.IntN(keys), func(ctx context.Context) (int64, error) { return f.load(ctx, how, pauses) })
+	_, panicked := errors.AsType[*dedup.PanicError](err)
+	switch {
+	case errors.Is(err, errEnd):
+		f.b.canceled.Add(1)
+		return
+	case err == nil && v < came:
+		f.t.Errorf("who came at %d got the result of a load that had ended at %d", came, v)
+	case err != nil && !panicked && !errors.Is(err, errLoad):
+		f.t.Errorf("Do: %v", err)
+	}
+	f.b.received.Add(1)
+}
+
+// load ends in every way that there is.
+func (f *flown) load(ctx context.Context, how, pauses int) (int64, error) {
+	f.begun.Add(1)
+	defer f.ended.Add(1)
+	for range pauses {
+		runtime.Gosched()
+	}
+	switch how {
+	case 0:
+		wild(true)
+	case 1:
+		wild(false)
+	case 2:
+		return 0, errLoad
+	case 3: // until nobody waits any more, or long enough
+		for range 100 {
+			if ctx.Err() != nil && !errors.Is(context.Cause(ctx), dedup.ErrAbandoned) {
+				f.betrayed.Store(true)
+			}
+			runtime.Gosched()
+		}
+	}
+	return f.clock.Add(1), nil
+}
+
+func (f *flown) forget(w *worker) { f.g.Forget(w.r.IntN(keys)) }
+
+func (f *flown) inFlight(*worker) {
+	for key, info := range f.g.InFlight() {
+		if key < 0 || key >= keys || info.Started.IsZero() {
+			f.t.Errorf("in flight: %d, %v", key, info)
+		}
+	}
+}
+
+// check waits for loads that nobody waits for any more.
+func (f *flown) check() {
+	for start := time.Now(); f.begun.Load() != f.ended.Load() && time.Since(start) < *patience; {
+		runtime.Gosched()
+	}
+	if f.betrayed.Load() {
+		f.t.Error("the context of a load has ended, but not because all had left")
+	}
+	if begun, ended := f.begun.Load(), f.ended.Load(); begun != ended {
+		f.t.Errorf("%d loads have begun, %d ended", begun, ended)
+	}
+}
+
+// caching: a value that was invalidated before the call is never got, and what
+// every call got is in the cache's own counts.
+func caching(s *storm, b *book) (check func()) {
+	c := &cached{storm: s, b: b}
+	o := &dedup.CacheOptions[int, int64]{MaxLoads: s.r.IntN(3), MaxEntries: 2 * s.r.IntN(2)}
+	if s.r.IntN(2) == 0 {
+		o.TTL, o.ErrorTTL = 100*time.Microsecond, 100*time.Microsecond
+	}
+	c.waits = 3 * s.r.IntN(2)
+	o.MaxWaiters = c.waits
+	if s.r.IntN(2) == 0 {
+		o.LoadMany = c.loadMany
+	}
+	var err error
+	if c.c, err = dedup.NewCache(c.load, o); err != nil {
+		s.t.Fatal(err)
+	}
+	s.crew("cache").hire(8, 100, deed{"Get", c.get}, deed{"Get", c.get}, deed{"GetMany", c.getMany},
+		deed{"Refresh", c.refresh}, deed{"Invalidate", c.invalidate}, deed{"Invalidate all", c.invalidateAll}, deed{"Put", c.put})
+	return c.check
+}
+
+type cached struct {
+	*storm
+	c      *dedup.Cache[int, int64]
+	b      *book
+	waits  int                // callers per key, or 0: as many as like
+	truth  [keys]atomic.Int64 // the newest version, which a load finds
+	spoilt [keys]atomic.Int64 // versions below this were invalidated
+}
+
+func (c *cached) load(_ context.Context, key int) (int64, error) {
+	v := c.truth[key].Load()
+	runtime.Gosched()
+	switch v % 16 {
+	case 3:
+		return 0, errLoad
+	case 7:
+		wild(v%32 == 7)
+	}
+	return v, nil
+}
+
+func (c *cached) loadMany(_ context.Context, want []int) (map[int]int64, error) {
+	found := make(map[int]int64)
+	for _, key := range want {
+		found[key] = c.truth[key].Load()
+		runtime.Gosched()
+	}
+	return found, nil
+}
+
+// account enters what a call gave that began when floor was spoilt.
+func (c *cached) account(key int, floor, v int64, err error) {
+	c.b.sent.Add(1)
+	_, panicked := errors.AsType[*dedup.PanicError](err)
+	switch {
+	case errors.Is(err, errEnd), errors.Is(err, dedup.ErrTooManyWaiters) && c.waits > 0:
+		c.b.canceled.Add(1)
+		return
+	case err == nil && v < floor:
+		c.t.Errorf("key %d: version %d, after %d was invalidated", key, v, floor)
+	case err != nil && !panicked && !errors.Is(err, errLoad):
+		c.t.Errorf("cache: %v", err)
+	}
+	c.b.received.Add(1)
+}
+
+func (c *cached) get(w *worker) {
+	ctx, done := w.until()
+	defer done()
+	key := w.r.IntN(keys)
+	floor := c.spoilt[key].Load()
+	v, err := c.c.Get(ctx, key)
+	c.account(key, floor, v, err)
+}
+
+func (c *cached) getMany(w *worker) {
+	ctx, done := w.until()
+	defer done()
+	var floor [keys]int64
+	want := make([]int, keys)
+	for key := range keys {
+		floor[key], want[key] = c.spoilt[key].Load(), key
+	}
+	found, err := c.c.GetMany(ctx, want)
+	for key, v := range found {
+		c.account(key, floor[key], v, nil)
+	}
+	if err != nil {
+		c.b.sent.Add(1)
+		c.b.canceled.Add(1)
+	}
+}
+
+func (c *cached) refresh(w *worker) {
+	ctx, done := w.until()
+	defer done()
+	key := w.r.IntN(keys)
+	c.account(key, 0, 0, c.c.Refresh(ctx, key))
+}
+
+// invalidate makes a new version, and what is older must not be got any more.
+func (c *cached) invalidate(w *worker) {
+	key := w.r.IntN(keys)
+	v := c.truth[key].Add(1)
+	c.c.Invalidate(key)
+	raise(&c.spoilt[key], v)
+}
+
+func (c *cached) invalidateAll(*worker) {
+	var v [keys]int64
+	for key := range keys {
+		v[key] = c.truth[key].Add(1)
+	}
+	c.c.InvalidateAll()
+	for key := range keys {
+		raise(&c.spoilt[key], v[key])
+	}
+}
+
+// put stores a version that is far from being spoilt, until it is.
+func (c *cached) put(w *worker) {
+	key := w.r.IntN(keys)
+	c.c.Put(key, c.truth[key].Load()+1000)
+	c.c.Invalidate(key)
+}
+
+// raise makes it v at least.
+func raise(n *atomic.Int64, v int64) {
+	for old := n.Load(); old < v && !n.CompareAndSwap(old, v); old = n.Load() {
+	}
+}
+
+func (c *cached) check() {
+	if err := c.c.Close(); err != nil {
+		c.t.Error(err)
+	}
+	if _, err := c.c.Get(context.Background(), 0); !errors.Is(err, dedup.ErrClosed) {
+		c.t.Errorf("after Close: %v", err)
+	}
+	if n := c.c.Stats().InFlight; n != 0 {
+		c.t.Errorf("after Close %d are in flight", n)
+	}
+}

@@ -1,0 +1,301 @@
+package race_test
+
+import (
+	"context"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/vigil-go/vigil/notify"
+	"github.com/vigil-go/vigil/waitgroup"
+	"github.com/vigil-go/vigil/wake"
+)
+
+// handing: one permit, the token, goes round. Who has it is alone; it is never lost, however
+// it was waited for, and whoever gave up.
+func handing(s *storm, b *book) (check func()) {
+	p := &passing{storm: s, b: b}
+	p.pass(nil)
+	s.crew("token").hire(8, 150,
+		deed{"Wait", p.wait}, deed{"TryWait", p.tryWait}, deed{"Listener.Wait", p.listen},
+		deed{"Ready", p.ready}, deed{"C", p.channel}, deed{"Register", p.register}, deed{"Wait, wildly", p.waitWildly})
+	return p.check
+}
+
+type passing struct {
+	*storm
+	n    notify.Notify
+	b    *book
+	have atomic.Int32
+}
+
+// pass lets the token go.
+func (p *passing) pass(w *worker) {
+	p.b.sent.Add(1)
+	if w != nil && w.r.IntN(4) == 0 {
+		p.n.NotifyLast()
+	} else {
+		p.n.NotifyOne()
+	}
+}
+
+// got is called by who has the token.
+func (p *passing) got(w *worker) {
+	p.b.received.Add(1)
+	if n := p.have.Add(1); n != 1 {
+		p.t.Errorf("%d have the one token", n)
+	}
+	if w.r.IntN(2) == 0 {
+		w.pause()
+	}
+	p.have.Add(-1)
+	p.pass(w)
+}
+
+func (p *passing) wait(w *worker) {
+	ctx, done := w.until()
+	defer done()
+	if !w.canceled(p.n.Wait(ctx)) {
+		p.got(w)
+	}
+}
+
+func (p *passing) tryWait(w *worker) {
+	if p.n.TryWait() {
+		p.got(w)
+	}
+}
+
+func (p *passing) listen(w *worker) {
+	ctx, done := w.until()
+	defer done()
+	l := p.n.Listen()
+	defer l.Stop()
+	if !w.canceled(l.Wait(ctx)) {
+		p.got(w)
+	}
+}
+
+func (p *passing) ready(w *worker) {
+	l := p.n.Listen()
+	defer l.Stop()
+	for range w.r.IntN(4) {
+		if l.Ready() {
+			p.got(w)
+			return
+		}
+		w.pause()
+	}
+}
+
+func (p *passing) channel(w *worker) {
+	l := p.n.Listen()
+	defer l.Stop()
+	for range w.r.IntN(4) {
+		select {
+		case <-l.C():
+			p.got(w)
+			return
+		default:
+			w.pause()
+		}
+	}
+}
+
+// register stops the Listener in the waker's place.
+func (p *passing) register(w *worker) {
+	var rung atomic.Bool
+	l := p.n.Register(wake.Func(func() { rung.Store(true) }))
+	for range w.r.IntN(4) {
+		w.pause()
+	}
+	if rung.Load() && l.Ready() {
+		p.got(w)
+	}
+	l.Stop()
+}
+
+// parkWildly ends the goroutine that was woken, or panics in it.
+type parkWildly struct {
+	wake.Parker
+	exit bool
+}
+
+func (p parkWildly) Park(ctx context.Context) error {
+	if err := p.Parker.Park(ctx); err != nil {
+		return err
+	}
+	wild(p.exit)
+	return nil
+}
+
+// waitWildly does not come back: if it had the token, that is the next one's.
+func (p *passing) waitWildly(w *worker) {
+	ctx, done := w.until()
+	exit := w.r.IntN(2) == 0
+	p.aside(func() {
+		defer done()
+		ctx := wake.WithParker(ctx, parkWildly{wake.NewParker(), exit})
+		if p.n.Wait(ctx) == nil { // without a Park
+			p.b.received.Add(1)
+			p.pass(nil)
+		}
+	})
+}
+
+func (p *passing) check() {
+	if !p.n.TryWait() || p.n.TryWait() {
+		p.t.Error("in the end there must be one token")
+	}
+	p.b.received.Add(1)
+	if n := p.n.Waiters(); n != 0 {
+		p.t.Errorf("%d still wait", n)
+	}
+}
+
+// broadcast: as many are woken as NotifyN and NotifyWaiters say.
+func broadcast(s *storm, b *book) (check func()) {
+	c := &calling{storm: s, b: b}
+	call := s.crew("broadcast").hire(2, 150, deed{"NotifyWaiters", c.callAll}, deed{"NotifyN", c.callSome})
+	s.crew("broadcast").hire(6, 100, deed{"Wait", c.wait}, deed{"Listener", c.listen}, deed{"Register", c.register}).
+		drain(func() { c.callAll(nil) }, call)
+	return c.check
+}
+
+type calling struct {
+	*storm
+	n     notify.Notify
+	b     *book
+	bells bells
+	hung  atomic.Int64 // bells that were woken
+}
+
+func (c *calling) callAll(*worker) { c.b.sent.Add(int64(c.n.NotifyWaiters())) }
+
+func (c *calling) callSome(w *worker) { c.b.sent.Add(int64(c.n.NotifyN(w.r.IntN(4)))) }
+
+func (c *calling) wait(w *worker) {
+	ctx, done := w.until()
+	defer done()
+	if !w.canceled(c.n.Wait(ctx)) {
+		c.b.received.Add(1)
+	}
+}
+
+// listen counts a Listener that was stopped too late: it was woken.
+func (c *calling) listen(w *worker) {
+	ctx, done := w.until()
+	defer done()
+	l := c.n.Listen()
+	w.canceled(l.Wait(ctx))
+	if !l.Stop() {
+		c.b.received.Add(1)
+	}
+}
+
+func (c *calling) register(w *worker) {
+	r := new(bell)
+	l := c.n.Register(r)
+	for range w.r.IntN(4) {
+		w.pause()
+	}
+	if w.r.IntN(2) == 0 {
+		r.stopped = l.Stop()
+	}
+	if !r.stopped {
+		c.hung.Add(1)
+	}
+	c.bells.add(r, func() {})
+}
+
+func (c *calling) check() {
+	c.callAll(nil) // for those who registered last
+	c.b.received.Add(c.hung.Load())
+	c.bells.check(c.storm, c.b)
+	if n := c.n.Waiters(); n != 0 || c.n.TryWait() {
+		c.t.Errorf("%d still wait, or there is a permit", n)
+	}
+}
+
+// counting: whoever waits for zero is released by it.
+func counting(s *storm, b *book) (check func()) {
+	c := &counted{storm: s, b: b}
+	s.crew("count").hire(3, 300, deed{"Add, Done", c.addDone}, deed{"Add of several", c.several}, deed{"Go", c.run})
+	s.crew("count").hire(5, 200, deed{"Wait", c.wait}, deed{"Idle", c.idle}, deed{"Register", c.register})
+	return c.check
+}
+
+type counted struct {
+	*storm
+	g     waitgroup.Group
+	b     *book
+	bells bells
+}
+
+func (c *counted) addDone(w *worker) {
+	c.g.Add(1)
+	if w.r.IntN(2) == 0 {
+		w.pause()
+	}
+	c.g.Done()
+}
+
+func (c *counted) several(w *worker) {
+	n := 1 + w.r.IntN(5)
+	c.g.Add(n)
+	w.pause()
+	c.g.Add(-n)
+}
+
+func (c *counted) run(w *worker) {
+	exit := w.r.IntN(2) == 0
+	c.all.Add(1)
+	c.g.Go(func() {
+		defer c.all.Done()
+		if exit {
+			runtime.Goexit()
+		}
+	})
+}
+
+func (c *counted) wait(w *worker) {
+	ctx, done := w.until()
+	defer done()
+	c.b.sent.Add(1)
+	if w.canceled(c.g.Wait(ctx)) {
+		c.b.canceled.Add(1)
+	} else {
+		c.b.received.Add(1)
+	}
+}
+
+// idle waits for the channel on a goroutine: a task would hold its loop.
+func (c *counted) idle(*worker) {
+	c.b.sent.Add(1)
+	c.aside(func() {
+		<-c.g.Idle()
+		c.b.received.Add(1)
+	})
+}
+
+func (c *counted) register(w *worker) {
+	r := new(bell)
+	l := c.g.Register(r)
+	for range w.r.IntN(4) {
+		w.pause()
+	}
+	if w.r.IntN(2) == 0 {
+		r.stopped = l.Stop()
+	}
+	c.bells.add(r, func() {})
+}
+
+func (c *counted) check() {
+	// Go counts off after its function has told that it is over.
+	if err := c.g.Wait(context.Background()); err != nil {
+		c.t.Error(err)
+	}
+	c.bells.check(c.storm, c.b)
+	if n := c.g.Count(); n != 0 {
+		c.t.Errorf("%d are not done", n)
+	}
+}

@@ -1,0 +1,180 @@
+package race_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/vigil-go/vigil/internal/yield"
+	"github.com/vigil-go/vigil/uringwake"
+)
+
+// A subject is something under stress. It hires workers, and returns what must
+// hold when all of them are done.
+type subject func(s *storm, b *book) (check func())
+
+var subjects = map[string]subject{
+	"queue":      queue,
+	"rendezvous": rendezvous,
+	"token":      handing,
+	"broadcast":  broadcast,
+	"count":      counting,
+	"flights":    flying,
+	"cache":      caching,
+	"rings":      ringing,
+}
+
+// A book keeps an account of what was sent and what became of it.
+type book struct{ sent, received, canceled atomic.Int64 }
+
+// balance is the promise: nothing is lost, nothing comes from nowhere.
+func (b *book) balance() error {
+	sent, received, canceled := b.sent.Load(), b.received.Load(), b.canceled.Load()
+	if sent != received+canceled {
+		return fmt.Errorf("%d sent, but %d received and %d canceled", sent, received, canceled)
+	}
+	return nil
+}
+
+// TestStress: whatever the weather, what is sent is received, or its waiter
+// has canceled.
+//
+//	go test ./race_test -run Stress -duration 10m -seed 7
+//	go test -race -tags vigil_yield ./race_test -run Stress -duration 10m
+//
+// A seed decides what the workers of a round draw, and which points are held up
+// with what odds. The schedule it cannot decide: repeat a round that has failed.
+func TestStress(t *testing.T) {
+	rings := runtimeFor(t)
+	total := make(map[string]*book)
+	rounds, deeds := 0, uint64(0)
+	reported := time.Now()
+	for start := time.Now(); rounds == 0 || time.Since(start) < *duration; rounds++ {
+		deeds += round(t, *seed+uint64(rounds), rings, total)
+		if time.Since(reported) > 10*time.Second {
+			reported = time.Now()
+			fmt.Fprintf(os.Stderr, "%v of %v: %d rounds, %d deeds\n", time.Since(start).Round(time.Second), *duration, rounds+1, deeds)
+		}
+	}
+	t.Logf("%d rounds from seed %d, %d deeds\n%s", rounds, *seed, deeds, table(total))
+	heldUp(t, rounds)
+}
+
+// round is one storm over all subjects that were asked for.
+func round(t *testing.T, seed uint64, rings *uringwake.Runtime, total map[string]*book) (deeds uint64) {
+	defer func() {
+		if t.Failed() {
+			t.Logf("GOMAXPROCS was up to %d. Again, several times, since a seed is no schedule:\n%s", 2*runtime.NumCPU(), replay(seed))
+		}
+	}()
+	s := newStorm(t, seed, rings)
+	books := make(map[string]*book)
+	checks := make(map[string]func())
+	clear := s.weather()
+	defer clear()
+	match := regexp.MustCompile(*only)
+	for _, name := range slices.Sorted(maps.Keys(subjects)) {
+		if match.MatchString(name) {
+			books[name] = new(book)
+			checks[name] = subjects[name](s, books[name])
+		}
+	}
+	s.join()
+	for name, b := range books {
+		checks[name]()
+		if err := b.balance(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		add(total, name, b)
+	}
+	if t.Failed() {
+		t.FailNow()
+	}
+	return s.moves.Load()
+}
+
+func replay(seed uint64) string {
+	flags := ""
+	if raceEnabled {
+		flags += " -race"
+	}
+	if yield.On {
+		flags += " -tags vigil_yield"
+	}
+	return fmt.Sprintf("\tgo test%s ./race_test -run '^TestStress$' -subject '%s' -seed %d -duration 1ns -count 20", flags, *only, seed)
+}
+
+// runtimeFor has two loops with few entries, or is nil where there is no
+// io_uring.
+func runtimeFor(t *testing.T) *uringwake.Runtime {
+	if err := uringwake.Supported(); err != nil {
+		t.Logf("without rings: %v", err)
+		return nil
+	}
+	r, err := uringwake.NewRuntime(&uringwake.RuntimeOptions{Loops: 2, Loop: uringwake.LoopOptions{Entries: 8, CQEntries: 16}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if !t.Failed() { // else some of its tasks may never end
+			if err := r.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return r
+}
+
+func add(total map[string]*book, name string, b *book) {
+	if total[name] == nil {
+		total[name] = new(book)
+	}
+	total[name].sent.Add(b.sent.Load())
+	total[name].received.Add(b.received.Load())
+	total[name].canceled.Add(b.canceled.Load())
+}
+
+func table(total map[string]*book) string {
+	return columns(func(w io.Writer) {
+		fmt.Fprintln(w, "\tsent\treceived\tcanceled\t")
+		for _, name := range slices.Sorted(maps.Keys(total)) {
+			b := total[name]
+			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t\n", name, b.sent.Load(), b.received.Load(), b.canceled.Load())
+		}
+	})
+}
+
+// heldUp tells how often somebody was held up, where the build has points. In so
+// many rounds that must have been everywhere.
+func heldUp(t *testing.T, rounds int) {
+	if !yield.On {
+		return
+	}
+	held := yield.Held()
+	t.Log("held up:\n" + columns(func(w io.Writer) {
+		for _, p := range slices.Sorted(maps.Keys(held)) {
+			fmt.Fprintf(w, "%v\t%d\t\n", p, held[p])
+			if held[p] == 0 && rounds >= 100 && *only == "." && uringwake.Supported() == nil {
+				t.Errorf("nobody was held up at %v", p)
+			}
+		}
+	}))
+}
+
+func columns(write func(io.Writer)) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	write(w)
+	w.Flush()
+	return b.String()
+}
