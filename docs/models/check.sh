@@ -96,5 +96,22 @@ for mutant in RETURN_AT_ONCE LAND_ON_CANCEL LAND_ON_MORE NO_GENERATION LATE_MAIL
 	refuted operation "$mutant"
 done
 
+holds waiter "2 waiters, 2 waits each" "" -DSAFETY ""
+holds waiter "2 notifiers" "-DNOTIFIERS=2 -DDEEDS=1 -DWAITS=1" -DSAFETY ""
+holds waiter "2 notifiers, 2 waits each" "-DNOTIFIERS=2 -DDEEDS=1 -DQUIRKS=0" -DSAFETY ""
+for mutant in KEEP_STORE WAITING_STORE LATE_PUSH NO_LOOK NO_TURN NO_TIDY SPLIT_LEAVE LEAVE_BLINDLY WAKE_FIRST UNBUFFERED \
+	PASS_NO_KEEP LATE_HAND_ON PASS_ALL NO_PASS; do
+	refuted waiter "$mutant"
+done
+
+holds take "2 takers, 1 in Wait, 2 values" "" -DSAFETY ""
+holds take "2 takers, 2 stores at once" "-DSTORERS=2 -DSTORES=1 -DWITNESSES=0" -DSAFETY ""
+holds take "1 taker, 1 in Wait, 2 stores at once" "-DSTORERS=2 -DSTORES=1 -DTAKERS=1" -DSAFETY ""
+holds take "and a LoadAndDelete" "-DTAKERS=1 -DDELETERS=1" -DSAFETY ""
+for mutant in NO_LOOK LOOK_FIRST NO_ANNOUNCE ANNOUNCE_LOCKED NO_RECHECK GRAB_LINES CLEAR_BLINDLY HAND_BLINDLY HAND_AND_PUT \
+	HAND_OVER_ALWAYS FAIL_ANYWAY STAY; do
+	refuted take "$mutant"
+done
+
 printf '\n%d runs, %d wrong\n' "${#table[@]}" "$wrong"
 ((wrong == 0))
