@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 
 var errLoad = errors.New("the load's error")
 
-// flying: whoever asks gets the result of a load that ended after he came, or
-// leaves; a load that nobody waits for is told.
+// flying: whoever asks gets the result of a load, and none that anybody had
+// before he came, or he leaves; a load that nobody waits for is told.
 func flying(s *storm, b *book) (check func()) {
 	f := &flown{storm: s, b: b}
 	s.crew("flights").hire(8, 100, deed{"Do", f.do}, deed{"Do", f.do}, deed{"Forget", f.forget}, deed{"InFlight", f.inFlight})
@@ -25,6 +26,7 @@ type flown struct {
 	g            dedup.Group[int, int64]
 	b            *book
 	clock        atomic.Int64
+	known        sync.Map // when somebody first had a result
 	begun, ended atomic.Int64
 	betrayed     atomic.Bool // a load's context has ended for no reason
 }
@@ -40,9 +42,11 @@ func (f *flown) do(w *worker) {
 	case errors.Is(err, errEnd):
 		f.b.canceled.Add(1)
 		return
-	case err == nil && v < came:
-		f.t.Errorf("who came at %d got the result of a load that had ended at %d", came, v)
-	case err != nil && !panicked && !errors.Is(err, errLoad):
+	case err == nil:
+		if first, ok := f.known.LoadOrStore(v, f.clock.Add(1)); ok && first.(int64) < came {
+			f.t.Errorf("who came at %d got the result that somebody had at %d", came, first)
+		}
+	case !panicked && !errors.Is(err, errLoad):
 		f.t.Errorf("Do: %v", err)
 	}
 	f.b.received.Add(1)

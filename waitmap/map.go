@@ -11,6 +11,9 @@ import "sync/atomic"
 //
 // Reads (Load, Range, a Wait that finds its key) take no lock and write no
 // shared memory. Writes lock a few neighboring entries.
+//
+// A deleted value is let go at once. What its key refers to may be kept until
+// later writes rebuild that part of the table; [Map.Clear] lets go of all.
 type Map[K comparable, V any] struct {
 	e atomic.Pointer[engine[K, V]]
 }

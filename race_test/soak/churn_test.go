@@ -66,7 +66,10 @@ func everything(t testing.TB) []round {
 }
 
 func mapRounds[K comparable, V any](m *waitmap.Map[K, V], key func(int) K, value func(int) V) []round {
-	u := mapUse[K, V]{m, key, value}
+	u := mapUse[K, V]{m: m, key: key, value: value}
+	for i := range workers * growth {
+		u.own = append(u.own, key(keys+i))
+	}
 	return []round{u.write, u.write, u.compute, u.grow, u.register, u.wait, u.wait, u.failed, u.clear}
 }
 
@@ -74,6 +77,7 @@ type mapUse[K comparable, V any] struct {
 	m     *waitmap.Map[K, V]
 	key   func(int) K
 	value func(int) V
+	own   []K // each worker's, for grow: a table remembers who is dead until it is replaced
 }
 
 const keys = 64 // few, so that workers meet
@@ -107,19 +111,20 @@ func (u mapUse[K, V]) compute(w *worker) int {
 
 // grow adds many keys of the worker's own, and removes them; now and then.
 func (u mapUse[K, V]) grow(w *worker) int {
-	const n = 2000
 	if w.IntN(20) > 0 {
 		return 0
 	}
-	base := keys + w.number*n
-	for i := range n {
-		u.m.Store(u.key(base+i), u.value(i))
+	own := u.own[w.number*growth:][:growth]
+	for i, k := range own {
+		u.m.Store(k, u.value(i))
 	}
-	for i := range n {
-		u.m.Delete(u.key(base + i))
+	for _, k := range own {
+		u.m.Delete(k)
 	}
-	return 2 * n
+	return 2 * growth
 }
+
+const growth = 2000
 
 // register: each Future ends in another way.
 func (u mapUse[K, V]) register(w *worker) int {
