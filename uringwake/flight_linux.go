@@ -1,6 +1,8 @@
 package uringwake
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/vigil-go/vigil/uringwake/ring"
@@ -143,7 +145,17 @@ func (f *flights) enter(wait uint32) unix.Errno {
 	case 0, unix.EINTR, unix.EAGAIN, unix.EBUSY:
 		return e
 	}
-	panic(err) // the ring is ours: nothing else can be wrong with it
+	end(err) // the ring is ours: nothing else can be wrong with it
+	return e
+}
+
+// end ends the program when the kernel does not serve a ring any more that it
+// has made, as behind a seccomp filter that comes late: the ring has memory that
+// nobody can get back. A panic of the caller's could be recovered, and would leave
+// locks and loops that others wait for.
+func end(err error) {
+	go panic(fmt.Errorf("uringwake: the kernel has made a ring and refuses to serve it (a late seccomp filter?): %w", err))
+	select {}
 }
 
 // reap takes all completions that are there, and appends the wakers of those

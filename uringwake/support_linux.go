@@ -98,7 +98,7 @@ func testSupported() error {
 			return &unsupported{"io_uring", need.why, nil}
 		}
 	}
-	return testMultishotPoll(r)
+	return testEventFD(r)
 }
 
 // setupError says what is behind the refusal to make a ring.
@@ -113,6 +113,8 @@ func setupError(err error) error {
 		return &unsupported{"io_uring", "refused by this process's seccomp filter", err}
 	case e == unix.EPERM || e == unix.EACCES:
 		return &unsupported{"io_uring", "refused by a security module", err}
+	case e == unix.ENOMEM:
+		return fmt.Errorf("uringwake: no ring: no memory, or more than this user may lock (RLIMIT_MEMLOCK): %w", err)
 	}
 	return fmt.Errorf("uringwake: no ring: %w", err)
 }
@@ -132,9 +134,9 @@ func filtered() bool {
 	return err == nil && strings.Contains(string(b), "\nSeccomp:\t2")
 }
 
-// testMultishotPoll polls an eventfd that is readable: with multishot there is
-// more to come.
-func testMultishotPoll(r *ring.Ring) error {
+// testEventFD polls an eventfd that is readable, as a loop does: with multishot
+// there is more to come. Then it registers it, as goroutines need it.
+func testEventFD(r *ring.Ring) error {
 	fd, err := unix.Eventfd(1, unix.EFD_CLOEXEC)
 	if err != nil {
 		return err
@@ -143,10 +145,13 @@ func testMultishotPoll(r *ring.Ring) error {
 	r.SQ().GetSQE().PrepPollMultishot(fd, unix.POLLIN)
 	c, err := one(r)
 	if err != nil {
-		return err
+		return setupError(err)
 	}
 	if c.Res < 0 || !c.More() {
 		return &unsupported{"io_uring", "the kernel is too old, or refuses it: no multishot poll (5.13 has it)", c.Err()}
+	}
+	if err := r.Registrar().RegisterEventFD(fd); err != nil {
+		return setupError(err)
 	}
 	return nil
 }

@@ -146,8 +146,11 @@ type MsgRing struct {
 // messages: the ring's owner keeps such user data apart.
 //
 // It holds the ring by a descriptor of its own, so that it never writes to a
-// file that has got the number ringFD later; the ring's memory stays until
-// the MsgRing is closed, or nobody refers to it any more.
+// file that has got the number ringFD later. The ring stays until the MsgRing
+// is closed, or nobody refers to it any more: its memory, the files of what it had
+// in flight when its process died, and, since nobody takes them, the wakes sent to
+// it since, of 256 bytes each in the kernel. Close the wakers into a ring whose
+// process has ended.
 func NewMsgRing(ringFD int, userData uint64, res int32) (*MsgRing, error) {
 	if err := HaveMsgRing(); err != nil {
 		return nil, err

@@ -1,0 +1,72 @@
+package faults_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake"
+)
+
+func init() {
+	roles["recovers"] = recovers
+	for name, call := range singleCalls {
+		roles["only "+name+" is refused"] = func(t require.TestingT, parent line) { onlyOneRefused(t, parent, call) }
+	}
+}
+
+// Who recovers the panic of an operation that the kernel refuses finds no lock
+// held: the program ends all the same.
+func TestNoMoreEntersAndRecover(t *testing.T) {
+	needRings(t)
+	nothingLeft(t)
+	c := start(t, "recovers").needFilters()
+	_, _, err := c.hear()
+	require.ErrorIs(t, err, errHungUp)
+	require.Error(t, c.cmd.Wait())
+	require.Equal(t, 2, c.cmd.ProcessState.ExitCode())
+	require.Contains(t, c.stderr.String(), "panic: uringwake: ")
+}
+
+func recovers(t require.TestingT, parent line) {
+	canFilter(t, parent)
+	require.NoError(t, uringwake.Nop(forever))
+	refuse(t, unix.EPERM, unix.SYS_IO_URING_ENTER)
+	for range 2 { // the second one waits for the lock of the first
+		func() {
+			defer func() { _ = recover() }()
+			uringwake.Nop(forever)
+		}()
+	}
+	parent.say(t, "went on")
+}
+
+// singleCalls are those that a filter may refuse by themselves.
+var singleCalls = map[string]uint32{"enter": unix.SYS_IO_URING_ENTER, "register": unix.SYS_IO_URING_REGISTER}
+
+// A filter that lets rings be made but not used is a refusal like any other.
+func TestFilterOfASingleCall(t *testing.T) {
+	for name := range singleCalls {
+		t.Run(name, func(t *testing.T) {
+			nothingLeft(t)
+			c := start(t, "only "+name+" is refused").needFilters()
+			c.ends()
+		})
+	}
+}
+
+func onlyOneRefused(t require.TestingT, parent line, call uint32) {
+	canFilter(t, parent)
+	refuse(t, unix.EPERM, call)
+	before := open()
+	_, loop := uringwake.NewLoop(nil)
+	for _, err := range []error{loop, uringwake.Supported(), uringwake.Nop(forever)} {
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+		require.ErrorIs(t, err, unix.EPERM)
+		require.ErrorContains(t, err, "seccomp")
+	}
+	require.Equal(t, 1000, countedByGoroutine(t, 1000))
+	before.check(t)
+}
