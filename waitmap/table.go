@@ -73,6 +73,7 @@ func (t *table[K]) peek(key K, hash uint64) (c cell, ok bool) {
 	if !live {
 		return c, false
 	}
+	yield.At(yield.MapFound)
 	c = g.slot(i).cell.load(t.kind)
 	yield.At(yield.MapRead)
 	return c, atomic.LoadUint64(&g.meta)&(tagLive<<tagShift(i)) != 0 && (t.kind == cellWords || c.ptr != nil)

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/vigil-go/vigil/internal/yield"
 )
 
 // All of the package's unsafe code is here: cells whose type depends on V,
@@ -168,8 +170,10 @@ func (m *Map[K, V]) Load(key K) (value V, ok bool) {
 			if s.key != key {
 				continue
 			}
+			yield.At(yield.MapFound)
 			if unsafe.Sizeof(value) <= 8 && e.cells == cellWords {
 				b := atomic.LoadUint64(&s.cell.bits)
+				yield.At(yield.MapRead)
 				value = *(*V)(unsafe.Pointer(&b))
 				if again := atomic.LoadUint64(&(*group[K, wordCell])(g).meta); again != meta {
 					return value, again&(m&-m) != 0
@@ -177,6 +181,7 @@ func (m *Map[K, V]) Load(key K) (value V, ok bool) {
 				return value, true
 			}
 			p := atomic.LoadPointer((*unsafe.Pointer)(unsafe.Pointer(&s.cell.bits)))
+			yield.At(yield.MapRead)
 			if again := atomic.LoadUint64(&(*group[K, wordCell])(g).meta); p == nil || again != meta && again&(m&-m) == 0 {
 				return value, false
 			}
@@ -223,6 +228,7 @@ type door struct {
 
 func openDoor[K comparable](d *door, t *table[K]) {
 	d.homes.Store(t.homes)
+	yield.At(yield.MapAjar)
 	atomic.StorePointer(&d.first, unsafe.Pointer(t.first))
 }
 

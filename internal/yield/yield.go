@@ -21,12 +21,14 @@ const (
 	MapLines                   // the lines are locked, or not wanted; the home's lock
 	MapAnnounced               // the lines are locked and announced; the second look
 	MapMissed                  // the key is not there; the lines' lock
+	MapFound                   // a key was found; its cell
 	MapRead                    // a cell was read; the second look at its meta word
 	MapHeld                    // a computation holds the key; the wait for its end
 	MapTakers                  // takers may be in line; the lines' lock
 	MapSettled                 // all in line are done; their wakes
 	MapLeaves                  // a waiter has given up; its place in line
 	MapFrozen                  // the old table is frozen; the new one
+	MapAjar                    // readers find the size of the new table; its place
 	MapDoor                    // readers find the new table; writers
 	MapClosed                  // the map is closed; the sweep of the lines
 	FutureJoins                // a goroutine is in a Future's line; its second look
