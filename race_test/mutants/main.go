@@ -2,7 +2,7 @@
 // being lost. It takes one re-check, one ordering or one hand-over out of a
 // copy of the module, runs the tests that should notice, and prints which did.
 //
-//	go run ./race_test/mutants             all, some minutes
+//	go run ./race_test/mutants             all, half an hour and more
 //	go run ./race_test/mutants -run waitq  those whose file or reason matches
 //
 // It exits with status 1 if a mutant survives, and at once if one of them
@@ -177,18 +177,22 @@ func (m mutation) apply(root string) (string, error) {
 	return strings.Replace(string(text), m.old, m.new, 1), nil
 }
 
-// tests are the runs of go test that may catch the mutant, the recorded
-// histories first.
+// tests are the runs of go test that may catch the mutant: the recorded
+// histories, the package's own, and the stress. All have points at which they
+// hold up who passes.
 func (m mutation) tests() [][]string {
-	histories := []string{
-		"test", "-short", "-failfast", "-timeout", limit.String(), "./race_test/linear", "-run", "^Test(Map|Notify|Group)",
-		"-seed", fmt.Sprint(*seed), "-histories", fmt.Sprint(*histories), "-patience", "10s",
+	run := func(args ...string) []string {
+		return append([]string{"test", "-tags", "vigil_yield", "-short", "-failfast", "-timeout", limit.String()}, args...)
 	}
-	own := []string{"test", "-short", "-failfast", "-timeout", limit.String(), "./" + filepath.Dir(m.file)}
+	own := run("./" + filepath.Dir(m.file))
 	if m.only != "" {
 		own = append(own, "-run", m.only)
 	}
-	return [][]string{histories, own}
+	return [][]string{
+		run("./race_test/linear", "-run", "^Test(Map|Notify|Group|Flights)", "-seed", fmt.Sprint(*seed), "-histories", fmt.Sprint(*histories), "-patience", "10s"),
+		own,
+		run("./race_test", "-run", "^TestStress$", "-seed", fmt.Sprint(*seed), "-duration", "10s", "-patience", "10s"),
+	}
 }
 
 // try makes the mutant, runs its tests and puts the file back.

@@ -177,4 +177,102 @@ var mutations = []mutation{
 		file: "waitgroup/group.go", why: "Done sees who waits",
 		old: "	if s := g.state.Add(-one); s < 0 || s&waiting != 0 {", new: "	if s := g.state.Add(-one); s < 0 {",
 	},
+	{
+		file: "waitmap/grip.go", why: "a cell is emptied before its slot is free",
+		old: "	if e.cells != cellWords {\n		g.cell().store(e.cells, cell{})\n	}\n	emptied := g.t.countEmptied(g.meta, next)\n	yield.At(yield.MapWritten)\n	setGroup(g.home, next)\n",
+		new: "	emptied := g.t.countEmptied(g.meta, next)\n	setGroup(g.home, next)\n	yield.At(yield.MapWritten)\n	if e.cells != cellWords {\n		g.cell().store(e.cells, cell{})\n	}\n",
+	},
+	{
+		file: "waitmap/shard.go", why: "readers find the next table before writers",
+		old: "	openDoor(s.door, t)\n	yield.At(yield.MapDoor)\n	s.table.Store(t)\n", new: "	s.table.Store(t)\n	yield.At(yield.MapDoor)\n	openDoor(s.door, t)\n",
+	},
+	{
+		file: "waitmap/table.go", why: "who has read a cell looks at its meta word again",
+		old: "atomic.LoadUint64(&g.meta)&(tagLive<<tagShift(i)) != 0 && (t.kind", new: "(t.kind",
+	},
+	{
+		file: "waitmap/table_unsafe.go", why: "who has read a word looks at its meta word again",
+		old: "return value, again&(m&-m) != 0", new: "return value, true",
+	},
+	{
+		file: "waitmap/table_unsafe.go", why: "who has read a pointer looks at its meta word again",
+		old: "p == nil || again != meta && again&(m&-m) == 0", new: "p == nil && again == again",
+	},
+	{
+		file: "waitmap/table_unsafe.go", why: "a reader compares the door with the table behind",
+		old: "	if (*group[K, wordCell])(unsafe.Add(first, -size)).meta != homes {\n", new: "	if false {\n",
+	},
+	{
+		file: "dedup/flight.go", why: "nobody joins what is not flying",
+		old: "	if f.phase != flying {\n		return nil, nil\n	}\n", new: "",
+	},
+	{
+		file: "dedup/flight.go", why: "the last to leave takes the flight with him",
+		old: "		f.phase, f.canceled = adrift, true\n	}\n	f.mu.Unlock()\n	if last {\n", new: "		f.canceled = true\n	}\n	f.mu.Unlock()\n	if last {\n",
+	},
+	{
+		file: "dedup/flight.go", why: "who makes a flight looks at the shelf again",
+		old: "	if fs.host != nil {\n		if a, ok := fs.host.look", new: "	if false {\n		if a, ok := fs.host.look",
+	},
+	{
+		file: "dedup/flight.go", why: "a flight goes by itself, not by its key",
+		old: "	waitmap.CompareAndDelete(&fs.m, f.key, f)\n", new: "	fs.m.Delete(f.key)\n",
+	},
+	{
+		file: "dedup/flight.go", why: "only who is flying publishes",
+		old: "if f.phase == flying && f.all.host != nil {", new: "if f.all.host != nil {",
+	},
+	{
+		file: "dedup/flight.go", why: "landed in the lock",
+		old: "	f.phase = landed\n	f.mu.Unlock()\n	f.all.forget(f)\n	yield", new: "	f.mu.Unlock()\n	f.all.forget(f)\n	f.phase = landed\n	yield",
+	},
+	{
+		file: "dedup/flight.go", why: "the callers are woken",
+		old: "	yield.At(yield.FlightLanded)\n	list.Release()\n", new: "	yield.At(yield.FlightLanded)\n	_ = list\n",
+	},
+	{
+		file: "dedup/flight.go", why: "the result wins over the context",
+		old: "err != nil && f.leave(c) {\n			return", new: "f.leave(c) || err != nil {\n			return",
+	},
+	{
+		file: "dedup/flight.go", why: "the load of the last to leave is canceled",
+		old: "		f.all.forget(f)\n		f.cancel(ErrAbandoned)\n	}\n	return left", new: "		f.all.forget(f)\n	}\n	return left",
+	},
+	{
+		file: "dedup/entry.go", why: "a sweep spares what has just been stored",
+		old: "c.shelf.DeleteIf(key, e)", new: "c.shelf.Delete(key)",
+	},
+	{
+		file: "uringwake/turn_linux.go", why: "a loop looks for mail after it is announced asleep",
+		old: "	if !l.mailbox.empty() {\n		l.door.retract()\n		return\n	}\n", new: "",
+	},
+	{
+		file: "uringwake/bell_linux.go", why: "mail first, then the door",
+		old: "	if !l.mailbox.push(m) {\n		return false\n	}\n	yield.At(yield.LoopMailed)\n	if l.door.claim() {\n		yield.At(yield.LoopClaimed)\n		l.ringBell()\n	}\n	return true\n",
+		new: "	if l.door.claim() {\n		yield.At(yield.LoopClaimed)\n		l.ringBell()\n	}\n	yield.At(yield.LoopMailed)\n	return l.mailbox.push(m)\n",
+	},
+	{
+		file: "uringwake/task_linux.go", why: "a permit that comes while the task parks",
+		old: "	if t.state.CompareAndSwap(0, parked) { // else the permit has come\n		t.coro.yield()\n	}\n", new: "	t.state.Store(parked)\n	t.coro.yield()\n",
+	},
+	{
+		file: "uringwake/door_linux.go", why: "who rings is counted",
+		old: "w-asleep+rung+oneRinger", new: "w-asleep+rung",
+	},
+	{
+		file: "uringwake/door_linux.go", why: "a loop's end waits for those who ring",
+		old: "	for d.word.Load()>>2 != 0 {\n		runtime.Gosched()\n	}\n", new: "	if d.word.Load()>>2 != 0 {\n		runtime.Gosched()\n	}\n",
+	},
+	{
+		file: "uringwake/close_linux.go", why: "a loop with mail is not finished",
+		old: "l.ops.inFlight() == 0 && l.mailbox.seal()", new: "l.ops.inFlight() == 0 && (l.mailbox.seal() || true)",
+	},
+	{
+		file: "uringwake/turn_linux.go", why: "a poll that has ended is armed again",
+		old: "l.unarmed || flags&ring.CQEMore == 0\n", new: "l.unarmed || flags&ring.CQEMore == 0 && false\n",
+	},
+	{
+		file: "uringwake/flight_linux.go", why: "a completion that is not the last ends nothing",
+		old: "	if flags&ring.CQEMore != 0 {\n		return nil\n	}\n", new: "",
+	},
 }
