@@ -17,11 +17,12 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) (map[K]V, error) {
 	mustContext(ctx)
 	m := many[K, V]{c: c, ctx: ctx, got: make(map[K]V, len(keys))}
 	keys = unique(keys) // panics here if one is unhashable, with nothing begun
-	seats := m.board(keys)
-	defer m.leave(seats) // those whose turn to wait never came
+	places := make([]place[K, V], len(keys))
+	defer m.leave(places) // those whose turn to wait never came
+	m.board(keys, places)
 	var errs []error
 	for i, key := range keys {
-		if err := m.collect(key, seats[i]); err != nil {
+		if err := m.collect(key, places[i]); err != nil {
 			errs = append(errs, &KeyError[K]{key, err})
 		}
 	}
@@ -55,10 +56,11 @@ type place[K comparable, V any] struct {
 }
 
 // board gets into line for all keys before it starts what it has to: one batch,
-// or a flight each.
-func (m *many[K, V]) board(keys []K) []place[K, V] {
+// or a flight each. It starts that even if a method of the context's panics:
+// others may have joined.
+func (m *many[K, V]) board(keys []K, places []place[K, V]) {
 	b := m.newBatch()
-	places := make([]place[K, V], len(keys))
+	defer b.start()
 	for i, key := range keys {
 		p := &places[i]
 		p.seat, p.err = m.boardOne(key, b)
@@ -68,10 +70,6 @@ func (m *many[K, V]) board(keys []K) []place[K, V] {
 			start(p.f)
 		}
 	}
-	if b != nil && len(b.flights) > 0 {
-		start(b)
-	}
-	return places
 }
 
 func (m *many[K, V]) boardOne(key K, b *batch[K, V]) (s seat[K, V], err error) {
@@ -102,8 +100,8 @@ func (m *many[K, V]) collect(key K, p place[K, V]) (err error) {
 	return err
 }
 
-// leave gets out of all lines. It matters if a wait panicked or ended the
-// goroutine.
+// leave gets out of all lines. It matters if the context or a wait panicked or
+// ended the goroutine.
 func (m *many[K, V]) leave(places []place[K, V]) {
 	for _, p := range places {
 		if p.f != nil {
@@ -140,9 +138,17 @@ func (b *batch[K, V]) leave(cause error) {
 	}
 }
 
+// start is called while who made the batch is in line for all its flights. So
+// only Close can have canceled them.
+func (b *batch[K, V]) start() {
+	if b != nil && len(b.flights) > 0 {
+		b.leave(ErrClosed)
+		start(b)
+	}
+}
+
 // fly runs the load and lands every flight, whatever the load does.
 func (b *batch[K, V]) fly() {
-	b.leave(ErrClosed) // the last already: nothing else cancels flights that have a caller
 	rest := b.flights
 	defer func() {
 		if len(rest) > 0 {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/wake"
 )
 
 // A manyCall is a call of LoadMany.
@@ -263,6 +264,61 @@ func TestBatchIsCanceledWhenAllItsKeysAre(t *testing.T) {
 		require.ErrorIs(t, context.Cause(call.ctx), dedup.ErrAbandoned)
 		require.Zero(t, c.Stats().InFlight)
 	})
+}
+
+// TestBatchIsAbandonedBeforeItBegins: whoever made it is gone when its goroutine
+// first runs.
+func TestBatchIsAbandonedBeforeItBegins(t *testing.T) {
+	overBatches(t, options{}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+		ctx := wake.WithParker(bg, &brokenParker{func() error { return errCause }})
+		_, err := c.GetMany(ctx, []string{"a", "b"})
+		require.ErrorIs(t, err, errCause)
+		require.ErrorIs(t, context.Cause(b.nextMany(t).ctx), dedup.ErrAbandoned)
+	})
+}
+
+// A rudeContext panics when it is asked for the third time.
+type rudeContext struct {
+	context.Context
+	asked  int
+	before func()
+}
+
+func (c *rudeContext) Err() error {
+	if c.asked++; c.asked == 3 {
+		c.before()
+		panic(errCause)
+	}
+	return nil
+}
+
+// TestGetManyWhoseContextPanics: who has joined meanwhile gets the value, and
+// nothing stays.
+func TestGetManyWhoseContextPanics(t *testing.T) {
+	for _, batch := range []bool{true, false} {
+		t.Run(fmt.Sprintf("batch %t", batch), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				b, o := newBatcher(), new(options)
+				if batch {
+					o.LoadMany = b.loadMany
+				}
+				c := newCache(t, b.loadKey, o)
+				var joiner <-chan result
+				ctx := &rudeContext{Context: bg, before: func() { joiner = cacheOf(c).startN(1, bg, "a")[0] }}
+				require.PanicsWithValue(t, errCause, func() { c.GetMany(ctx, []string{"a", "b", "c"}) })
+				if batch {
+					b.nextMany(t).gate <- manyResult{m: map[string]int{"a": 1}}
+				} else {
+					b.next(t).give(1)
+					b.next(t).give(1) // b's, which may begin first
+				}
+				require.Equal(t, 1, (<-joiner).v)
+				synctest.Wait()
+				require.Zero(t, c.Stats().InFlight)
+			})
+		})
+	}
 }
 
 // TestGetManyKeepsWhatCameBeforeTheEnd of its context.
