@@ -186,7 +186,8 @@ func rendezvous(s *storm, b *book) (check func()) {
 		deed{"Register a waker", m.register}, deed{"Close", m.close}, deed{"WaitFor, wildly", m.waitForWildly})
 	wait.drain(func() {
 		for key := range keys {
-			m.m.Store(key, key)
+			m.m.LoadOrStore(key, key) // who waits for what is there sleeps on
+			m.next.Store(key, key)
 			m.wild.Store(key, key)
 		}
 	}, store)
@@ -196,6 +197,7 @@ func rendezvous(s *storm, b *book) (check func()) {
 type meeting struct {
 	*storm
 	m        *waitmap.Map[int, int]
+	next     waitmap.Map[int, int] // for WaitNext, which waits though the key is there
 	wild     waitmap.Map[int, int] // apart: Cancel may count a WaitFor that has its value
 	b        *book
 	released atomic.Int64 // as Cancel and CancelAll say
@@ -207,6 +209,7 @@ type meeting struct {
 func (m *meeting) store(w *worker) {
 	key := w.r.IntN(keys)
 	m.m.Store(key, key)
+	m.next.Store(key, key)
 	m.wild.Store(w.r.IntN(keys), w.r.IntN(2*keys)) // seldom what is waited for
 }
 
@@ -217,7 +220,7 @@ func (m *meeting) cancel(w *worker) {
 	if w.r.IntN(4) == 0 {
 		m.released.Add(int64(m.m.CancelAll()))
 	} else {
-		m.released.Add(int64(m.m.Cancel(w.r.IntN(keys))))
+		m.released.Add(int64(m.m.Cancel(w.r.IntN(keys)) + m.next.Cancel(w.r.IntN(keys))))
 	}
 }
 
@@ -256,7 +259,7 @@ func (m *meeting) waitNext(w *worker) {
 	ctx, done := w.until()
 	defer done()
 	key := w.r.IntN(keys)
-	v, err := m.m.WaitNext(ctx, key)
+	v, err := m.next.WaitNext(ctx, key)
 	m.account(w, key, v, err)
 }
 
@@ -334,12 +337,13 @@ func (m *meeting) close(w *worker) {
 
 func (m *meeting) check() {
 	for key := range keys {
-		m.m.Store(key, key) // for those who registered last
+		m.m.LoadOrStore(key, key) // for those who registered last
 	}
 	m.bells.check(m.storm, m.b)
 	if released, noticed := m.released.Load(), m.noticed.Load(); released != noticed {
 		m.t.Errorf("Cancel has released %d, of which %d know", released, noticed)
 	}
 	noneWait(m.storm, m.m)
+	noneWait(m.storm, &m.next)
 	noneWait(m.storm, &m.wild)
 }
