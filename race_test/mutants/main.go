@@ -4,6 +4,7 @@
 //
 //	go run ./race_test/mutants             all, half an hour and more
 //	go run ./race_test/mutants -run waitq  those whose file or reason matches
+//	go run ./race_test/mutants -by stress  which of them the stress alone catches
 //
 // It exits with status 1 if a mutant survives, and at once if one of them
 // cannot be made because the text that it changes is not there any more.
@@ -40,7 +41,8 @@ type verdict struct {
 
 var (
 	match     = flag.String("run", "", "only the mutants whose file or reason matches this regular expression")
-	seed      = flag.Int64("seed", 1, "seed of the recorded histories")
+	kinds     = flag.String("by", ".", "only by these tests, a regular expression: histories, own (the package's), stress")
+	seed      = flag.Int64("seed", 1, "first seed of the recorded histories, and of the stress")
 	histories = flag.Int("histories", 1000, "recorded histories per test")
 	limit     = flag.Duration("limit", time.Minute, "how long a test run may take: one that hangs has caught its mutant")
 	keep      = flag.Bool("v", false, "print the end of what the failed tests said")
@@ -188,11 +190,21 @@ func (m mutation) tests() [][]string {
 	if m.only != "" {
 		own = append(own, "-run", m.only)
 	}
-	return [][]string{
-		run("./race_test/linear", "-run", "^Test(Map|Notify|Group|Flights)", "-seed", fmt.Sprint(*seed), "-histories", fmt.Sprint(*histories), "-patience", "10s"),
-		own,
-		run("./race_test", "-run", "^TestStress$", "-seed", fmt.Sprint(*seed), "-duration", "10s", "-patience", "10s"),
+	first := fmt.Sprint(*seed)
+	var list [][]string
+	for _, kind := range []struct {
+		name string
+		args []string
+	}{
+		{"histories", run("./race_test/linear", "-run", "^Test(Map|Notify|Group|Flights)", "-seed", first, "-histories", fmt.Sprint(*histories), "-patience", "10s")},
+		{"own", own},
+		{"stress", run("./race_test", "-run", "^TestStress$", "-seed", first, "-duration", "10s", "-patience", "10s")},
+	} {
+		if regexp.MustCompile(*kinds).MatchString(kind.name) {
+			list = append(list, kind.args)
+		}
 	}
+	return list
 }
 
 // try makes the mutant, runs its tests and puts the file back.
@@ -254,8 +266,9 @@ var failures = []*regexp.Regexp{
 	regexp.MustCompile(`(?m)^((?:panic|fatal error): .{0,40})`),
 }
 
-// guilty finds the seed in what race_test/linear says of a history.
-var guilty = regexp.MustCompile(`(?m)(?:history with seed |^\s+\S+ seed )(\d+)`)
+// guilty finds the seed in what race_test/linear says of a history, and
+// TestStress of a round.
+var guilty = regexp.MustCompile(`(?m)(?:history with seed |^\s+\S+ seed |^\s+go test .* -seed )(\d+)`)
 
 // firstFailure names what a failed go test complained of.
 func firstFailure(out string) string {
