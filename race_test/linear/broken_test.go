@@ -15,6 +15,7 @@ import (
 	"github.com/vigil-go/vigil/notify"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/waitmap"
+	"github.com/vigil-go/vigil/wake"
 )
 
 // Subjects that are broken on purpose, each in one way: our own types with one
@@ -62,6 +63,10 @@ var faults = []fault{
 	onMap("WaitFor without a look at what is there", "waits", func(m store) store { return nextFor{m} }),
 	onMap("Cancel counts one at most", "waits", func(m store) store { return guess{m} }),
 	onMap("Clear of one key only", "changes", func(m store) store { return oneClear{m} }),
+	onMap("LoadOrCompute in two steps", "changes", func(m store) store { return twoComputes{m} }),
+	onMap("Future: the context wins over the value", "waits", func(m store) store { return politeRegister{m} }),
+	onMap("CancelAll of two keys", "waits", func(m store) store { return twoCancels{m} }),
+	onMap("Close releases nobody who is in line", "closing", func(m store) store { return &lateClose{store: m} }),
 	onMap("Range of a copy", "changes", func(m store) store { return &oldRange{store: m} }),
 	onNotify("Wait: the context wins over the wake", "permits", func(n ringer) bell { return politeWait{n} }),
 	onNotify("NotifyOne keeps nothing", "permits", func(n ringer) bell { return forgetful{n} }),
@@ -218,6 +223,65 @@ func (m nextFor) WaitFor(ctx context.Context, k int, ok func(int) bool) (int, er
 type guess struct{ store }
 
 func (m guess) Cancel(k int) int { return min(m.store.Cancel(k), 1) }
+
+type twoComputes struct{ store }
+
+func (m twoComputes) LoadOrCompute(k int, f func() (int, error)) (int, bool, error) {
+	if v, ok := m.Load(k); ok {
+		return v, true, nil
+	}
+	v, err := f()
+	runtime.Gosched()
+	if err == nil {
+		m.Store(k, v)
+	}
+	return v, false, err
+}
+
+type politeRegister struct{ store }
+
+type politeFuture struct{ future }
+
+func (m politeRegister) Register(k int, w wake.Waker) future {
+	return politeFuture{m.store.Register(k, w)}
+}
+
+func (f politeFuture) Wait(ctx context.Context) (int, error) {
+	v, err := f.future.Wait(ctx)
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	return v, err
+}
+
+func (f politeFuture) Stop() bool {
+	f.future.Stop()
+	return true
+}
+
+type twoCancels struct{ store }
+
+func (m twoCancels) CancelAll() int { return m.Cancel(1) + m.Cancel(2) }
+
+type lateClose struct {
+	store
+	closed atomic.Bool
+}
+
+func (m *lateClose) Close() error {
+	m.closed.Store(true)
+	return nil
+}
+
+func (m *lateClose) Wait(ctx context.Context, k int) (int, error) {
+	if v, ok := m.Load(k); ok {
+		return v, nil
+	}
+	if m.closed.Load() {
+		return 0, waitmap.ErrClosed
+	}
+	return m.store.Wait(ctx, k)
+}
 
 type oneClear struct{ store }
 

@@ -42,6 +42,8 @@ type result struct {
 const (
 	errContext  = "ctx"      // its context ended
 	errCanceled = "canceled" // Map.Cancel
+	errClosed   = "closed"   // Map.Close
+	errOwn      = "failed"   // a function of the test's
 	errStopped  = "stopped"  // Listener.Stop
 	errAsleep   = "asleep"   // served, but it slept on until its context ended: a lost wake
 	errWrong    = "wrong"    // it contradicts itself

@@ -13,6 +13,7 @@ type mapState struct {
 	line   string // the numbers of those in line
 	served string // of those who were served and have not returned, sorted
 	watch  string // of those in WaitFor and WaitCompute, sorted, each with its flags
+	closed bool   // who comes is not let in line any more
 }
 
 // Flags of a watcher: what happened since it came.
@@ -34,17 +35,18 @@ var mapSpec = &spec{
 	},
 }
 
-var mapWaits = []string{"Wait", "WaitNext", "Take"}
+var mapWaits = []string{"Wait", "WaitNext", "Take", "Register"}
 
 func isWatch(name string) bool { return name == "WaitFor" || name == "WaitCompute" }
 
 // mapParts: a wait that failed, and was not known to be in line, need not have
 // been for longer than an instant. A Take that failed need not even have been
-// there; nor a WaitNext, which says nothing about its key.
+// there; nor a WaitNext, which says nothing about its key. Register is in line
+// whatever its context. Close keeps out who comes, and then releases who is in.
 func mapParts(o *op) []part {
 	failed := o.got.err == errContext && o.parked == 0
 	switch {
-	case isWatch(o.name):
+	case isWatch(o.name), o.name == "Close", o.name == "Register":
 		return []part{enter, leave}
 	case !slices.Contains(mapWaits, o.name):
 		return []part{whole}
@@ -67,12 +69,12 @@ func (s mapState) step(e step, calls []*op) (mapState, bool) {
 	switch e.name {
 	case "Compute":
 		return s.compute(e, calls)
-	case "Cancel":
+	case "Cancel", "CancelCause", "CancelAll":
 		return s.cancel(e, calls)
 	case "Load", "Range":
 		return s, s.saw(e.got)
 	case "Wait": // it failed
-		return s, !s.has
+		return s, !s.has && !s.closed
 	case "Clear":
 		return s.gone(), true
 	case "Delete":
@@ -93,7 +95,10 @@ func (s mapState) write(e step, calls []*op) (mapState, bool) {
 	case "Swap":
 		next, ok := s.publish(e.arg(1), calls)
 		return next, ok && s.saw(e.got)
-	case "LoadOrStore":
+	case "LoadOrStore", "LoadOrCompute":
+		if e.got.err == errOwn {
+			return s, !s.has
+		}
 		if e.got.ok {
 			return s, s.saw(e.got)
 		}
@@ -162,17 +167,25 @@ func (s mapState) publish(v int, calls []*op) (mapState, bool) {
 }
 
 // cancel releases all who are in line. Whether a watcher is at the moment, only
-// the Map knows; one that has its value may still be, to look at it.
+// the Map knows; one that has its value may still be, to look at it. CancelAll
+// does not tell how many for each key.
 func (s mapState) cancel(e step, calls []*op) (mapState, bool) {
+	least, most := len(s.line), len(s.line)+watchers(calls, e.op)
+	s, ok := s.release(errCanceled, calls)
+	s.watch = flagged(s.watch, sawCancel)
+	return s, ok && (e.name == "CancelAll" || least <= e.got.v && e.got.v <= most)
+}
+
+// release lets all go who are in line, with that error.
+func (s mapState) release(err string, calls []*op) (mapState, bool) {
 	for _, id := range []byte(s.line) {
-		if calls[id].got.err != errCanceled {
+		if calls[id].got.err != err {
 			return s, false
 		}
 		s.served = insert(s.served, id)
 	}
-	least, most := len(s.line), len(s.line)+watchers(calls, e.op)
-	s.line, s.watch = "", flagged(s.watch, sawCancel)
-	return s, least <= e.got.v && e.got.v <= most
+	s.line = ""
+	return s, true
 }
 
 // watchers counts the watches at the same time as o.
@@ -187,6 +200,9 @@ func watchers(calls []*op, o *op) (n int) {
 
 func (s mapState) enter(e step) (mapState, bool) {
 	switch {
+	case e.name == "Close":
+		s.closed = true
+		return s, true
 	case isWatch(e.name):
 		s.watch = insertFlagged(s.watch, e.id)
 		return s, true
@@ -199,6 +215,9 @@ func (s mapState) enter(e step) (mapState, bool) {
 			s = s.gone()
 		}
 		return s, true
+	case s.closed:
+		s.served = insert(s.served, e.id)
+		return s, e.got.err == errClosed
 	default:
 		s.line += string([]byte{e.id})
 		return s, true
@@ -206,6 +225,9 @@ func (s mapState) enter(e step) (mapState, bool) {
 }
 
 func (s mapState) leave(e step, calls []*op) (next mapState, ok bool) {
+	if e.name == "Close" {
+		return s.release(errClosed, calls)
+	}
 	if isWatch(e.name) {
 		return s.unwatch(e, calls)
 	}
@@ -232,6 +254,8 @@ func (s mapState) unwatch(e step, calls []*op) (mapState, bool) {
 		return s, !good
 	case e.got.err == errCanceled:
 		return s, flags&sawCancel != 0
+	case e.got.err == errClosed:
+		return s, s.closed && !good
 	case e.got.err != "":
 		return s, false
 	case e.name == "WaitCompute":

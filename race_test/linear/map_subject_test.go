@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/vigil-go/vigil/waitmap"
+	"github.com/vigil-go/vigil/wake"
 )
 
 // What a computation says: waitmap's Ops as arguments of a call.
@@ -31,9 +32,21 @@ type store interface {
 	WaitFor(ctx context.Context, k int, ok func(int) bool) (int, error)
 	WaitCompute(ctx context.Context, k int, f func(old int) (int, waitmap.Op)) (int, error)
 	Take(ctx context.Context, k int) (int, error)
+	LoadOrCompute(k int, f func() (int, error)) (int, bool, error)
+	Register(k int, w wake.Waker) future
 	Cancel(k int) int
+	CancelCause(k int, cause error) int
+	CancelAll() int
+	Close() error
 	Clear()
 	Range(f func(k, v int) bool)
+}
+
+// A future is a Future of numbers.
+type future interface {
+	Wait(ctx context.Context) (int, error)
+	Result() (v int, done bool, err error)
+	Stop() bool
 }
 
 // face makes a store of a Map.
@@ -64,7 +77,11 @@ func (f face[K, V]) Store(k, v int)            { f.m.Store(f.key(k), f.val(v)) }
 func (f face[K, V]) Swap(k, v int) (int, bool) { return f.maybe(f.m.Swap(f.key(k), f.val(v))) }
 func (f face[K, V]) Delete(k int)              { f.m.Delete(f.key(k)) }
 func (f face[K, V]) Cancel(k int) int          { return f.m.Cancel(f.key(k)) }
+func (f face[K, V]) CancelAll() int            { return f.m.CancelAll() }
+func (f face[K, V]) Close() error              { return f.m.Close() }
 func (f face[K, V]) Clear()                    { f.m.Clear() }
+
+func (f face[K, V]) CancelCause(k int, cause error) int { return f.m.CancelCause(f.key(k), cause) }
 
 func (f face[K, V]) LoadAndDelete(k int) (int, bool) {
 	return f.maybe(f.m.LoadAndDelete(f.key(k)))
@@ -119,6 +136,39 @@ func (f face[K, V]) WaitCompute(ctx context.Context, k int, g func(int) (int, wa
 
 func (f face[K, V]) Take(ctx context.Context, k int) (int, error) {
 	return f.waited(f.m.Take(ctx, f.key(k)))
+}
+
+func (f face[K, V]) LoadOrCompute(k int, g func() (int, error)) (int, bool, error) {
+	v, loaded, err := f.m.LoadOrCompute(f.key(k), func() (V, error) {
+		v, err := g()
+		return f.val(v), err
+	})
+	if err != nil {
+		return 0, loaded, err
+	}
+	return f.num(v), loaded, nil
+}
+
+func (f face[K, V]) Register(k int, w wake.Waker) future {
+	return facedFuture[K, V]{f, f.m.Register(f.key(k), w)}
+}
+
+type facedFuture[K, V comparable] struct {
+	f face[K, V]
+	*waitmap.Future[V]
+}
+
+func (u facedFuture[K, V]) Wait(ctx context.Context) (int, error) {
+	return u.f.waited(u.Future.Wait(ctx))
+}
+
+func (u facedFuture[K, V]) Result() (int, bool, error) {
+	v, done, err := u.Future.Result()
+	if !done {
+		return 0, false, err
+	}
+	n, err := u.f.waited(v, err)
+	return n, true, err
 }
 
 func (f face[K, V]) Range(g func(k, v int) bool) {

@@ -2,24 +2,27 @@ package linear_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/vigil-go/vigil/waitmap"
+	"github.com/vigil-go/vigil/wake"
 )
 
 // The mixes of calls that a Map's clients draw from.
 var mapMixes = map[string]string{
 	"everything": "Load Load Store Store Swap LoadOrStore Delete LoadAndDelete CompareAndSwap CompareAndDelete Compute Compute " +
-		"Wait Wait WaitNext WaitFor WaitCompute Take Take Cancel Clear Range Range End Churn",
-	"waits":   "Wait Wait WaitNext WaitNext WaitFor Store Store Store Delete Delete Load Cancel End Churn",
-	"takes":   "Take Take Take Take Wait WaitNext Store Store Store Swap LoadOrStore LoadAndDelete Compute Cancel End End",
-	"changes": "Load Load Store Swap LoadOrStore CompareAndSwap CompareAndSwap CompareAndDelete Compute Compute WaitCompute LoadAndDelete Delete Clear Range Churn End",
+		"LoadOrCompute Wait Wait WaitNext WaitFor WaitCompute Take Take Register Register Cancel CancelCause CancelAll Clear Range Range End Churn",
+	"waits":   "Wait Wait WaitNext WaitNext WaitFor Register Register Store Store Store Delete Delete Load Cancel CancelAll End Churn",
+	"takes":   "Take Take Take Take Wait WaitNext Register Store Store Store Swap LoadOrStore LoadOrCompute LoadAndDelete Compute Cancel End End",
+	"changes": "Load Load Store Swap LoadOrStore LoadOrCompute LoadOrCompute CompareAndSwap CompareAndSwap CompareAndDelete Compute Compute WaitCompute LoadAndDelete Delete Clear Range Churn End",
+	"closing": "Wait Wait WaitNext WaitFor WaitCompute Take Take Register Register Store Store Store Delete LoadAndDelete Load Cancel Close Churn End",
 }
 
 const mapKeys = 3
 
-var mapErrors = map[error]string{waitmap.ErrCanceled: errCanceled}
+var mapErrors = map[error]string{waitmap.ErrCanceled: errCanceled, waitmap.ErrClosed: errClosed}
 
 // mapPlan is how a Map is used.
 func mapPlan(m store, mix string) plan {
@@ -58,16 +61,26 @@ func callMap(c *client, m store, name string, k int) {
 		c.endSomebody()
 	case "Churn":
 		churn(c, m)
-	case "Wait", "WaitNext", "WaitFor", "WaitCompute", "Take":
+	case "Wait", "WaitNext", "WaitFor", "WaitCompute", "Take", "Register":
 		waitOnMap(c, m, name, k)
+	case "Close":
+		if c.r.IntN(5) == 0 { // or there would be little before it
+			everyKey(c, name, func([]result) { m.Close() })
+		}
+	case "CancelAll":
+		everyKey(c, name, func([]result) { m.CancelAll() })
 	case "Clear":
 		everyKey(c, name, func([]result) { m.Clear() })
 	case "Range":
 		everyKey(c, name, func(seen []result) { rangeOver(m, seen) })
 	case "Cancel":
-		cancelKey(c, m, k)
+		cancelKey(c, k, m.Cancel)
+	case "CancelCause":
+		cancelKey(c, k, func(k int) int { return m.CancelCause(k, errFailed) })
 	case "Compute":
 		computeKey(c, m, k)
+	case "LoadOrCompute":
+		loadOrCompute(c, m, k)
 	default:
 		writeMap(c, m, name, k)
 	}
@@ -119,10 +132,56 @@ func waitOnMap(c *client, m store, name string, k int) {
 			r.v, err = m.WaitFor(ctx, k, even)
 		case "Take":
 			r.v, err = m.Take(ctx, k)
+		case "Register":
+			r.v, err = useFuture(ctx, m, k, c.r.IntN(2) == 0)
 		}
 		r.err = word(err, mapErrors)
 		return r
 	}, k))
+}
+
+// useFuture waits for a Future, or for the waker that it was given.
+func useFuture(ctx context.Context, m store, k int, byWaker bool) (v int, err error) {
+	if !byWaker {
+		f := m.Register(k, nil)
+		if v, err = f.Wait(ctx); err != nil && ctx.Err() != nil && !f.Stop() {
+			v, _, err = f.Result()
+		}
+		return v, err
+	}
+	p := wake.ParkerFrom(ctx)
+	f := m.Register(k, p)
+	for {
+		v, done, err := f.Result()
+		if done {
+			return v, err
+		}
+		if err := p.Park(ctx); err != nil && f.Stop() {
+			return 0, err
+		}
+	}
+}
+
+var errFailed = errors.New("the test's own")
+
+// loadOrCompute records a function that fails, or succeeds, as if it were
+// LoadOrStore's value. Whether it may have run at all follows from the rest.
+func loadOrCompute(c *client, m store, k int) {
+	v, fails := c.fresh(), c.r.IntN(3) == 0
+	c.note(c.do("LoadOrCompute", func() (r result) {
+		ran := 0
+		var err error
+		r.v, r.ok, err = m.LoadOrCompute(k, func() (int, error) {
+			if ran++; fails {
+				return v, errFailed
+			}
+			return v, nil
+		})
+		if r.err = word(err, map[error]string{errFailed: errOwn}); ran == 0 != r.ok || ran > 1 {
+			r.err = errWrong
+		}
+		return r
+	}, k, v))
 }
 
 // order draws what a computation is to do.
@@ -171,9 +230,9 @@ func waitCompute(c *client, m store, k int) {
 
 // cancelKey is not recorded if it found nobody, in the world's own hand: that
 // asks all the time.
-func cancelKey(c *client, m store, k int) {
+func cancelKey(c *client, k int, cancel func(k int) int) {
 	o := op{client: c.id, name: "Cancel", args: []int{k}, call: c.w.now()}
-	o.got.v = m.Cancel(k)
+	o.got.v = cancel(k)
 	o.ret = c.w.now()
 	if o.got.v != 0 || c.id < len(c.w.clients) {
 		c.ops = append(c.ops, o)
@@ -228,6 +287,10 @@ func TestMap(t *testing.T) {
 // TestMapOnRing: goroutines and tasks of one loop use a Map together.
 func TestMapOnRing(t *testing.T) {
 	onRings(t, mapSpec, func(seed int64) plan {
-		return mapPlan(stores[int(seed)%len(stores)].make(), mapMixes["everything"])
+		mix := mapMixes["everything"]
+		if seed%3 == 0 {
+			mix = mapMixes["closing"]
+		}
+		return mapPlan(stores[int(seed)%len(stores)].make(), mix)
 	})
 }
