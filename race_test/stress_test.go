@@ -59,6 +59,7 @@ func TestStress(t *testing.T) {
 	total := make(map[string]*book)
 	rounds, deeds := 0, uint64(0)
 	reported := time.Now()
+	fmt.Fprintf(os.Stderr, "TestStress: from seed %d\n", *seed) // in case that nothing else is said any more
 	for start := time.Now(); rounds == 0 || time.Since(start) < *duration; rounds++ {
 		deeds += round(t, *seed+uint64(rounds), rings, total)
 		if time.Since(reported) > 10*time.Second {

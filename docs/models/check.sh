@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the models, which must hold, and each of their mutants, which must not.
-# Needs spin and gcc, and up to 1 GiB of memory. Ends with a table, and exits
-# non-zero if anything was not as it must be.
+# Needs spin and gcc, and up to 1 GiB of memory for each of up to four that run
+# at a time. Prints a table, and exits non-zero if anything was not as it must be.
 #
 #   docs/models/check.sh
 set -euo pipefail
@@ -16,63 +16,75 @@ done
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-table=()
-wrong=0
+most=$(nproc)
+((most < 4)) || most=4
+runs=0
 
-# explore MODEL SPIN CC PAN: leaves what the verifier says in $tmp/log. SPIN, CC
-# and PAN are flags for the three.
+# run COMMAND...: in the background, in a folder of its own, when it is its turn.
+run() {
+	while (($(jobs -rp | wc -l) >= most)); do
+		wait -n || true
+	done
+	runs=$((runs + 1))
+	mkdir "$tmp/$runs"
+	"$@" "$tmp/$runs" &
+}
+
+# explore MODEL SPIN CC PAN DIR: leaves what the verifier says in DIR/log. SPIN,
+# CC and PAN are flags for the three.
 explore() {
 	(
-		cd "$tmp"
-		rm -f pan*
+		cd "$5"
 		# shellcheck disable=SC2086 # these are lists
 		spin -a $2 "$here/$1.pml" &&
 			gcc -O2 -w -DCOLLAPSE -DMEMLIM=4000 $3 -o pan pan.c &&
 			./pan -m1000000 $4
-	) >"$tmp/log" 2>&1
+	) >"$5/log" 2>&1
 }
 
-# finding: the error, in the verifier's words, or nothing.
-finding() { sed -n 's/^pan:1: \(.*\) (at depth .*/\1/p' "$tmp/log"; }
+# finding DIR: the error, in the verifier's words, or nothing.
+finding() { sed -n 's/^pan:1: \(.*\) (at depth .*/\1/p' "$1/log"; }
 
-# complete: all states were searched, and nothing was found.
+# complete DIR: all states were searched, and nothing was found.
 complete() {
-	grep -q 'errors: 0$' "$tmp/log" &&
-		! grep -Eq 'max search depth too small|Search not completed' "$tmp/log"
+	grep -q 'errors: 0$' "$1/log" &&
+		! grep -Eq 'max search depth too small|Search not completed' "$1/log"
 }
 
-# reached: no statement was left out. What is never reached checks nothing.
-reached() { ! sed -n '/^unreached/,$p' "$tmp/log" | grep -v '"-end-"' | grep -q ', state '; }
+# reached DIR: no statement was left out. What is never reached checks nothing.
+reached() { ! sed -n '/^unreached/,$p' "$1/log" | grep -v '"-end-"' | grep -q ', state '; }
 
+# row DIR MODEL WHAT VERDICT SECONDS
 row() {
 	local states
-	states=$(sed -n 's/^ *\([^ ]*\) states, stored.*/\1/p' "$tmp/log")
-	table+=("$(printf '%-9s  %-34s %10s %4ds  %-8s %s' "$1" "$2" "${states:--}" $((SECONDS - start)) "$3" "$4")")
-	printf '%s\n' "${table[-1]}"
+	states=$(sed -n 's/^ *\([^ ]*\) states, stored.*/\1/p' "$1/log")
+	if [[ $4 == WRONG ]]; then
+		tail -n 40 "$1/log"
+		echo "$2 $3" >>"$tmp/wrong"
+	fi
+	printf '%-9s  %-34s %10s %4ds  %-8s %s\n' "$2" "$3" "${states:--}" "$5" "$4" "$(finding "$1")"
 }
 
 # holds MODEL WHAT SPIN CC PAN
-holds() {
-	local start=$SECONDS
-	if explore "$1" "$3" "$4" "$5" && complete && { [[ $4 != -DSAFETY ]] || reached; }; then
-		row "$1" "$2" holds ""
-	else
-		wrong=$((wrong + 1))
-		tail -n 40 "$tmp/log"
-		row "$1" "$2" WRONG "$(finding)"
+holds() { run holding "$@"; }
+
+holding() {
+	local start=$SECONDS verdict=WRONG
+	if explore "$1" "$3" "$4" "$5" "$6" && complete "$6" && { [[ $4 != -DSAFETY ]] || reached "$6"; }; then
+		verdict=holds
 	fi
+	row "$6" "$1" "$2" $verdict $((SECONDS - start))
 }
 
 # refuted MODEL MUTANT [SPIN CC PAN]
-refuted() {
-	local start=$SECONDS
-	if explore "$1" "-D$2 ${3-}" "${4--DSAFETY}" "${5-}" && [[ -n $(finding) ]]; then
-		row "$1" "$2${3:+ $3}" refuted "$(finding)"
-	else
-		wrong=$((wrong + 1))
-		tail -n 40 "$tmp/log"
-		row "$1" "$2${3:+ $3}" WRONG ""
+refuted() { run refuting "$1" "$2" "${3-}" "${4--DSAFETY}" "${5-}"; }
+
+refuting() {
+	local start=$SECONDS verdict=WRONG
+	if explore "$1" "-D$2 $3" "$4" "$5" "$6" && [[ -n $(finding "$6") ]]; then
+		verdict=refuted
 	fi
+	row "$6" "$1" "$2${3:+ $3}" $verdict $((SECONDS - start))
 }
 
 holds doorbell "2 wakers, 2 deeds each" "" -DSAFETY ""
@@ -113,5 +125,8 @@ for mutant in NO_LOOK LOOK_FIRST NO_ANNOUNCE ANNOUNCE_LOCKED NO_RECHECK GRAB_LIN
 	refuted take "$mutant"
 done
 
-printf '\n%d runs, %d wrong\n' "${#table[@]}" "$wrong"
+wait
+wrong=0
+[[ ! -e $tmp/wrong ]] || wrong=$(wc -l <"$tmp/wrong")
+printf '\n%d runs, %d wrong\n' "$runs" "$wrong"
 ((wrong == 0))
