@@ -327,6 +327,7 @@ func (f *flight[K, V]) end(err error) {
 	f.mu.Lock()
 	if f.phase == landed || f.done {
 		f.mu.Unlock()
+		f.all.forget(f) // who ended it may not have come so far
 		return
 	}
 	f.phase, f.done = adrift, true

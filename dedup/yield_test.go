@@ -48,3 +48,21 @@ func storeMany(c *dedup.Cache[string, int], v int) {
 		c.Put(fmt.Sprint(i), v)
 	}
 }
+
+// TestCloseBesideALanding: a load has landed and is about to leave the map when
+// somebody closes the cache. After Close nothing is in flight all the same.
+func TestCloseBesideALanding(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCache(t, new(counting).load, nil)
+		passed, left := 0, -1
+		defer yield.Hold(yield.FlightLeft, func() {
+			if passed++; passed == 1 {
+				_ = c.Close() // who leaves there passes here, too
+				left = c.Stats().InFlight
+			}
+		})()
+		_, err := c.Get(bg, "k")
+		require.NoError(t, err)
+		require.Zero(t, left)
+	})
+}

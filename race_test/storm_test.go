@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -89,6 +90,12 @@ func (c *crew) hire(n, times int, deeds ...deed) *crew {
 }
 
 func (w *worker) work(times int, deeds []deed) {
+	defer func() {
+		if v := recover(); v != nil { // the process ends: say now what would be lost
+			fmt.Fprintf(os.Stderr, "%s: %s: panic: %v\nagain:\n%s\n", w.name, *w.doing.Load(), v, replay(w.seed))
+			panic(v)
+		}
+	}()
 	for range times {
 		d := &deeds[w.r.IntN(len(deeds))]
 		w.doing.Store(&d.name)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/waitgroup"
 )
 
 var errLoad = errors.New("the load's error")
@@ -18,7 +19,63 @@ var errLoad = errors.New("the load's error")
 func flying(s *storm, b *book) (check func()) {
 	f := &flown{storm: s, b: b}
 	s.crew("flights").hire(8, 100, deed{"Do", f.do}, deed{"Do", f.do}, deed{"Forget", f.forget}, deed{"InFlight", f.inFlight})
+	f.alone(s)
 	return f.check
+}
+
+// alone: while a load is under way, and nobody forgets it, who comes joins it;
+// once forgotten, who comes does not; when all have left, it is told.
+func (f *flown) alone(s *storm) {
+	s.crew("flights").hire(2, 20, deed{"Do, all at once", func(w *worker) {
+		var g dedup.Group[int, int]
+		var come waitgroup.Group
+		var loads atomic.Int32
+		gate, told := make(chan struct{}), make(chan struct{})
+		load := func(context.Context) (int, error) { loads.Add(1); <-gate; return 1, nil }
+		const callers = 4
+		call := func(load func(context.Context) (int, error), ctx context.Context) {
+			come.Add(1)
+			w.aside(func() { defer come.Done(); _, _, _ = g.Do(ctx, 1, load) })
+		}
+		in := func(n int) bool {
+			for _, info := range g.InFlight() {
+				return info.Waiters == n
+			}
+			return n == 0
+		}
+		wait := func(what string, ok func() bool) {
+			for start := time.Now(); !ok() && !w.t.Failed(); w.pause() {
+				if time.Since(start) > *patience {
+					w.t.Errorf("flights: not %s, %d loads", what, loads.Load())
+					return
+				}
+			}
+		}
+		for range callers {
+			call(load, context.Background())
+		}
+		wait("all in one flight", func() bool { return in(callers) || loads.Load() > 1 })
+		if loads.Load() > 1 {
+			w.t.Errorf("flights: %d loads of one key at once", loads.Load())
+		}
+		g.Forget(1)
+		ctx, leave := context.WithCancel(context.Background())
+		call(func(ctx context.Context) (int, error) { loads.Add(1); <-ctx.Done(); close(told); return 1, nil }, ctx)
+		wait("a new load after Forget", func() bool { return loads.Load() == 2 })
+		leave()
+		wait("told", func() bool {
+			select {
+			case <-told:
+				return true
+			default:
+				return false
+			}
+		})
+		close(gate)
+		if err := come.Wait(w.ctx); err != nil {
+			w.t.Error(err)
+		}
+	}})
 }
 
 type flown struct {
@@ -100,8 +157,8 @@ func (f *flown) check() {
 	}
 }
 
-// caching: a value that was invalidated before the call is never got, and what
-// every call got is in the cache's own counts.
+// caching: a version that was invalidated before the call is never got, and
+// after Close nothing is under way.
 func caching(s *storm, b *book) (check func()) {
 	c := &cached{storm: s, b: b}
 	o := &dedup.CacheOptions[int, int64]{MaxLoads: s.r.IntN(3), MaxEntries: 2 * s.r.IntN(2)}

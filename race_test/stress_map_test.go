@@ -183,7 +183,7 @@ func rendezvous(s *storm, b *book) (check func()) {
 		deed{"Clear", m.clear}, deed{"grow", m.grow})
 	wait := s.crew("rendezvous").hire(6, 120,
 		deed{"Wait", m.wait}, deed{"WaitNext", m.waitNext}, deed{"Register, Wait", m.future},
-		deed{"Register a waker", m.register}, deed{"Close", m.close}, deed{"WaitFor, wildly", m.waitForWildly})
+		deed{"Register a waker", m.register}, deed{"Close", m.close}, deed{"WaitNext, of its own", m.ownNext}, deed{"WaitFor, wildly", m.waitForWildly})
 	wait.drain(func() {
 		for key := range keys {
 			m.m.LoadOrStore(key, key) // who waits for what is there sleeps on
@@ -315,6 +315,27 @@ func (m *meeting) waitForWildly(w *worker) {
 			return false
 		})
 	})
+}
+
+// ownNext: WaitNext gives what is stored after it came, not what is there.
+func (m *meeting) ownNext(w *worker) {
+	var own waitmap.Map[int, int]
+	var come waitgroup.Group
+	own.Store(1, 1)
+	come.Add(1)
+	m.aside(func() {
+		defer come.Done()
+		if v, err := own.WaitNext(context.Background(), 1); v != 2 || err != nil {
+			m.t.Errorf("WaitNext gave %d, %v: that was there before", v, err)
+		}
+	})
+	for come.Count() > 0 && own.Waiters(1) == 0 {
+		w.pause()
+	}
+	own.Store(1, 2)
+	if err := come.Wait(w.ctx); err != nil {
+		m.t.Error(err)
+	}
 }
 
 // close closes a map of its own under those who come.

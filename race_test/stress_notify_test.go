@@ -221,7 +221,37 @@ func counting(s *storm, b *book) (check func()) {
 	c := &counted{storm: s, b: b}
 	s.crew("count").hire(3, 300, deed{"Add, Done", c.addDone}, deed{"Add of several", c.several}, deed{"Go", c.run})
 	s.crew("count").hire(5, 200, deed{"Wait", c.wait}, deed{"Idle", c.idle}, deed{"Register", c.register})
+	s.crew("count").hire(3, 50, deed{"a zero of its own", c.own})
 	return c.check
+}
+
+// own has a Group of its own, with one zero: nobody who waits is released
+// before it, and no other zero rescues whom it leaves.
+func (c *counted) own(w *worker) {
+	const n = 3
+	var g, come waitgroup.Group
+	var left atomic.Int32
+	left.Store(n)
+	g.Add(n)
+	for range 3 {
+		come.Add(1)
+		c.aside(func() {
+			defer come.Done()
+			if err := g.Wait(context.Background()); err != nil || left.Load() != 0 {
+				c.t.Errorf("count: Wait returned with %d to go, %v", left.Load(), err)
+			}
+		})
+	}
+	for range n {
+		g.Add(1) // with somebody in line, perhaps
+		w.pause()
+		g.Done()
+		left.Add(-1)
+		g.Done()
+	}
+	if err := come.Wait(w.ctx); err != nil {
+		c.t.Error(err)
+	}
 }
 
 type counted struct {

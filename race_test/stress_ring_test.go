@@ -192,7 +192,8 @@ func (r *ringed) check() {
 	r.must(r.out.Close())
 	r.b.received.Add(int64(len(rest)))
 	r.wake(nil)
-	r.wait(nil)
+	n, err := r.event.Wait(context.Background()) // it was just woken
+	r.count(int(n), err, &r.b.received)
 	for start := time.Now(); r.b.balance() != nil && time.Since(start) < *patience; {
 		runtime.Gosched()
 	}

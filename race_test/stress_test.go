@@ -64,7 +64,7 @@ func TestStress(t *testing.T) {
 		deeds += round(t, *seed+uint64(rounds), rings, total)
 		if time.Since(reported) > 10*time.Second {
 			reported = time.Now()
-			fmt.Fprintf(os.Stderr, "%v of %v: %d rounds, %d deeds\n", time.Since(start).Round(time.Second), *duration, rounds+1, deeds)
+			fmt.Fprintf(os.Stderr, "%v of %v: %d rounds, the next has seed %d, %d deeds\n", time.Since(start).Round(time.Second), *duration, rounds+1, *seed+uint64(rounds)+1, deeds)
 		}
 	}
 	t.Logf("%d rounds from seed %d, %d deeds\n%s", rounds, *seed, deeds, table(total))

@@ -181,7 +181,8 @@ const bytesChild = "VIGIL_SOAK_BYTES"
 // the runtime does not choose the size of new stacks by that of the old.
 func inFreshProcess(t *testing.T) {
 	cmd := exec.Command(os.Args[0], "-test.run=^TestBytes$", "-test.v", fmt.Sprintf("-test.short=%t", testing.Short()))
-	cmd.Env = append(os.Environ(), bytesChild+"=1", "GODEBUG=adaptivestackstart=0")
+	// One processor: who contends for a lock grows its stack, and keeps it.
+	cmd.Env = append(os.Environ(), bytesChild+"=1", "GODEBUG=adaptivestackstart=0", "GOMAXPROCS=1")
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	require.NoError(t, err)
