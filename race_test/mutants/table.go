@@ -331,4 +331,100 @@ var mutations = []mutation{
 		file: "uringwake/flight_linux.go", why: "a completion that is not the last ends nothing",
 		old: "	if flags&ring.CQEMore != 0 {\n		return nil\n	}\n", new: "",
 	},
+	{
+		file: "notify/notify.go", why: "a Wait that dies of a wake of NotifyOne hands it on",
+		old: "if !n.remove(w) && w.Value.handOn {", new: "if !n.remove(w) && false {",
+	},
+	{
+		file: "notify/notify.go", why: "a Wait that dies of a wake of NotifyN keeps it",
+		old: "if !n.remove(w) && w.Value.handOn {", new: "if !n.remove(w) {",
+	},
+	{
+		file: "notify/listener.go", why: "Stop does not hand on what NotifyN gave",
+		old: "		if l.w.Value.handOn {\n", new: "		if true {\n",
+	},
+	{
+		file: "notify/listener.go", why: "a Wait for a Listener that unwinds leaves the Listener's line",
+		old: "	defer l.unjoin(j) // if Park ends the goroutine or panics\n", new: "",
+	},
+	{
+		file: "notify/listener.go", why: "the waker is called though a parker panics or exits",
+		old: "		defer w.Wake() // last, and even if a parker panics\n	}\n	joined.Release()", new: "	}\n	joined.Release()\n	if w != nil {\n		w.Wake()\n	}",
+	},
+	{
+		file: "notify/listener.go", why: "a Register whose waker exits hands the permit on",
+		old: "		if !returned { // w panicked: nobody has the Listener\n			l.Stop()\n		}\n", new: "		if v := recover(); v != nil {\n			l.Stop()\n			panic(v)\n		}\n		_ = returned\n",
+	},
+	{
+		file: "notify/notify.go", why: "the line is left before the context is asked why it ended",
+		old: "			if n.leave(w) {\n				return waitq.ParkError(ctx, err)\n			}\n", new: "			err = waitq.ParkError(ctx, err)\n			if n.leave(w) {\n				return err\n			}\n",
+	},
+	{
+		file: "waitgroup/group.go", why: "the line is left before the context is asked why it ended",
+		old: "			if g.leave(w) {\n				return waitq.ParkError(ctx, err)\n			}\n", new: "			err = waitq.ParkError(ctx, err)\n			if g.leave(w) {\n				return err\n			}\n",
+	},
+	{
+		file: "waitgroup/group.go", why: "a Wait that unwinds leaves the line",
+		old: "	defer g.abandon(w)\n", new: "",
+	},
+	{
+		file: "internal/waitq/waitq.go", why: "Release goes on behind a waker that exits",
+		old: "	defer func() {\n		if l.head != nil {\n			l.Release()\n		}\n	}()\n", new: "	defer func() {\n		if v := recover(); v != nil {\n			l.Release()\n			panic(v)\n		}\n	}()\n",
+	},
+	{
+		file: "vigildebug/shield.go", why: "a source that panics is shown as that",
+		old: "if v := recover(); v != nil {", new: "if v := any(nil); v != nil {",
+	},
+	{
+		file: "vigildebug/shield.go", why: "what comes after a source that fails is read",
+		old: "	for i := 0; i < n; i++ {\n		done", new: "	for i := 0; i == 0 && i < n; i++ {\n		done",
+	},
+	{
+		file: "vigildebug/shield.go", why: "a source that exits does not take the page along",
+		old: "		go func() {\n			defer close(done)\n			defer func() {\n				why", new: "		func() {\n			defer close(done)\n			defer func() {\n				why",
+	},
+	{
+		file: "vigildebug/shield.go", why: "the value of a panic is not on the page",
+		old: "panicked with a %T", new: "panicked with a %v",
+	},
+	{
+		file: "vigildebug/waits.go", why: "a time that JSON lacks does not spoil the answer",
+		old: "presentable(r.since)", new: "r.since",
+	},
+	{
+		file: "uringwake/task_linux.go", why: "Park fails with an error, whatever the context says",
+		old: "	if ctx.Err() != nil {\n		return whyEnded(ctx)", new: "	if ctx.Err() != nil {\n		return context.Cause(ctx)",
+		only: "FailsWithAnError|Hostile|Liar",
+	},
+	{
+		file: "uringwake/task_linux.go", why: "Park sees a Done that is closed though Err is nil",
+		old: "		if over(done) {\n			return whyEnded(ctx)\n		}\n", new: "",
+		only: "FailsWithAnError|Hostile|Liar",
+	},
+	{
+		file: "uringwake/task_linux.go", why: "package context does not see that Err is nil, in Park",
+		old: "context.AfterFunc(tamed(ctx), t.Wake)", new: "context.AfterFunc(ctx, t.Wake)",
+		only: "FailsWithAnError|Hostile|Liar",
+	},
+	{
+		file: "uringwake/turn_linux.go", why: "a context is called before the kernel has the operation",
+		old:  "	var c *canceler\n	switch done := ctx.Done(); done {\n	case nil:\n	case t.done:\n		t.flying = o\n	default:\n		c = &canceler{loop: l, o: o}\n		defer context.AfterFunc(tamed(ctx), c.contextEnded)()\n	}\n	o.waker = t\n	l.launch(o)\n",
+		new:  "	var c *canceler\n	o.waker = t\n	l.launch(o)\n	switch done := ctx.Done(); done {\n	case nil:\n	case t.done:\n		t.flying = o\n	default:\n		c = &canceler{loop: l, o: o}\n		defer context.AfterFunc(tamed(ctx), c.contextEnded)()\n	}\n",
+		only: "FailsWithAnError|Hostile|Liar",
+	},
+	{
+		file: "uringwake/direct_linux.go", why: "an operation lands before its goroutine unwinds",
+		old: "		if !landed { // canceled", new: "		if false { // canceled",
+		only: "FailsWithAnError|Hostile|Liar",
+	},
+	{
+		file: "uringwake/direct_linux.go", why: "a parker's own error is returned",
+		old: "		if err := p.Park(ctx); err != nil {\n			return err\n", new: "		if p.Park(ctx) != nil {\n			return context.Canceled\n",
+		only: "FailsWithAnError|Hostile|Liar",
+	},
+	{
+		file: "uringwake/wakers_linux.go", why: "a Wait without a ring sees a Done that is closed though Err is nil",
+		old: "ctx.Err() != nil || over(ctx.Done())", new: "ctx.Err() != nil",
+		only: "FailsWithAnError|Hostile|Liar",
+	},
 }
