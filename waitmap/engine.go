@@ -3,6 +3,7 @@ package waitmap
 import (
 	"context"
 	"math/bits"
+	"reflect"
 	"runtime"
 	"sync/atomic"
 	"unsafe"
@@ -15,6 +16,7 @@ import (
 type engine[K comparable, V any] struct {
 	hasher[K]
 	cells    cellKind
+	keysPin  bool           // a key may hold memory of its own
 	doors    unsafe.Pointer // [len(shards)]door, dense for the readers' caches
 	doorMask uint64         // the bits of an offset in doors
 	shards   []shard[K, V]
@@ -31,15 +33,14 @@ type count struct {
 
 func newEngine[K comparable, V any](o *Options[K]) *engine[K, V] {
 	procs := runtime.GOMAXPROCS(0)
-	shards := powerOfTwo(max(o.Shards, 1))
-	if o.Shards == 0 {
-		shards = powerOfTwo(8 * procs)
-	}
+	shards := o.shards(procs)
 	e := &engine[K, V]{
 		hasher: newHasher(o.Hash),
 		cells:  cellKindOf[V](),
-		shards: make([]shard[K, V], shards),
-		counts: make([]count, powerOfTwo(4*procs)),
+
+		keysPin: !pointerFree(reflect.TypeFor[K]()),
+		shards:  make([]shard[K, V], shards),
+		counts:  make([]count, powerOfTwo(4*procs)),
 	}
 	doors := make([]door, shards)
 	e.doors, e.doorMask = unsafe.Pointer(&doors[0]), uint64(shards-1)*uint64(unsafe.Sizeof(door{}))
@@ -212,6 +213,7 @@ func (e *engine[K, V]) publishLine(p *spot[K, V], key K, c cell) bool {
 		}
 	}
 	p.served, p.v = p.line.witnesses(), v
+	p.line.note(v, nil)
 	p.release()
 	if added {
 		e.count(1)

@@ -248,7 +248,8 @@ func (s mapState) leave(e step, calls []*op) (next mapState, ok bool) {
 }
 
 // unwatch is the end of a WaitFor or a WaitCompute. They look at the key again
-// after each wake, so they may miss what was overwritten or deleted soon.
+// after each wake, so they may miss what was overwritten, and WaitCompute what
+// was deleted soon; WaitFor does not.
 func (s mapState) unwatch(e step, calls []*op) (mapState, bool) {
 	i := pairOf(s.watch, e.id)
 	if i < 0 {
@@ -257,11 +258,14 @@ func (s mapState) unwatch(e step, calls []*op) (mapState, bool) {
 	flags := s.watch[i+1]
 	s.watch = s.watch[:i] + s.watch[i+2:]
 	good := s.has && (e.name == "WaitCompute" || even(s.v))
+	if e.name == "WaitFor" && flags&sawStore != 0 && even(s.last) {
+		good = true // though it was deleted or taken since
+	}
 	switch {
 	case e.got.err == errContext:
 		return s, !good
 	case e.got.err == errCanceled:
-		return s, flags&sawCancel != 0
+		return s, flags&sawCancel != 0 && !good
 	case e.got.err == errClosed:
 		return s, s.closed && !good
 	case e.got.err != "":
