@@ -211,7 +211,7 @@ func (c *Cache[K, V]) landed(f *flight[K, V]) {
 		n.stale.Add(uint64(f.got))
 	}
 	if f.entry != nil {
-		c.tidy()
+		c.tidy(1)
 	}
 }
 
@@ -237,7 +237,7 @@ func (c *Cache[K, V]) Peek(key K) (v V, ok bool) {
 // nothing has changed.
 func (c *Cache[K, V]) Put(key K, v V) {
 	c.replace(key, c.prepareValue(key, v))
-	c.tidy()
+	c.tidy(1)
 }
 
 // Invalidate removes what is stored for key. A load of key that is under way
