@@ -83,7 +83,7 @@ func TestAttackPlacesOfTwoCaches(t *testing.T) {
 		ctx, cancel := context.WithTimeout(bg, time.Hour) // of bubble time
 		defer cancel()
 		one, other := cacheOf(a).start(ctx, "page"), cacheOf(b).start(ctx, "page")
-		require.Equal(t, result{v: 1}, <-one)
-		require.Equal(t, result{v: 1}, <-other)
+		got := []result{<-one, <-other}
+		require.Equal(t, []result{{v: 1}, {v: 1}}, got)
 	})
 }
