@@ -56,7 +56,11 @@ func (p *places) take(c *loadContext) error {
 	p.line.Push(w)
 	nesting.Unlock()
 	if w.Await(c, parker) == nil {
-		return nil
+		if c.Err() == nil {
+			return nil
+		}
+		p.leave(c) // canceled since it got the place, or a moment before
+		return waitq.ContextError(c)
 	}
 	nesting.Lock()
 	p.line.Remove(w)
