@@ -210,12 +210,12 @@ func (c *Cache[K, V]) landed(f *flight[K, V]) {
 	if f.stale {
 		n.stale.Add(uint64(f.got))
 	}
-	if f.entry != nil {
-		c.tidy(1)
-	}
 }
 
 func (c *Cache[K, V]) report(f *flight[K, V]) {
+	if f.entry != nil {
+		c.tidy(1)
+	}
 	if c.o.OnLoad != nil {
 		c.o.OnLoad(LoadInfo[K]{Key: f.key, Took: f.took, Err: f.loadErr, Waiters: f.got})
 	}
