@@ -115,7 +115,7 @@ func (b *batch[K, V]) finish() {
 		lines.Join(f.publish())
 		f.ctx.finish()
 	}
-	b.storeExtras()
+	defer b.c.tidy(b.storeExtras())
 	b.ctx.finish()
 	release(lines)
 }

@@ -210,12 +210,12 @@ func (c *Cache[K, V]) landed(f *flight[K, V]) {
 	if f.stale {
 		n.stale.Add(uint64(f.got))
 	}
-	if f.entry != nil {
-		c.tidy()
-	}
 }
 
 func (c *Cache[K, V]) report(f *flight[K, V]) {
+	if f.entry != nil {
+		c.tidy(1)
+	}
 	if c.o.OnLoad != nil {
 		c.o.OnLoad(LoadInfo[K]{Key: f.key, Took: f.took, Err: f.loadErr, Waiters: f.got})
 	}
@@ -237,7 +237,7 @@ func (c *Cache[K, V]) Peek(key K) (v V, ok bool) {
 // nothing has changed.
 func (c *Cache[K, V]) Put(key K, v V) {
 	c.replace(key, c.prepareValue(key, v))
-	c.tidy()
+	c.tidy(1)
 }
 
 // Invalidate removes what is stored for key. A load of key that is under way

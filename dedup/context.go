@@ -23,14 +23,18 @@ type loadContext struct {
 
 // A life is an end that may come.
 type life struct {
-	ctx context.Context
-	end context.CancelCauseFunc
+	ctx  context.Context
+	end  context.CancelCauseFunc
+	over atomic.Bool // the load has ended; its partner is waitFor
 }
 
-// over is the life of a context that nobody asked for before its load ended.
-var over = newLife()
+// past is the life of a context that nobody asked for before its load ended.
+var past = newLife()
 
-func init() { over.end(nil) }
+func init() {
+	past.over.Store(true)
+	past.end(nil)
+}
 
 func newLife() *life {
 	l := new(life)
@@ -52,9 +56,16 @@ func (c *loadContext) cancel(cause error) { c.live().end(cause) }
 
 // finish ends the context because the load has.
 func (c *loadContext) finish() {
-	if !c.life.CompareAndSwap(nil, over) {
+	if !c.life.CompareAndSwap(nil, past) {
+		c.live().over.Store(true)
 		c.cancel(nil)
 	}
+}
+
+// over reports whether the load has ended.
+func (c *loadContext) over() bool {
+	l := c.life.Load()
+	return l != nil && l.over.Load()
 }
 
 func (c *loadContext) Deadline() (deadline time.Time, ok bool) { return deadline, false }

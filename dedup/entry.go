@@ -136,10 +136,11 @@ func (c *Cache[K, V]) dead(e *entry[V], now int64) bool {
 	return e.gen != c.epoch() || (now >= e.retry || e.err == nil) && !c.excuses(e, now)
 }
 
-// tidy deletes dead entries now and then: each time that as many were stored
-// as there were left, so that it costs a store no more than a few looks.
-func (c *Cache[K, V]) tidy() {
-	if !c.perishable || c.stored.Add(1) < c.tidyAt.Load() || !c.tidying.TryLock() {
+// tidy comes after n stores. It deletes dead entries now and then: each time that
+// as many were stored as there were left, so that it costs a store no more than a
+// few looks.
+func (c *Cache[K, V]) tidy(n int) {
+	if !c.perishable || c.stored.Add(int64(n)) < c.tidyAt.Load() || !c.tidying.TryLock() {
 		return
 	}
 	defer c.tidying.Unlock()

@@ -67,7 +67,7 @@ type host[K comparable, V any] interface {
 	publish(f *flight[K, V])
 	// landed counts a load that is over. Nothing is locked.
 	landed(f *flight[K, V])
-	// report tells the user of it. It may panic, or exit.
+	// report tidies up, and tells the user of it. It may panic, or exit.
 	report(f *flight[K, V])
 }
 

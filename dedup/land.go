@@ -11,7 +11,7 @@ import (
 //
 //	settle    the result is known, to those who come from here on too
 //	prepare   the user's functions say how long it is kept, and what it weighs
-//	publish   it is stored, the key is free, the line is detached
+//	publish   it is stored, the key is free, the line is detached, the load counts
 //	wake      those that were in line
 //	report    OnLoad
 //
@@ -105,7 +105,7 @@ func (f *flight[K, V]) fail(err error) {
 }
 
 // publish stores the result in the one moment in which nobody can detach the
-// flight, frees the key and detaches the line.
+// flight, frees the key, detaches the line and counts the load.
 func (f *flight[K, V]) publish() (line waitq.List[struct{}]) {
 	f.mu.Lock()
 	if !f.done {
@@ -119,14 +119,16 @@ func (f *flight[K, V]) publish() (line waitq.List[struct{}]) {
 	f.phase = landed
 	f.mu.Unlock()
 	f.all.forget(f)
+	if h := f.all.host; h != nil {
+		h.landed(f)
+	}
 	return line
 }
 
-// report counts the load and tells of it. A panic is dropped.
+// report tells of the load. A panic is dropped.
 func (f *flight[K, V]) report() {
 	if h := f.all.host; h != nil {
 		defer func() { _ = recover() }()
-		h.landed(f)
 		h.report(f)
 	}
 }

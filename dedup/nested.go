@@ -18,6 +18,7 @@ var nesting sync.Mutex
 // An edge that would close a circle is never added, so there is none, whatever
 // Groups and Caches the loads belong to.
 type node struct {
+	load     *loadContext
 	waitsFor map[*node]int // in how many calls
 	waiters  map[*node]int // the same edges, from the other end
 	place
@@ -35,7 +36,7 @@ func loadOf(ctx context.Context) *loadContext {
 // nodeOf returns the load's node. nesting is locked.
 func (c *loadContext) nodeOf() *node {
 	if c.node == nil {
-		c.node = new(node)
+		c.node = &node{load: c}
 	}
 	return c.node
 }
@@ -45,9 +46,9 @@ func (c *loadContext) nodeOf() *node {
 type edge struct{ from, to *node }
 
 // waitFor adds the edge between two loads. It fails with [ErrCycle] if to waits
-// for from. A nil from is no load.
+// for from. A nil from is no load, and one that is over keeps nobody waiting.
 func waitFor(from, to *loadContext) (e edge, err error) {
-	if from == nil {
+	if from == nil || from.over() {
 		return e, nil
 	}
 	nesting.Lock()
@@ -58,7 +59,7 @@ func waitFor(from, to *loadContext) (e edge, err error) {
 	}
 	e.from.waitsFor = count(e.from.waitsFor, e.to)
 	e.to.waiters = count(e.to.waiters, e.from)
-	seated := e.to.borrowAll()
+	seated := e.lend()
 	nesting.Unlock()
 	wakeSeated(seated)
 	return e, nil
@@ -90,10 +91,22 @@ func discount(m map[*node]int, n *node) {
 	}
 }
 
-// reaches reports whether n is, or waits for, other.
+// reaches reports whether n is, or waits for, other. A load that is over waits
+// for nobody, though calls that it left behind may.
 func (n *node) reaches(other *node) bool {
-	return n.find(func(n *node) map[*node]int { return n.waitsFor }, func(n *node) bool { return n == other }) != nil
+	return n.find((*node).below, func(n *node) bool { return n == other }) != nil
 }
+
+// below is what n waits for.
+func (n *node) below() map[*node]int {
+	if n.load.over() {
+		return nil
+	}
+	return n.waitsFor
+}
+
+// above is what waits for n.
+func (n *node) above() map[*node]int { return n.waiters }
 
 // find returns a node that is ok among n and those that edges lead to.
 func (n *node) find(edges func(*node) map[*node]int, ok func(*node) bool) *node {

@@ -22,15 +22,18 @@ type Loader[K comparable, V any] func(ctx context.Context, key K) (V, error)
 // TTLOf, ErrorTTLOf and Weigh panic with reaches the callers of the load as a
 // *[PanicError], as if the load had panicked.
 type CacheOptions[K comparable, V any] struct {
-	// MaxEntries is how many entries, negative ones included, are kept at
-	// most; which of them go is decided by W-TinyLFU. 0: no bound. While
-	// several goroutines store there may be more, up to twice as many.
+	// MaxEntries is how many entries, negative ones included, are kept; which
+	// of them go is decided by W-TinyLFU. 0: no bound. Some hundred stores may
+	// be between a store and the eviction that it is due to: there may be an
+	// eighth more than MaxEntries, and up to twice as many while several
+	// goroutines store.
 	MaxEntries int
 
 	// MaxWeight bounds the sum of what Weigh gives for the entries. 0: no
-	// bound. Only one of MaxEntries and MaxWeight can be set. While several
-	// goroutines store the sum may be larger, up to twice the bound. An entry
-	// that is heavier than MaxWeight by itself is not stored.
+	// bound. Only one of MaxEntries and MaxWeight can be set. As with
+	// MaxEntries the sum may be an eighth larger, and up to twice the bound
+	// while entries are stored. One that is heavier than MaxWeight by itself
+	// is not stored.
 	MaxWeight uint64
 
 	// Weigh is the weight of an entry, in whatever unit MaxWeight is. It is
@@ -84,9 +87,9 @@ type CacheOptions[K comparable, V any] struct {
 	// fail with [ErrNotLoaded]. If it returns an error, the keys that its
 	// answer has are loaded all the same, and the others get the error. Keys
 	// that it was not asked for are stored, unless a fresh value is there,
-	// they are being loaded, or they were put or invalidated since it began. Its context ends when all its keys have lost their
-	// callers. What else is said of a Loader holds. nil: GetMany uses the
-	// Loader.
+	// they are being loaded, or they were put or invalidated since it began.
+	// Its context ends when all its keys have lost their callers. What else is
+	// said of a Loader holds. nil: GetMany uses the Loader.
 	LoadMany func(ctx context.Context, keys []K) (map[K]V, error)
 
 	// OnLoad is called after each load, once per key that was asked for, when

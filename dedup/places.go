@@ -56,7 +56,11 @@ func (p *places) take(c *loadContext) error {
 	p.line.Push(w)
 	nesting.Unlock()
 	if w.Await(c, parker) == nil {
-		return nil
+		if c.Err() == nil {
+			return nil
+		}
+		p.leave(c) // canceled since it got the place, or a moment before
+		return waitq.ContextError(c)
 	}
 	nesting.Lock()
 	p.line.Remove(w)
@@ -90,26 +94,39 @@ func (p *places) leave(c *loadContext) {
 // findLender returns a load that waits for n and has a place that it does not
 // need, or nil.
 func (n *node) findLender() *node {
-	return n.find(func(n *node) map[*node]int { return n.waiters }, func(l *node) bool {
-		return l.seated && l.borrower == nil && l.places == n.places
-	})
+	return n.find((*node).above, func(l *node) bool { return l.canLend() && l.places == n.places })
 }
+
+func (n *node) canLend() bool { return n.seated && n.borrower == nil }
 
 func (n *node) borrow(lender *node) { n.seated, n.lender, lender.borrower = true, lender, n }
 
-// borrowAll finds places for the loads that n is or waits for, which are in
-// line for one, among those of the loads that wait for them.
-func (n *node) borrowAll() (seated waitq.List[*node]) {
-	n.find(func(n *node) map[*node]int { return n.waitsFor }, func(n *node) bool {
-		if n.queued == nil {
-			return false
-		}
-		if l := n.findLender(); l != nil && n.seat(&seated) {
-			n.borrow(l)
-		}
+// lend finds lenders for the loads in line that a new edge leads to: those that it
+// comes from. What others could lend to them they have by now.
+func (e edge) lend() (seated waitq.List[*node]) {
+	if e.to.find((*node).below, func(n *node) bool { return n.queued != nil }) == nil {
+		return seated
+	}
+	e.from.find((*node).above, func(l *node) bool {
+		l.lend(e.to, &seated)
 		return false
 	})
 	return seated
+}
+
+// lend gives the place of l, if it has one to give, to a load in line that n is
+// or waits for.
+func (l *node) lend(n *node, seated *waitq.List[*node]) {
+	if !l.canLend() {
+		return
+	}
+	n.find((*node).below, func(n *node) bool {
+		if n.queued == nil || n.places != l.places || !n.seat(seated) {
+			return false
+		}
+		n.borrow(l)
+		return true
+	})
 }
 
 // giveBack passes a place on, and returns who got it.
@@ -124,7 +141,7 @@ func (n *node) giveBack() (seated waitq.List[*node]) {
 		}
 	case lender != nil:
 		lender.borrower = nil
-		seated = lender.borrowAll()
+		lender.lend(lender, &seated)
 	default:
 		p.free++
 		for p.free > 0 && p.line.Len() > 0 {

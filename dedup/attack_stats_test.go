@@ -1,0 +1,36 @@
+package dedup_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/dedup"
+)
+
+// TestAttackLoadsAreCountedBeforeAnybodyIsTold: an OnLoad that lasts does not hold
+// up the counts of the other keys.
+func TestAttackLoadsAreCountedBeforeAnybodyIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCache(t, loadOne(""), &options{LoadMany: loadAll(false), OnLoad: func(dedup.LoadInfo[string]) { time.Sleep(time.Hour) }})
+		_, err := c.GetMany(bg, abc)
+		require.NoError(t, err)
+		synctest.Wait()
+		require.EqualValues(t, len(abc), c.Stats().Loads)
+		time.Sleep(4 * time.Hour)
+	})
+}
+
+// TestAttackACallerFindsItsLoadCounted: who got the result of a load, and asks for
+// the counts, finds the load among them.
+func TestAttackACallerFindsItsLoadCounted(t *testing.T) {
+	c := newCache(t, loadOne(""), &options{LoadMany: loadAll(false)})
+	for n := range uint64(scale(20_000, 2000)) {
+		_, err := c.Get(bg, "k")
+		require.NoError(t, err)
+		require.Equal(t, n+1, c.Stats().Loads)
+		c.Invalidate("k")
+	}
+}
