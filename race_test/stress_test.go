@@ -32,6 +32,8 @@ var subjects = map[string]subject{
 	"flights":    flying,
 	"cache":      caching,
 	"rings":      ringing,
+	"unruly":     unruly,
+	"baton":      batons,
 }
 
 // A book keeps an account of what was sent and what became of it.
@@ -112,7 +114,7 @@ func replay(seed uint64) string {
 	if yield.On {
 		flags += " -tags vigil_yield"
 	}
-	return fmt.Sprintf("\tgo test%s ./race_test -run '^TestStress$' -subject '%s' -seed %d -duration 1ns -count 20", flags, *only, seed)
+	return fmt.Sprintf("\tgo test%s ./race_test -run '^TestStress$' -subject '%s' -deed '%s' -seed %d -duration 1ns -count 20", flags, *only, *onlyDeeds, seed)
 }
 
 // runtimeFor has two loops with few entries, or is nil where there is no
@@ -165,7 +167,7 @@ func heldUp(t *testing.T, rounds int) {
 	t.Log("held up:\n" + columns(func(w io.Writer) {
 		for _, p := range slices.Sorted(maps.Keys(held)) {
 			fmt.Fprintf(w, "%v\t%d\t\n", p, held[p])
-			if held[p] == 0 && rounds >= 100 && *only == "." && uringwake.Supported() == nil {
+			if held[p] == 0 && rounds >= 100 && *only == "." && *onlyDeeds == "." && uringwake.Supported() == nil {
 				t.Errorf("nobody was held up at %v", p)
 			}
 		}
