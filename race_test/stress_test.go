@@ -34,6 +34,7 @@ var subjects = map[string]subject{
 	"rings":      ringing,
 	"unruly":     unruly,
 	"baton":      batons,
+	"loads":      loads,
 }
 
 // A book keeps an account of what was sent and what became of it.
