@@ -50,31 +50,55 @@ func (c *company) parkers() (list []*hostile.Parker) {
 }
 
 // meet has all wait, and calls end when they sleep: in line, that is, but for
-// those who have left. Nobody else rescues them.
+// those who have left. Nobody else rescues them. If there was too little for
+// all, those of the late who unwind are told to leave.
 func (c *company) meet(end func()) {
-	var stay, quit waitgroup.Group
+	var stay, unwind, quit waitgroup.Group
+	ctx, leave := context.WithCancel(context.Background())
+	defer leave()
 	all := slices.Concat(c.rude, c.late, c.left, c.good)
 	c.w.r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	for _, p := range all {
 		g, way := &stay, c.ways[c.w.r.IntN(len(c.ways))]
-		if p.Before != hostile.None {
+		switch {
+		case p.Before != hostile.None:
 			g = &quit
+		case !keeps(p):
+			g = &unwind
 		}
 		g.Add(1)
 		c.w.aside(func() {
 			defer g.Done()
-			way(wake.WithParker(context.Background(), p))
+			way(wake.WithParker(ctx, p))
 		})
 		c.w.await(func() bool { return p.Parks.Load() > 0 })
 	}
 	c.w.must(quit.Wait(c.w.ctx))
 	c.w.rashly(end)
 	c.w.must(stay.Wait(c.w.ctx))
+	leave()
+	c.w.must(unwind.Wait(c.w.ctx))
 	for _, p := range c.left {
 		if p.Wakes.Load() > 0 {
 			c.w.t.Errorf("%s: a waker was called whose wait had ended before", *c.w.doing.Load())
 		}
 	}
+}
+
+// keeps reports whether the wait returns with what it was woken with. A Park
+// that fails does not undo that.
+func keeps(p *hostile.Parker) bool {
+	return p.Before == hostile.None && (p.After == hostile.None || p.After == hostile.Fail)
+}
+
+// keepers is how many keep what they are woken with.
+func (c *company) keepers() (n int) {
+	for _, p := range slices.Concat(c.rude, c.late, c.good) {
+		if keeps(p) {
+			n++
+		}
+	}
+	return n
 }
 
 // apart is the worker for a goroutine of its own, which it does not wait for.
@@ -88,6 +112,7 @@ func (w *worker) apart() *worker {
 func (w *worker) await(f func() bool) {
 	for !f() && !w.t.Failed() {
 		w.pause()
+		runtime.Gosched() // for goroutines, if it is a task
 	}
 }
 

@@ -35,6 +35,7 @@ var subjects = map[string]subject{
 	"unruly":     unruly,
 	"baton":      batons,
 	"loads":      loads,
+	"crowd":      crowds,
 }
 
 // A book keeps an account of what was sent and what became of it.

@@ -66,14 +66,8 @@ func (u *unrulies) takes(w *worker) {
 			w.t.Errorf("Take gave %d, not for the first time: %v", v, twice)
 		}
 	})
-	n := len(c.good) + len(c.rude)
-	for _, p := range c.late {
-		if p.After == hostile.Fail { // it was woken, so it has a value
-			n++
-		}
-	}
 	c.meet(func() {
-		for i := range n {
+		for i := range c.keepers() {
 			w.aside(func() { m.Store(1, 1+i) })
 		}
 	})
