@@ -66,20 +66,25 @@ func (f *Future[V]) Wait(ctx context.Context) (V, error) {
 	if v, done, err := f.Result(); done {
 		return v, err
 	}
-	p := wake.ParkerFrom(ctx)
-	j := &waitq.Waiter[struct{}]{Waker: p}
-	f.join(j)
-	yield.At(yield.FutureJoins)
-	var parted error
-	if _, done, _ := f.Result(); !done { // the second look: who finishes f now sees j
-		parted = j.Await(ctx, p)
-	}
-	f.part(j)
+	parted := f.sleep(ctx, wake.ParkerFrom(ctx))
 	if v, done, err := f.Result(); done {
 		return v, err
 	}
 	var zero V
-	return zero, parted
+	return zero, waitq.ParkError(ctx, parted)
+}
+
+// sleep parks until the Future is done, or returns Park's error. It leaves
+// nothing behind even if Park panics or ends the goroutine.
+func (f *Future[V]) sleep(ctx context.Context, p wake.Parker) error {
+	j := &waitq.Waiter[struct{}]{Waker: p}
+	f.join(j)
+	defer f.part(j)
+	yield.At(yield.FutureJoins)
+	if _, done, _ := f.Result(); done { // the second look: who finishes f now sees j
+		return nil
+	}
+	return j.Await(ctx, p)
 }
 
 // Stop leaves the line. It reports whether it prevented the wake; Wait and

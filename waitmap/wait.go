@@ -192,7 +192,7 @@ func (f *Future[V]) await(ctx context.Context, parker wake.Parker) (V, error) {
 	if err := f.w.Await(ctx, parker); err != nil {
 		f.w.Value.line.owner.leave(&f.w)
 		var zero V
-		return zero, err
+		return zero, waitq.ParkError(ctx, err)
 	}
 	v, err := f.w.Value.result()
 	f.w.Value.forget()

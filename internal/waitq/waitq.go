@@ -69,15 +69,15 @@ func (w *Waiter[T]) Done() bool { return w.state.Load()&done != 0 }
 func (w *Waiter[T]) Gone() bool { return w.state.Load()&gone != 0 }
 
 // Await parks until the waiter is done, and then returns nil. If ctx ends
-// before, or the parker fails, it abandons the waiter and returns the error;
-// the caller takes it out of its queue.
+// before, or the parker fails, it abandons the waiter and returns Park's error;
+// the caller takes the waiter out of its queue, and then makes a ParkError.
 func (w *Waiter[T]) Await(ctx context.Context, p wake.Parker) error {
 	for !w.Done() {
 		yield.At(yield.WaiterLooks)
 		err := p.Park(ctx)
 		yield.At(yield.WaiterParked)
 		if err != nil && w.Abandon() {
-			return ParkError(ctx, err)
+			return err
 		}
 	}
 	return nil
