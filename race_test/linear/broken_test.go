@@ -74,6 +74,7 @@ var faults = []fault{
 	onNotify("NotifyOne wakes the newest", "everything", func(n ringer) bell { return lastFirst{n} }),
 	onNotify("NotifyWaiters keeps a permit", "everything", func(n ringer) bell { return keepsAll{n} }),
 	onNotify("Stop of a picked Listener drops the wake", "listeners", func(n ringer) bell { return dropper{n} }),
+	onNotify("Stop hands on what NotifyN gave", "listeners", func(n ringer) bell { return passer{n} }),
 	onNotify("Listen gets in line late", "listeners", func(n ringer) bell { return late{n} }),
 	onGroup("Wait ends at one", "waits", func(g *waitgroup.Group) counter { return hasty{g} }),
 	onGroup("Wait for a count that is zero when it looks", "waits", func(g *waitgroup.Group) counter { return looker{g} }),
@@ -348,6 +349,36 @@ type droppingEar struct{ ear }
 func (e droppingEar) Stop() bool {
 	e.Ready()
 	return e.ear.Stop()
+}
+
+// passer hands on every wake that was not consumed, whoever gave it.
+type passer struct{ ringer }
+
+func (n passer) Listen() ear { return &passingEar{n.ringer.Listen(), n.ringer, false} }
+
+type passingEar struct {
+	ear
+	n    ringer
+	used bool
+}
+
+func (e *passingEar) Ready() bool {
+	e.used = e.ear.Ready() || e.used
+	return e.used
+}
+
+func (e *passingEar) Wait(ctx context.Context) error {
+	err := e.ear.Wait(ctx)
+	e.used = err == nil || e.used
+	return err
+}
+
+func (e *passingEar) Stop() bool {
+	if e.used || !e.ear.Ready() {
+		return e.ear.Stop()
+	}
+	e.n.NotifyOne()
+	return false
 }
 
 // late is a Listener that gets in line when it is asked for the first time.
