@@ -39,8 +39,13 @@ type Context struct {
 }
 
 // DrawContext returns one that has not ended.
-func DrawContext(r *rand.Rand) *Context {
-	c := &Context{Kind: Kind(r.IntN(int(kinds))), strike: Unwinding(r), nth: 1 + r.Int32N(4), done: make(chan struct{})}
+func DrawContext(r *rand.Rand) *Context { return newContext(Kind(r.IntN(int(kinds))), r) }
+
+// DrawLiar is DrawContext, and none of its methods strikes.
+func DrawLiar(r *rand.Rand) *Context { return newContext(Kind(r.IntN(int(ErrStrikes))), r) }
+
+func newContext(k Kind, r *rand.Rand) *Context {
+	c := &Context{Kind: k, strike: Unwinding(r), nth: 1 + r.Int32N(4), done: make(chan struct{})}
 	c.end = sync.OnceFunc(func() { close(c.done) })
 	return c
 }
