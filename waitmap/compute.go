@@ -82,11 +82,7 @@ func (m *Map[K, V]) WaitCompute(ctx context.Context, key K, f func(old V) (V, Op
 
 // compute runs f while the key at p, which it releases, is on hold.
 func (e *engine[K, V]) compute(p *spot[K, V], key K, f func(V, bool) (V, Op)) (V, bool) {
-	var old V
-	loaded := p.live
-	if loaded {
-		old = p.value(e)
-	}
+	old, loaded := p.old(e)
 	hash, l := p.hash, p.hold(key)
 	h := l.hold
 	p.release()

@@ -166,6 +166,14 @@ func (p *spot[K, V]) value(e *engine[K, V]) V {
 	return v
 }
 
+// old is what a Load would give.
+func (p *spot[K, V]) old(e *engine[K, V]) (v V, loaded bool) {
+	if p.live {
+		v = p.value(e)
+	}
+	return v, p.live
+}
+
 func (p *spot[K, V]) cell(e *engine[K, V]) cell { return p.at.slot(p.i).cell.load(e.cells) }
 
 // publish stores the value, serves who waits for it, and releases. It reports

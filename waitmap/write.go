@@ -30,9 +30,7 @@ func (e *engine[K, V]) swapSlow(key K, hash uint64, c cell) (previous V, loaded 
 	for {
 		var p spot[K, V]
 		e.acquire(&p, key, hash, false)
-		if loaded = p.live; loaded {
-			previous = p.value(e)
-		}
+		previous, loaded = p.old(e)
 		if e.publish(&p, key, c) {
 			return previous, loaded
 		}

@@ -56,6 +56,10 @@ var faults = []fault{
 	onMap("Take looks, then deletes", "takes", func(m store) store { return peekTake{m} }),
 	onMap("Take: the context wins over the value", "takes", func(m store) store { return politeTake{m} }),
 	onMap("Load from a cache that is told too late", "changes", func(m store) store { return &cachedLoad{store: m} }),
+	onMap("Load gives what was there, and false", "changes", func(m store) store { return &staleLoad{store: m} }),
+	onMap("LoadAndDelete gives what was there, and false", "takes", func(m store) store { return &staleDelete{staleLoad{store: m}} }),
+	onMap("Take gives a value and an error", "takes", func(m store) store { return staleTake{m} }),
+	onMap("WaitFor gives a value and an error", "waits", func(m store) store { return staleFor{m} }),
 	onMap("CompareAndSwap in two steps", "changes", func(m store) store { return twoSteps{m} }),
 	onMap("Swap in two steps", "changes", func(m store) store { return twoSwaps{m} }),
 	onMap("LoadOrStore in two steps", "changes", func(m store) store { return twoFirsts{m} }),
@@ -84,6 +88,7 @@ var faults = []fault{
 	onFlights("Do joins nobody", "calls", func() coalescer { return lonely{} }),
 	onFlights("Do gives the value of a load that is over", "calls", func() coalescer { return &keeper{} }),
 	onFlights("Do does not say that others got it too", "calls", func() coalescer { return &silent{} }),
+	onFlights("Do gives a value and an error", "calls", func() coalescer { return &staleDo{} }),
 	onFlights("Forget forgets nothing", "everything", func() coalescer { return &faithful{} }),
 }
 
@@ -159,6 +164,48 @@ func (m *cachedLoad) Delete(k int) {
 	if k < len(m.cache) {
 		m.cache[k].Store(0)
 	}
+}
+
+type staleLoad struct {
+	store
+	last [mapKeys + 1]atomic.Int64
+}
+
+func (m *staleLoad) Load(k int) (int, bool) {
+	v, ok := m.store.Load(k)
+	if ok {
+		m.last[k].Store(int64(v))
+	}
+	return int(m.last[k].Load()), ok
+}
+
+type staleDelete struct{ staleLoad }
+
+func (m *staleDelete) LoadAndDelete(k int) (int, bool) {
+	v, _ := m.staleLoad.Load(k)
+	_, ok := m.store.LoadAndDelete(k)
+	return v, ok
+}
+
+type staleTake struct{ store }
+
+func (m staleTake) Take(ctx context.Context, k int) (int, error) {
+	v, _ := m.Load(k)
+	if got, err := m.store.Take(ctx, k); err == nil {
+		return got, nil
+	} else {
+		return v, err
+	}
+}
+
+type staleFor struct{ store }
+
+func (m staleFor) WaitFor(ctx context.Context, k int, ok func(int) bool) (last int, err error) {
+	v, err := m.store.WaitFor(ctx, k, func(v int) bool { last = v; return ok(v) })
+	if err == nil {
+		last = v
+	}
+	return last, err
 }
 
 type twoSteps struct{ store }
@@ -489,6 +536,16 @@ type silent struct{ dedup.Group[int, int] }
 func (g *silent) Do(ctx context.Context, key int, f func(context.Context) (int, error)) (int, bool, error) {
 	v, _, err := g.Group.Do(ctx, key, f)
 	return v, false, err
+}
+
+type staleDo struct{ dedup.Group[int, int] }
+
+func (g *staleDo) Do(ctx context.Context, key int, f func(context.Context) (int, error)) (int, bool, error) {
+	v, shared, err := g.Group.Do(ctx, key, f)
+	if err != nil {
+		v = 1
+	}
+	return v, shared, err
 }
 
 type faithful struct{ dedup.Group[int, int] }

@@ -50,6 +50,8 @@ func isWatch(name string) bool { return name == "WaitFor" || name == "WaitComput
 func mapParts(o *op) []part {
 	failed := o.got.err == errContext && o.parked == 0
 	switch {
+	case o.got.valued():
+		return []part{whole}
 	case isWatch(o.name), o.name == "Close", o.name == "Register":
 		return []part{enter, leave}
 	case !slices.Contains(mapWaits, o.name):
@@ -64,6 +66,9 @@ func mapParts(o *op) []part {
 }
 
 func (s mapState) step(e step, calls []*op) (mapState, bool) {
+	if e.got.valued() {
+		return s, false
+	}
 	switch e.part {
 	case enter:
 		return s.enter(e)
@@ -122,10 +127,13 @@ func (s mapState) write(e step, calls []*op) (mapState, bool) {
 	panic("linear_test: the model of a Map does not know " + e.name)
 }
 
-// saw reports whether a look at the key gives r.
+// saw reports whether a look at the key gives r: of an absent key, no value.
 func (s mapState) saw(r result) bool {
-	return r.err == "" && r.ok == s.has && (!s.has || r.v == s.v)
+	return r.err == "" && r.ok == s.has && r.v == s.v
 }
+
+// valued reports whether a call failed and gave a value all the same.
+func (r result) valued() bool { return r.err != "" && r.v != 0 }
 
 func (s mapState) gone() mapState {
 	s.has, s.v = false, 0
