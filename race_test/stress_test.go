@@ -154,6 +154,9 @@ func table(total map[string]*book) string {
 		fmt.Fprintln(w, "\tsent\treceived\tcanceled\t")
 		for _, name := range slices.Sorted(maps.Keys(total)) {
 			b := total[name]
+			if b.sent.Load() == 0 { // it keeps no books
+				continue
+			}
 			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t\n", name, b.sent.Load(), b.received.Load(), b.canceled.Load())
 		}
 	})

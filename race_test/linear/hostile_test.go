@@ -33,7 +33,12 @@ func (c *client) apart(f func()) (returned bool) {
 
 // badly records a hostile call that may sleep.
 func (c *client) badly(name string, f func(ctx context.Context) (result, error), args ...int) result {
-	p, liar, lies := hostile.DrawParker(c.r), hostile.DrawLiar(c.r), c.r.IntN(3) == 0
+	return c.with(hostile.DrawParker(c.r), c.r.IntN(3) == 0, name, f, args...)
+}
+
+// with records a call with that parker or, if it lies, with a context that does.
+func (c *client) with(p wake.Parker, lies bool, name string, f func(ctx context.Context) (result, error), args ...int) result {
+	liar := hostile.DrawLiar(c.r)
 	return c.block(name, func(ctx context.Context) (r result) {
 		if lies {
 			defer context.AfterFunc(ctx, liar.End)()
@@ -52,65 +57,6 @@ func (c *client) badly(name string, f func(ctx context.Context) (result, error),
 		}
 		return r
 	}, args...)
-}
-
-// The mixes with hostile clients; a call with ! is one's. Nothing is computed:
-// a Take that waits for a computation's end may die of that, too, and was not
-// in line then.
-var hostileMapMixes = map[string]string{
-	"waits":   "Wait! Wait! WaitNext! WaitFor! WaitFor! Register! Register! Wait WaitNext WaitFor Register Store Store Store Store Delete Delete Load Cancel CancelAll End Churn",
-	"takes":   "Take! Take! Take! Take! Wait! WaitNext! Take Take Wait WaitNext WaitFor Register Store Store Store Swap LoadOrStore LoadAndDelete Load Load Cancel Clear End End",
-	"closing": "Wait! WaitNext! WaitFor! Take! Take! Register! Wait WaitFor Take Register Store Store Store Delete Load Cancel Close Churn End",
-}
-
-func hostileMapPlan(m store, mix string) plan {
-	p := mapPlan(m, mix)
-	draw := strings.Fields(mix)
-	p.next = func(c *client) {
-		name, bad := strings.CutSuffix(draw[c.r.IntN(len(draw))], "!")
-		k := 1 + c.r.IntN(c.w.keys)
-		if !bad {
-			callMap(c, m, name, k)
-			return
-		}
-		c.note(c.badly(name, func(ctx context.Context) (r result, err error) {
-			if name == "Register" {
-				r.v, err = c.badFuture(ctx, m, k)
-			} else {
-				r.v, err = waitPlainly(ctx, m, name, k)
-			}
-			return r, err
-		}, k))
-	}
-	return p
-}
-
-// badFuture stops a Future whose Wait failed, or did not return.
-func (c *client) badFuture(ctx context.Context, m store, k int) (v int, err error) {
-	f := m.Register(k, nil)
-	returned := c.apart(func() { v, err = f.Wait(ctx) })
-	if returned && err == nil {
-		return v, nil
-	}
-	if f.Stop() {
-		return 0, hostile.ErrOwn
-	}
-	v, _, err = f.Result()
-	return v, err
-}
-
-// TestMapHostile: what hostile clients do is as if they had not come.
-func TestMapHostile(t *testing.T) {
-	inBubbles(t, mapSpec, hostileMapMixes, func(seed int64, mix string) plan {
-		return hostileMapPlan(stores[int(seed)%len(stores)].make(), mix)
-	})
-}
-
-// TestMapHostileOnRing: the same with tasks of one loop among them.
-func TestMapHostileOnRing(t *testing.T) {
-	onRings(t, mapSpec, func(seed int64) plan {
-		return hostileMapPlan(stores[int(seed)%len(stores)].make(), hostileMapMixes["takes"])
-	})
 }
 
 var hostileNotifyMixes = map[string]string{
