@@ -108,6 +108,19 @@ func (w *worker) apart() *worker {
 	return a
 }
 
+// soon is a context that ends by itself after a while.
+func (w *worker) soon() context.Context {
+	ctx, cancel := context.WithCancelCause(w.ctx)
+	pauses := w.r.IntN(30)
+	w.aside(func() {
+		for range pauses {
+			runtime.Gosched()
+		}
+		cancel(errEnd)
+	})
+	return ctx
+}
+
 // await lets others run until f is true.
 func (w *worker) await(f func() bool) {
 	for !f() && !w.t.Failed() {

@@ -3,7 +3,6 @@ package race_test
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 
 	"github.com/vigil-go/vigil/race_test/internal/hostile"
@@ -18,7 +17,8 @@ func unruly(s *storm, _ *book) (check func()) {
 	s.crew("unruly").hire(3, 25,
 		deed{"Wait in company", u.waits}, deed{"Take in company", u.takes}, deed{"Future.Wait in company", u.joins},
 		deed{"waits until Cancel or Close, in company", u.ends}, deed{"Store before WaitFor looks", u.overtakes},
-		deed{"a context's end under a computation", u.underHold}, deed{"a bad context", u.badContext})
+		deed{"a context's end under a computation", u.underHold}, deed{"a bad context", u.badContext},
+		deed{"functions that unwind or call back", u.functions})
 	return u.check
 }
 
@@ -185,14 +185,7 @@ func (u *unrulies) underHold(w *worker) {
 			return false
 		}
 	})
-	ctx, cancel := context.WithCancelCause(w.ctx)
-	pauses := w.r.IntN(50)
-	w.aside(func() {
-		for range pauses {
-			runtime.Gosched()
-		}
-		cancel(errEnd)
-	})
+	ctx := w.soon()
 	keep := func(v int) (int, waitmap.Op) { return v, waitmap.Keep }
 	var v int
 	var err error
