@@ -126,7 +126,6 @@ func (u *unrulies) functions(w *worker) {
 						a.t.Errorf("functions: %v", err)
 					}
 				})
-				f.m.CancelAll()
 			}
 		})
 	}
