@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/vigil-go/vigil/dedup/internal/shelf"
-	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
@@ -24,7 +24,9 @@ type Cache[K comparable, V any] struct {
 	flights flights[K, V]
 	loader  Loader[K, V]
 	o       CacheOptions[K, V]
-	turns   chan struct{} // of loads that run, MaxLoads at most; nil: no bound
+	places  *places // of loads that run, MaxLoads at most; nil: no bound
+	batches batches[K, V]
+	epochs  atomic.Uint64 // how often InvalidateAll was called
 
 	perishable bool // entries may expire; see tidy for the rest
 	tidying    sync.Mutex
@@ -45,9 +47,7 @@ func NewCache[K comparable, V any](load Loader[K, V], o *CacheOptions[K, V]) (*C
 	c.perishable = o.TTL > 0 || o.TTLOf != nil || o.ErrorTTL > 0 || o.ErrorTTLOf != nil
 	c.tidyAt.Store(fewest)
 	c.flights.host, c.flights.most = c, o.MaxWaiters
-	if o.MaxLoads > 0 {
-		c.turns = make(chan struct{}, o.MaxLoads)
-	}
+	c.places = newPlaces(o.MaxLoads)
 	if o.MaxEntries == 0 && o.MaxWeight == 0 {
 		c.shelf = shelf.NewOpen[K, *entry[V]]()
 		return c, nil
@@ -74,7 +74,7 @@ func NewCache[K comparable, V any](load Loader[K, V], o *CacheOptions[K, V]) (*C
 // ctx panics.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	mustContext(ctx)
-	if e, ok := c.shelf.Get(key); ok && e.fresh == never && !c.closed.Load() {
+	if e, ok := c.shelf.Get(key); ok && e.fresh == never && e.gen == c.epoch() && !c.closed.Load() {
 		c.counts.any().hits.Add(1)
 		return e.v, nil
 	}
@@ -113,7 +113,9 @@ func (c *Cache[K, V]) serve(ctx context.Context, key K, a answer[V]) (V, error) 
 		n.stale.Add(1)
 	}
 	if a.renew {
-		c.flights.launch(ctx, request[K, V]{key: key, why: forFreshness})
+		if f := c.flights.launch(ctx, request[K, V]{key: key, why: forFreshness}); f != nil {
+			start(f)
+		}
 	}
 	return a.v, a.err
 }
@@ -141,65 +143,51 @@ func (c *Cache[K, V]) look(key K, why purpose) (a answer[V], ok bool) {
 	return a, ok && !(a.renew && why == forFreshness)
 }
 
-// load runs the loader when it is its turn.
-func (c *Cache[K, V]) load(ctx context.Context, key K) (v V, err error) {
-	if err := c.takeTurn(ctx); err != nil {
+// load runs the loader when there is a place for it.
+func (c *Cache[K, V]) load(ctx *loadContext, key K) (v V, err error) {
+	if err := c.places.take(ctx); err != nil {
 		return v, err
 	}
-	defer c.endTurn()
-	if v, err = c.loader(ctx, key); err != nil {
-		var none V
-		return none, err
-	}
-	return v, nil
+	defer c.places.leave(ctx)
+	return c.loader(ctx, key)
 }
 
-// takeTurn waits until one more load may run. Those who wait on a channel are
-// served in their order.
-func (c *Cache[K, V]) takeTurn(ctx context.Context) error {
-	if c.turns == nil {
-		return nil
-	}
-	select {
-	case c.turns <- struct{}{}:
-		return nil
-	default:
-	}
-	select {
-	case c.turns <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return waitq.ContextError(ctx)
-	}
+func (c *Cache[K, V]) epoch() uint64 { return c.epochs.Load() }
+
+// asks reports whether functions of the user's say how long things are kept.
+func (c *Cache[K, V]) asks() bool {
+	return c.o.TTLOf != nil || c.o.ErrorTTLOf != nil || c.o.Weigh != nil
 }
 
-func (c *Cache[K, V]) endTurn() {
-	if c.turns != nil {
-		<-c.turns
+// old returns the entry of an epoch that is there.
+func (c *Cache[K, V]) old(key K, gen uint64) *entry[V] {
+	if e, ok := c.shelf.Get(key); ok && e.gen == gen {
+		return e
 	}
+	return nil
+}
+
+// instead returns the value that may be served instead of a load's error.
+func (c *Cache[K, V]) instead(key K, gen uint64) (v V, ok bool) {
+	if e := c.old(key, gen); e != nil && c.excuses(e, clock()) {
+		return e.v, true
+	}
+	return v, false
 }
 
 // publish stores what a flight gave, in the one moment in which nobody can
-// detach it. After an error the old value stays, and is the result if it is
-// not too old.
+// detach it. After an error the old value stays, if it may be served still.
 func (c *Cache[K, V]) publish(f *flight[K, V]) {
-	if f.err == nil {
-		c.set(f.key, f.entry)
-		return
+	e := f.entry
+	if f.loadErr != nil {
+		if e = c.after(e, c.old(f.key, f.gen), clock()); e == nil {
+			return
+		}
 	}
-	now := clock()
-	old, _ := c.shelf.Get(f.key)
-	if old == nil || c.dead(old, now) {
-		old = new(entry[V])
+	if e != nil {
+		e.gen = f.gen
 	}
-	if e := f.entry; e != nil {
-		e.v, e.has, e.fresh, e.weight = old.v, old.has, old.fresh, max(old.weight, e.weight)
-		c.shelf.Set(f.key, e)
-	}
-	if c.excuses(old, now) {
-		f.v, f.err = old.v, nil
-		c.counts.any().stale.Add(uint64(f.line.Len()))
-	}
+	c.set(f.key, e)
 }
 
 // set puts an entry on the shelf. With none the key is not to be stored.
@@ -211,7 +199,7 @@ func (c *Cache[K, V]) set(key K, e *entry[V]) {
 	}
 }
 
-// landed counts a load and tells of it.
+// landed counts a load.
 func (c *Cache[K, V]) landed(f *flight[K, V]) {
 	n := c.counts.any()
 	n.loads.Add(1)
@@ -219,11 +207,16 @@ func (c *Cache[K, V]) landed(f *flight[K, V]) {
 	if f.loadErr != nil {
 		n.loadErrors.Add(1)
 	}
+	if f.stale {
+		n.stale.Add(uint64(f.got))
+	}
 	if f.entry != nil {
 		c.tidy()
 	}
+}
+
+func (c *Cache[K, V]) report(f *flight[K, V]) {
 	if c.o.OnLoad != nil {
-		defer func() { _ = recover() }() // nobody could, and the load is over
 		c.o.OnLoad(LoadInfo[K]{Key: f.key, Took: f.took, Err: f.loadErr, Waiters: f.got})
 	}
 }
@@ -264,25 +257,38 @@ func (c *Cache[K, V]) replace(key K, e *entry[V]) {
 		if there && f.detach() {
 			idle = f
 		}
+		c.batches.changed(key)
+		if e != nil {
+			e.gen = c.epoch()
+		}
 		c.set(key, e)
 		return nil, waitmap.Remove
 	})
+	c.lookAgain(key)
 	if idle != nil {
 		idle.cancel(ErrAbandoned)
+	}
+}
+
+// lookAgain comes after a store that no flight made. Its partner is Close, which
+// clears the shelf after it closed the cache: one of the two removes the entry.
+func (c *Cache[K, V]) lookAgain(key K) {
+	yield.At(yield.CacheStored)
+	if c.closed.Load() {
+		c.shelf.Delete(key)
 	}
 }
 
 // InvalidateAll is Invalidate for every key that is stored or being loaded when
 // it is called.
 //
-// First the flights, then the shelf: a flight that began before the call either
-// landed before it was detached, and then what it stored is on the shelf to be
-// cleared, or it never stores anything. One that began after that loads what
-// is new.
+// Each call begins an epoch. Entries of an older one are not seen any more, nor
+// is any made of them. A flight has the epoch that it finds once it is in the
+// map, so either it is found there and detached, or it began after the call.
 func (c *Cache[K, V]) InvalidateAll() {
-	for f := range c.flights.m.Values() {
-		c.flights.cutOff(f)
-	}
+	gen := c.epochs.Add(1)
+	yield.At(yield.CacheInvalid)
+	c.flights.cutOffAll(gen)
 	c.shelf.Clear()
 }
 
@@ -296,16 +302,20 @@ func (c *Cache[K, V]) Refresh(ctx context.Context, key K) error {
 	if err != nil {
 		return err
 	}
-	if s.f == nil {
-		return s.answer.err
+	a := &s.answer
+	if s.f != nil {
+		if s.made {
+			start(s.f)
+		}
+		if err := s.f.wait(ctx, s.c); err != nil {
+			return err
+		}
+		a = &s.f.answer
 	}
-	if s.made {
-		start(s.f)
+	if a.loadErr != nil {
+		return a.loadErr
 	}
-	if err := s.f.wait(ctx, s.c); err != nil {
-		return err
-	}
-	return s.f.loadErr
+	return a.err
 }
 
 // InFlight returns an iterator over the loads that are under way and can be
@@ -324,9 +334,10 @@ func (c *Cache[K, V]) Stats() Stats {
 // their goroutines are all that is left when it does. A second Close does
 // nothing. The error is always nil.
 func (c *Cache[K, V]) Close() error {
-	if !c.closed.Swap(true) { // its partner is look, which every flight begins with
-		c.flights.endAll(ErrClosed)
+	if !c.closed.Swap(true) { // its partners are look, which every flight begins with, and lookAgain
+		callers := c.flights.endAll(ErrClosed)
 		c.shelf.Clear()
+		callers.Release() // when all is done: a waker may panic
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 type loadContext struct {
 	values context.Context
 	life   atomic.Pointer[life] // nil: nobody asked yet
+	node   *node                // nil: it has to do with no other load; guarded by nesting
 }
 
 // A life is an end that may come.
@@ -68,6 +69,9 @@ func (c *loadContext) Err() error {
 }
 
 func (c *loadContext) Value(key any) any {
+	if key == (loadKey{}) {
+		return c
+	}
 	if l := c.life.Load(); l != nil {
 		if v := l.ctx.Value(key); v != nil {
 			return v

@@ -14,10 +14,15 @@ type entry[V any] struct {
 	v      V
 	has    bool // v is one
 	weight uint32
-	fresh  int64 // v is fresh until then; 0 without v
-	err    error // instead of a fresh v, or nil
-	retry  int64 // err is kept until then
+	fresh  int64  // v is fresh until then; 0 without v
+	err    error  // instead of a fresh v, or nil
+	retry  int64  // after a load that failed: no other one is due before then
+	gen    uint64 // how often all had been invalidated; see InvalidateAll
 }
+
+// coolDown is how long a load that failed is not repeated while an old value can
+// be served, unless its error is kept for longer or shorter.
+const coolDown = time.Second
 
 // never is when an entry without a TTL expires.
 const never = math.MaxInt64
@@ -43,6 +48,22 @@ func (c *Cache[K, V]) prepare(key K, v V, err error) *entry[V] {
 		return nil
 	}
 	return &entry[V]{err: err, retry: until(clock(), c.jitter(ttl)), weight: 1}
+}
+
+// after is the entry that a load leaves behind that failed, if any: e is what is
+// to be kept of its error, old the entry before it, or nil.
+func (c *Cache[K, V]) after(e, old *entry[V], now int64) *entry[V] {
+	if old == nil || !c.excuses(old, now) {
+		return e
+	}
+	if e == nil {
+		if old.fresh == never || c.staleFor() == 0 {
+			return nil
+		}
+		e = &entry[V]{retry: until(now, coolDown)}
+	}
+	e.v, e.has, e.fresh, e.weight = old.v, old.has, old.fresh, max(old.weight, e.weight)
+	return e
 }
 
 func (c *Cache[K, V]) prepareValue(key K, v V) *entry[V] {
@@ -71,34 +92,48 @@ func (c *Cache[K, V]) jitter(ttl time.Duration) time.Duration {
 	return max(1, ttl-time.Duration(float64(ttl)*c.o.Jitter*rand.Float64()))
 }
 
-// read tells what the entry is good for now.
+// read tells what the entry is good for now. While StaleWhileRevalidate lasts
+// that is its value, whatever became of a load.
 func (c *Cache[K, V]) read(e *entry[V]) (a answer[V], ok bool) {
+	if e.gen != c.epoch() {
+		return a, false
+	}
 	if e.fresh == never {
 		return answer[V]{v: e.v}, true
 	}
 	now := clock()
-	switch kept := e.err != nil && now < e.retry; {
+	switch failed := now < e.retry; {
 	case e.has && now < e.fresh:
 		return answer[V]{v: e.v}, true
-	case kept && c.excuses(e, now):
-		return answer[V]{v: e.v, stale: true}, true
-	case kept:
-		return answer[V]{err: e.err}, true
 	case e.has && now-e.fresh < int64(c.o.StaleWhileRevalidate):
-		return answer[V]{v: e.v, stale: true, renew: true}, true
+		return answer[V]{v: e.v, stale: true, renew: !failed}, true
+	case failed && c.excuses(e, now):
+		return answer[V]{v: e.v, stale: true}, true
+	case failed && e.err != nil:
+		return answer[V]{err: e.err}, true
 	}
 	return a, false
 }
 
+// fresh reports whether there is a value that need not be loaded.
+func (c *Cache[K, V]) fresh(key K) bool {
+	a, ok := c.look(key, forValue)
+	return ok && !a.stale && a.err == nil
+}
+
 // excuses reports whether the entry's value may be served instead of an error.
 func (c *Cache[K, V]) excuses(e *entry[V], now int64) bool {
-	return e.has && (now < e.fresh || now-e.fresh < int64(c.o.StaleIfError))
+	return e.has && (now < e.fresh || now-e.fresh < int64(c.staleFor()))
+}
+
+// staleFor is for how long after its TTL a value may be of use.
+func (c *Cache[K, V]) staleFor() time.Duration {
+	return max(c.o.StaleWhileRevalidate, c.o.StaleIfError)
 }
 
 // dead reports whether the entry is good for nothing any more.
 func (c *Cache[K, V]) dead(e *entry[V], now int64) bool {
-	stale := max(c.o.StaleWhileRevalidate, c.o.StaleIfError)
-	return now >= e.retry && (!e.has || now >= e.fresh && now-e.fresh >= int64(stale))
+	return e.gen != c.epoch() || (now >= e.retry || e.err == nil) && !c.excuses(e, now)
 }
 
 // tidy deletes dead entries now and then: each time that as many were stored

@@ -25,6 +25,10 @@ var (
 	// its last caller has left.
 	ErrAbandoned = errors.New("dedup: nobody waits for this load any more")
 
+	// ErrCycle is what a load gets that asks, under its context, for its own
+	// key or for one whose load waits for it: it would wait for itself.
+	ErrCycle = errors.New("dedup: a load waits for itself")
+
 	// ErrNotLoaded is what a key of [Cache.GetMany] gets that
 	// [CacheOptions].LoadMany left out of its answer.
 	ErrNotLoaded = errors.New("dedup: LoadMany returned no value for this key")

@@ -21,6 +21,10 @@ import (
 //	   |                               ^      give the result to the line
 //	   +--detach, leave, close-> adrift       its result is not stored
 //
+// Its result is settled once: by the load's end, or before by Close. Between
+// that and landing run the functions of the user's that say how long it is kept;
+// they may ask for the key, and find it. See land.go.
+//
 // One that is flying is in the map. Who moves it on does so under its mutex,
 // unlocks, and only then takes it out of the map. Who finds one there that is
 // not flying any more takes it out, too, and looks again. So a newcomer joins
@@ -48,15 +52,23 @@ type host[K comparable, V any] interface {
 	// would be made otherwise is locked.
 	look(key K, why purpose) (answer[V], bool)
 	// load fetches the value.
-	load(ctx context.Context, key K) (V, error)
+	load(ctx *loadContext, key K) (V, error)
+	// epoch is how often all was invalidated.
+	epoch() uint64
+	// instead is an old value that is better than a load's error, if there
+	// is one of that epoch. The key's flight is flying and locked.
+	instead(key K, gen uint64) (V, bool)
+	// asks reports whether prepare calls functions of the user's.
+	asks() bool
 	// prepare makes an entry of what a load gave, nil if it is not to be
-	// kept. Like load it may panic.
+	// kept. Like load it may panic, or exit.
 	prepare(key K, v V, err error) *entry[V]
-	// publish stores the result of a flight, which is flying and locked. It
-	// may change it: a stale value is better than an error.
+	// publish stores the result of a flight, which is flying and locked.
 	publish(f *flight[K, V])
-	// landed is called when all is done and nothing is locked.
+	// landed counts a load that is over. Nothing is locked.
 	landed(f *flight[K, V])
+	// report tells the user of it. It may panic, or exit.
+	report(f *flight[K, V])
 }
 
 // A request is what a flight is asked for, and made of.
@@ -78,11 +90,12 @@ const (
 
 // An answer is what there is without a load.
 type answer[V any] struct {
-	v      V
-	err    error
-	stale  bool
-	renew  bool // a load in the background is due
-	closed bool // err is ErrClosed, of this cache
+	v       V
+	err     error
+	loadErr error // of the load that gave it, which may have failed though err is nil
+	stale   bool
+	renew   bool // a load in the background is due
+	closed  bool // err is ErrClosed, of this cache
 }
 
 type phase uint8
@@ -102,21 +115,31 @@ type flight[K comparable, V any] struct {
 
 	mu       sync.Mutex
 	phase    phase
-	pinned   bool // nobody need wait for it
-	astray   bool // it is one of strays, until it is forgotten
-	canceled bool // its context has ended early
-	done     bool // the result is there, which may be before the load ended
+	pinned   bool   // nobody need wait for it
+	astray   bool   // it is one of strays, until it is forgotten
+	canceled bool   // its context has ended early
+	settled  bool   // the result is known
+	done     bool   // the line has it, which may be before the load ended
+	broken   bool   // the load did not return
+	gen      uint64 // the host's epoch when it was made
 	line     waitq.Queue[struct{}]
 
 	// The result is written under mu before the line is detached.
-	v       V
-	err     error
-	loadErr error     // the load's own, though a stale value is served
-	entry   *entry[V] // what is to be stored
-	got     int       // callers that the result is for
-	took    time.Duration
+	answer[V]
+	early *answer[V] // the result, for those who come before it has landed
+	entry *entry[V]  // what is to be stored
+	got   int        // callers that the result is for
+	took  time.Duration
 
 	first caller
+}
+
+// load is the context of the load that a flight is, or is a part of.
+func (f *flight[K, V]) load() *loadContext {
+	if f.batch != nil {
+		return &f.batch.ctx
+	}
+	return &f.ctx
 }
 
 // A seat is a caller's place on a flight, or the answer that made one needless.
@@ -133,22 +156,22 @@ func (fs *flights[K, V]) board(ctx context.Context, r request[K, V]) (seat[K, V]
 	if ctx.Err() != nil {
 		return seat[K, V]{}, waitq.ContextError(ctx)
 	}
+	from := loadOf(ctx)
 	for {
 		f, ok := fs.m.Load(r.key)
 		if !ok {
 			yield.At(yield.FlightMissed)
 			s, other := fs.open(ctx, r)
+			if s.made {
+				s.c.edge, _ = waitFor(from, s.f.load()) // it waits for nobody yet
+			}
 			if other == nil {
 				return s, nil
 			}
 			f = other
 		}
-		c, err := f.join(ctx)
-		if err != nil {
-			return seat[K, V]{}, err
-		}
-		if c != nil {
-			return seat[K, V]{f: f, c: c}, nil
+		if s, ok, err := f.join(ctx, from); ok || err != nil {
+			return s, err
 		}
 		fs.remove(f)
 	}
@@ -172,8 +195,9 @@ func (fs *flights[K, V]) open(ctx context.Context, r request[K, V]) (s seat[K, V
 	}
 	yield.At(yield.FlightOpened)
 	if fs.host != nil {
+		f.gen = fs.host.epoch() // its partner is InvalidateAll: it finds f in the map, or f finds its epoch
 		if a, ok := fs.host.look(r.key, r.why); ok {
-			f.phase = landed
+			f.phase, f.done = landed, true
 			f.mu.Unlock()
 			fs.forget(f)
 			return seat[K, V]{answer: a}, nil
@@ -189,31 +213,51 @@ func (fs *flights[K, V]) open(ctx context.Context, r request[K, V]) (s seat[K, V
 	return seat[K, V]{f: f, c: &f.first, made: true}, nil
 }
 
-// launch makes a flight that nobody waits for, unless one is there.
-func (fs *flights[K, V]) launch(ctx context.Context, r request[K, V]) {
+// launch makes a flight that nobody waits for, which is to be started, unless one
+// is there.
+func (fs *flights[K, V]) launch(ctx context.Context, r request[K, V]) *flight[K, V] {
 	if _, ok := fs.m.Load(r.key); ok {
-		return
+		return nil
 	}
-	if s, _ := fs.open(ctx, r); s.made {
-		start(s.f)
-	}
+	s, _ := fs.open(ctx, r)
+	return s.f
 }
 
-// join gets in line. It returns nil if there is nothing to wait for any more.
-func (f *flight[K, V]) join(ctx context.Context) (*caller, error) {
+// join gets in line, unless there is an answer already. It reports false if
+// there is nothing to join any more.
+func (f *flight[K, V]) join(ctx context.Context, from *loadContext) (s seat[K, V], ok bool, err error) {
 	c := new(caller)
 	c.arm(ctx)
 	yield.At(yield.FlightFound)
+	if a, ok, err := f.push(c); !ok || a != nil || err != nil {
+		return seat[K, V]{answer: deref(a)}, ok, err
+	}
+	if c.edge, err = waitFor(from, f.load()); err != nil && f.leave(c) {
+		return s, false, err
+	}
+	return seat[K, V]{f: f, c: c}, true, nil
+}
+
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+func (f *flight[K, V]) push(c *caller) (early *answer[V], ok bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.phase != flying {
-		return nil, nil
-	}
-	if f.all.most > 0 && f.line.Len() >= f.all.most {
-		return nil, ErrTooManyWaiters
+	switch {
+	case f.phase != flying:
+		return nil, false, nil
+	case f.early != nil:
+		return f.early, true, nil
+	case f.all.most > 0 && f.line.Len() >= f.all.most:
+		return nil, false, ErrTooManyWaiters
 	}
 	f.line.Push(&c.w)
-	return c, nil
+	return nil, true, nil
 }
 
 // wait waits for the result. It fails if ctx ends before; then the caller has
@@ -232,19 +276,21 @@ func (f *flight[K, V]) wait(ctx context.Context, c *caller) error {
 	return nil
 }
 
+// abandon is the end of a call: it gets out of line, if it is still there.
 func (f *flight[K, V]) abandon(c *caller) {
 	if !c.w.Done() {
 		f.leave(c)
 	}
+	c.edge.end()
 }
 
 // leave gets out of line. It reports false if the result is there. The last to
-// leave takes the flight with him: nobody joins it from then on, and its load
-// is canceled.
+// leave takes the flight along, unless its load is over: nobody joins it from
+// then on, and the load is canceled.
 func (f *flight[K, V]) leave(c *caller) bool {
 	f.mu.Lock()
 	left := f.line.Remove(&c.w)
-	last := left && f.line.Len() == 0 && !f.pinned && !f.canceled
+	last := left && f.line.Len() == 0 && !f.pinned && !f.canceled && !f.settled
 	if last {
 		f.phase, f.canceled = adrift, true
 	}
@@ -280,6 +326,22 @@ func (f *flight[K, V]) detach() (idle bool) {
 		f.stray()
 	}
 	return idle
+}
+
+// cutOffAll detaches the flights of an older epoch.
+func (fs *flights[K, V]) cutOffAll(gen uint64) {
+	for f := range fs.m.Values() {
+		if !f.since(gen) {
+			fs.cutOff(f)
+		}
+	}
+}
+
+// since reports whether the flight is of that epoch, or a later one.
+func (f *flight[K, V]) since(gen uint64) bool {
+	f.mu.Lock() // held until a new flight has its epoch
+	defer f.mu.Unlock()
+	return f.gen >= gen
 }
 
 // cutOff detaches a flight and takes it out of the map.
@@ -322,50 +384,28 @@ func (fs *flights[K, V]) remove(f *flight[K, V]) {
 	waitmap.CompareAndDelete(&fs.m, f.key, f)
 }
 
-// end gives err to all callers, now, and cancels the load.
-func (f *flight[K, V]) end(err error) {
+// end gives err to all callers, if there is no result yet, and cancels the load.
+// The callers are returned, to be released.
+func (f *flight[K, V]) end(err error) (line waitq.List[struct{}]) {
 	f.mu.Lock()
-	if f.phase == landed || f.done {
+	if f.done {
 		f.mu.Unlock()
 		f.all.forget(f) // who ended it may not have come so far
-		return
+		return line
+	}
+	if !f.settled {
+		f.settled, f.err, f.loadErr = true, err, err
 	}
 	f.phase, f.done = adrift, true
-	f.err, f.loadErr = err, err
 	cancel := !f.canceled
 	f.canceled = true
-	list := f.detachLine()
+	line = f.detachLine()
 	f.mu.Unlock()
 	f.all.forget(f)
 	if cancel {
 		f.cancel(err)
 	}
-	list.Release()
-}
-
-// land is the end of the load.
-func (f *flight[K, V]) land(v V, err error) {
-	f.mu.Lock()
-	f.took = time.Duration(clock() - f.started)
-	var list waitq.List[struct{}]
-	if !f.done {
-		f.v, f.err, f.loadErr = v, err, err
-		if f.phase == flying && f.all.host != nil {
-			yield.At(yield.FlightPublish)
-			f.all.host.publish(f)
-		}
-		f.done = true
-		list = f.detachLine()
-	}
-	f.phase = landed
-	f.mu.Unlock()
-	f.all.forget(f)
-	yield.At(yield.FlightLanded)
-	list.Release()
-	f.ctx.finish()
-	if h := f.all.host; h != nil {
-		h.landed(f)
-	}
+	return line
 }
 
 func (f *flight[K, V]) detachLine() waitq.List[struct{}] {
@@ -375,17 +415,18 @@ func (f *flight[K, V]) detachLine() waitq.List[struct{}] {
 
 // endAll is end for every flight. Who makes one sees, after it is in the map
 // or astray, that there are to be no more.
-func (fs *flights[K, V]) endAll(err error) {
+func (fs *flights[K, V]) endAll(err error) (lines waitq.List[struct{}]) {
 	for f := range fs.m.Values() {
-		f.end(err)
+		lines.Join(f.end(err))
 	}
 	yield.At(yield.FlightSweep)
 	fs.mu.Lock() // after the map: a flight is a stray before it leaves that
 	strays := slices.Collect(maps.Keys(fs.strays))
 	fs.mu.Unlock()
 	for _, f := range strays {
-		f.end(err)
+		lines.Join(f.end(err))
 	}
+	return lines
 }
 
 // len is how many loads are under way, but for those that nobody waits for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -26,13 +27,27 @@ func TestShared(t *testing.T) {
 	})
 }
 
-// TestDoGivesBothValueAndError, as f returned them.
-func TestDoGivesBothValueAndError(t *testing.T) {
-	var g dedup.Group[string, int]
-	v, shared, err := g.Do(bg, "k", func(context.Context) (int, error) { return 7, errLoad })
-	require.Equal(t, 7, v)
-	require.False(t, shared)
+// TestErrorsComeWithoutAValue, whatever the load returned with them.
+func TestErrorsComeWithoutAValue(t *testing.T) {
+	both := func(context.Context) (int, error) { return 7, errLoad }
+	v, _, err := new(dedup.Group[string, int]).Do(bg, "k", both)
 	require.Equal(t, errLoad, err)
+	require.Zero(t, v)
+
+	for _, o := range []*options{nil, {ErrorTTL: time.Hour}, {ErrorTTLOf: func(string, error) time.Duration { return 1 }}} {
+		c := newCache(t, func(ctx context.Context, _ string) (int, error) { return both(ctx) }, o)
+		for range 2 {
+			v, err := c.Get(bg, "k")
+			require.Equal(t, errLoad, err)
+			require.Zero(t, v)
+			v, ok := c.Peek("k")
+			require.False(t, ok)
+			require.Zero(t, v)
+			m, err := c.GetMany(bg, []string{"k"})
+			require.ErrorIs(t, err, errLoad)
+			require.Empty(t, m)
+		}
+	}
 }
 
 // TestEndedContextsStartNothing, and join nothing.

@@ -40,11 +40,19 @@ type modelKey struct {
 }
 
 type modelEntry struct {
-	has        bool
-	v          int
-	stored     time.Time
-	failed     bool
-	failedWhen time.Time
+	has    bool
+	v      int
+	stored time.Time
+	failed bool      // an error is kept
+	retry  time.Time // a load failed: no other one is due before
+}
+
+// age is for how long the value is stale, or less than nothing.
+func (e *modelEntry) age(o *options) time.Duration {
+	if o.TTL == 0 {
+		return -1
+	}
+	return time.Since(e.stored) - o.TTL
 }
 
 // A modelLoad is a load that has begun.
@@ -71,6 +79,7 @@ const (
 	modelStale = 5 * time.Second
 	modelGrace = 20 * time.Second
 	modelError = 3 * time.Second
+	modelCool  = time.Second
 )
 
 // modelOptions are those of a script's first byte.
@@ -194,18 +203,16 @@ func (m *model) answer(e *modelEntry) (r result, ok, stale, renew bool) {
 	if e == nil {
 		return r, false, false, false
 	}
-	now := time.Now()
-	age := now.Sub(e.stored)
-	kept := e.failed && now.Sub(e.failedWhen) < m.o.ErrorTTL
-	switch {
-	case e.has && (m.o.TTL == 0 || age < m.o.TTL):
+	recently := time.Now().Before(e.retry)
+	switch age := e.age(m.o); {
+	case e.has && age < 0:
 		return result{v: e.v}, true, false, false
-	case kept && e.has && age-m.o.TTL < m.o.StaleIfError:
+	case e.has && age < m.o.StaleWhileRevalidate:
+		return result{v: e.v}, true, true, !recently
+	case e.has && age < m.o.StaleIfError && recently:
 		return result{v: e.v}, true, true, false
-	case kept:
+	case e.failed && recently:
 		return result{err: errLoad}, true, false, false
-	case e.has && age-m.o.TTL < m.o.StaleWhileRevalidate:
-		return result{v: e.v}, true, true, true
 	}
 	return r, false, false, false
 }
@@ -340,15 +347,18 @@ func (m *model) store(l *modelLoad, well bool) result {
 		return result{v: l.number}
 	}
 	old := k.entry
-	useful := old != nil && old.has && (m.o.TTL == 0 || time.Since(old.stored)-m.o.TTL < max(m.o.StaleIfError, m.o.StaleWhileRevalidate) || time.Since(old.stored) < m.o.TTL)
-	if m.o.ErrorTTL > 0 {
-		e := &modelEntry{failed: true, failedWhen: time.Now()}
+	useful := old != nil && old.has && old.age(m.o) < max(m.o.StaleIfError, m.o.StaleWhileRevalidate)
+	switch {
+	case m.o.ErrorTTL > 0:
+		e := &modelEntry{failed: true, retry: time.Now().Add(m.o.ErrorTTL)}
 		if useful {
 			e.has, e.v, e.stored = true, old.v, old.stored
 		}
 		k.entry = e
+	case useful:
+		k.entry = &modelEntry{has: true, v: old.v, stored: old.stored, retry: time.Now().Add(modelCool)}
 	}
-	if useful && (m.o.TTL == 0 || time.Since(old.stored) < m.o.TTL || time.Since(old.stored)-m.o.TTL < m.o.StaleIfError) {
+	if useful {
 		m.stats.Stale += uint64(l.callers)
 		return result{v: old.v}
 	}

@@ -10,29 +10,22 @@ import (
 func (f *flight[K, V]) fly() {
 	var v V
 	var err error
-	returned := false
+	f.broken = true
 	defer func() {
-		if !returned {
-			var none V
-			v, err, f.entry = none, panicked(recover()), nil
+		if f.broken {
+			err = panicked(recover())
 		}
 		f.land(v, err)
 	}()
 	v, err = f.run()
-	returned = true
+	f.broken = false
 }
 
-func (f *flight[K, V]) run() (v V, err error) {
-	h := f.all.host
+func (f *flight[K, V]) run() (V, error) {
 	if f.do != nil {
-		v, err = f.do(&f.ctx)
-	} else {
-		v, err = h.load(&f.ctx, f.key)
+		return f.do(&f.ctx)
 	}
-	if h != nil {
-		f.entry = h.prepare(f.key, v, err)
-	}
-	return v, err
+	return f.all.host.load(&f.ctx, f.key)
 }
 
 // panicked is the error of a load that did not return; value is what recover

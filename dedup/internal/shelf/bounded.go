@@ -2,6 +2,8 @@ package shelf
 
 import (
 	"iter"
+	"math"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/maypok86/otter/v2"
@@ -11,13 +13,28 @@ import (
 type Bounds[E any] struct {
 	Entries int
 	Weight  uint64
-	Weigh   func(e E) uint32 // must not use the shelf
+	Weigh   func(e E) uint32 // must not use the shelf; the same for the same element
+}
+
+func (b *Bounds[E]) limit() int64 {
+	const most = math.MaxInt64 / 2
+	if b.Weight != 0 {
+		return int64(min(b.Weight, most))
+	}
+	return int64(min(b.Entries, most))
+}
+
+func (b *Bounds[E]) weigh(e E) int64 {
+	if b.Weight != 0 {
+		return int64(b.Weigh(e))
+	}
+	return 1
 }
 
 // NewBounded returns a shelf that evicts. No expiry of otter's is used, so it
 // has neither a clock nor a goroutine that stays.
 func NewBounded[K, E comparable](b Bounds[E]) (Shelf[K, E], error) {
-	s := new(bounded[K, E])
+	s := &bounded[K, E]{bounds: b}
 	o := &otter.Options[K, E]{
 		MaximumSize:      b.Entries,
 		MaximumWeight:    b.Weight,
@@ -31,20 +48,56 @@ func NewBounded[K, E comparable](b Bounds[E]) (Shelf[K, E], error) {
 	return s, err
 }
 
+// Otter evicts in the background, some hundred stores later. So that a shelf
+// never holds more than twice its bound, used counts what is there and what is
+// about to be: added before an element is stored, taken off when one goes. A
+// store that would make it too much evicts, and then tries again.
 type bounded[K, E comparable] struct {
 	c         *otter.Cache[K, E]
+	bounds    Bounds[E]
+	used      atomic.Int64
 	evictions atomic.Uint64
 }
 
 // deleted runs under a lock of otter's.
 func (s *bounded[K, E]) deleted(d otter.DeletionEvent[K, E]) {
+	s.used.Add(-s.bounds.weigh(d.Value))
 	if d.WasEvicted() {
 		s.evictions.Add(1)
 	}
 }
 
+// Set does not store what is heavier than the bound.
+func (s *bounded[K, E]) Set(key K, e E) {
+	w, limit := s.bounds.weigh(e), s.bounds.limit()
+	if w > limit {
+		s.c.Invalidate(key)
+		s.evictions.Add(1)
+		return
+	}
+	s.reserve(w, limit)
+	s.c.Set(key, e)
+	if s.used.Load() > limit+limit/8 {
+		s.c.CleanUp()
+	}
+}
+
+// reserve counts an element that is about to be stored: beyond the bound, but
+// not far, since an element that goes is off the count a moment before it is
+// gone; one that is large by itself only where all others fit.
+func (s *bounded[K, E]) reserve(w, limit int64) {
+	for {
+		used := s.used.Load()
+		if used > limit && used+w > limit+limit/4*3 {
+			s.c.CleanUp()
+			runtime.Gosched() // others may have counted what they have not stored
+		} else if s.used.CompareAndSwap(used, used+w) {
+			return
+		}
+	}
+}
+
 func (s *bounded[K, E]) Get(key K) (E, bool)  { return s.c.GetIfPresent(key) }
-func (s *bounded[K, E]) Set(key K, e E)       { s.c.Set(key, e) }
 func (s *bounded[K, E]) Delete(key K)         { s.c.Invalidate(key) }
 func (s *bounded[K, E]) Clear()               { s.c.InvalidateAll() }
 func (s *bounded[K, E]) Len() int             { return s.c.EstimatedSize() }

@@ -1,0 +1,99 @@
+package dedup
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/vigil-go/vigil/waitmap"
+)
+
+// batches are the calls of LoadMany that are under way. They may return keys that
+// they were not asked for, which have no flight that Put and Invalidate could
+// detach. So these tell the batches what they change.
+type batches[K comparable, V any] struct {
+	n  atomic.Int32 // len(m), to be read with a key on hold
+	mu sync.Mutex
+	m  map[*batch[K, V]]struct{}
+}
+
+// begin comes before the load: what changed before that is no matter.
+func (bs *batches[K, V]) begin(b *batch[K, V]) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	if bs.m == nil {
+		bs.m = make(map[*batch[K, V]]struct{})
+	}
+	bs.m[b] = struct{}{}
+	bs.n.Store(int32(len(bs.m)))
+}
+
+func (bs *batches[K, V]) end(b *batch[K, V]) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	delete(bs.m, b)
+	bs.n.Store(int32(len(bs.m)))
+}
+
+// changed tells that somebody, who has the key on hold, changes what is stored.
+func (bs *batches[K, V]) changed(key K) {
+	if bs.n.Load() == 0 {
+		return
+	}
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	for b := range bs.m {
+		if b.changed == nil {
+			b.changed = make(map[K]struct{})
+		}
+		b.changed[key] = struct{}{}
+	}
+}
+
+func (bs *batches[K, V]) has(b *batch[K, V], key K) bool {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	_, ok := b.changed[key]
+	return ok
+}
+
+// An extra is a key that LoadMany returned without being asked for it.
+type extra[K comparable, V any] struct {
+	key   K
+	entry *entry[V]
+}
+
+// unasked returns the keys that LoadMany returned beyond those of the flights.
+func (b *batch[K, V]) unasked() (keys []K) {
+	asked := make(map[K]struct{}, len(b.flights))
+	for _, f := range b.flights {
+		asked[f.key] = struct{}{}
+	}
+	for key := range b.vs {
+		if _, ok := asked[key]; !ok && key == key {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// prepareExtra makes the entry of such a key. If that panics, it is not kept.
+func (b *batch[K, V]) prepareExtra(key K) {
+	if e := b.c.prepareValue(key, b.vs[key]); e != nil {
+		e.gen = b.gen
+		b.extras = append(b.extras, extra[K, V]{key, e})
+	}
+}
+
+// storeExtras keeps what nobody asked for, where there is nothing better.
+func (b *batch[K, V]) storeExtras() {
+	for _, x := range b.extras {
+		b.c.flights.m.Compute(x.key, func(f *flight[K, V], there bool) (*flight[K, V], waitmap.Op) {
+			if !there && !b.c.batches.has(b, x.key) && !b.c.fresh(x.key) {
+				b.c.set(x.key, x.entry)
+			}
+			return f, waitmap.Keep
+		})
+		b.c.lookAgain(x.key)
+	}
+	b.c.batches.end(b)
+}
