@@ -3,6 +3,7 @@ package race_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/vigil-go/vigil/dedup"
@@ -14,6 +15,7 @@ type misdeed struct {
 	where  int // one of OnLoad, TTLOf, Weigh, ErrorTTLOf
 	key    int
 	strike hostile.Strike // None: it calls back
+	over   atomic.Bool
 	c      *dedup.Cache[int, int]
 }
 
@@ -30,7 +32,7 @@ const batchOf = 4
 // at does it, if this is the place. It gets the key after its own, which may
 // be in the same batch, and changes another.
 func (m *misdeed) at(where, key int) {
-	if where != m.where || key != m.key {
+	if where != m.where || key != m.key || m.over.Load() {
 		return
 	}
 	_ = m.strike.Do()
@@ -70,13 +72,13 @@ func (l *loading) batch(w *worker) {
 		v, ok := vs[key]
 		costs := key == m.key && (m.where == inErrorTTLOf || m.where != inOnLoad && m.strike != hostile.None)
 		if ok == costs || ok && v != key {
-			w.t.Errorf("%+v: GetMany gave %v, %v", *m, vs, err)
+			w.t.Errorf("strike %d at place %d, key %d: GetMany gave %v, %v", m.strike, m.where, m.key, vs, err)
 		}
 	}
 	if _, joined := err.(interface{ Unwrap() []error }); err != nil && !joined {
 		w.t.Errorf("GetMany: %v", err)
 	}
-	m.key, missing = -1, -1
+	m.over.Store(true)
 	for _, key := range want {
 		v, err := m.c.Get(w.ctx, key)
 		w.got(key, v, err)

@@ -123,7 +123,7 @@ func (w *worker) soon() context.Context {
 
 // await lets others run until f is true.
 func (w *worker) await(f func() bool) {
-	for !f() && !w.t.Failed() {
+	for !f() {
 		w.pause()
 		runtime.Gosched() // for goroutines, if it is a task
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -61,12 +60,11 @@ func newCache[V any](w *worker, load dedup.Loader[int, V], o *dedup.CacheOptions
 	return c
 }
 
-// do: the load wakes all. It runs in no caller's goroutine, so a Wake that
-// panics would end the program: they only exit.
+// do: the load wakes all, and ends its context.
 func (l *loading) do(w *worker) {
 	var g dedup.Group[int, int]
 	load := newGated()
-	w.company(hostile.Exit, func(ctx context.Context) {
+	w.company(hostile.Unwinding(w.r), func(ctx context.Context) {
 		v, _, err := g.Do(ctx, 1, load.load)
 		w.got(7, v, err)
 	}).meet(load.open)
@@ -86,7 +84,7 @@ func (l *loading) get(w *worker) {
 		}
 	}
 	c := newCache(w, func(ctx context.Context, _ int) (int, error) { return load.load(ctx) }, o)
-	w.company(hostile.Exit,
+	w.company(hostile.Unwinding(w.r),
 		func(ctx context.Context) { v, err := c.Get(ctx, 1); w.got(7, v, err) },
 		func(ctx context.Context) { w.got(0, 0, c.Refresh(ctx, 1)) },
 		func(ctx context.Context) { vs, err := c.GetMany(ctx, []int{1}); w.got(7, vs[1], err) },
@@ -263,9 +261,6 @@ func (l *loading) nested(w *worker) {
 	w.must(c.Close())
 }
 
-// errCycle reports whether err is that of a load that waits for itself.
-func errCycle(err error) bool { return err != nil && strings.Contains(err.Error(), "cycle") }
-
 // circle: of loads that wait for each other one is told, and all end.
 func (l *loading) circle(w *worker) {
 	n := 1 + w.r.IntN(3)
@@ -288,7 +283,7 @@ func (l *loading) circle(w *worker) {
 		first := w.r.IntN(n)
 		w.aside(func() {
 			defer beside.Done()
-			if v, err := get(context.Background(), first); v != 0 || !errCycle(err) {
+			if v, err := get(context.Background(), first); v != 0 || !errors.Is(err, dedup.ErrCycle) {
 				w.t.Errorf("a circle of loads gave %d, %v", v, err)
 			}
 		})
