@@ -19,6 +19,7 @@ var hostileMapMixes = map[string]string{
 	"takes":     "Take! Take! Take! Take! Wait! WaitNext! Take Take Wait WaitNext WaitFor Register Store Store Store Swap LoadOrStore LoadAndDelete Load Load Cancel Clear End End",
 	"closing":   "Wait! WaitNext! WaitFor! Take! Take! Register! Wait WaitFor Take Register Store Store Store Delete Load Cancel Close Churn End",
 	"wakers":    "Wait? WaitNext? Take? Register? Wait WaitNext Take WaitFor Register Store* Store* Store* Delete Load End",
+	"bursts":    "WaitFor WaitFor WaitFor WaitFor! Take WaitCompute Burst Burst Burst Load End",
 	"functions": "Compute* LoadOrCompute* WaitCompute* WaitFor* Compute WaitCompute Take Take Wait WaitFor Store Store Swap LoadOrStore CompareAndSwap Delete Load Range End Churn",
 }
 
@@ -28,6 +29,10 @@ func hostileMapPlan(m store, mix string) plan {
 	p.next = func(c *client) {
 		how := draw[c.r.IntN(len(draw))]
 		k := 1 + c.r.IntN(c.w.keys)
+		if how == "Burst" {
+			burst(c, m, k)
+			return
+		}
 		name := strings.TrimRight(how, "!?*")
 		wait := func(ctx context.Context) (r result, err error) {
 			if name == "Register" {
@@ -51,6 +56,16 @@ func hostileMapPlan(m store, mix string) plan {
 		}
 	}
 	return p
+}
+
+// burst stores several times before those who were woken look.
+func burst(c *client, m store, k int) {
+	for range 2 + c.r.IntN(2) {
+		callMap(c, m, "Store", k)
+	}
+	if c.r.IntN(2) == 0 {
+		callMap(c, m, "Delete", k)
+	}
 }
 
 // computeBadly makes a call whose function does not return, so that it has
