@@ -49,16 +49,25 @@ func nothingLeft(w *worker, n *notify.Notify) {
 	}
 }
 
+// callNotify calls back from a Wake, and changes nothing.
+func callNotify(n *notify.Notify) func() {
+	return func() {
+		n.Waiters()
+		n.Listen().Stop()
+		n.NotifyN(0)
+	}
+}
+
 func (c *crowd) all(w *worker) {
 	var n notify.Notify
-	w.company(hostile.Unwinding(w.r), waysOf(w, &n)...).meet(func() { n.NotifyWaiters() })
+	w.company(callNotify(&n), waysOf(w, &n)...).meet(func() { n.NotifyWaiters() })
 	nothingLeft(w, &n)
 }
 
 // each: there are as many wakes as waiters who return, and each gets one.
 func (c *crowd) each(w *worker) {
 	var n notify.Notify
-	m := w.company(hostile.Unwinding(w.r), waysOf(w, &n)...)
+	m := w.company(callNotify(&n), waysOf(w, &n)...)
 	last := w.r.IntN(2) == 0
 	m.meet(func() {
 		for range m.keepers() {
@@ -80,7 +89,7 @@ func (c *crowd) listener(w *worker) {
 	own := hostile.NewParker()
 	own.OnWake = hostile.Strike(w.r.IntN(3))
 	l := n.Register(own)
-	w.company(hostile.Unwinding(w.r), func(ctx context.Context) { w.got(0, 0, l.Wait(ctx)) }).meet(n.NotifyOne)
+	w.company(callNotify(&n), func(ctx context.Context) { w.got(0, 0, l.Wait(ctx)) }).meet(n.NotifyOne)
 	w.await(func() bool { return own.Wakes.Load() > 0 })
 	if n := own.Wakes.Load(); n != 1 {
 		w.t.Errorf("a Listener's waker was woken %d times", n)
@@ -91,7 +100,13 @@ func (c *crowd) listener(w *worker) {
 func (c *crowd) group(w *worker) {
 	var g waitgroup.Group
 	g.Add(1)
-	w.company(hostile.Unwinding(w.r), func(ctx context.Context) { w.got(0, 0, g.Wait(ctx)) }).meet(g.Done)
+	back := func() {
+		g.Register(nil).Stop()
+		g.Add(1)
+		g.Done()
+		g.Idle()
+	}
+	w.company(back, func(ctx context.Context) { w.got(0, 0, g.Wait(ctx)) }).meet(g.Done)
 }
 
 // wakers: each is woken once, whatever the one before it does.

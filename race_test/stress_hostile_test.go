@@ -20,18 +20,19 @@ type wait func(ctx context.Context)
 type company struct {
 	w    *worker
 	ways []wait
-	rude []*hostile.Parker // strike in Wake
+	rude []*hostile.Parker // call back and strike in Wake
 	late []*hostile.Parker // strike when they were woken
 	left []*hostile.Parker // have struck, and left
 	good []*hostile.Parker
 }
 
-// company is one to three of each kind. strike is what a Wake does.
-func (w *worker) company(strike hostile.Strike, ways ...wait) *company {
+// company is one to three of each kind. A Wake calls back and then, perhaps,
+// panics or exits.
+func (w *worker) company(back func(), ways ...wait) *company {
 	c := &company{w: w, ways: ways}
 	c.rude, c.late, c.left, c.good = c.parkers(), c.parkers(), c.parkers(), c.parkers()
 	for _, p := range c.rude {
-		p.OnWake = strike
+		p.Back, p.OnWake = back, hostile.Strike(w.r.IntN(3))
 	}
 	for _, p := range c.late {
 		p.After = hostile.Any(w.r)

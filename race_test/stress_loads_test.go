@@ -10,6 +10,7 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 	"github.com/vigil-go/vigil/race_test/internal/hostile"
 	"github.com/vigil-go/vigil/waitgroup"
+	"github.com/vigil-go/vigil/wake"
 )
 
 // loads: whatever parkers, wakers, contexts and a Cache's own functions do, who
@@ -21,7 +22,7 @@ func loads(s *storm, _ *book) (check func()) {
 	s.crew("loads").hire(3, 30,
 		deed{"Do in company", l.do}, deed{"Get in company", l.get}, deed{"Close in company", l.close},
 		deed{"a bad context", l.badContext},
-		deed{"InvalidateAll beside loads that fail", l.sweep}, deed{"Close beside Put", l.putLate},
+		deed{"InvalidateAll beside loads that fail", l.sweep}, deed{"Close beside everything", l.closeBesideAll},
 		deed{"a load of its own Cache", l.nested}, deed{"a circle of loads", l.circle},
 		deed{"a batch with a bad function", l.batch}, deed{"OnLoad outlasts its batch", l.slowOnLoad})
 	return func() {}
@@ -60,11 +61,28 @@ func newCache[V any](w *worker, load dedup.Loader[int, V], o *dedup.CacheOptions
 	return c
 }
 
+// callCache calls back from a Wake; nobody gets the keys that it changes.
+func callCache(c *dedup.Cache[int, int]) func() {
+	return func() {
+		c.Stats()
+		c.Peek(1)
+		c.Put(101, 1)
+		c.Invalidate(101)
+		for range c.InFlight() {
+		}
+	}
+}
+
 // do: the load wakes all, and ends its context.
 func (l *loading) do(w *worker) {
 	var g dedup.Group[int, int]
 	load := newGated()
-	w.company(hostile.Unwinding(w.r), func(ctx context.Context) {
+	back := func() {
+		for range g.InFlight() {
+		}
+		g.Forget(2)
+	}
+	w.company(back, func(ctx context.Context) {
 		v, _, err := g.Do(ctx, 1, load.load)
 		w.got(7, v, err)
 	}).meet(load.open)
@@ -84,7 +102,7 @@ func (l *loading) get(w *worker) {
 		}
 	}
 	c := newCache(w, func(ctx context.Context, _ int) (int, error) { return load.load(ctx) }, o)
-	w.company(hostile.Unwinding(w.r),
+	w.company(callCache(c),
 		func(ctx context.Context) { v, err := c.Get(ctx, 1); w.got(7, v, err) },
 		func(ctx context.Context) { w.got(0, 0, c.Refresh(ctx, 1)) },
 		func(ctx context.Context) { vs, err := c.GetMany(ctx, []int{1}); w.got(7, vs[1], err) },
@@ -113,7 +131,7 @@ func (l *loading) close(w *worker) {
 			func(ctx context.Context) { vs, err := c.GetMany(ctx, []int{key, keys}); check(len(vs), err) })
 	}
 	astray := w.r.IntN(2) == 0
-	w.company(hostile.Unwinding(w.r), ways...).meet(func() {
+	w.company(callCache(c), ways...).meet(func() {
 		if astray { // their callers are to hear of it, too
 			c.InvalidateAll()
 		}
@@ -186,24 +204,25 @@ func (l *loading) unseen(w *worker, c *dedup.Cache[int, int], n, invalid int) {
 	}
 }
 
-// putLate: nothing is left in a Cache that is closed.
-func (l *loading) putLate(w *worker) {
-	c := newCache(w, func(context.Context, int) (int, error) { return 7, nil }, nil)
+// closeBesideAll: nothing is left in a Cache that is closed, and nobody waits.
+func (l *loading) closeBesideAll(w *worker) {
+	var c *dedup.Cache[int, int]
+	c = newCache(w, func(_ context.Context, key int) (int, error) { runtime.Gosched(); return 7, nil }, &dedup.CacheOptions[int, int]{
+		MaxLoads: w.r.IntN(3), MaxEntries: 8 * w.r.IntN(2),
+		OnLoad: func(i dedup.LoadInfo[int]) { c.Put(i.Key+1, 7) },
+	})
 	var beside waitgroup.Group
-	for i := range 4 {
+	for range 4 {
 		beside.Add(1)
+		a := w.apart()
 		w.aside(func() {
 			defer beside.Done()
-			for key := range 50 {
-				if i == 0 {
-					_, _ = c.Get(context.Background(), key)
-				} else {
-					c.Put(key, 7)
-				}
+			for range 50 {
+				l.callAny(a, c, a.r.IntN(20))
 			}
 		})
 	}
-	for range w.r.IntN(20) {
+	for range w.r.IntN(50) {
 		w.pause()
 	}
 	w.must(c.Close())
@@ -211,6 +230,40 @@ func (l *loading) putLate(w *worker) {
 	w.await(func() bool { return c.Stats().InFlight == 0 })
 	if n := c.Stats().Entries; n != 0 {
 		w.t.Errorf("%d entries are in a Cache that is closed", n)
+	}
+}
+
+// callAny makes one call; every fourth or so is a Put, and some Gets are hostile.
+func (l *loading) callAny(w *worker, c *dedup.Cache[int, int], key int) {
+	var v int
+	var err error
+	switch w.r.IntN(8) {
+	default:
+		c.Put(key, 7)
+		return
+	case 0, 1:
+		v, err = c.Get(w.ctx, key)
+	case 2:
+		var vs map[int]int
+		if vs, err = c.GetMany(w.ctx, []int{key}); err == nil {
+			v = vs[key]
+		}
+	case 3:
+		if err = c.Refresh(w.ctx, key); err == nil {
+			v = 7
+		}
+	case 4:
+		if c.InvalidateAll(); w.r.IntN(2) == 0 {
+			c.Invalidate(key)
+		}
+		return
+	case 5:
+		ctx := wake.WithParker(w.ctx, hostile.DrawParker(w.r))
+		w.rashly(func() { _, _ = c.Get(ctx, key) })
+		return
+	}
+	if !errors.Is(err, dedup.ErrClosed) {
+		w.got(7, v, err)
 	}
 }
 

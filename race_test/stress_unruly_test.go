@@ -39,10 +39,22 @@ func (w *worker) got(want, v int, err error) {
 
 func all(int) bool { return true }
 
+// callMap calls back from a Wake; nobody waits for the keys that it changes.
+func callMap(m *waitmap.Map[int, int]) func() {
+	return func() {
+		m.Load(1)
+		m.Waiters(1)
+		m.Register(1, nil).Stop()
+		m.Store(101, 1)
+		m.Compute(101, func(int, bool) (int, waitmap.Op) { return 0, waitmap.Remove })
+		m.Cancel(102)
+	}
+}
+
 // waits: a Store serves all who wait, in any way that consumes nothing.
 func (u *unrulies) waits(w *worker) {
 	var m waitmap.Map[int, int]
-	c := w.company(hostile.Unwinding(w.r),
+	c := w.company(callMap(&m),
 		func(ctx context.Context) { v, err := m.Wait(ctx, 1); w.got(7, v, err) },
 		func(ctx context.Context) { v, err := m.WaitNext(ctx, 1); w.got(7, v, err) },
 		func(ctx context.Context) { v, err := m.WaitFor(ctx, 1, all); w.got(7, v, err) },
@@ -60,7 +72,7 @@ func (u *unrulies) waits(w *worker) {
 func (u *unrulies) takes(w *worker) {
 	var m waitmap.Map[int, int]
 	var got sync.Map
-	c := w.company(hostile.Unwinding(w.r), func(ctx context.Context) {
+	c := w.company(callMap(&m), func(ctx context.Context) {
 		v, err := m.Take(ctx, 1)
 		if _, twice := got.LoadOrStore(v, true); err == nil && (v == 0 || twice) {
 			w.t.Errorf("Take gave %d, not for the first time: %v", v, twice)
@@ -83,7 +95,7 @@ func (u *unrulies) joins(w *worker) {
 	own := hostile.NewParker()
 	own.OnWake = hostile.Strike(w.r.IntN(3))
 	f := m.Register(1, own)
-	c := w.company(hostile.Unwinding(w.r), func(ctx context.Context) { v, err := f.Wait(ctx); w.got(7, v, err) })
+	c := w.company(callMap(&m), func(ctx context.Context) { v, err := f.Wait(ctx); w.got(7, v, err) })
 	c.meet(func() { m.Store(1, 7) })
 	w.await(func() bool { return own.Wakes.Load() > 0 })
 	if n := own.Wakes.Load(); n != 1 {
@@ -115,7 +127,7 @@ func (u *unrulies) ends(w *worker) {
 			func(ctx context.Context) { check(m.WaitFor(ctx, key, all)) },
 			func(ctx context.Context) { check(m.Register(key, nil).Wait(ctx)) })
 	}
-	w.company(hostile.Unwinding(w.r), ways...).meet([]func(){
+	w.company(callMap(&m), ways...).meet([]func(){
 		func() { m.Cancel(1) },
 		func() { m.CancelCause(1, errEnd) },
 		func() { m.CancelAll() },

@@ -74,6 +74,7 @@ type Parker struct {
 	Before Strike // when Park is called
 	After  Strike // when Park has its permit, or its context's end
 	OnWake Strike // when the permit is left
+	Back   func() // called by Wake before that; may be nil
 
 	Parks, Wakes atomic.Int32 // calls so far
 
@@ -107,9 +108,12 @@ func (p *Parker) Park(ctx context.Context) error {
 	return err
 }
 
-// Wake counts, leaves a permit and strikes.
+// Wake counts, leaves a permit, calls back and strikes.
 func (p *Parker) Wake() {
 	p.Wakes.Add(1)
 	p.permit.Wake()
+	if p.Back != nil {
+		p.Back()
+	}
 	_ = p.OnWake.Do()
 }
