@@ -233,11 +233,12 @@ func (l *loading) closeBesideAll(w *worker) {
 	}
 }
 
-// callAny makes one call; every fourth or so is a Put, and some Gets are hostile.
+// callAny makes one call: a Put, as often as not, or another one; some Gets are
+// hostile.
 func (l *loading) callAny(w *worker, c *dedup.Cache[int, int], key int) {
 	var v int
 	var err error
-	switch w.r.IntN(8) {
+	switch w.r.IntN(12) {
 	default:
 		c.Put(key, 7)
 		return
