@@ -70,8 +70,8 @@ func NewCache[K comparable, V any](load Loader[K, V], o *CacheOptions[K, V]) (*C
 // A value that is there is returned whatever the state of ctx. A caller whose
 // ctx ends leaves at once, with an error that matches ctx.Err() and
 // context.Cause(ctx); the result wins if both came. One whose ctx has ended
-// before starts and joins nothing. After Close, the error is [ErrClosed]. A nil
-// ctx panics.
+// before starts and joins nothing. After Close, the error is [ErrClosed]. Under the
+// context of a load that Get would wait for, it is [ErrCycle]. A nil ctx panics.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	mustContext(ctx)
 	if e, ok := c.shelf.Get(key); ok && e.fresh == never && e.gen == c.epoch() && !c.closed.Load() {
@@ -280,7 +280,7 @@ func (c *Cache[K, V]) lookAgain(key K) {
 }
 
 // InvalidateAll is Invalidate for every key that is stored or being loaded when
-// it is called.
+// it is called: nothing that was stored before is seen after it.
 //
 // Each call begins an epoch. Entries of an older one are not seen any more, nor
 // is any made of them. A flight has the epoch that it finds once it is in the

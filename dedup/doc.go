@@ -27,6 +27,29 @@
 // their results go to the callers that they still have, and are not stored.
 //
 // A load that panics or calls runtime.Goexit gives every caller a *[PanicError].
+// An error comes with the zero value, whatever the load returned beside it.
+//
+// # Loads that need other loads
+//
+// A load may call its own Group or Cache, or another one, for another key. If it
+// passes on its context, or one derived from it, two things cannot happen. It
+// cannot wait for itself: a call for its own key, or for a key whose load waits
+// for this one, returns [ErrCycle] at once. And it cannot wait for a place of
+// [CacheOptions].MaxLoads that it holds: a load that waits for another load lends
+// its place to it, one at a time.
+//
+// # Old values
+//
+// While StaleWhileRevalidate lasts, callers get the old value, whatever becomes of
+// the loads in the background. While StaleIfError lasts, they get it if the load
+// fails. In both windows a load that failed is repeated after ErrorTTL if its
+// error is kept, else after one second. Where there is no old value to serve, an
+// error that is not kept is returned to those who waited for it, and the next
+// caller starts a load.
+//
+// [Cache.InvalidateAll] is a border in time: nothing that was stored before the
+// call is seen after it, though a load that was under way fails or another one
+// begins while it runs.
 //
 // # Concurrency
 //
@@ -42,8 +65,11 @@
 // # What is held while your code runs
 //
 // Nothing. Loaders, LoadMany, OnLoad and the functions of [CacheOptions] may
-// call the Group or Cache that calls them. A load that waits for its own key
-// waits for itself.
+// call the Group or Cache that calls them, for any key. TTLOf, ErrorTTLOf and
+// Weigh run when the result of the load is known and not stored yet: a call for
+// the same key returns that result. Each of them may panic or exit; that fails its
+// own key and nothing else. OnLoad runs when the results of all keys of the load
+// are stored and all callers woken.
 //
 // # Limits
 //
@@ -52,6 +78,10 @@
 //   - A cache without bounds grows with its keys. Entries that have expired are
 //     removed as others are stored, all at once when they may be half of what is
 //     there.
+//   - A load that passes on another context than its own can still wait for
+//     itself, or for its own place.
+//   - A load that gets an answer while the load that it asked for runs on, because
+//     its context ended, has lent its place: until that load is over, both run.
 //   - The values of a load's context are the first caller's for as long as the
 //     load runs, or its context is kept.
 package dedup

@@ -87,6 +87,9 @@ func (b *batch[K, V]) prepareExtra(key K) {
 // storeExtras keeps what nobody asked for, where there is nothing better.
 func (b *batch[K, V]) storeExtras() {
 	for _, x := range b.extras {
+		if b.gen != b.c.epoch() {
+			break // nobody would see them
+		}
 		b.c.flights.m.Compute(x.key, func(f *flight[K, V], there bool) (*flight[K, V], waitmap.Op) {
 			if !there && !b.c.batches.has(b, x.key) && !b.c.fresh(x.key) {
 				b.c.set(x.key, x.entry)

@@ -22,7 +22,9 @@ type FlightInfo struct {
 }
 
 // Do calls f, unless a call for key is under way: then it waits for that one.
-// It returns what f returned; shared tells that more than one caller got it.
+// It returns what f returned; shared tells that more than one caller got it. With
+// an error comes the zero value. If Do is called under the context of a load that
+// this call would wait for, the error is [ErrCycle].
 //
 // f runs in a goroutine of its own, with nothing held. Its context has the
 // values of ctx, but neither its end nor its parker; it ends when f has

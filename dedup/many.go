@@ -7,7 +7,8 @@ import (
 
 // GetMany returns the values of keys; a key that comes twice counts once. What
 // is not there is loaded: with [CacheOptions].LoadMany in one call for all keys
-// that nobody is loading yet, else with a load for each, at the same time.
+// that nobody is loading yet, else with a load for each, at the same time. Stale
+// values are returned at once; the loads that replace them are part of that call.
 //
 // The map has the keys that succeeded. The error joins a *[KeyError] for each
 // of the others, in the order of keys; it is nil if there are none. When ctx

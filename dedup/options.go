@@ -11,22 +11,26 @@ import (
 // A Loader fetches what a key stands for. It runs in a goroutine of its own,
 // with nothing held. Its context has the values of the first caller's, but
 // neither its end nor its parker; it ends when the last caller has left, with
-// the cause [ErrAbandoned], and on Close, with [ErrClosed].
+// the cause [ErrAbandoned], and on Close, with [ErrClosed]. A Loader that calls
+// the Cache passes it on: see the package's documentation.
 type Loader[K comparable, V any] func(ctx context.Context, key K) (V, error)
 
 // CacheOptions are the options of [NewCache]. The zero value is a cache without
 // bounds whose entries stay until they are invalidated.
 //
-// The functions are called with nothing locked that another key needs. What
-// they panic with reaches the callers of the load as a *[PanicError].
+// The functions are called with nothing locked, and may call the Cache. What
+// TTLOf, ErrorTTLOf and Weigh panic with reaches the callers of the load as a
+// *[PanicError], as if the load had panicked.
 type CacheOptions[K comparable, V any] struct {
 	// MaxEntries is how many entries, negative ones included, are kept at
-	// most; which of them go is decided by W-TinyLFU. 0: no bound. For a
-	// moment there may be a few more.
+	// most; which of them go is decided by W-TinyLFU. 0: no bound. While
+	// several goroutines store there may be more, up to twice as many.
 	MaxEntries int
 
 	// MaxWeight bounds the sum of what Weigh gives for the entries. 0: no
-	// bound. Only one of MaxEntries and MaxWeight can be set.
+	// bound. Only one of MaxEntries and MaxWeight can be set. While several
+	// goroutines store the sum may be larger, up to twice the bound. An entry
+	// that is heavier than MaxWeight by itself is not stored.
 	MaxWeight uint64
 
 	// Weigh is the weight of an entry, in whatever unit MaxWeight is. It is
@@ -42,7 +46,9 @@ type CacheOptions[K comparable, V any] struct {
 
 	// ErrorTTL is how long a load's error is kept and returned instead of
 	// loading again. 0: errors are not kept. The error of a load that was
-	// canceled never is.
+	// canceled never is. While there is an old value to serve, that is
+	// returned, and ErrorTTL is when the next load is due; 0 then means one
+	// second.
 	ErrorTTL time.Duration
 
 	// ErrorTTLOf overrides ErrorTTL for one error. 0 or less: it is not kept.
@@ -53,11 +59,14 @@ type CacheOptions[K comparable, V any] struct {
 	Jitter float64
 
 	// StaleWhileRevalidate is for how long after its TTL a value is still
-	// returned at once, while one load in the background replaces it.
+	// returned at once, while one load in the background replaces it. If
+	// that fails, the value is returned still, and the next load is due after
+	// ErrorTTL.
 	StaleWhileRevalidate time.Duration
 
 	// StaleIfError is for how long after its TTL a value is still returned
-	// if the load that should replace it fails.
+	// if the load that should replace it fails, and then without a load until
+	// the next one is due after ErrorTTL.
 	StaleIfError time.Duration
 
 	// MaxWaiters is how many callers may wait for one key. Further ones get
@@ -65,20 +74,26 @@ type CacheOptions[K comparable, V any] struct {
 	MaxWaiters int
 
 	// MaxLoads is how many loads may run at a time; LoadMany counts as one.
-	// Others wait for their turn, first come, first served. 0: no bound.
+	// Others wait for a place, first come, first served. A load that waits
+	// for another load does not count: it lends its place to that one if it
+	// has none. 0: no bound.
 	MaxLoads int
 
-	// LoadMany loads several keys at once, for [Cache.GetMany]. Keys that
-	// its answer leaves out fail with [ErrNotLoaded]. If it returns an error,
-	// the keys that its answer has are loaded all the same, and the others
-	// get the error. Its context ends when all its keys have lost their
+	// LoadMany loads several keys at once, for [Cache.GetMany]: those that
+	// are missing and those that are stale. Keys that its answer leaves out
+	// fail with [ErrNotLoaded]. If it returns an error, the keys that its
+	// answer has are loaded all the same, and the others get the error. Keys
+	// that it was not asked for are stored, unless a fresh value is there,
+	// they are being loaded, or they were put or invalidated since it began. Its context ends when all its keys have lost their
 	// callers. What else is said of a Loader holds. nil: GetMany uses the
 	// Loader.
 	LoadMany func(ctx context.Context, keys []K) (map[K]V, error)
 
-	// OnLoad is called after each load, once per key, when its result has
-	// been published, in the goroutine of the load and with nothing held.
-	// The load's callers do not wait for it. A panic in it is dropped.
+	// OnLoad is called after each load, once per key that was asked for, when
+	// the results of all its keys have been stored, in the goroutine of the
+	// load and with nothing held. The load's callers do not wait for it. A
+	// panic in it is dropped; after that, and after runtime.Goexit, the calls
+	// for the other keys follow.
 	OnLoad func(LoadInfo[K])
 }
 

@@ -3,8 +3,10 @@
 package dedup_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -65,4 +67,70 @@ func TestCloseBesideALanding(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, left)
 	})
+}
+
+// TestPutBesideClose: somebody has looked whether the cache is closed, and then
+// stores.
+func TestPutBesideClose(t *testing.T) {
+	for name, change := range map[string]func(c *dedup.Cache[string, int]){
+		"Put": func(c *dedup.Cache[string, int]) { c.Put("k", 1) },
+		"what LoadMany was not asked for": func(c *dedup.Cache[string, int]) {
+			_, _ = c.GetMany(bg, []string{"asked"})
+		},
+	} {
+		for _, most := range []int{0, 100} {
+			t.Run(fmt.Sprintf("%s, MaxEntries %d", name, most), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					o := &options{MaxEntries: most, LoadMany: func(context.Context, []string) (map[string]int, error) {
+						return map[string]int{"k": 1, "asked": 2}, nil
+					}}
+					c := newCache(t, new(counting).load, o)
+					defer yield.Hold(yield.CacheStored, func() { require.NoError(t, c.Close()) })()
+					change(c)
+					synctest.Wait()
+					require.Zero(t, c.Stats().Entries)
+				})
+			})
+		}
+	}
+}
+
+// TestInvalidateAllBesideANewFlight: a load begins when the flights have been
+// swept, or are about to be, and finds, or fails to replace, what was there.
+func TestInvalidateAllBesideANewFlight(t *testing.T) {
+	for _, point := range []yield.Point{yield.CacheInvalid, yield.FlightLeft} {
+		for _, fails := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%v, fails %t", point, fails), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					l := newLoader()
+					c := newCache(t, l.loadKey, &options{ErrorTTL: time.Hour, TTL: time.Hour})
+					c.Put("k", 1)
+					other := cacheOf(c).startN(1, bg, "other")[0] // to be swept
+					l.next(t).ctx.Done()
+					var young <-chan result
+					held := 0
+					release := yield.Hold(point, func() {
+						if held++; held == 1 {
+							young = async(func() result { return result{err: c.Refresh(bg, "k")} })
+							synctest.Wait()
+						}
+					})
+					c.InvalidateAll()
+					release()
+					require.NotZero(t, held)
+					call := l.next(t)
+					requirePeek(t, 0, c)
+					if fails {
+						call.fail(errLoad)
+					} else {
+						call.give(2)
+					}
+					<-young
+					v, ok := c.Peek("k")
+					require.True(t, !ok || v == 2 && !fails, "%d came back", v)
+					_ = other
+				})
+			})
+		}
+	}
 }

@@ -96,8 +96,8 @@ func (l *Listener) Ready() bool {
 // anything else.
 //
 // The first call of C makes the channel. If that is in a testing/synctest
-// bubble, all that touches the channel must be in the same bubble: later calls
-// of C, Ready, Wait and Stop on this Listener, and the notification that picks
+// bubble, all that touches the channel must be in the same bubble: receiving
+// from it, Ready, Wait and Stop of this Listener, and the notification that picks
 // it. If it is outside, the channel may be used in a bubble, but receiving from
 // it does not block durably there.
 func (l *Listener) C() <-chan struct{} {

@@ -1,0 +1,297 @@
+package dedup_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/wake"
+)
+
+// What the user's functions may do when a load has ended.
+
+// ends are the ways in which a function does not return.
+var ends = map[string]func(){"panic": func() { panic(errCause) }, "Goexit": runtime.Goexit}
+
+// callbacks sets one of the functions that are called for a key that was loaded.
+var callbacks = map[string]func(o *options, f func(key string)){
+	"OnLoad": func(o *options, f func(string)) { o.OnLoad = func(i dedup.LoadInfo[string]) { f(i.Key) } },
+	"TTLOf": func(o *options, f func(string)) {
+		o.TTLOf = func(key string, _ int) time.Duration { f(key); return time.Hour }
+	},
+	"Weigh": func(o *options, f func(string)) {
+		o.MaxWeight, o.Weigh = 1000, func(key string, _ int) uint32 { f(key); return 1 }
+	},
+	"ErrorTTLOf": func(o *options, f func(string)) {
+		o.ErrorTTLOf = func(key string, _ error) time.Duration { f(key); return time.Hour }
+	},
+}
+
+var abc = []string{"a", "b", "c", "d"}
+
+// loadAll returns what a load of abc gives: the first letter, or an error for
+// those whose callback is one for errors.
+func loadAll(fails bool) func(context.Context, []string) (map[string]int, error) {
+	return func(_ context.Context, keys []string) (map[string]int, error) {
+		found := make(map[string]int)
+		for _, key := range keys {
+			found[key] = int(key[0])
+		}
+		if fails {
+			return nil, errLoad
+		}
+		return found, nil
+	}
+}
+
+// overCallbacks runs f for each callback, with loads one by one and in a batch.
+func overCallbacks(t *testing.T, f func(t *testing.T, name string, set func(o *options, call func(key string)), o *options) *dedup.Cache[string, int]) {
+	for name, set := range callbacks {
+		for _, batch := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, batch %t", name, batch), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					o := new(options)
+					if batch {
+						o.LoadMany = loadAll(name == "ErrorTTLOf")
+					}
+					c := f(t, name, set, o)
+					synctest.Wait()
+					require.Zero(t, c.Stats().InFlight, "a key is stranded")
+				})
+			})
+		}
+	}
+}
+
+func loadOne(name string) dedup.Loader[string, int] {
+	many := loadAll(name == "ErrorTTLOf")
+	return func(ctx context.Context, key string) (int, error) {
+		m, err := many(ctx, []string{key})
+		return m[key], err
+	}
+}
+
+// TestCallbackThatDoesNotReturn costs its own key, and only if it says how long
+// that is kept.
+func TestCallbackThatDoesNotReturn(t *testing.T) {
+	for how, end := range ends {
+		t.Run(how, func(t *testing.T) {
+			overCallbacks(t, func(t *testing.T, name string, set func(*options, func(string)), o *options) *dedup.Cache[string, int] {
+				calls := 0
+				set(o, func(key string) {
+					if calls++; key == "b" {
+						end()
+					}
+				})
+				c := newCache(t, loadOne(name), o)
+				m, err := c.GetMany(bg, abc)
+				synctest.Wait()
+				require.Equal(t, len(abc), calls, "each key had its call")
+				switch name {
+				case "OnLoad":
+					require.NoError(t, err)
+					require.Len(t, m, 4)
+				case "ErrorTTLOf":
+					require.Empty(t, m)
+					require.Len(t, keyErrors(t, err), 4)
+				default:
+					require.Equal(t, map[string]int{"a": 'a', "c": 'c', "d": 'd'}, m)
+				}
+				if name != "OnLoad" {
+					for _, e := range keyErrors(t, err) {
+						_, broke := errors.AsType[*dedup.PanicError](e)
+						require.Equal(t, e.Key == "b", broke)
+					}
+				}
+				return c
+			})
+		})
+	}
+}
+
+// TestCallbackThatCallsTheCache: each function may ask for each key, also for
+// the one that it was called for, and change it.
+func TestCallbackThatCallsTheCache(t *testing.T) {
+	uses := map[string]func(c *dedup.Cache[string, int], key string){
+		"Get":     func(c *dedup.Cache[string, int], key string) { _, _ = c.Get(bg, key) },
+		"GetMany": func(c *dedup.Cache[string, int], _ string) { _, _ = c.GetMany(bg, abc) },
+		"Refresh": func(c *dedup.Cache[string, int], key string) { _ = c.Refresh(bg, key) },
+		"Put":     func(c *dedup.Cache[string, int], key string) { c.Put(key, 1) },
+		"Invalidate": func(c *dedup.Cache[string, int], key string) {
+			c.Invalidate(key)
+			c.InvalidateAll()
+		},
+		"looks": func(c *dedup.Cache[string, int], key string) {
+			c.Peek(key)
+			c.Stats()
+			for range c.InFlight() {
+			}
+		},
+		"Close": func(c *dedup.Cache[string, int], _ string) { _ = c.Close() },
+	}
+	for use, call := range uses {
+		t.Run(use, func(t *testing.T) {
+			overCallbacks(t, func(t *testing.T, name string, set func(*options, func(string)), o *options) *dedup.Cache[string, int] {
+				var c *dedup.Cache[string, int]
+				var busy atomic.Int32
+				set(o, func(string) {
+					if busy.Add(1) > 4 { // loads that the calls below began
+						return
+					}
+					for _, key := range abc {
+						call(c, key)
+					}
+				})
+				o.MaxLoads = 1
+				c = newCache(t, loadOne(name), o)
+				r := cacheOf(c).start(bg, "a")
+				_, _ = c.GetMany(bg, abc)
+				<-r
+				return c
+			})
+		})
+	}
+}
+
+// TestOwnKeyInACallback: the function that says how long a result is kept finds
+// that result, and so does everybody else who comes then.
+func TestOwnKeyInACallback(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		bubble(t, func(t *testing.T) {
+			var c *dedup.Cache[string, int]
+			var inner result
+			look := func() time.Duration { inner = get(c, bg, "k"); return time.Hour }
+			c = newCache(t, func(context.Context, string) (int, error) {
+				if fails {
+					return 0, errLoad
+				}
+				return 1, nil
+			}, &options{
+				TTLOf:      func(string, int) time.Duration { return look() },
+				ErrorTTLOf: func(string, error) time.Duration { return look() },
+			})
+			require.Equal(t, get(c, bg, "k"), inner)
+			require.Equal(t, fails, inner.err != nil)
+			require.EqualValues(t, 1, c.Stats().Loads)
+		})
+	}
+}
+
+// TestCallersOfABatchDoNotWaitForOnLoad.
+func TestCallersOfABatchDoNotWaitForOnLoad(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCache(t, loadOne(""), &options{LoadMany: loadAll(false), OnLoad: func(dedup.LoadInfo[string]) { time.Sleep(time.Second) }})
+		start := time.Now()
+		m, err := c.GetMany(bg, abc)
+		require.NoError(t, err)
+		require.Len(t, m, 4)
+		require.Zero(t, time.Since(start))
+		for _, key := range abc {
+			requireHas(t, c, key, int(key[0]))
+		}
+		time.Sleep(4 * time.Second)
+	})
+}
+
+// A rudeParker wakes nobody: its Wake panics, or exits.
+type rudeParker struct {
+	wake.Parker
+	end func()
+}
+
+func (p *rudeParker) Wake() { p.end() }
+
+// TestInnocentCallersOfRudeParkers are woken, by a load that ends and by Close,
+// and all that is to be done then is done.
+func TestInnocentCallersOfRudeParkers(t *testing.T) {
+	for how, end := range ends {
+		for _, closes := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, Close %t", how, closes), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					l := newLoader()
+					told := 0
+					c := newCache(t, l.loadKey, &options{OnLoad: func(dedup.LoadInfo[string]) { told++ }})
+					ctx, leave := context.WithCancel(bg)
+					var rude, good []<-chan result
+					for range 5 {
+						for _, key := range abc {
+							rude = append(rude, cacheOf(c).startN(1, wake.WithParker(ctx, &rudeParker{wake.NewParker(), end}), key)...)
+							good = append(good, cacheOf(c).startN(3, bg, key)...)
+						}
+					}
+					calls := []*call{l.next(t), l.next(t), l.next(t), l.next(t)}
+					if closes {
+						apart(func() { c.Close() })
+					} else {
+						for _, call := range calls {
+							call.give(1)
+						}
+					}
+					for _, r := range good {
+						require.Equal(t, closes, errors.Is((<-r).err, dedup.ErrClosed))
+					}
+					synctest.Wait()
+					for _, call := range calls {
+						require.Error(t, call.ctx.Err(), "its end is known")
+					}
+					require.Equal(t, len(abc), told)
+					require.Zero(t, c.Stats().InFlight)
+					leave()
+					for _, r := range rude {
+						<-r
+					}
+				})
+			})
+		}
+	}
+}
+
+// apart runs f, which may panic or exit, and waits for its end.
+func apart(f func()) {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer func() { _ = recover() }()
+		f()
+	})
+	wg.Wait()
+}
+
+// TestCallersWhoLeaveInACallback: the load is over; what it gave is kept.
+func TestCallersWhoLeaveInACallback(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(bg)
+		c := newCache(t, loadOne(""), &options{TTLOf: func(string, int) time.Duration {
+			cancel()
+			time.Sleep(time.Second) // of bubble time
+			return time.Hour
+		}})
+		require.ErrorIs(t, get(c, ctx, "k").err, context.Canceled)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		requireHas(t, c, "k", 'k')
+	})
+}
+
+// TestCloseInACallback: the callers have the result, which came first.
+func TestCloseInACallback(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var c *dedup.Cache[string, int]
+		c = newCache(t, loadOne(""), &options{TTLOf: func(string, int) time.Duration {
+			require.NoError(t, c.Close())
+			panic(errCause)
+		}})
+		require.Equal(t, result{v: 'k'}, get(c, bg, "k"))
+		require.Equal(t, dedup.ErrClosed, get(c, bg, "k").err)
+		synctest.Wait()
+		require.Zero(t, c.Stats().Entries)
+	})
+}
