@@ -65,14 +65,7 @@ func (f *flown) alone(s *storm) {
 		call(func(ctx context.Context) (int, error) { loads.Add(1); <-ctx.Done(); close(told); return 1, nil }, ctx)
 		wait("a new load after Forget", func() bool { return loads.Load() == 2 })
 		leave()
-		wait("told", func() bool {
-			select {
-			case <-told:
-				return true
-			default:
-				return false
-			}
-		})
+		wait("told", func() bool { return isClosed(told) })
 		close(gate)
 		if err := come.Wait(w.ctx); err != nil {
 			w.t.Error(err)

@@ -130,6 +130,15 @@ func (w *worker) await(f func() bool) {
 	}
 }
 
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
 func (w *worker) must(err error) {
 	if err != nil {
 		w.t.Errorf("%s: %v", *w.doing.Load(), err)

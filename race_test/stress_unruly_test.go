@@ -17,7 +17,7 @@ func unruly(s *storm, _ *book) (check func()) {
 	s.crew("unruly").hire(3, 25,
 		deed{"Wait in company", u.waits}, deed{"Take in company", u.takes}, deed{"Future.Wait in company", u.joins},
 		deed{"waits until Cancel or Close, in company", u.ends}, deed{"Store before WaitFor looks", u.overtakes},
-		deed{"a context's end under a computation", u.underHold}, deed{"a bad context", u.badContext},
+		deed{"a context's end under a computation", u.underHold}, deed{"a computation's end in company", u.held}, deed{"a bad context", u.badContext},
 		deed{"functions that unwind or call back", u.functions})
 	return u.check
 }
@@ -189,14 +189,7 @@ func (u *unrulies) underHold(w *worker) {
 			return old, waitmap.Keep
 		})
 	})
-	w.await(func() bool {
-		select {
-		case <-holds:
-			return true
-		default:
-			return false
-		}
-	})
+	w.await(func() bool { return isClosed(holds) })
 	ctx := w.soon()
 	keep := func(v int) (int, waitmap.Op) { return v, waitmap.Keep }
 	var v int
@@ -217,6 +210,29 @@ func (u *unrulies) underHold(w *worker) {
 	if v, ok := m.Load(1); ok != there || ok && v != 7 || !ok && v != 0 {
 		w.t.Errorf("under a computation a wait has consumed: %d, %v", v, ok)
 	}
+	noneWait(u.storm, &m)
+}
+
+// held: who waits for a computation's end is woken by it. Each of those who
+// WaitCompute holds up the others in turn.
+func (u *unrulies) held(w *worker) {
+	var m waitmap.Map[int, int]
+	m.Store(1, 7)
+	holds, over := make(chan struct{}), make(chan struct{})
+	w.aside(func() {
+		m.Compute(1, func(int, bool) (int, waitmap.Op) {
+			close(holds)
+			<-over
+			return 7, waitmap.Set
+		})
+	})
+	w.await(func() bool { return isClosed(holds) })
+	w.company(callMap(&m), func(ctx context.Context) {
+		v, err := m.WaitCompute(ctx, 1, func(v int) (int, waitmap.Op) { return v, waitmap.Keep })
+		w.got(7, v, err)
+	}).meet(func() { close(over) })
+	v, err := m.Take(w.ctx, 1)
+	w.got(7, v, err)
 	noneWait(u.storm, &m)
 }
 
