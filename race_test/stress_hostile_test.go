@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/vigil-go/vigil/race_test/internal/hostile"
+	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -150,6 +151,11 @@ func (w *worker) must(err error) {
 func (w *worker) badly(ways ...func(ctx context.Context) error) {
 	ctx := hostile.DrawContext(w.r)
 	way := ways[w.r.IntN(len(ways))]
+	call, bad := w.rashly, context.Context(ctx)
+	if t := uringwake.TaskFrom(w.ctx); t != nil && w.r.IntN(2) == 0 {
+		ctx = hostile.DrawOdd(w.r)
+		call, bad = func(f func()) { f() }, wake.WithParker(ctx, t)
+	}
 	pauses := w.r.IntN(30)
 	if pauses == 0 {
 		ctx.End()
@@ -160,9 +166,5 @@ func (w *worker) badly(ways ...func(ctx context.Context) error) {
 		}
 		ctx.End()
 	})
-	w.rashly(func() {
-		if err := ctx.Check(way(ctx)); err != nil {
-			w.t.Errorf("%s: %v", *w.doing.Load(), err)
-		}
-	})
+	call(func() { w.must(ctx.Check(way(bad))) })
 }
