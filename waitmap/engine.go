@@ -1,6 +1,7 @@
 package waitmap
 
 import (
+	"context"
 	"math/bits"
 	"runtime"
 	"sync/atomic"
@@ -87,7 +88,7 @@ type spot[K comparable, V any] struct {
 	live bool
 	line *line[K, V] // the key's line; nil if there is none
 	busy bool        // the shard's lines are locked too
-	over *hold       // to be ended at release
+	over *hold       // to be ended at release; who holds the key then wakes
 
 	served waitq.List[fate[V]] // left the line, to be handed v at release
 	v      V
@@ -105,17 +106,24 @@ func (e *engine[K, V]) visit(p *spot[K, V], key K, hash uint64, lines bool) {
 }
 
 // acquire is visit for those who change the key: it waits until no computation
-// holds it.
+// holds it, however long that takes.
 func (e *engine[K, V]) acquire(p *spot[K, V], key K, hash uint64, lines bool) {
+	_ = e.acquireBy(context.Background(), p, key, hash, lines) // which does not end
+}
+
+// acquireBy is acquire for those who have a context. If that ends first it
+// fails, and nothing is held.
+func (e *engine[K, V]) acquireBy(ctx context.Context, p *spot[K, V], key K, hash uint64, lines bool) error {
 	for {
 		e.visit(p, key, hash, lines)
 		if p.line == nil || p.line.hold == nil {
-			return
+			return nil
 		}
-		h := p.line.hold
+		l, h := p.line, p.line.hold
 		p.release()
-		yield.At(yield.MapHeld)
-		h.wait()
+		if err := e.await(ctx, &p.s.lines.mu, l, h); err != nil {
+			return waitq.ParkError(ctx, err)
+		}
 	}
 }
 
@@ -129,7 +137,6 @@ func (p *spot[K, V]) open(l *line[K, V], key K) {
 // who is to be served; the home is free by then, so that writers of other keys
 // need not spin for as long as that takes.
 func (p *spot[K, V]) release() {
-	over := p.over
 	if p.busy {
 		p.leaveLine()
 	}
@@ -140,9 +147,6 @@ func (p *spot[K, V]) release() {
 		p.line, p.busy, p.over = nil, false, nil
 		p.s.lines.mu.Unlock()
 	}
-	if over != nil {
-		over.mu.Unlock()
-	}
 }
 
 // leaveLine closes the key's line if nobody needs it any more, and takes
@@ -152,6 +156,7 @@ func (p *spot[K, V]) leaveLine() {
 	if p.line != nil {
 		if p.over != nil {
 			p.line.hold = nil
+			p.over.end()
 		}
 		p.s.lines.tidy(&p.line.lineHead)
 	}

@@ -98,29 +98,53 @@ func (e *engine[K, V]) waitForOne(ctx context.Context, key K, hash uint64, ok fu
 // that is stored while takers wait is handed to one before anybody can Load
 // it; those in Wait see it too. A context that was done before takes nothing;
 // one that ends while a value is handed over does not lose it. Errors are as
-// for [Map.Wait].
+// for [Map.Wait], also while a computation holds the key.
 func (m *Map[K, V]) Take(ctx context.Context, key K) (V, error) {
 	mustContext(ctx)
 	if ctx.Err() != nil {
 		var zero V
 		return zero, waitq.ContextError(ctx)
 	}
-	if v, ok := m.LoadAndDelete(key); ok {
-		return v, nil
-	}
 	e := m.init()
+	if _, ok := m.Load(key); ok {
+		if v, ok, err := e.loadAndDeleteBy(ctx, key); ok || err != nil {
+			return v, err
+		}
+	}
 	h := e.hash(key)
 	en, parker := newEntrant[K, V](ctx)
 	en.w.SetExclusive()
 	e.checkHold(key, h)
 	for s := e.shard(h); ; {
 		if _, ok := s.lockLines(e, h, metaTakers).peek(key, h); !ok {
-			return e.enterAndWait(ctx, key, h, en, parker)
+			return e.enterAndTake(ctx, key, h, en, parker)
 		}
 		s.lines.mu.Unlock()
-		if v, ok := e.loadAndDelete(key); ok {
-			return v, nil
+		if v, ok, err := e.loadAndDeleteBy(ctx, key); ok || err != nil {
+			return v, err
 		}
+	}
+}
+
+// enterAndTake is enterAndWait for a taker: if Park panics or ends the
+// goroutine after a value was handed over, the value is not lost.
+func (e *engine[K, V]) enterAndTake(ctx context.Context, key K, hash uint64, en *entrant[K, V], parker wake.Parker) (v V, err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			e.giveBack(key, &en.w)
+		}
+	}()
+	v, err = e.enterAndWait(ctx, key, hash, en, parker)
+	returned = true
+	return v, err
+}
+
+// giveBack stores what w was handed, as LoadOrStore does: the next taker gets
+// it, or it lies under the key. A newer value that is there has overwritten it.
+func (e *engine[K, V]) giveBack(key K, w *waitq.Waiter[fate[V]]) {
+	if w.Done() && w.Value.err == nil {
+		e.loadOrStore(key, w.Value.v)
 	}
 }
 

@@ -70,3 +70,21 @@ func looksTwice[K comparable, V any](t *testing.T, key K, v V) {
 		require.True(t, ok)
 	})
 }
+
+// TestHoldEndsBeforeTheWait: the computation that holds the key is over before
+// who found it gets in line for its end.
+func TestHoldEndsBeforeTheWait(t *testing.T) {
+	over(t, func(t *testing.T, newMap maker[int, int]) {
+		m := newMap()
+		begun, finish, computed := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(computed)
+			m.Compute(1, func(int, bool) (int, waitmap.Op) { close(begun); <-finish; return 1, waitmap.Set })
+		}()
+		<-begun
+		release := yield.Hold(yield.MapHeld, func() { close(finish); <-computed })
+		m.Store(1, 2)
+		release()
+		requireContents(t, map[int]int{1: 2}, m)
+	})
+}

@@ -206,8 +206,8 @@ func (l *List[T]) Pop() *Waiter[T] {
 	return w
 }
 
-// Release finishes and wakes all, the longest waiter first, even if a waker
-// panics. It is for lines that nobody abandons, and no lock may be held.
+// Release finishes and wakes all that were not abandoned, the longest waiter
+// first, even if a waker panics or ends the goroutine. No lock may be held.
 func (l *List[T]) Release() {
 	defer func() {
 		if l.head != nil {
@@ -215,8 +215,9 @@ func (l *List[T]) Release() {
 		}
 	}()
 	for w := l.Pop(); w != nil; w = l.Pop() {
-		w.Finish()
-		yield.At(yield.WaiterWon)
-		w.Wake()
+		if w.Finish() {
+			yield.At(yield.WaiterWon)
+			w.Wake()
+		}
 	}
 }
