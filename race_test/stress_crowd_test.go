@@ -70,15 +70,13 @@ func (c *crowd) each(w *worker) {
 	m := w.company(callNotify(&n), waysOf(w, &n)...)
 	last := w.r.IntN(2) == 0
 	m.meet(func() {
-		for range m.keepers() {
-			w.aside(func() {
-				if last {
-					n.NotifyLast()
-				} else {
-					n.NotifyOne()
-				}
-			})
-		}
+		w.rashlyAll(m.keepers(), func(int) {
+			if last {
+				n.NotifyLast()
+			} else {
+				n.NotifyOne()
+			}
+		})
 	})
 	nothingLeft(w, &n)
 }

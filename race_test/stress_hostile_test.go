@@ -103,6 +103,19 @@ func (c *company) keepers() (n int) {
 	return n
 }
 
+// rashlyAll calls f with 0 to n-1 at the same time, each rashly.
+func (w *worker) rashlyAll(n int, f func(i int)) {
+	var g waitgroup.Group
+	g.Add(n)
+	for i := range n {
+		w.aside(func() {
+			defer g.Done()
+			f(i)
+		})
+	}
+	w.must(g.Wait(context.Background()))
+}
+
 // apart is the worker for a goroutine of its own, which it does not wait for.
 func (w *worker) apart() *worker {
 	a := &worker{crew: w.crew, ctx: context.Background(), r: rand.New(rand.NewPCG(w.r.Uint64(), 0))}

@@ -78,11 +78,7 @@ func (u *unrulies) takes(w *worker) {
 			w.t.Errorf("Take gave %d, not for the first time: %v", v, twice)
 		}
 	})
-	c.meet(func() {
-		for i := range c.keepers() {
-			w.aside(func() { m.Store(1, 1+i) })
-		}
-	})
+	c.meet(func() { w.rashlyAll(c.keepers(), func(i int) { m.Store(1, 1+i) }) })
 	if v, ok := m.Load(1); ok {
 		w.t.Errorf("all have taken, and %d is there", v)
 	}
