@@ -48,6 +48,7 @@ func newEngine[K comparable, V any](o *Options[K]) *engine[K, V] {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.door, s.nothing, s.minimum = &doors[i], nothing, 4+4*i/shards
+		s.lines.self = &s.lines
 		s.install(nothing)
 		s.reserve(e, o.Capacity/shards)
 	}

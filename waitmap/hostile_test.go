@@ -165,3 +165,46 @@ func TestFutureWaitDoesNotReturn(t *testing.T) {
 		})
 	}
 }
+
+// TestJoinersWakerDoesNotReturn: a Future wakes all who joined it, and its own
+// waker, and so do the others in line with it, though the waker of one who
+// joined panics or ends the goroutine. However it comes to its end.
+func TestJoinersWakerDoesNotReturn(t *testing.T) {
+	ends := map[string]func(m *intMap, f *waitmap.Future[int]){
+		"Store":  func(m *intMap, _ *waitmap.Future[int]) { m.Store("a", 1) },
+		"Cancel": func(m *intMap, _ *waitmap.Future[int]) { m.Cancel("a") },
+		"Close":  func(m *intMap, _ *waitmap.Future[int]) { m.Close() },
+		"Stop":   func(_ *intMap, f *waitmap.Future[int]) { f.Stop() },
+		"Store with a taker": func(m *intMap, _ *waitmap.Future[int]) {
+			taker := startTake(m, bg, "a")
+			outlive(func() { m.Store("a", 1) })
+			if r := <-taker; r.v != 1 {
+				panic(r)
+			}
+		},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			overLeaves(t, func(t *testing.T, m *intMap, leave func()) {
+				var own, behind counter
+				f := m.Register("a", &own)
+				last := m.Register("a", &behind)
+				var ws []<-chan result[int]
+				for range 3 {
+					hostile := crossParker{wake.NewParker(), leave}
+					ws = append(ws, startIn(func() (int, error) { return f.Wait(wake.WithParker(bg, hostile)) }))
+					ws = append(ws, startIn(func() (int, error) { return f.Wait(bg) }))
+				}
+				outlive(func() { end(m, f) })
+				for _, w := range ws {
+					v, _, err := f.Result()
+					require.Equal(t, result[int]{v, err}, <-w)
+				}
+				require.Equal(t, name != "Stop", own.woken())
+				require.Equal(t, name != "Stop", behind.woken())
+				last.Stop()
+				requireIdle(t, m)
+			})
+		})
+	}
+}

@@ -22,13 +22,11 @@ type lineHead[V any] struct {
 	queue  waitq.Queue[fate[V]]
 	takers uint32 // exclusive waiters in queue
 	hash   uint32 // the half of the key's hash that chooses the home
-	owner  lineOwner[V]
 }
 
 // lineOwner is the lines of a shard, as a Future sees them.
 type lineOwner[V any] interface {
 	leave(w *waitq.Waiter[fate[V]])
-	guard() *sync.Mutex
 }
 
 // An entrant is a Future with the line that it opens if it is the first: one
@@ -51,6 +49,7 @@ type lines[K comparable, V any] struct {
 	mu      sync.Mutex
 	buckets []*line[K, V]
 	n       int
+	self    lineOwner[V] // this
 }
 
 const fewestBuckets = 4
@@ -90,7 +89,7 @@ func (ls *lines[K, V]) any(t *table[K], home uint64) bool {
 
 // open adds an empty line.
 func (ls *lines[K, V]) open(l *line[K, V], key K, hash uint64) *line[K, V] {
-	l.key, l.hash, l.owner = key, uint32(hash>>32), ls
+	l.key, l.hash = key, uint32(hash>>32)
 	ls.add(l)
 	return l
 }
@@ -193,8 +192,6 @@ func (ls *lines[K, V]) leave(w *waitq.Waiter[fate[V]]) {
 	}
 }
 
-func (ls *lines[K, V]) guard() *sync.Mutex { return &ls.mu }
-
 func (l *lineHead[V]) push(w *waitq.Waiter[fate[V]]) {
 	w.Value.line = l
 	l.queue.Push(w)
@@ -219,6 +216,7 @@ func (l *lineHead[V]) hand(v V) *waitq.Waiter[fate[V]] {
 			l.remove(w)
 			w.Value.v = v
 			if w.Finish() {
+				w.Value.letGo()
 				return w
 			}
 			w.Value.forget()

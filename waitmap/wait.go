@@ -198,6 +198,7 @@ func (e *engine[K, V]) enter(key K, hash uint64, en *entrant[K, V]) error {
 	if l == nil {
 		l = ls.open(&en.line, key, hash)
 	}
+	en.w.Value.owner = &ls.self
 	l.push(&en.w)
 	return nil
 }
@@ -214,7 +215,7 @@ func (e *engine[K, V]) enterAndWait(ctx context.Context, key K, hash uint64, en 
 func (f *Future[V]) await(ctx context.Context, parker wake.Parker) (V, error) {
 	defer f.abandon() // if Park ends the goroutine or panics
 	if err := f.w.Await(ctx, parker); err != nil {
-		f.w.Value.line.owner.leave(&f.w)
+		f.w.Value.leave(&f.w)
 		var zero V
 		return zero, waitq.ParkError(ctx, err)
 	}
@@ -226,6 +227,6 @@ func (f *Future[V]) await(ctx context.Context, parker wake.Parker) (V, error) {
 // abandon leaves the line, unless the waiter is done or left already.
 func (f *Future[V]) abandon() {
 	if f.w.Abandon() {
-		f.w.Value.line.owner.leave(&f.w)
+		f.w.Value.leave(&f.w)
 	}
 }
