@@ -204,7 +204,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "dedup/flight.go", why: "nobody joins what is not flying",
-		old: "	if f.phase != flying {\n		return nil, nil\n	}\n", new: "",
+		old: "	case f.phase != flying:\n		return nil, false, nil\n", new: "",
 	},
 	{
 		file: "dedup/flight.go", why: "the last to leave takes the flight with him",
@@ -212,23 +212,79 @@ var mutations = []mutation{
 	},
 	{
 		file: "dedup/flight.go", why: "who makes a flight looks at the shelf again",
-		old: "	if fs.host != nil {\n		if a, ok := fs.host.look", new: "	if false {\n		if a, ok := fs.host.look",
+		old: "		if a, ok := fs.host.look(r.key, r.why); ok {", new: "		if a, ok := fs.host.look(r.key, r.why); ok && false {",
 	},
 	{
 		file: "dedup/flight.go", why: "a flight goes by itself, not by its key",
 		old: "	waitmap.CompareAndDelete(&fs.m, f.key, f)\n", new: "	fs.m.Delete(f.key)\n",
 	},
 	{
-		file: "dedup/flight.go", why: "only who is flying publishes",
+		file: "dedup/land.go", why: "only who is flying publishes",
 		old: "if f.phase == flying && f.all.host != nil {", new: "if f.all.host != nil {",
 	},
 	{
-		file: "dedup/flight.go", why: "landed in the lock",
-		old: "	f.phase = landed\n	f.mu.Unlock()\n	f.all.forget(f)\n	yield", new: "	f.mu.Unlock()\n	f.all.forget(f)\n	f.phase = landed\n	yield",
+		file: "dedup/land.go", why: "landed in the lock",
+		old: "	f.phase = landed\n	f.mu.Unlock()\n	f.all.forget(f)\n", new: "	f.mu.Unlock()\n	f.all.forget(f)\n	f.phase = landed\n",
 	},
 	{
-		file: "dedup/flight.go", why: "the callers are woken",
-		old: "	yield.At(yield.FlightLanded)\n	list.Release()\n", new: "	yield.At(yield.FlightLanded)\n	_ = list\n",
+		file: "dedup/land.go", why: "the callers are woken",
+		old: "	defer func() { _ = recover() }()\n	line.Release()\n", new: "	_ = line\n",
+	},
+	{
+		file: "dedup/land.go", why: "no function of the user's prevents the end of a load",
+		old: "	defer f.report()\n	defer f.finish()\n	f.prepare()\n", new: "	f.prepare()\n	f.finish()\n	f.report()\n",
+	},
+	{
+		file: "dedup/land.go", why: "who comes while a callback runs finds the result",
+		old: "		f.early = &early\n", new: "		_ = early\n",
+	},
+	{
+		file: "dedup/batch.go", why: "a callback that exits costs its own key only",
+		old: "	each(b.flights, (*flight[K, V]).prepare)\n", new: "	for _, f := range b.flights {\n		f.prepare()\n	}\n",
+	},
+	{
+		file: "dedup/batch.go", why: "all keys of a batch are stored before OnLoad",
+		old: "	defer each(b.flights, (*flight[K, V]).report)\n	defer b.finish()\n", new: "	defer b.finish()\n	defer each(b.flights, (*flight[K, V]).report)\n",
+	},
+	{
+		file: "dedup/flight.go", why: "Close settles all before it wakes any",
+		old: "	for f := range fs.m.Values() {\n		lines.Join(f.end(err))\n", new: "	for f := range fs.m.Values() {\n		line := f.end(err)\n		line.Release()\n",
+	},
+	{
+		file: "dedup/cache.go", why: "what is older than InvalidateAll is not written again",
+		old: "ok && e.gen == gen {", new: "ok {",
+	},
+	{
+		file: "dedup/entry.go", why: "what is older than InvalidateAll is not seen",
+		old: "	if e.gen != c.epoch() {\n		return a, false\n	}\n", new: "",
+	},
+	{
+		file: "dedup/cache.go", why: "who stores looks again whether the cache is closed",
+		old: "	if c.closed.Load() {\n		c.shelf.Delete(key)\n	}\n", new: "",
+	},
+	{
+		file: "dedup/nested.go", why: "no circle is closed",
+		old: "	if e.to.reaches(e.from) {\n", new: "	if false {\n",
+	},
+	{
+		file: "dedup/nested.go", why: "who joins a load in line lends it a place",
+		old: "	seated := e.to.borrowAll()\n", new: "	seated := new(node).borrowAll()\n",
+	},
+	{
+		file: "dedup/places.go", why: "a load that waits lends its place",
+		old: "	} else if l := n.findLender(); l != nil {\n", new: "	} else if l := n.findLender(); false {\n",
+	},
+	{
+		file: "dedup/places.go", why: "who owes a place gives it back",
+		old: "		lender.borrower = nil\n		seated = lender.borrowAll()\n", new: "		seated = lender.borrowAll()\n",
+	},
+	{
+		file: "dedup/places.go", why: "a borrower that outlives its lender has its place",
+		old: "		borrower.lender = lender\n", new: "		borrower.lender, p.free = lender, p.free+1\n",
+	},
+	{
+		file: "dedup/internal/shelf/bounded.go", why: "who would store too much evicts first",
+		old: "if used > limit && used+w > limit+limit/4*3 {", new: "if used > limit && w < 0 {",
 	},
 	{
 		file: "dedup/flight.go", why: "the result wins over the context",
