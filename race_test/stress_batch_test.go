@@ -16,6 +16,7 @@ type misdeed struct {
 	key    int
 	strike hostile.Strike // None: it calls back
 	over   atomic.Bool
+	told   atomic.Int32 // calls of OnLoad
 	c      *dedup.Cache[int, int]
 }
 
@@ -41,8 +42,8 @@ func (m *misdeed) at(where, key int) {
 	m.c.Invalidate(key - 1)
 }
 
-// batch: a function that panics, exits or calls back costs its own key at most,
-// and each key can be got after.
+// batch: a function that panics, exits or calls back costs its own key at most:
+// the others are stored, OnLoad is called for each, and each can be got after.
 func (l *loading) batch(w *worker) {
 	m := &misdeed{where: w.r.IntN(places), key: 1 + w.r.IntN(batchOf-1), strike: hostile.Strike(w.r.IntN(3))}
 	missing := batchOf
@@ -60,7 +61,7 @@ func (l *loading) batch(w *worker) {
 			}
 			return vs, nil
 		},
-		OnLoad:     func(i dedup.LoadInfo[int]) { m.at(inOnLoad, i.Key) },
+		OnLoad:     func(i dedup.LoadInfo[int]) { m.told.Add(1); m.at(inOnLoad, i.Key) },
 		TTLOf:      func(key, _ int) time.Duration { m.at(inTTLOf, key); return time.Hour },
 		MaxWeight:  1000,
 		Weigh:      func(key, _ int) uint32 { m.at(inWeigh, key); return 1 },
@@ -77,6 +78,13 @@ func (l *loading) batch(w *worker) {
 	}
 	if _, joined := err.(interface{ Unwrap() []error }); err != nil && !joined {
 		w.t.Errorf("GetMany: %v", err)
+	}
+	w.await(func() bool { return m.told.Load() >= batchOf })
+	for _, key := range want {
+		v, ok := m.c.Peek(key)
+		if own := key == m.key && m.where != inOnLoad; m.strike != hostile.None && ok == own || !ok && v != 0 || ok && v != key {
+			w.t.Errorf("strike %d at place %d, key %d: of key %d there is %d, %v", m.strike, m.where, m.key, key, v, ok)
+		}
 	}
 	m.over.Store(true)
 	for _, key := range want {

@@ -116,6 +116,9 @@ func (c *Context) Check(err error) error {
 	case Uncomparable:
 		_, right = errors.AsType[uncomparable](err)
 	}
+	if err != nil {
+		_ = err.Error() // it can be told
+	}
 	if !right {
 		return fmt.Errorf("a context that %v: the wait returned %v", c.Kind, err)
 	}
