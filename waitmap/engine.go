@@ -212,6 +212,7 @@ func (e *engine[K, V]) publishLine(p *spot[K, V], key K, c cell) bool {
 		}
 	}
 	p.served, p.v = p.line.witnesses(), v
+	p.line.note(v, nil)
 	p.release()
 	if added {
 		e.count(1)

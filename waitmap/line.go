@@ -8,8 +8,8 @@ import (
 )
 
 // A line is everything about a key that is not its value: those who wait for
-// it and who holds it for a computation. It exists only while there is one of
-// them. The lines' mutex guards it.
+// it, who watches it, and who holds it for a computation. It exists only while
+// there is one of them. The lines' mutex guards it.
 type line[K comparable, V any] struct {
 	lineHead[V]
 	next *line[K, V] // in the same bucket
@@ -22,6 +22,7 @@ type lineHead[V any] struct {
 	queue  waitq.Queue[fate[V]]
 	takers uint32 // exclusive waiters in queue
 	hash   uint32 // the half of the key's hash that chooses the home
+	watch  *watch[V]
 }
 
 // lineOwner is the lines of a shard, as a Future sees them.
@@ -108,7 +109,7 @@ func (ls *lines[K, V]) link(l *line[K, V]) {
 
 // tidy removes the line if nobody needs it any more.
 func (ls *lines[K, V]) tidy(head *lineHead[V]) {
-	if head.queue.Len() != 0 {
+	if head.queue.Len() != 0 || head.watch != nil {
 		return
 	}
 	b := &ls.buckets[ls.index(head.hash)]

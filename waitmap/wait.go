@@ -49,48 +49,26 @@ func (m *Map[K, V]) WaitNext(ctx context.Context, key K) (V, error) {
 }
 
 // WaitFor waits until a value under key satisfies ok. It may skip values that
-// were overwritten before it ran, but never the last one. ok runs with nothing
+// were overwritten before it ran, but never the last one, even if that is
+// deleted the next moment or goes to somebody in Take. ok runs with nothing
 // held, and perhaps twice for one value. Errors are as for [Map.Wait].
 func (m *Map[K, V]) WaitFor(ctx context.Context, key K, ok func(V) bool) (V, error) {
 	mustContext(ctx)
 	if v, there := m.Load(key); there && ok(v) {
 		return v, nil
 	}
-	e := m.init()
-	h := e.hash(key)
-	var handed *V // by the last wake
+	w, now := m.init().watch(ctx, key)
+	defer w.depart() // also if ok or Park panics
 	for {
-		v, good, err := e.waitForOne(ctx, key, h, ok, handed)
-		if good || err != nil {
-			return v, err
+		if now.there && ok(now.v) {
+			return now.v, nil
 		}
-		handed = &v
+		if now.err != nil {
+			var zero V
+			return zero, now.err
+		}
+		now = w.next(ctx)
 	}
-}
-
-// waitForOne is in line before it looks at the value that is there, so it
-// misses none. The value of the last wake counts if it was deleted since.
-func (e *engine[K, V]) waitForOne(ctx context.Context, key K, hash uint64, ok func(V) bool, handed *V) (v V, good bool, err error) {
-	en, parker := newEntrant[K, V](ctx)
-	c, there := e.shard(hash).lockLines(e, hash, 0).peek(key, hash)
-	if there {
-		v, _ = unpack[V](e.cells, c)
-	} else if there = handed != nil; there {
-		v = *handed
-	}
-	closed := e.enter(key, hash, en)
-	if closed == nil {
-		defer en.abandon() // also if ok panics
-	}
-	if there && ok(v) {
-		return v, true, nil
-	}
-	if closed != nil {
-		var zero V
-		return zero, false, closed
-	}
-	v, err = en.await(ctx, parker)
-	return v, false, err
 }
 
 // Take waits until there is a value under key, removes it and returns it. Of

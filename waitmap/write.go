@@ -87,6 +87,7 @@ func (e *engine[K, V]) handOver(key K, hash uint64, c cell) bool {
 		return false
 	}
 	served := l.witnesses()
+	l.note(v, nil)
 	ls.tidy(&l.lineHead)
 	settle(served, v, nil)
 	ls.mu.Unlock()
