@@ -31,10 +31,7 @@ type count struct {
 
 func newEngine[K comparable, V any](o *Options[K]) *engine[K, V] {
 	procs := runtime.GOMAXPROCS(0)
-	shards := powerOfTwo(max(o.Shards, 1))
-	if o.Shards == 0 {
-		shards = powerOfTwo(8 * procs)
-	}
+	shards := o.shards(procs)
 	e := &engine[K, V]{
 		hasher: newHasher(o.Hash),
 		cells:  cellKindOf[V](),

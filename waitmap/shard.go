@@ -141,10 +141,7 @@ func (s *shard[K, V]) reserve(e *engine[K, V], entries int) {
 	if entries == 0 {
 		return
 	}
-	homes := s.minimum
-	for homes*groupSlots*5/8 < entries {
-		homes *= 2
-	}
+	homes := homesFor[K](entries, s.minimum)
 	s.install(newTable[K](e.cells, homes, reachFor(homes)))
 }
 

@@ -28,7 +28,7 @@ type watch[V any] struct {
 // all watchers out of line.
 func (l *lineHead[V]) note(v V, err *stopError) {
 	w := l.watch
-	if w == nil {
+	if w == nil || err != nil && w.released == w.watchers { // or all have an error
 		return
 	}
 	w.now++
@@ -74,8 +74,9 @@ type watcher[K comparable, V any] struct {
 	f      *Future[V]  // the place
 	parker wake.Parker
 	since  int64
-	came   uint64 // the watch's now then
-	seen   uint64 // and at the last look
+	err    *stopError // of the cancel that woke it
+	came   uint64     // the watch's now then
+	seen   uint64     // and at the last look
 }
 
 // A look is what a watcher sees: the newest value if there is one that it has
@@ -124,7 +125,10 @@ func (w *watcher[K, V]) next(ctx context.Context) look[V] {
 			w.depart()
 			return look[V]{err: waitq.ParkError(ctx, err)}
 		}
-		w.f.w.Value.forget() // what woke it is in the watch
+		if w.err == nil {
+			w.err = w.f.w.Value.err
+		}
+		w.f.w.Value.forget() // it is in the watch, or a newer one
 		w.f = nil
 	}
 }
@@ -139,7 +143,9 @@ func (w *watcher[K, V]) lookOrEnter() (now look[V], asleep bool) {
 		if r.stored > w.seen {
 			now.v, now.there = r.v, true
 		}
-		if r.canceled > w.seen {
+		if w.err != nil {
+			now.err = w.err
+		} else if r.canceled > w.seen {
 			now.err = r.err
 		}
 		w.seen = r.now

@@ -150,6 +150,23 @@ func TestWaitForIsCountedOnce(t *testing.T) {
 	})
 }
 
+// TestWaitForHasTheFirstError: who is canceled twice was released by the first.
+func TestWaitForHasTheFirstError(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *intMap) {
+		w := startIn(func() (int, error) { return m.WaitFor(bg, "a", never) })
+		require.Equal(t, 1, m.CancelCause("a", errRefCause))
+		require.Zero(t, m.Cancel("a"))
+		m.Close()
+		requireError(t, errRefCause, w)
+
+		m2 := new(intMap)
+		w = startIn(func() (int, error) { return m2.WaitFor(bg, "a", never) })
+		m2.Close()
+		require.Zero(t, m2.Cancel("a"))
+		requireError(t, waitmap.ErrClosed, w)
+	})
+}
+
 // TestWaitForLeavesNothing, wherever its predicate or its Park does not return.
 func TestWaitForLeavesNothing(t *testing.T) {
 	overLeaves(t, func(t *testing.T, m *intMap, leave func()) {

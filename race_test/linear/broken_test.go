@@ -65,6 +65,7 @@ var faults = []fault{
 	onMap("LoadOrStore in two steps", "changes", func(m store) store { return twoFirsts{m} }),
 	onMap("Compute that holds nothing", "changes", func(m store) store { return looseCompute{m} }),
 	onMap("WaitFor without a look at what is there", "waits", func(m store) store { return nextFor{m} }),
+	onMap("WaitFor stands in no line between two looks", "waits", func(m store) store { return gapFor{m} }),
 	onMap("Cancel counts one at most", "waits", func(m store) store { return guess{m} }),
 	onMap("Clear of one key only", "changes", func(m store) store { return oneClear{m} }),
 	onMap("LoadOrCompute in two steps", "changes", func(m store) store { return twoComputes{m} }),
@@ -265,6 +266,20 @@ func (m nextFor) WaitFor(ctx context.Context, k int, ok func(int) bool) (int, er
 		if v, err := m.WaitNext(ctx, k); err != nil || ok(v) {
 			return v, err
 		}
+	}
+}
+
+type gapFor struct{ store }
+
+func (m gapFor) WaitFor(ctx context.Context, k int, ok func(int) bool) (int, error) {
+	for {
+		if v, there := m.Load(k); there && ok(v) {
+			return v, nil
+		}
+		if v, err := m.WaitNext(ctx, k); err != nil || ok(v) {
+			return v, err
+		}
+		runtime.Gosched()
 	}
 }
 

@@ -274,7 +274,8 @@ func (s mapState) die(e step, calls []*op) (_ mapState, ok bool) {
 }
 
 // unwatch is the end of a WaitFor or a WaitCompute. They look at the key again
-// after each wake, so they may miss what was overwritten or deleted soon.
+// after each wake, so they may miss what was overwritten, and WaitCompute what
+// was deleted soon; WaitFor does not.
 func (s mapState) unwatch(e step, calls []*op) (mapState, bool) {
 	i := pairOf(s.watch, e.id)
 	if i < 0 {
@@ -283,13 +284,16 @@ func (s mapState) unwatch(e step, calls []*op) (mapState, bool) {
 	flags := s.watch[i+1]
 	s.watch = s.watch[:i] + s.watch[i+2:]
 	good := s.has && (e.name == "WaitCompute" || even(s.v))
+	if e.name == "WaitFor" && flags&sawStore != 0 && even(s.last) {
+		good = true // though it was deleted or taken since
+	}
 	switch {
 	case e.got.err == errDied:
 		return s, true
 	case e.got.err == errContext: // neither is it there, nor was it stored last
 		return s, !good && (e.name == "WaitCompute" || flags&sawStore == 0 || !even(s.last))
 	case e.got.err == errCanceled:
-		return s, flags&sawCancel != 0
+		return s, flags&sawCancel != 0 && !good
 	case e.got.err == errClosed:
 		return s, s.closed && !good
 	case e.got.err != "":
