@@ -290,8 +290,8 @@ func (s mapState) unwatch(e step, calls []*op) (mapState, bool) {
 	switch {
 	case e.got.err == errDied:
 		return s, true
-	case e.got.err == errContext: // neither is it there, nor was it stored last
-		return s, !good && (e.name == "WaitCompute" || flags&sawStore == 0 || !even(s.last))
+	case e.got.err == errContext:
+		return s, !good || e.name == "WaitCompute" && someComputed(calls, e.op)
 	case e.got.err == errCanceled:
 		return s, flags&sawCancel != 0 && !good
 	case e.got.err == errClosed:
@@ -303,6 +303,17 @@ func (s mapState) unwatch(e step, calls []*op) (mapState, bool) {
 	}
 	here, handed := s.has && s.v == e.got.v, flags&sawStore != 0 && s.last == e.got.v
 	return s, even(e.got.v) && (here || handed)
+}
+
+// someComputed reports whether a computation may have held up a WaitCompute
+// until its context ended.
+func someComputed(calls []*op, o *op) bool {
+	for _, c := range calls {
+		if c != nil && c != o && strings.HasSuffix(c.name, "Compute") && c.call < o.ret && max(o.call, o.still) < c.ret {
+			return true
+		}
+	}
+	return false
 }
 
 func even(v int) bool { return v%2 == 0 }
