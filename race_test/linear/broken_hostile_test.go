@@ -27,20 +27,6 @@ func onHostileMap(name, mix string, breakIt func(store) store) fault {
 	return fault{name, mapSpec, recorder(func() plan { return hostileMapPlan(breakIt(stores[1].make()), hostileMapMixes[mix]) })}
 }
 
-type gapFor struct{ store }
-
-func (m gapFor) WaitFor(ctx context.Context, k int, ok func(int) bool) (int, error) {
-	for {
-		if v, there := m.Load(k); there && ok(v) {
-			return v, nil
-		}
-		if v, err := m.WaitNext(ctx, k); err != nil || ok(v) {
-			return v, err
-		}
-		runtime.Gosched()
-	}
-}
-
 // parkLate has the context's parker do what it does, when all is over.
 func parkLate(ctx context.Context) {
 	p := wake.ParkerFrom(ctx)
