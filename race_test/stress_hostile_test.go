@@ -166,7 +166,7 @@ func (w *worker) badly(ways ...func(ctx context.Context) error) {
 	way := ways[w.r.IntN(len(ways))]
 	call, bad := w.rashly, context.Context(ctx)
 	if t := uringwake.TaskFrom(w.ctx); t != nil && w.r.IntN(2) == 0 {
-		ctx = hostile.DrawOdd(w.r)
+		ctx = hostile.DrawLiar(w.r) // one that strikes would end the loop with its task
 		call, bad = func(f func()) { f() }, wake.WithParker(ctx, t)
 	}
 	pauses := w.r.IntN(30)

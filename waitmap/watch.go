@@ -14,14 +14,20 @@ import (
 // the key comes by. The lines' mutex guards it.
 type watch[V any] struct {
 	watchers int
-	away     int        // watchers that are not in line
-	released int        // those of them that were canceled, and wait no more
-	since    int64      // the first of them came
-	now      uint64     // stores and cancels so far
-	v        V          // of the last store, which was number
-	stored   uint64     //
-	err      *stopError // of the last cancel, which was number
-	canceled uint64     //
+	away     int      // watchers that are not in line
+	released int      // those of them that were canceled, and wait no more
+	since    int64    // the first of them came
+	now      uint64   // stores and cancels so far
+	v        V        // of the last store, which was number
+	stored   uint64   //
+	canceled uint64   // number of the last cancel
+	cancels  []cancel // those that somebody who is away may not have seen
+}
+
+// A cancel is why watchers wait no more, and which of the watch's events it was.
+type cancel struct {
+	number uint64
+	err    *stopError
 }
 
 // note records a store, or a cancel if there is an error, which has just taken
@@ -34,18 +40,29 @@ func (l *lineHead[V]) note(v V, err *stopError) {
 	w.now++
 	w.away = w.watchers
 	if err != nil {
-		w.err, w.canceled, w.released = err, w.now, w.watchers
+		w.canceled, w.released = w.now, w.watchers
+		w.cancels = append(w.cancels, cancel{w.now, err})
 	} else {
 		w.v, w.stored = v, w.now
 	}
 }
 
-// settled lets go of a value that all watchers have seen.
+// settled lets go of what all watchers have seen.
 func (w *watch[V]) settled() {
 	if w.away == 0 {
 		var zero V
-		w.v = zero
+		w.v, w.cancels = zero, nil
 	}
+}
+
+// canceledSince is the error of the first cancel after that event, or nil.
+func (w *watch[V]) canceledSince(number uint64) error {
+	for _, c := range w.cancels {
+		if c.number > number {
+			return c.err
+		}
+	}
+	return nil
 }
 
 // crowd is the number of those who wait, in line or between two looks.
@@ -74,9 +91,8 @@ type watcher[K comparable, V any] struct {
 	f      *Future[V]  // the place
 	parker wake.Parker
 	since  int64
-	err    *stopError // of the cancel that woke it
-	came   uint64     // the watch's now then
-	seen   uint64     // and at the last look
+	came   uint64 // the watch's now then
+	seen   uint64 // and at the last look
 }
 
 // A look is what a watcher sees: the newest value if there is one that it has
@@ -125,9 +141,6 @@ func (w *watcher[K, V]) next(ctx context.Context) look[V] {
 			w.depart()
 			return look[V]{err: waitq.ParkError(ctx, err)}
 		}
-		if w.err == nil {
-			w.err = w.f.w.Value.err
-		}
 		w.f.w.Value.forget() // it is in the watch, or a newer one
 		w.f = nil
 	}
@@ -143,11 +156,7 @@ func (w *watcher[K, V]) lookOrEnter() (now look[V], asleep bool) {
 		if r.stored > w.seen {
 			now.v, now.there = r.v, true
 		}
-		if w.err != nil {
-			now.err = w.err
-		} else if r.canceled > w.seen {
-			now.err = r.err
-		}
+		now.err = r.canceledSince(w.seen)
 		w.seen = r.now
 		return now, false
 	}

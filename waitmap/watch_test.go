@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 	"weak"
 
 	"github.com/stretchr/testify/require"
@@ -164,6 +165,32 @@ func TestWaitForHasTheFirstError(t *testing.T) {
 		m2.Close()
 		require.Zero(t, m2.Cancel("a"))
 		requireError(t, waitmap.ErrClosed, w)
+	})
+}
+
+// TestWaitForHasTheFirstErrorBesideANewcomer: it was canceled between two looks;
+// a second cancel is for one who came after that.
+func TestWaitForHasTheFirstErrorBesideANewcomer(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *intMap) {
+		var newcomer <-chan result[int]
+		looks := 0
+		w := startIn(func() (int, error) {
+			return m.WaitFor(bg, "a", func(int) bool {
+				if looks++; looks == 1 {
+					require.Equal(t, 1, m.Cancel("a"))
+					newcomer = startIn(func() (int, error) { return m.WaitFor(bg, "a", never) })
+					time.Sleep(time.Second) // of bubble time: it is in line
+					require.Equal(t, 1, m.CancelCause("a", errRefCause))
+				}
+				return false
+			})
+		})
+		m.Store("a", 1)
+		r := <-w
+		require.ErrorIs(t, r.err, waitmap.ErrCanceled)
+		require.NotErrorIs(t, r.err, errRefCause)
+		requireError(t, errRefCause, newcomer)
+		require.Zero(t, m.Waiters("a"))
 	})
 }
 

@@ -17,7 +17,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "internal/waitq/waitq.go", why: "Release wakes",
-		old: "		yield.At(yield.WaiterWon)\n		w.Wake()\n	}\n}", new: "	}\n}",
+		old: "			yield.At(yield.WaiterWon)\n			w.Wake()\n", new: "			yield.At(yield.WaiterWon)\n",
 	},
 	{
 		file: "internal/waitq/waitq.go", why: "a new turn when a line is detached",
@@ -29,8 +29,8 @@ var mutations = []mutation{
 	},
 	{
 		file: "wake/wake.go", why: "a permit wins over the context",
-		old: "	select { // select picks at random when both are ready; the permit wins\n	case <-p:\n		return nil\n	default:\n		return context.Cause(ctx)\n	}",
-		new: "	return context.Cause(ctx)",
+		old: "	select { // select picks at random when both are ready; the permit wins\n	case <-p:\n		return nil\n	default:\n		return ended(ctx)\n	}",
+		new: "	return ended(ctx)",
 	},
 	{
 		file: "wake/wake.go", why: "a permit is kept for who parks later",
@@ -46,11 +46,19 @@ var mutations = []mutation{
 	},
 	{
 		file: "waitmap/wait.go", why: "WaitFor looks at what is there, in line",
-		old: "	if there && ok(v) {\n		return v, true, nil", new: "	if there && false {\n		return v, true, nil",
+		old: "		if now.there && ok(now.v) {", new: "		if now.there = now.there && w.l != nil && w.seen != w.came; now.there && ok(now.v) {",
+	},
+	{
+		file: "waitmap/watch.go", why: "who is away learns of what is stored",
+		old: "	if r.now != w.seen {\n", new: "	if false {\n",
+	},
+	{
+		file: "waitmap/write.go", why: "who is away learns of what a taker got",
+		old: "	l.note(v, nil)\n", new: "",
 	},
 	{
 		file: "waitmap/wait.go", why: "who failed leaves the line",
-		old: "	if err := f.w.Await(ctx, parker); err != nil {\n		f.w.Value.line.owner.leave(&f.w)", new: "	if err := f.w.Await(ctx, parker); err != nil {",
+		old: "	if err := f.w.Await(ctx, parker); err != nil {\n		f.w.Value.leave(&f.w)\n", new: "	if err := f.w.Await(ctx, parker); err != nil {\n",
 	},
 	{
 		file: "waitmap/wait.go", why: "a taker is marked as one",
@@ -99,11 +107,11 @@ var mutations = []mutation{
 	},
 	{
 		file: "waitmap/line.go", why: "a taker that gave up is passed over",
-		old: "			if w.Finish() {\n				return w\n			}", new: "			w.Finish()\n			if true {\n				return w\n			}",
+		old: "			if w.Finish() {\n				w.Value.letGo()\n				return w\n			}", new: "			w.Finish()\n			if true {\n				w.Value.letGo()\n				return w\n			}",
 	},
 	{
 		file: "waitmap/line.go", why: "a line with waiters stays",
-		old: "	if head.queue.Len() != 0 {\n		return\n	}", new: "	if head.queue.Len() > 1 {\n		return\n	}",
+		old: "	if head.queue.Len() != 0 || head.watch != nil {", new: "	if head.queue.Len() > 1 || head.watch != nil {",
 	},
 	{
 		file: "waitmap/line.go", why: "those in Wait see what a taker gets",
@@ -115,11 +123,11 @@ var mutations = []mutation{
 	},
 	{
 		file: "waitmap/future.go", why: "who joined a Future looks again",
-		old: "if _, done, _ := f.Result(); !done { // the second look", new: "if true { // the second look",
+		old: "if _, done, _ := f.Result(); done { // the second look", new: "if false { // the second look",
 	},
 	{
 		file: "waitmap/future.go", why: "Stop wakes who joined",
-		old: "	f.w.Value.line.owner.leave(&f.w)\n	wakeJoined(&f.w)\n	return true", new: "	f.w.Value.line.owner.leave(&f.w)\n	return true",
+		old: "	f.w.Value.leave(&f.w)\n	wakeJoined(&f.w)\n	return true", new: "	f.w.Value.leave(&f.w)\n	return true",
 	},
 	{
 		file: "waitmap/cancel.go", why: "closed before the sweep",
@@ -192,7 +200,11 @@ var mutations = []mutation{
 	},
 	{
 		file: "waitmap/table_unsafe.go", why: "who has read a word looks at its meta word again",
-		old: "return value, again&(m&-m) != 0", new: "return value, true",
+		old: "again != meta && again&(m&-m) == 0 {\n					return value, false", new: "again != meta && again == 0 {\n					return value, false",
+	},
+	{
+		file: "waitmap/table_unsafe.go", why: "what is absent has no value",
+		old: "again != meta && again&(m&-m) == 0 {\n					return value, false", new: "again != meta && again&(m&-m) == 0 {\n					return *(*V)(unsafe.Pointer(&b)), false",
 	},
 	{
 		file: "waitmap/table_unsafe.go", why: "who has read a pointer looks at its meta word again",
@@ -268,15 +280,15 @@ var mutations = []mutation{
 	},
 	{
 		file: "dedup/nested.go", why: "who joins a load in line lends it a place",
-		old: "	seated := e.to.borrowAll()\n", new: "	seated := new(node).borrowAll()\n",
+		old: "	seated := e.lend()\n", new: "	seated := edge{e.from, e.from}.lend()\n",
 	},
 	{
 		file: "dedup/places.go", why: "a load that waits lends its place",
-		old: "	} else if l := n.findLender(); l != nil {\n", new: "	} else if l := n.findLender(); false {\n",
+		old: "	if l == nil {\n		return false\n	}\n	n.borrow(l)", new: "	if l != nil || l == nil {\n		return false\n	}\n	n.borrow(l)",
 	},
 	{
 		file: "dedup/places.go", why: "who owes a place gives it back",
-		old: "		lender.borrower = nil\n		seated = lender.borrowAll()\n", new: "		seated = lender.borrowAll()\n",
+		old: "		lender.borrower = nil\n		lender.lend(&seated)\n", new: "		lender.lend(&seated)\n",
 	},
 	{
 		file: "dedup/places.go", why: "a borrower that outlives its lender has its place",
@@ -426,5 +438,21 @@ var mutations = []mutation{
 		file: "uringwake/wakers_linux.go", why: "a Wait without a ring sees a Done that is closed though Err is nil",
 		old: "ctx.Err() != nil || over(ctx.Done())", new: "ctx.Err() != nil",
 		only: "FailsWithAnError|Hostile|Liar",
+	},
+	{
+		file: "waitmap/engine.go", why: "a wait for a computation ends with its context",
+		old: "e.await(ctx, &p.s.lines.mu, l, h)", new: "e.await(context.WithoutCancel(ctx), &p.s.lines.mu, l, h)",
+	},
+	{
+		file: "waitmap/wait.go", why: "a taker that unwinds gives back what it was handed",
+		old: "		if !returned {\n			e.giveBack", new: "		if false && !returned {\n			e.giveBack",
+	},
+	{
+		file: "waitmap/future.go", why: "a Future's own waker runs, whatever the others do",
+		old: "	defer w.Wake()\n	wakeJoined(w)", new: "	wakeJoined(w)\n	w.Wake()",
+	},
+	{
+		file: "internal/waitq/context.go", why: "errors need not be comparable",
+		old: "same(cause, err)", new: "cause == err",
 	},
 }

@@ -44,10 +44,6 @@ func DrawContext(r *rand.Rand) *Context { return newContext(Kind(r.IntN(int(kind
 // DrawLiar is DrawContext, and none of its methods strikes.
 func DrawLiar(r *rand.Rand) *Context { return newContext(Kind(r.IntN(int(ErrStrikes))), r) }
 
-// DrawOdd is DrawContext, and only its errors are odd: package context, which
-// serves tasks, ends the program for a context that lies.
-func DrawOdd(r *rand.Rand) *Context { return newContext(Changes+Kind(r.IntN(2)), r) }
-
 func newContext(k Kind, r *rand.Rand) *Context {
 	c := &Context{Kind: k, strike: Unwinding(r), nth: 1 + r.Int32N(4), done: make(chan struct{})}
 	c.end = sync.OnceFunc(func() { close(c.done) })
