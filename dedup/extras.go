@@ -64,6 +64,15 @@ type extra[K comparable, V any] struct {
 
 // unasked returns the keys that LoadMany returned beyond those of the flights.
 func (b *batch[K, V]) unasked() (keys []K) {
+	found := 0
+	for _, f := range b.flights {
+		if _, ok := b.vs[f.key]; ok {
+			found++
+		}
+	}
+	if found == len(b.vs) {
+		return nil
+	}
 	asked := make(map[K]struct{}, len(b.flights))
 	for _, f := range b.flights {
 		asked[f.key] = struct{}{}

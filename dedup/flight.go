@@ -372,10 +372,14 @@ func (f *flight[K, V]) stray() {
 func (fs *flights[K, V]) forget(f *flight[K, V]) {
 	fs.remove(f)
 	if f.astray { // it was so before it stopped flying, or never will be
-		fs.mu.Lock()
-		defer fs.mu.Unlock()
-		delete(fs.strays, f)
+		fs.forgetStray(f)
 	}
+}
+
+func (fs *flights[K, V]) forgetStray(f *flight[K, V]) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	delete(fs.strays, f)
 }
 
 // remove takes a flight that is not flying out of the map.

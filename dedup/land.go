@@ -21,15 +21,22 @@ import (
 // land is the end of a load with one key. It runs as the last of its goroutine.
 func (f *flight[K, V]) land(v V, err error) {
 	f.settle(v, err)
-	defer f.report()
-	defer f.finish()
+	prepared := false
+	defer func() {
+		if !prepared {
+			f.finish()
+		}
+	}()
 	f.prepare()
+	prepared = true
+	f.finish() // here, not deferred: see fly
 }
 
-// finish publishes the result and wakes the callers.
+// finish publishes the result, wakes the callers and tells of the load.
 func (f *flight[K, V]) finish() {
 	line := f.publish()
 	f.ctx.finish()
+	defer f.report()
 	release(line)
 }
 

@@ -7,18 +7,23 @@ import (
 
 // fly runs the load and lands, whatever the load does: nobody could recover a
 // panic of this goroutine, and nobody would wake the callers.
+//
+// A goroutine begins with a stack of 2 KB, and a larger one costs as much as all
+// the rest. So a load that returns lands outside of the deferred call.
 func (f *flight[K, V]) fly() {
-	var v V
-	var err error
 	f.broken = true
-	defer func() {
-		if f.broken {
-			err = panicked(recover())
-		}
-		f.land(v, err)
-	}()
-	v, err = f.run()
+	defer f.crash()
+	v, err := f.run()
 	f.broken = false
+	f.land(v, err)
+}
+
+// crash lands if the load did not return. It is deferred.
+func (f *flight[K, V]) crash() {
+	if f.broken {
+		var v V
+		f.land(v, panicked(recover()))
+	}
 }
 
 func (f *flight[K, V]) run() (V, error) {
