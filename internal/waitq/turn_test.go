@@ -2,12 +2,9 @@ package waitq
 
 import (
 	"math"
-	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/vigil-go/vigil/wake"
 )
 
 // TestTurnSkipsZero when it wraps: zero is the turn of those not in line.
@@ -41,33 +38,6 @@ func TestReleaseFinishesFirst(t *testing.T) {
 	list := q.Detach()
 	list.Release()
 	require.Equal(t, 3, woken)
-}
-
-// TestReleaseGoesOn behind wakers that panic, or end the goroutine, and passes
-// over who gave up.
-func TestReleaseGoesOn(t *testing.T) {
-	for name, end := range map[string]func(){"panic": func() { panic("no") }, "Goexit": runtime.Goexit} {
-		t.Run(name, func(t *testing.T) {
-			q, woken := new(Queue[int]), 0
-			for i := range 5 {
-				w := &Waiter[int]{Waker: wake.Func(func() { woken++; end() })}
-				q.Push(w)
-				if i%2 == 1 {
-					w.Abandon()
-				}
-			}
-			l := q.Detach()
-			over := make(chan struct{})
-			go func() {
-				defer close(over)
-				defer func() { _ = recover() }()
-				l.Release()
-			}()
-			<-over
-			require.Equal(t, 3, woken)
-			require.Nil(t, l.Front())
-		})
-	}
 }
 
 // TestLeftBehind: who left a line keeps no link into it.

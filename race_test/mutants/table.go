@@ -244,7 +244,11 @@ var mutations = []mutation{
 	},
 	{
 		file: "dedup/land.go", why: "no function of the user's prevents the end of a load",
-		old: "	defer f.report()\n	defer f.finish()\n	f.prepare()\n", new: "	f.prepare()\n	f.finish()\n	f.report()\n",
+		old: "		if !prepared {\n			f.finish()\n		}\n", new: "",
+	},
+	{
+		file: "dedup/land.go", why: "no waker prevents the end of a load",
+		old: "	f.ctx.finish()\n	defer f.report()\n	release(line)\n", new: "	release(line)\n	f.ctx.finish()\n	f.report()\n",
 	},
 	{
 		file: "dedup/land.go", why: "who comes while a callback runs finds the result",
