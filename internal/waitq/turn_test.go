@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/wake"
 )
 
 // TestTurnSkipsZero when it wraps: zero is the turn of those not in line.
