@@ -86,16 +86,16 @@ func TestCallbackThatDoesNotReturn(t *testing.T) {
 	for how, end := range ends {
 		t.Run(how, func(t *testing.T) {
 			overCallbacks(t, func(t *testing.T, name string, set func(*options, func(string)), o *options) *dedup.Cache[string, int] {
-				calls := 0
+				var calls atomic.Int32 // loads run at the same time
 				set(o, func(key string) {
-					if calls++; key == "b" {
+					if calls.Add(1); key == "b" {
 						end()
 					}
 				})
 				c := newCache(t, loadOne(name), o)
 				m, err := c.GetMany(bg, abc)
 				synctest.Wait()
-				require.Equal(t, len(abc), calls, "each key had its call")
+				require.EqualValues(t, len(abc), calls.Load(), "each key had its call")
 				switch name {
 				case "OnLoad":
 					require.NoError(t, err)
@@ -218,8 +218,8 @@ func TestInnocentCallersOfRudeParkers(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, Close %t", how, closes), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					l := newLoader()
-					told := 0
-					c := newCache(t, l.loadKey, &options{OnLoad: func(dedup.LoadInfo[string]) { told++ }})
+					var told atomic.Int32 // loads end at the same time
+					c := newCache(t, l.loadKey, &options{OnLoad: func(dedup.LoadInfo[string]) { told.Add(1) }})
 					ctx, leave := context.WithCancel(bg)
 					var rude, good []<-chan result
 					for range 5 {
@@ -243,7 +243,7 @@ func TestInnocentCallersOfRudeParkers(t *testing.T) {
 					for _, call := range calls {
 						require.Error(t, call.ctx.Err(), "its end is known")
 					}
-					require.Equal(t, len(abc), told)
+					require.EqualValues(t, len(abc), told.Load())
 					require.Zero(t, c.Stats().InFlight)
 					leave()
 					for _, r := range rude {
