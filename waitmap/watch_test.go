@@ -160,6 +160,14 @@ func TestWaitForHasTheFirstError(t *testing.T) {
 		m.Close()
 		requireError(t, errRefCause, w)
 
+		m1 := new(intMap)
+		w = startIn(func() (int, error) { return m1.WaitFor(bg, "a", never) })
+		m1.Store("a", 5) // now it is in no line
+		require.Equal(t, 1, m1.CancelCause("a", errRefCause))
+		require.Zero(t, m1.Cancel("a"))
+		m1.Close()
+		requireError(t, errRefCause, w)
+
 		m2 := new(intMap)
 		w = startIn(func() (int, error) { return m2.WaitFor(bg, "a", never) })
 		m2.Close()
