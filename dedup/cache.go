@@ -87,7 +87,7 @@ func (c *Cache[K, V]) getSlow(ctx context.Context, key K) (v V, err error) {
 	}
 	s, err := c.flights.board(ctx, request[K, V]{key: key})
 	if err == nil && s.f == nil {
-		return c.serve(ctx, key, s.answer)
+		return c.serve(ctx, key, *s.answer)
 	}
 	c.countMiss(s)
 	if err != nil {
@@ -302,7 +302,7 @@ func (c *Cache[K, V]) Refresh(ctx context.Context, key K) error {
 	if err != nil {
 		return err
 	}
-	a := &s.answer
+	a := s.answer
 	if s.f != nil {
 		if s.made {
 			start(s.f)

@@ -147,7 +147,7 @@ type seat[K comparable, V any] struct {
 	f      *flight[K, V] // nil: see answer
 	c      *caller
 	made   bool // by this caller, who has to start it
-	answer answer[V]
+	answer *answer[V]
 }
 
 // board gets a caller into the line of the key's flight. If there is none it
@@ -200,7 +200,7 @@ func (fs *flights[K, V]) open(ctx context.Context, r request[K, V]) (s seat[K, V
 			f.phase, f.done = landed, true
 			f.mu.Unlock()
 			fs.forget(f)
-			return seat[K, V]{answer: a}, nil
+			return answered[K](a), nil
 		}
 	}
 	if !f.pinned {
@@ -230,7 +230,7 @@ func (f *flight[K, V]) join(ctx context.Context, from *loadContext) (s seat[K, V
 	c.arm(ctx)
 	yield.At(yield.FlightFound)
 	if a, ok, err := f.push(c); !ok || a != nil || err != nil {
-		return seat[K, V]{answer: deref(a)}, ok, err
+		return seat[K, V]{answer: a}, ok, err
 	}
 	if c.edge, err = waitFor(from, f.load()); err != nil && f.leave(c) {
 		return s, false, err
@@ -238,12 +238,8 @@ func (f *flight[K, V]) join(ctx context.Context, from *loadContext) (s seat[K, V
 	return seat[K, V]{f: f, c: c}, true, nil
 }
 
-func deref[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
-}
+// answered is apart to keep what boards small: callers sleep with those frames.
+func answered[K comparable, V any](a answer[V]) seat[K, V] { return seat[K, V]{answer: &a} }
 
 func (f *flight[K, V]) push(c *caller) (early *answer[V], ok bool, err error) {
 	f.mu.Lock()
@@ -281,7 +277,10 @@ func (f *flight[K, V]) abandon(c *caller) {
 	if !c.w.Done() {
 		f.leave(c)
 	}
-	c.edge.end()
+	if c.edge != nil {
+		c.edge.end()
+		c.edge = nil
+	}
 }
 
 // leave gets out of line. It reports false if the result is there. The last to

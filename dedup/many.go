@@ -52,6 +52,7 @@ type many[K comparable, V any] struct {
 // A slot is a seat, or why there is none.
 type slot[K comparable, V any] struct {
 	seat[K, V]
+	hit answer[V] // what was there, for seat.answer to point to
 	err error
 }
 
@@ -63,7 +64,7 @@ func (m *many[K, V]) board(keys []K, slots []slot[K, V]) {
 	defer b.start()
 	for i, key := range keys {
 		p := &slots[i]
-		p.seat, p.err = m.boardOne(key, b)
+		p.seat, p.err = m.boardOne(key, b, &p.hit)
 		if p.made {
 			m.begin(p.f, b)
 		}
@@ -79,21 +80,26 @@ func (m *many[K, V]) begin(f *flight[K, V], b *batch[K, V]) {
 	}
 }
 
-func (m *many[K, V]) boardOne(key K, b *batch[K, V]) (s seat[K, V], err error) {
+func (m *many[K, V]) boardOne(key K, b *batch[K, V], hit *answer[V]) (s seat[K, V], err error) {
 	if a, ok := m.c.look(key, forValue); ok {
-		if a.renew {
-			a.renew = false
-			if f := m.c.flights.launch(m.ctx, request[K, V]{key: key, why: forFreshness, batch: b}); f != nil {
-				m.begin(f, b)
-			}
+		if *hit = a; a.renew {
+			m.renew(key, b)
+			hit.renew = false
 		}
-		return seat[K, V]{answer: a}, nil
+		return seat[K, V]{answer: hit}, nil
 	}
 	s, err = m.c.flights.board(m.ctx, request[K, V]{key: key, batch: b})
 	if err != nil || s.f != nil {
 		m.c.countMiss(s)
 	}
 	return s, err
+}
+
+// renew begins a load in the background.
+func (m *many[K, V]) renew(key K, b *batch[K, V]) {
+	if f := m.c.flights.launch(m.ctx, request[K, V]{key: key, why: forFreshness, batch: b}); f != nil {
+		m.begin(f, b)
+	}
 }
 
 // collect waits for one key.
@@ -103,7 +109,7 @@ func (m *many[K, V]) collect(key K, p slot[K, V]) (err error) {
 	}
 	var v V
 	if p.f == nil {
-		v, err = m.c.serve(m.ctx, key, p.answer)
+		v, err = m.c.serve(m.ctx, key, *p.answer)
 	} else if err = p.f.wait(m.ctx, p.c); err == nil {
 		v, err = p.f.v, p.f.err
 	}

@@ -41,21 +41,21 @@ func (c *loadContext) nodeOf() *node {
 	return c.node
 }
 
-// An edge is the wait of a call that was made under a load's context. The zero
-// value is that of any other call.
+// An edge is the wait of a call that was made under a load's context. It is nil
+// for any other call.
 type edge struct{ from, to *node }
 
 // waitFor adds the edge between two loads. It fails with [ErrCycle] if to waits
 // for from. A nil from is no load, and one that is over keeps nobody waiting.
-func waitFor(from, to *loadContext) (e edge, err error) {
+func waitFor(from, to *loadContext) (*edge, error) {
 	if from == nil || from.over() {
-		return e, nil
+		return nil, nil
 	}
 	nesting.Lock()
-	e = edge{from.nodeOf(), to.nodeOf()}
+	e := &edge{from.nodeOf(), to.nodeOf()}
 	if e.to.reaches(e.from) {
 		nesting.Unlock()
-		return edge{}, ErrCycle
+		return nil, ErrCycle
 	}
 	e.from.waitsFor = count(e.from.waitsFor, e.to)
 	e.to.waiters = count(e.to.waiters, e.from)
@@ -67,14 +67,10 @@ func waitFor(from, to *loadContext) (e edge, err error) {
 
 // end removes the edge.
 func (e *edge) end() {
-	if e.from == nil {
-		return
-	}
 	nesting.Lock()
 	discount(e.from.waitsFor, e.to)
 	discount(e.to.waiters, e.from)
 	nesting.Unlock()
-	*e = edge{}
 }
 
 func count(m map[*node]int, n *node) map[*node]int {

@@ -151,7 +151,7 @@ func (n *node) borrow(lender *node) {
 
 // lend finds lenders for the loads in line that a new edge leads to: among those
 // that it comes from. What others could lend to them they have by now.
-func (e edge) lend() (seated waitq.List[*node]) {
+func (e *edge) lend() (seated waitq.List[*node]) {
 	e.to.find((*node).below, func(n *node) bool {
 		if n.queued == nil {
 			return false

@@ -151,17 +151,29 @@ func (t *Task) Park(ctx context.Context) error {
 		return whyEnded(ctx)
 	}
 	if done := ctx.Done(); done != nil && done != t.done {
-		if over(done) {
-			return whyEnded(ctx)
-		}
-		defer context.AfterFunc(tamed(ctx), t.Wake)()
+		return t.parkUnder(ctx, done)
 	}
+	t.park()
+	return nil
+}
+
+// parkUnder is Park under a context that is not the task's. It is apart so that
+// most tasks sleep with a smaller stack.
+func (t *Task) parkUnder(ctx context.Context, done <-chan struct{}) error {
+	if over(done) {
+		return whyEnded(ctx)
+	}
+	defer context.AfterFunc(tamed(ctx), t.Wake)()
+	t.park()
+	return nil
+}
+
+func (t *Task) park() {
 	yield.At(yield.TaskParks)
 	if t.state.CompareAndSwap(0, parked) { // else the permit has come
 		t.coro.yield()
 	}
 	t.state.Swap(0)
-	return nil
 }
 
 // Yield lets the loop's other tasks run. It leaves a permit alone. Only t

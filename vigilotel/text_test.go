@@ -22,7 +22,7 @@ import (
 func words(s sdk.ReadOnlySpan) (all []string) {
 	attributes := func(list []attribute.KeyValue) {
 		for _, kv := range list {
-			all = append(all, string(kv.Key), kv.Value.Emit())
+			all = append(all, string(kv.Key), kv.Value.String())
 		}
 	}
 	all = append(all, s.Name(), s.Status().Description, s.InstrumentationScope().Name, s.SpanContext().TraceState().String())

@@ -147,7 +147,7 @@ func TestGoRunsThoughAWakerPanics(t *testing.T) {
 	var g Group
 	g.Add(1)
 	g.Register(wake.Func(func() { panic("waker") }))
-	g.state.Add(-one) // Done, its first half
+	g.state.Add(-one)                                      // Done, its first half
 	ran, leave := make(chan struct{}), make(chan struct{}) // else its Done might come to the waker first
 	require.PanicsWithValue(t, "waker", func() { g.Go(func() { close(ran); <-leave }) })
 	<-ran

@@ -110,23 +110,34 @@ func (e *engine[K, V]) visit(p *spot[K, V], key K, hash uint64, lines bool) {
 // acquire is visit for those who change the key: it waits until no computation
 // holds it, however long that takes.
 func (e *engine[K, V]) acquire(p *spot[K, V], key K, hash uint64, lines bool) {
-	_ = e.acquireBy(context.Background(), p, key, hash, lines) // which does not end
+	e.visit(p, key, hash, lines)
+	if p.held() {
+		_ = e.acquireHeld(context.Background(), p, key, hash, lines) // which does not end
+	}
 }
 
 // acquireBy is acquire for those who have a context. If that ends first it
 // fails, and nothing is held.
 func (e *engine[K, V]) acquireBy(ctx context.Context, p *spot[K, V], key K, hash uint64, lines bool) error {
-	for {
-		e.visit(p, key, hash, lines)
-		if p.line == nil || p.line.hold == nil {
-			return nil
-		}
+	e.visit(p, key, hash, lines)
+	if p.held() {
+		return e.acquireHeld(ctx, p, key, hash, lines)
+	}
+	return nil
+}
+
+func (p *spot[K, V]) held() bool { return p.line != nil && p.line.hold != nil }
+
+func (e *engine[K, V]) acquireHeld(ctx context.Context, p *spot[K, V], key K, hash uint64, lines bool) error {
+	for p.held() {
 		l, h := p.line, p.line.hold
 		p.release()
 		if err := e.await(ctx, &p.s.lines.mu, l, h); err != nil {
 			return waitq.ParkError(ctx, err)
 		}
+		e.visit(p, key, hash, lines)
 	}
+	return nil
 }
 
 // open makes l the key's line.

@@ -95,34 +95,12 @@ func (m *Map[K, V]) Take(ctx context.Context, key K) (V, error) {
 	e.checkHold(key, h)
 	for s := e.shard(h); ; {
 		if _, ok := s.lockLines(e, h, metaTakers).peek(key, h); !ok {
-			return e.enterAndTake(ctx, key, h, en, parker)
+			return e.enterAndWait(ctx, key, h, en, parker)
 		}
 		s.lines.mu.Unlock()
 		if v, ok, err := e.loadAndDeleteBy(ctx, key); ok || err != nil {
 			return v, err
 		}
-	}
-}
-
-// enterAndTake is enterAndWait for a taker: if Park panics or ends the
-// goroutine after a value was handed over, the value is not lost.
-func (e *engine[K, V]) enterAndTake(ctx context.Context, key K, hash uint64, en *entrant[K, V], parker wake.Parker) (v V, err error) {
-	returned := false
-	defer func() {
-		if !returned {
-			e.giveBack(key, &en.w)
-		}
-	}()
-	v, err = e.enterAndWait(ctx, key, hash, en, parker)
-	returned = true
-	return v, err
-}
-
-// giveBack stores what w was handed, as LoadOrStore does: the next taker gets
-// it, or it lies under the key. A newer value that is there has overwritten it.
-func (e *engine[K, V]) giveBack(key K, w *waitq.Waiter[fate[V]]) {
-	if w.Done() && w.Value.err == nil {
-		e.loadOrStore(key, w.Value.v)
 	}
 }
 
@@ -181,30 +159,36 @@ func (e *engine[K, V]) enter(key K, hash uint64, en *entrant[K, V]) error {
 	return nil
 }
 
-func (e *engine[K, V]) enterAndWait(ctx context.Context, key K, hash uint64, en *entrant[K, V], parker wake.Parker) (V, error) {
+// enterAndWait sleeps until the waiter is done or ctx ends. It is one function, as
+// a goroutine that sleeps here has a stack of 2 KB if its frames fit into that.
+func (e *engine[K, V]) enterAndWait(ctx context.Context, key K, hash uint64, en *entrant[K, V], parker wake.Parker) (v V, err error) {
 	if err := e.enter(key, hash, en); err != nil {
-		var zero V
-		return zero, err
+		return v, err
 	}
-	return en.await(ctx, parker)
-}
-
-// await sleeps until the waiter is done or ctx ends.
-func (f *Future[V]) await(ctx context.Context, parker wake.Parker) (V, error) {
-	defer f.abandon() // if Park ends the goroutine or panics
-	if err := f.w.Await(ctx, parker); err != nil {
-		f.w.Value.leave(&f.w)
-		var zero V
-		return zero, waitq.ParkError(ctx, err)
+	returned := false
+	defer func() {
+		if !returned { // Park, or a method of ctx, panicked or ended the goroutine
+			e.unwind(key, en)
+		}
+	}()
+	if err = en.w.Await(ctx, parker); err != nil {
+		en.w.Value.leave(&en.w)
+		err = waitq.ParkError(ctx, err)
+	} else {
+		v, err = en.w.Value.result()
+		en.w.Value.forget()
 	}
-	v, err := f.w.Value.result()
-	f.w.Value.forget()
+	returned = true
 	return v, err
 }
 
-// abandon leaves the line, unless the waiter is done or left already.
-func (f *Future[V]) abandon() {
-	if f.w.Abandon() {
-		f.w.Value.leave(&f.w)
+// unwind leaves the line, unless the waiter is done or left already. What a taker
+// was handed is stored, as LoadOrStore does: the next taker gets it, or it lies
+// under the key. A newer value that is there has overwritten it.
+func (e *engine[K, V]) unwind(key K, en *entrant[K, V]) {
+	if en.w.Abandon() {
+		en.w.Value.leave(&en.w)
+	} else if en.w.Done() && en.w.Exclusive() && en.w.Value.err == nil {
+		e.loadOrStore(key, en.w.Value.v)
 	}
 }

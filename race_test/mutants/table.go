@@ -58,7 +58,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "waitmap/wait.go", why: "who failed leaves the line",
-		old: "	if err := f.w.Await(ctx, parker); err != nil {\n		f.w.Value.leave(&f.w)\n", new: "	if err := f.w.Await(ctx, parker); err != nil {\n",
+		old: "	if err = en.w.Await(ctx, parker); err != nil {\n		en.w.Value.leave(&en.w)\n", new: "	if err = en.w.Await(ctx, parker); err != nil {\n",
 	},
 	{
 		file: "waitmap/wait.go", why: "a taker is marked as one",
@@ -284,7 +284,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "dedup/nested.go", why: "who joins a load in line lends it a place",
-		old: "	seated := e.lend()\n", new: "	seated := edge{e.from, e.from}.lend()\n",
+		old: "	seated := e.lend()\n", new: "	seated := (&edge{e.from, e.from}).lend()\n",
 	},
 	{
 		file: "dedup/places.go", why: "a load that waits lends its place",
@@ -449,7 +449,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "waitmap/wait.go", why: "a taker that unwinds gives back what it was handed",
-		old: "		if !returned {\n			e.giveBack", new: "		if false && !returned {\n			e.giveBack",
+		old: "	} else if en.w.Done() && en.w.Exclusive() && en.w.Value.err == nil {\n", new: "	} else if false {\n",
 	},
 	{
 		file: "waitmap/future.go", why: "a Future's own waker runs, whatever the others do",
