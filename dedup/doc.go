@@ -82,6 +82,8 @@
 //     itself, or for its own place.
 //   - A load that gets an answer while the load that it asked for runs on, because
 //     its context ended, has lent its place: until that load is over, both run.
+//   - Keys that are gone are kept in part, as in waitmap: of 5000 keys that were
+//     used once 45 to 125 are left, on two processors.
 //   - The values of a load's context are the first caller's for as long as the
 //     load runs, or its context is kept.
 package dedup

@@ -45,8 +45,8 @@ var mutations = []mutation{
 		old: "if _, ok := s.lockLines(e, h, metaTakers).peek(key, h); !ok {", new: "if _, ok := s.lockLines(e, h, metaTakers).peek(key, h); !ok || true {",
 	},
 	{
-		file: "waitmap/wait.go", why: "WaitFor looks at what is there, in line",
-		old: "		if now.there && ok(now.v) {", new: "		if now.there = now.there && w.l != nil && w.seen != w.came; now.there && ok(now.v) {",
+		file: "waitmap/watch.go", why: "WaitFor looks at what is there, in line",
+		old: "	if there {\n		now.v, now.there = unpack[V](e.cells, c)\n	}\n", new: "	_, _ = c, there\n",
 	},
 	{
 		file: "waitmap/watch.go", why: "who is away learns of what is stored",
@@ -103,7 +103,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "waitmap/engine.go", why: "a change waits for the computation of its key",
-		old: "if p.line == nil || p.line.hold == nil {", new: "if true {",
+		old: "	if p.held() {\n		_ = e.acquireHeld", new: "	if false {\n		_ = e.acquireHeld",
 	},
 	{
 		file: "waitmap/line.go", why: "a taker that gave up is passed over",
@@ -204,7 +204,8 @@ var mutations = []mutation{
 	},
 	{
 		file: "waitmap/table_unsafe.go", why: "what is absent has no value",
-		old: "again != meta && again&(m&-m) == 0 {\n					return value, false", new: "again != meta && again&(m&-m) == 0 {\n					return *(*V)(unsafe.Pointer(&b)), false",
+		old: "				if again := atomic.LoadUint64(&(*group[K, wordCell])(g).meta); again != meta && again&(m&-m) == 0 {\n					return value, false\n				}\n				return *(*V)(unsafe.Pointer(&b)), true\n",
+		new: "				value = *(*V)(unsafe.Pointer(&b))\n				if again := atomic.LoadUint64(&(*group[K, wordCell])(g).meta); again != meta {\n					return value, again&(m&-m) != 0\n				}\n				return value, true\n",
 	},
 	{
 		file: "waitmap/table_unsafe.go", why: "who has read a pointer looks at its meta word again",
@@ -414,7 +415,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "uringwake/task_linux.go", why: "Park sees a Done that is closed though Err is nil",
-		old: "		if over(done) {\n			return whyEnded(ctx)\n		}\n", new: "",
+		old: "	if over(done) {\n		return whyEnded(ctx)\n	}\n", new: "",
 		only: "FailsWithAnError|Hostile|Liar",
 	},
 	{
@@ -458,5 +459,61 @@ var mutations = []mutation{
 	{
 		file: "internal/waitq/context.go", why: "errors need not be comparable",
 		old: "same(cause, err)", new: "cause == err",
+	},
+	{
+		file: "waitmap/hold.go", why: "a hold that ended before who waits for it is in line",
+		old: "	if l.hold != h { // the second look", new: "	if false { // the second look",
+	},
+	{
+		file: "waitmap/hold.go", why: "who gave up leaves the line of the hold",
+		old: "		h.waiters.Remove(w)\n", new: "",
+	},
+	{
+		file: "waitmap/compute.go", why: "the end of a hold wakes",
+		old: "	defer h.wake() // also if the waker of somebody in line panics\n", new: "	defer func() { _ = h }()\n",
+	},
+	{
+		file: "internal/waitq/waitq.go", why: "Release passes over who gave up",
+		old: "		if w.Finish() {\n			yield.At(yield.WaiterWon)\n", new: "		if w.Finish(); true {\n			yield.At(yield.WaiterWon)\n",
+	},
+	{
+		file: "waitmap/engine.go", why: "a store is noted",
+		old: "	p.line.note(v, nil)\n", new: "",
+	},
+	{
+		file: "waitmap/cancel.go", why: "a cancel is noted",
+		old: "	l.note(zero, err)\n	ls", new: "	_ = zero\n	ls",
+	},
+	{
+		file: "waitmap/line.go", why: "a line that is watched stays",
+		old: "	if head.queue.Len() != 0 || head.watch != nil {\n", new: "	if head.queue.Len() != 0 {\n",
+	},
+	{
+		file: "waitmap/watch.go", why: "the first cancel counts",
+		old: "		if c.number > number {\n			return c.err\n", new: "		if c := w.cancels[len(w.cancels)-1]; c.number > number {\n			return c.err\n",
+	},
+	{
+		file: "waitmap/future.go", why: "who leaves Future.Wait leaves its line",
+		old: "	defer line.part(j)\n", new: "	defer func() { _ = line }()\n",
+	},
+	{
+		file: "waitmap/future.go", why: "all joiners are woken",
+		old: "	list.Release()\n", new: "	for j := list.Pop(); j != nil; j = list.Pop() {\n		if j.Finish() {\n			j.Wake()\n		}\n	}\n",
+	},
+	{
+		file: "waitmap/future.go", why: "a done Future lets go of its map",
+		old: "			w.Value.letGo()\n			n++\n", new: "			n++\n",
+	},
+	{
+		file: "waitmap/future.go", why: "a stopped Future lets go of its map",
+		old: "	(*f.owner).leave(w)\n	f.letGo()\n", new: "	(*f.owner).leave(w)\n",
+	},
+	{
+		file: "waitmap/shard.go", why: "an empty part gives up its table",
+		old: "	case e.keysPin && t.spent(emptied):\n", new: "	case false && t.spent(emptied):\n",
+	},
+	{
+		file: "waitmap/shard.go", why: "a table that is not empty any more stays",
+		old: "		if live != 0 {\n			return nil // thaw\n		}\n", new: "",
 	},
 }
