@@ -44,10 +44,11 @@ func TestAttackCostOfAnEdge(t *testing.T) {
 // a look at all that it waits for.
 func TestAttackCostOfAPlaceThatComesBack(t *testing.T) {
 	const n = 5000
-	p := &places{}
+	p := newPlaces(1)
 	page := new(loadContext)
 	l := page.nodeOf()
-	l.places, l.seated = p, true
+	l.places = p
+	require.True(t, l.sitDown())
 	var parts []*node
 	for range n {
 		part := new(loadContext)
@@ -66,7 +67,7 @@ func TestAttackCostOfAPlaceThatComesBack(t *testing.T) {
 	}
 	for _, b := range parts {
 		require.Nil(t, b.queued, "each had its turn")
-		require.False(t, b.seated)
+		require.False(t, b.seated())
 	}
 	require.Zero(t, p.line.Len())
 }

@@ -80,9 +80,6 @@
 //     there.
 //   - A load that passes on another context than its own can still wait for
 //     itself, or for its own place.
-//   - Two Caches with MaxLoads whose loads ask each the other one can wait for
-//     ever: all places of each are held by loads that are in line for a place of
-//     the other. Give one of them no bound.
 //   - A load that gets an answer while the load that it asked for runs on, because
 //     its context ended, has lent its place: until that load is over, both run.
 //   - The values of a load's context are the first caller's for as long as the

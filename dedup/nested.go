@@ -91,45 +91,61 @@ func discount(m map[*node]int, n *node) {
 	}
 }
 
-// reaches reports whether n is, or waits for, other. A load that is over waits
-// for nobody, though calls that it left behind may.
+// reaches reports whether n is, or waits for, other.
 func (n *node) reaches(other *node) bool {
 	return n.find((*node).below, func(n *node) bool { return n == other }) != nil
 }
 
-// below is what n waits for.
-func (n *node) below() map[*node]int {
+// below yields what n waits for. A load that is over waits for nobody, though
+// calls that it left behind may.
+func (n *node) below(yield func(*node) bool) {
 	if n.load.over() {
-		return nil
+		return
 	}
-	return n.waitsFor
+	for n := range n.waitsFor {
+		if !yield(n) {
+			return
+		}
+	}
 }
 
-// above is what waits for n.
-func (n *node) above() map[*node]int { return n.waiters }
+// above yields what waits for n.
+func (n *node) above(yield func(*node) bool) {
+	for n := range n.waiters {
+		if !yield(n) {
+			return
+		}
+	}
+}
 
 // find returns a node that is ok among n and those that edges lead to.
-func (n *node) find(edges func(*node) map[*node]int, ok func(*node) bool) *node {
+func (n *node) find(edges func(*node, func(*node) bool), ok func(*node) bool) (found *node) {
 	if ok(n) {
 		return n
 	}
-	if len(edges(n)) == 0 {
-		return nil
+	var seen map[*node]bool // made at the first edge
+	todo := []*node{n}
+	visit := func(n *node) bool {
+		switch {
+		case found != nil:
+			return false
+		case seen[n]:
+			return true
+		case ok(n):
+			found = n
+			return false
+		}
+		if seen == nil {
+			seen = make(map[*node]bool)
+		}
+		seen[n] = true
+		todo = append(todo, n)
+		return true
 	}
-	seen := map[*node]bool{n: true}
-	for todo := []*node{n}; len(todo) > 0; {
+	for len(todo) > 0 && found == nil {
 		next := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		for n := range edges(next) {
-			if seen[n] {
-				continue
-			}
-			if ok(n) {
-				return n
-			}
-			seen[n] = true
-			todo = append(todo, n)
-		}
+		edges(next, visit)
 	}
-	return nil
+	return found
 }

@@ -23,17 +23,14 @@ type Loader[K comparable, V any] func(ctx context.Context, key K) (V, error)
 // *[PanicError], as if the load had panicked.
 type CacheOptions[K comparable, V any] struct {
 	// MaxEntries is how many entries, negative ones included, are kept; which
-	// of them go is decided by W-TinyLFU. 0: no bound. Some hundred stores may
-	// be between a store and the eviction that it is due to: there may be an
-	// eighth more than MaxEntries, and up to twice as many while several
-	// goroutines store.
+	// of them go is decided by W-TinyLFU. 0: no bound. Eviction follows
+	// storing: for a moment there may be an eighth more, and while several
+	// goroutines store up to twice as many, never more.
 	MaxEntries int
 
-	// MaxWeight bounds the sum of what Weigh gives for the entries. 0: no
-	// bound. Only one of MaxEntries and MaxWeight can be set. As with
-	// MaxEntries the sum may be an eighth larger, and up to twice the bound
-	// while entries are stored. One that is heavier than MaxWeight by itself
-	// is not stored.
+	// MaxWeight bounds the sum of what Weigh returns for the entries, with
+	// the same margins. 0: no bound. Only one of MaxEntries and MaxWeight can
+	// be set. An entry that is heavier than MaxWeight by itself is not stored.
 	MaxWeight uint64
 
 	// Weigh is the weight of an entry, in whatever unit MaxWeight is. It is

@@ -16,16 +16,22 @@ import (
 //	free --take--> a load --borrow--> another --leave--> the first --leave--> free, or the first in line
 //
 // While somebody is in line no place is free.
+//
+// Loads of two Caches can wait for each other's places: whoever is in line waits
+// for all who have a place there. So where a load that waits looks for those that
+// may borrow its place, or a load in line for a lender, such waits count as edges
+// too, but for those of the Cache whose place it is about: these lead to nobody
+// who has not been found already.
 type places struct { // guarded by nesting
-	free int
-	line waitq.Queue[*node]
+	free    int
+	line    waitq.Queue[*node]
+	holders map[*node]struct{} // have a place, lent or not
 }
 
 // A place is a node's part in this.
 type place struct {
 	places   *places              // whose it has, or wants; a load belongs to one Cache
 	queued   *waitq.Waiter[*node] // in line, or nil
-	seated   bool                 // it has a place, lent or not
 	lender   *node                // whose place it has, or nil
 	borrower *node                // who has its place, or nil
 }
@@ -34,7 +40,42 @@ func newPlaces(n int) *places {
 	if n == 0 {
 		return nil
 	}
-	return &places{free: n}
+	return &places{free: n, holders: make(map[*node]struct{})}
+}
+
+// seated reports whether n has a place, lent or not.
+func (n *node) seated() bool {
+	if n.places == nil {
+		return false
+	}
+	_, ok := n.places.holders[n]
+	return ok
+}
+
+// mayLendTo is below with the waits for places of other Caches.
+func (p *places) mayLendTo(n *node, yield func(*node) bool) {
+	n.below(yield)
+	if n.queued == nil || n.places == p {
+		return
+	}
+	for n := range n.places.holders {
+		if !yield(n) {
+			return
+		}
+	}
+}
+
+// mayBorrowOf is above with the waits for places of other Caches.
+func (p *places) mayBorrowOf(n *node, yield func(*node) bool) {
+	n.above(yield)
+	if n.places == p || !n.seated() {
+		return
+	}
+	for w := n.places.line.Front(); w != nil; w = w.Next() {
+		if !yield(w.Value) {
+			return
+		}
+	}
 }
 
 // take waits for a place. It fails if the load is canceled before. A nil p has
@@ -71,13 +112,17 @@ func (p *places) take(c *loadContext) error {
 
 // sitDown takes a place that can be had at once.
 func (n *node) sitDown() bool {
-	if n.places.free > 0 {
-		n.places.free--
-		n.seated = true
-	} else if l := n.findLender(); l != nil {
-		n.borrow(l)
+	if p := n.places; p.free > 0 {
+		p.free--
+		p.holders[n] = struct{}{}
+		return true
 	}
-	return n.seated
+	l := n.findLender(n)
+	if l == nil {
+		return false
+	}
+	n.borrow(l)
+	return true
 }
 
 // leave is the end of a load that took a place.
@@ -91,36 +136,41 @@ func (p *places) leave(c *loadContext) {
 	wakeSeated(seated)
 }
 
-// findLender returns a load that waits for n and has a place that it does not
-// need, or nil.
-func (n *node) findLender() *node {
-	return n.find((*node).above, func(l *node) bool { return l.canLend() && l.places == n.places })
+// findLender returns a load that is, or waits for, above, and has a place for n
+// that it does not need, or nil.
+func (n *node) findLender(above *node) *node {
+	return above.find(n.places.mayBorrowOf, func(l *node) bool { return l.places == n.places && l.canLend() })
 }
 
-func (n *node) canLend() bool { return n.seated && n.borrower == nil }
+func (n *node) canLend() bool { return n.borrower == nil && n.seated() }
 
-func (n *node) borrow(lender *node) { n.seated, n.lender, lender.borrower = true, lender, n }
+func (n *node) borrow(lender *node) {
+	n.lender, lender.borrower = lender, n
+	n.places.holders[n] = struct{}{}
+}
 
-// lend finds lenders for the loads in line that a new edge leads to: those that it
-// comes from. What others could lend to them they have by now.
+// lend finds lenders for the loads in line that a new edge leads to: among those
+// that it comes from. What others could lend to them they have by now.
 func (e edge) lend() (seated waitq.List[*node]) {
-	if e.to.find((*node).below, func(n *node) bool { return n.queued != nil }) == nil {
-		return seated
-	}
-	e.from.find((*node).above, func(l *node) bool {
-		l.lend(e.to, &seated)
+	e.to.find((*node).below, func(n *node) bool {
+		if n.queued == nil {
+			return false
+		}
+		if l := n.findLender(e.from); l != nil && n.seat(&seated) {
+			n.borrow(l)
+		}
 		return false
 	})
 	return seated
 }
 
-// lend gives the place of l, if it has one to give, to a load in line that n is
-// or waits for.
-func (l *node) lend(n *node, seated *waitq.List[*node]) {
+// lend gives the place of l, if it has one to give, to a load in line that it
+// waits for.
+func (l *node) lend(seated *waitq.List[*node]) {
 	if !l.canLend() {
 		return
 	}
-	n.find((*node).below, func(n *node) bool {
+	l.find(l.places.mayLendTo, func(n *node) bool {
 		if n.queued == nil || n.places != l.places || !n.seat(seated) {
 			return false
 		}
@@ -132,7 +182,8 @@ func (l *node) lend(n *node, seated *waitq.List[*node]) {
 // giveBack passes a place on, and returns who got it.
 func (n *node) giveBack() (seated waitq.List[*node]) {
 	p, lender, borrower := n.places, n.lender, n.borrower
-	n.seated, n.lender, n.borrower = false, nil, nil
+	n.lender, n.borrower = nil, nil
+	delete(p.holders, n)
 	switch {
 	case borrower != nil: // it goes on with it
 		borrower.lender = lender
@@ -141,12 +192,12 @@ func (n *node) giveBack() (seated waitq.List[*node]) {
 		}
 	case lender != nil:
 		lender.borrower = nil
-		lender.lend(lender, &seated)
+		lender.lend(&seated)
 	default:
 		p.free++
 		for p.free > 0 && p.line.Len() > 0 {
 			if next := p.line.Front().Value; next.seat(&seated) {
-				next.seated = true
+				p.holders[next] = struct{}{}
 				p.free--
 			}
 		}

@@ -43,15 +43,24 @@
 //     TryWait fails and the others get in line, at the end.
 //   - A Wait whose context ends leaves the line, if it is still in it: what it
 //     was picked for wins. Stop leaves the line too.
-//   - Stop of a Listener that NotifyOne or NotifyLast picked, or that took the
-//     permit, hands the wake on if it is unconsumed, in the same instant: the
-//     first in line is picked, or the permit kept.
+//   - A waiter that was picked may still leave without having consumed its wake:
+//     a Listener by Stop, a Wait if its parker panics or ends the goroutine. If
+//     NotifyOne or NotifyLast picked it, or if it took the permit, it hands the
+//     wake on in the same instant: the first in line is picked, or the permit
+//     kept. If NotifyN or NotifyWaiters picked it, the wake is gone: these two
+//     are for the waiters of one instant, and nobody takes the place of one of
+//     them later.
 //
 // # Concurrency
 //
 // All methods may be called from any goroutine, and from a task of an event
 // loop whose context carries its parker. Wakers run after a call took effect,
-// with nothing locked. NotifyOne, NotifyLast, NotifyN and NotifyWaiters happen
+// with nothing locked; if one panics or calls runtime.Goexit, the others run all
+// the same. NotifyOne, NotifyLast, NotifyN and NotifyWaiters happen
 // before the return of every wait that they release; of two NotifyOne that
 // share a permit, both do.
+//
+// A Notify that was used outside of a testing/synctest bubble, as a variable of a
+// package may be, can be used in one. A Wait that sleeps in a bubble must be
+// woken in the same bubble; [Listener.C] tells what else may not cross.
 package notify

@@ -137,3 +137,51 @@ func ExampleNotify_NotifyOne() {
 	// <nil>
 	// false
 }
+
+func ExampleNotify_NotifyLast() {
+	var n notify.Notify
+	longest, newest := n.Listen(), n.Listen()
+	defer longest.Stop()
+	n.NotifyLast() // whoever came last has the warmest cache
+	fmt.Println(longest.Ready(), newest.Ready())
+	// Output: false true
+}
+
+func ExampleNotify_NotifyN() {
+	var n notify.Notify
+	first, second, third := n.Listen(), n.Listen(), n.Listen()
+	fmt.Println(n.NotifyN(2))
+	fmt.Println(first.Ready(), second.Ready(), third.Ready())
+	fmt.Println(n.NotifyN(2), third.Ready())
+	fmt.Println(n.NotifyN(2), n.TryWait()) // nobody waits: nothing is kept
+	// Output:
+	// 2
+	// true true false
+	// 1 true
+	// 0 false
+}
+
+// A waiter that was picked and then leaves hands on what NotifyOne gave, to the
+// next waiter. What NotifyN gave is gone.
+func ExampleListener_Stop_handsOn() {
+	var n notify.Notify
+
+	leaves, next := n.Listen(), n.Listen()
+	n.NotifyN(1)                    // picks leaves
+	fmt.Println(leaves.Stop())      // too late to prevent the wake
+	fmt.Println("N:", next.Ready()) // and it is gone
+	fmt.Println("N:", n.TryWait())  // it is no permit, either
+	fmt.Println("N:", next.Stop())  // next was not picked
+
+	leaves, next = n.Listen(), n.Listen()
+	n.NotifyOne()                     // picks leaves
+	fmt.Println(leaves.Stop())        // too late to prevent the wake
+	fmt.Println("One:", next.Ready()) // which has it now
+	// Output:
+	// false
+	// N: false
+	// N: false
+	// N: true
+	// false
+	// One: true
+}

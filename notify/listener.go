@@ -94,6 +94,12 @@ func (l *Listener) Ready() bool {
 // C returns a channel, always the same, from which the wake can be received
 // once, for use in a select statement. Stop does not close it, and neither does
 // anything else.
+//
+// The first call of C makes the channel. If that is in a testing/synctest
+// bubble, all that touches the channel must be in the same bubble: receiving
+// from it, Ready, Wait and Stop of this Listener, and the notification that picks
+// it. If it is outside, the channel may be used in a bubble, but receiving from
+// it does not block durably there.
 func (l *Listener) C() <-chan struct{} {
 	l.n.mu.Lock()
 	defer l.n.mu.Unlock()
@@ -104,10 +110,12 @@ func (l *Listener) C() <-chan struct{} {
 	return l.c
 }
 
-// Stop leaves the line. It reports whether it prevented the wake. If it did
-// not, and nobody consumed the wake, that is handed on: to the longest waiter,
-// or back as the permit, provided that it came from NotifyOne, NotifyLast or
-// the permit.
+// Stop leaves the line, and reports whether it prevented the wake. If it did
+// not, and nobody consumed the wake, what becomes of that depends on where it
+// came from. A wake of [Notify.NotifyOne] or [Notify.NotifyLast], and the
+// permit, are handed on: to the longest waiter, or back as the permit. A wake of
+// [Notify.NotifyN] or [Notify.NotifyWaiters] is gone: no other waiter gets it,
+// and no permit is kept.
 func (l *Listener) Stop() bool {
 	l.n.mu.Lock()
 	inTime := l.n.remove(&l.w)

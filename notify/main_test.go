@@ -7,8 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-
-	"github.com/vigil-go/vigil/notify"
 )
 
 // TestMain fails the run if any test left a goroutine behind.
@@ -47,8 +45,10 @@ func requirePending(t testing.TB, c <-chan error) {
 }
 
 // requireIdle requires that nobody is in line and no permit is kept.
-func requireIdle(t testing.TB, n *notify.Notify) {
-	t.Helper()
+func requireIdle(t require.TestingT, n interface {
+	Waiters() int
+	TryWait() bool
+}) {
 	require.Zero(t, n.Waiters(), "in line")
 	require.False(t, n.TryWait(), "a permit is kept")
 }

@@ -2,7 +2,9 @@ package notify_test
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -25,11 +27,12 @@ type model struct {
 type place struct {
 	picked, handOn, used, stopped bool
 	waits                         bool // it is a Wait: it consumes at once
+	dies                          bool // its parker ends it when it is woken
 }
 
-func (m *model) enter(waits bool) int {
+func (m *model) enter(p place) int {
 	i := len(m.places)
-	m.places = append(m.places, place{waits: waits})
+	m.places = append(m.places, p)
 	if m.permit {
 		m.permit = false
 		m.picked(i, true)
@@ -42,6 +45,18 @@ func (m *model) enter(waits bool) int {
 func (m *model) picked(i int, handOn bool) {
 	p := &m.places[i]
 	p.picked, p.handOn, p.used = true, handOn, p.waits
+	if p.dies {
+		m.abandon(p)
+	}
+}
+
+// abandon: a waiter that was picked leaves. It hands on what NotifyOne,
+// NotifyLast or the permit gave; what NotifyN or NotifyWaiters gave is gone.
+func (m *model) abandon(p *place) {
+	p.used, p.stopped = true, true
+	if p.handOn {
+		m.notify(first)
+	}
 }
 
 // notify picks the number at that index, or keeps a permit.
@@ -50,17 +65,19 @@ func (m *model) notify(at func(n int) int) {
 		m.permit = true
 		return
 	}
-	i := at(len(m.line))
-	m.picked(m.line[i], true)
-	m.line = slices.Delete(m.line, i, i+1)
+	k := at(len(m.line))
+	i := m.line[k]
+	m.line = slices.Delete(m.line, k, k+1)
+	m.picked(i, true)
 }
 
 func (m *model) notifyN(k int) int {
 	k = min(k, len(m.line))
-	for _, i := range m.line[:k] {
+	taken := m.line[:k]
+	m.line = slices.Clone(m.line[k:])
+	for _, i := range taken {
 		m.picked(i, false)
 	}
-	m.line = slices.Clone(m.line[k:])
 	return k
 }
 
@@ -72,10 +89,7 @@ func (m *model) stop(i int) bool {
 		return true
 	}
 	if p.picked && !p.used {
-		p.used, p.stopped = true, true
-		if p.handOn {
-			m.notify(first)
-		}
+		m.abandon(p)
 	}
 	return false
 }
@@ -83,10 +97,22 @@ func (m *model) stop(i int) bool {
 func first(int) int  { return 0 }
 func last(n int) int { return n - 1 }
 
+// A bell is a Notify, or one that is broken on purpose.
+type bell interface {
+	NotifyOne()
+	NotifyLast()
+	NotifyN(k int) int
+	NotifyWaiters() int
+	TryWait() bool
+	Waiters() int
+	Wait(ctx context.Context) error
+	Register(w wake.Waker) *notify.Listener
+}
+
 // A run drives a Notify and its model by the same script.
 type run struct {
-	t       *testing.T
-	n       notify.Notify
+	t       require.TestingT
+	n       bell
 	m       model
 	entries []entry // beside m.places
 }
@@ -102,8 +128,9 @@ type entry struct {
 }
 
 // runScript takes two bytes a step: what, and with which entry.
-func runScript(t *testing.T, script []byte) {
-	r := &run{t: t}
+func runScript(t require.TestingT, n bell, script []byte) {
+	r := &run{t: t, n: n}
+	defer r.release()
 	for ; len(script) >= 2; script = script[2:] {
 		r.step(int(script[0]), int(script[1]))
 		r.check()
@@ -112,7 +139,7 @@ func runScript(t *testing.T, script []byte) {
 }
 
 func (r *run) step(what, arg int) {
-	switch what % 12 {
+	switch what % 13 {
 	case 0:
 		r.n.NotifyOne()
 		r.m.notify(first)
@@ -132,9 +159,11 @@ func (r *run) step(what, arg int) {
 		r.startWait()
 	case 7:
 		require.Error(r.t, r.n.Wait(doneCtx()))
+	case 12:
+		r.startDyingWait(arg)
 	default:
 		if len(r.entries) > 0 {
-			r.use(what%12, arg%len(r.entries))
+			r.use(what%13, arg%len(r.entries))
 		}
 	}
 }
@@ -143,7 +172,7 @@ func (r *run) register() {
 	woken := new(int)
 	l := r.n.Register(wake.Func(func() { *woken++ }))
 	r.entries = append(r.entries, entry{l: l, woken: woken})
-	r.m.enter(false)
+	r.m.enter(place{})
 }
 
 func (r *run) startWait() {
@@ -151,7 +180,52 @@ func (r *run) startWait() {
 	wait := async(func() error { return r.n.Wait(ctx) })
 	synctest.Wait() // it is in line, or took the permit
 	r.entries = append(r.entries, entry{wait: wait, cancel: cancel})
-	r.m.enter(true)
+	r.m.enter(place{waits: true})
+}
+
+// A dyingParker does not return from Park when it was woken.
+type dyingParker struct {
+	wake.Parker
+	end func()
+}
+
+func (p dyingParker) Park(ctx context.Context) error {
+	if err := p.Parker.Park(ctx); err != nil {
+		return err
+	}
+	p.end()
+	return nil
+}
+
+var errDied = errors.New("the goroutine of Wait has ended")
+
+// startDyingWait begins a Wait that leaves the line when it is picked. One that
+// finds the permit does not park.
+func (r *run) startDyingWait(how int) {
+	end := runtime.Goexit
+	if how%2 == 0 {
+		end = func() { panic("park") }
+	}
+	ctx, cancel := context.WithCancel(bg)
+	wait := make(chan error, 1)
+	go func() {
+		err := errDied
+		defer func() { recover(); wait <- err }()
+		err = r.n.Wait(wake.WithParker(ctx, dyingParker{wake.NewParker(), end}))
+	}()
+	synctest.Wait()
+	r.entries = append(r.entries, entry{wait: wait, cancel: cancel})
+	r.m.enter(place{waits: true, dies: !r.m.permit})
+}
+
+// release ends what is left of a script that was given up, so that its bubble
+// can end.
+func (r *run) release() {
+	for _, e := range r.entries {
+		if e.l == nil {
+			e.cancel()
+		}
+	}
 }
 
 // use does something with the i-th entry.
@@ -228,7 +302,17 @@ func (r *run) end() {
 		r.check()
 	}
 	require.Equal(r.t, r.m.permit, r.n.TryWait())
-	requireIdle(r.t, &r.n)
+	requireIdle(r.t, r.n)
+}
+
+// randomScript has up to 60 steps.
+func randomScript(seed uint64) []byte {
+	random := rand.New(rand.NewPCG(seed, 1))
+	script := make([]byte, 2*(1+random.IntN(60)))
+	for i := range script {
+		script[i] = byte(random.Uint32())
+	}
+	return script
 }
 
 // TestModel runs random scripts against the model.
@@ -238,12 +322,8 @@ func TestModel(t *testing.T) {
 		rounds = 60
 	}
 	for seed := range uint64(rounds) {
-		random := rand.New(rand.NewPCG(seed, 1))
-		script := make([]byte, 2*(1+random.IntN(60)))
-		for i := range script {
-			script[i] = byte(random.Uint32())
-		}
-		synctest.Test(t, func(t *testing.T) { runScript(t, script) })
+		script := randomScript(seed)
+		synctest.Test(t, func(t *testing.T) { runScript(t, new(notify.Notify), script) })
 		if t.Failed() {
 			t.Fatalf("seed %d: script %q", seed, script)
 		}
@@ -259,7 +339,9 @@ func FuzzNotify(f *testing.F) {
 	f.Add([]byte("\x05\x00\x0a\x00\x00\x00\x0a\x00\x08\x00")) // C before and after
 	f.Add([]byte("\x05\x00\x06\x00\x05\x00\x02\x02\x01\x00")) // NotifyN, then the last
 	f.Add([]byte("\x00\x00\x05\x00\x0b\x00\x08\x00\x04\x00")) // a Listener that took the permit
+	f.Add([]byte("\x05\x00\x05\x00\x02\x01\x08\x00\x09\x01")) // Stop keeps what NotifyN gave
+	f.Add([]byte("\x0c\x00\x0c\x01\x06\x00\x00\x00\x02\x03")) // two die and hand on; then NotifyN
 	f.Fuzz(func(t *testing.T, script []byte) {
-		synctest.Test(t, func(t *testing.T) { runScript(t, script[:min(len(script), 400)]) })
+		synctest.Test(t, func(t *testing.T) { runScript(t, new(notify.Notify), script[:min(len(script), 400)]) })
 	})
 }

@@ -39,24 +39,30 @@ type choice struct {
 
 type waiter = waitq.Waiter[choice]
 
-// NotifyOne wakes who waits longest. If nobody does, it keeps a permit for the
-// next one; there is at most one.
+// NotifyOne wakes the longest waiter. If there is none, it keeps a permit for
+// the next one; there is at most one. The wake is not lost if that waiter leaves
+// without consuming it: it is handed on to the longest waiter, or back as the
+// permit.
 func (n *Notify) NotifyOne() {
 	if !n.keep() {
 		n.pick(n.line.Front)
 	}
 }
 
-// NotifyLast wakes who waits shortest. If nobody does, it keeps a permit, as
-// [Notify.NotifyOne] does.
+// NotifyLast wakes the newest waiter. If there is none, it keeps a permit, as
+// [Notify.NotifyOne] does. A wake whose waiter leaves is handed on as that of
+// NotifyOne is, so to the longest waiter.
 func (n *Notify) NotifyLast() {
 	if !n.keep() {
 		n.pick(n.line.Back)
 	}
 }
 
-// NotifyN wakes up to k of those who wait now, the longest first, and returns
-// how many. It keeps no permit. A negative k panics.
+// NotifyN wakes up to k of the waiters that are in line, the longest first, and
+// returns how many. It keeps no permit, neither now nor later: if one of these
+// waiters leaves without consuming its wake, that wake is gone, and no other
+// waiter gets it. So NotifyN(1) is not [Notify.NotifyOne]: use NotifyOne for
+// what must be seen by somebody. A negative k panics.
 func (n *Notify) NotifyN(k int) int {
 	if k < 0 {
 		panic("notify: NotifyN of a negative number")
@@ -71,8 +77,9 @@ func (n *Notify) NotifyN(k int) int {
 	return woken
 }
 
-// NotifyWaiters wakes all who wait now, the longest first, and returns how
-// many. It keeps no permit, and leaves one that is there alone.
+// NotifyWaiters wakes all waiters that are in line, the longest first, and
+// returns how many. It keeps no permit, and leaves one that is there alone. As
+// with [Notify.NotifyN], the wake of a waiter that leaves is gone.
 func (n *Notify) NotifyWaiters() int {
 	if n.state.Load()&waiting == 0 {
 		return 0
@@ -88,6 +95,11 @@ func (n *Notify) NotifyWaiters() int {
 // error matches ctx.Err() and context.Cause(ctx); then nothing was consumed,
 // and a context that was done before the call always fails. A nil context
 // panics.
+//
+// If the parker of ctx panics or ends the goroutine when Wait was already woken,
+// the wake is handed on if it came from [Notify.NotifyOne] or
+// [Notify.NotifyLast], and gone if it came from [Notify.NotifyN] or
+// [Notify.NotifyWaiters].
 func (n *Notify) Wait(ctx context.Context) error {
 	waitq.MustContext(ctx, "notify")
 	if ctx.Err() != nil {

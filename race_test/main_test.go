@@ -12,10 +12,11 @@ import (
 )
 
 var (
-	duration = flag.Duration("duration", 0, "how long TestStress goes on. 0: 20s, or 5s with -short")
-	seed     = flag.Uint64("seed", 0, "seed of TestStress's first round; the next one has the next. 0: by the clock")
-	only     = flag.String("subject", ".", "only the subjects of TestStress whose name matches this regular expression")
-	patience = flag.Duration("patience", 2*time.Minute, "when nothing at all has happened for so long, somebody was lost")
+	duration  = flag.Duration("duration", 0, "how long TestStress goes on. 0: 20s, or 5s with -short")
+	seed      = flag.Uint64("seed", 0, "seed of TestStress's first round; the next one has the next. 0: by the clock")
+	only      = flag.String("subject", ".", "only the subjects of TestStress whose name matches this regular expression")
+	onlyDeeds = flag.String("deed", ".", "only the deeds of TestStress whose name matches this regular expression")
+	patience  = flag.Duration("patience", 2*time.Minute, "when nothing at all has happened for so long, somebody was lost")
 )
 
 func TestMain(m *testing.M) {
@@ -41,6 +42,9 @@ func setUp() error {
 	}
 	if _, err := regexp.Compile(*only); err != nil {
 		return fmt.Errorf("-subject: %w", err)
+	}
+	if _, err := regexp.Compile(*onlyDeeds); err != nil {
+		return fmt.Errorf("-deed: %w", err)
 	}
 	timeout := flag.Lookup("test.timeout")
 	allowed, err := time.ParseDuration(timeout.Value.String())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/vigil-go/vigil/internal/yield"
+	"github.com/vigil-go/vigil/race_test/internal/hostile"
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
@@ -67,7 +69,11 @@ func (s *storm) crew(name string) *crew {
 
 // hire has n more workers do so many deeds each, drawn from those given. Half
 // of them are tasks, where there is io_uring.
-func (c *crew) hire(n, times int, deeds ...deed) *crew {
+func (c *crew) hire(n, times int, list ...deed) *crew {
+	list = asked(list)
+	if len(list) == 0 {
+		return c
+	}
 	for range n {
 		w := &worker{crew: c, ctx: context.Background(), r: rand.New(rand.NewPCG(c.seed, uint64(2+len(c.storm.crews)<<16|len(c.workers))))}
 		c.workers = append(c.workers, w)
@@ -78,7 +84,7 @@ func (c *crew) hire(n, times int, deeds ...deed) *crew {
 			defer c.all.Done()
 			defer c.alive.Add(-1)
 			w.ctx = ctx
-			w.work(times, deeds)
+			w.work(times, list)
 		}
 		if !asTask {
 			go run(w.ctx)
@@ -87,6 +93,12 @@ func (c *crew) hire(n, times int, deeds ...deed) *crew {
 		}
 	}
 	return c
+}
+
+// asked are the deeds that -deed asks for.
+func asked(list []deed) []deed {
+	match := regexp.MustCompile(*onlyDeeds)
+	return slices.DeleteFunc(list, func(d deed) bool { return !match.MatchString(d.name) })
 }
 
 func (w *worker) work(times int, deeds []deed) {
@@ -122,7 +134,7 @@ func (c *crew) drain(f func(), first ...*crew) {
 func (s *storm) aside(f func()) {
 	s.all.Go(func() {
 		defer func() {
-			if v := recover(); v != nil && v != errWild {
+			if v := recover(); v != nil && v != hostile.ErrPanic {
 				s.t.Errorf("panic: %v\n%s", v, debug.Stack())
 			}
 		}()
@@ -143,14 +155,12 @@ func (w *worker) rashly(f func()) {
 	}
 }
 
-var errWild = errors.New("a panic of the test's own")
-
 // wild panics, or ends the goroutine.
 func wild(exit bool) {
 	if exit {
 		runtime.Goexit()
 	}
-	panic(errWild)
+	panic(hostile.ErrPanic)
 }
 
 var errEnd = errors.New("the context's cause")

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/race_test/internal/hostile"
 	"github.com/vigil-go/vigil/waitgroup"
+	"github.com/vigil-go/vigil/wake"
 )
 
 var errLoad = errors.New("the load's error")
@@ -18,7 +20,7 @@ var errLoad = errors.New("the load's error")
 // before he came, or he leaves; a load that nobody waits for is told.
 func flying(s *storm, b *book) (check func()) {
 	f := &flown{storm: s, b: b}
-	s.crew("flights").hire(8, 100, deed{"Do", f.do}, deed{"Do", f.do}, deed{"Forget", f.forget}, deed{"InFlight", f.inFlight})
+	s.crew("flights").hire(8, 100, deed{"Do", f.do}, deed{"Do", f.do}, deed{"Do, wildly", f.doWildly}, deed{"Forget", f.forget}, deed{"InFlight", f.inFlight})
 	f.alone(s)
 	return f.check
 }
@@ -63,14 +65,7 @@ func (f *flown) alone(s *storm) {
 		call(func(ctx context.Context) (int, error) { loads.Add(1); <-ctx.Done(); close(told); return 1, nil }, ctx)
 		wait("a new load after Forget", func() bool { return loads.Load() == 2 })
 		leave()
-		wait("told", func() bool {
-			select {
-			case <-told:
-				return true
-			default:
-				return false
-			}
-		})
+		wait("told", func() bool { return isClosed(told) })
 		close(gate)
 		if err := come.Wait(w.ctx); err != nil {
 			w.t.Error(err)
@@ -103,10 +98,23 @@ func (f *flown) do(w *worker) {
 		if first, ok := f.known.LoadOrStore(v, f.clock.Add(1)); ok && first.(int64) < came {
 			f.t.Errorf("who came at %d got the result that somebody had at %d", came, first)
 		}
-	case !panicked && !errors.Is(err, errLoad):
-		f.t.Errorf("Do: %v", err)
+	case !panicked && !errors.Is(err, errLoad) || v != 0:
+		f.t.Errorf("Do: %d, %v", v, err)
 	}
 	f.b.received.Add(1)
+}
+
+// doWildly does not come back, or its Park fails.
+func (f *flown) doWildly(w *worker) {
+	ctx, done := w.until()
+	ctx = wake.WithParker(ctx, hostile.DrawParker(w.r))
+	key, how, pauses, w := w.r.IntN(keys), w.r.IntN(8), w.r.IntN(20), w.apart()
+	f.aside(func() {
+		defer done()
+		if v, _, err := f.g.Do(ctx, key, func(ctx context.Context) (int64, error) { return f.load(ctx, how, pauses) }); err != nil && v != 0 {
+			f.t.Errorf("%s gave %d, %v", *w.doing.Load(), v, err)
+		}
+	})
 }
 
 // load ends in every way that there is.
@@ -161,7 +169,7 @@ func (f *flown) check() {
 // after Close nothing is under way.
 func caching(s *storm, b *book) (check func()) {
 	c := &cached{storm: s, b: b}
-	o := &dedup.CacheOptions[int, int64]{MaxLoads: s.r.IntN(3), MaxEntries: 2 * s.r.IntN(2)}
+	o := &dedup.CacheOptions[int, int64]{MaxLoads: s.r.IntN(3), MaxEntries: 2 * s.r.IntN(2), OnLoad: c.onLoad}
 	if s.r.IntN(2) == 0 {
 		o.TTL, o.ErrorTTL = 100*time.Microsecond, 100*time.Microsecond
 	}
@@ -174,7 +182,7 @@ func caching(s *storm, b *book) (check func()) {
 	if c.c, err = dedup.NewCache(c.load, o); err != nil {
 		s.t.Fatal(err)
 	}
-	s.crew("cache").hire(8, 100, deed{"Get", c.get}, deed{"Get", c.get}, deed{"GetMany", c.getMany},
+	s.crew("cache").hire(8, 100, deed{"Get", c.get}, deed{"Get", c.get}, deed{"Get, wildly", c.getWildly}, deed{"GetMany", c.getMany},
 		deed{"Refresh", c.refresh}, deed{"Invalidate", c.invalidate}, deed{"Invalidate all", c.invalidateAll}, deed{"Put", c.put})
 	return c.check
 }
@@ -186,6 +194,7 @@ type cached struct {
 	waits  int                // callers per key, or 0: as many as like
 	truth  [keys]atomic.Int64 // the newest version, which a load finds
 	spoilt [keys]atomic.Int64 // versions below this were invalidated
+	calls  atomic.Int64       // of OnLoad
 }
 
 func (c *cached) load(_ context.Context, key int) (int64, error) {
@@ -209,12 +218,27 @@ func (c *cached) loadMany(_ context.Context, want []int) (map[int]int64, error) 
 	return found, nil
 }
 
+// onLoad returns, panics, exits or calls back.
+func (c *cached) onLoad(i dedup.LoadInfo[int]) {
+	switch n := c.calls.Add(1); n % 8 {
+	case 1, 2:
+		wild(n%8 == 1)
+	case 3:
+		_, _ = c.c.Get(context.Background(), (i.Key+1)%keys)
+	case 4:
+		c.c.Invalidate(i.Key)
+	}
+}
+
 // account enters what a call gave that began when floor was spoilt.
 func (c *cached) account(key int, floor, v int64, err error) {
 	c.b.sent.Add(1)
 	_, panicked := errors.AsType[*dedup.PanicError](err)
+	if err != nil && v != 0 {
+		c.t.Errorf("key %d: version %d, %v", key, v, err)
+	}
 	switch {
-	case errors.Is(err, errEnd), errors.Is(err, dedup.ErrTooManyWaiters) && c.waits > 0:
+	case errors.Is(err, hostile.ErrOwn), errors.Is(err, errEnd), errors.Is(err, dedup.ErrTooManyWaiters) && c.waits > 0:
 		c.b.canceled.Add(1)
 		return
 	case err == nil && v < floor:
@@ -232,6 +256,19 @@ func (c *cached) get(w *worker) {
 	floor := c.spoilt[key].Load()
 	v, err := c.c.Get(ctx, key)
 	c.account(key, floor, v, err)
+}
+
+// getWildly does not come back, or its Park fails.
+func (c *cached) getWildly(w *worker) {
+	ctx, done := w.until()
+	ctx = wake.WithParker(ctx, hostile.DrawParker(w.r))
+	key := w.r.IntN(keys)
+	floor := c.spoilt[key].Load()
+	c.aside(func() {
+		defer done()
+		v, err := c.c.Get(ctx, key)
+		c.account(key, floor, v, err)
+	})
 }
 
 func (c *cached) getMany(w *worker) {

@@ -20,13 +20,13 @@ const poison = -1
 // change that says what was there, or it lies there in the end.
 func queue(s *storm, b *book) (check func()) {
 	const senders, times = 4, 150
-	q := &queueing{storm: s, m: new(waitmap.Map[int, int]), b: b, left: make([]atomic.Int32, senders*times)}
+	q := &queueing{storm: s, m: new(waitmap.Map[int, int]), b: b, left: make([]atomic.Int32, 1+senders*times)}
 	send := s.crew("queue").hire(senders, times,
 		deed{"Swap", q.swap}, deed{"LoadOrStore", q.loadOrStore}, deed{"Compute", q.compute},
 		deed{"CompareAndSwap", q.compareAndSwap}, deed{"Compute, wildly", q.computeWildly}, deed{"grow", q.grow})
 	take := s.crew("queue").hire(4, 150,
 		deed{"Take", q.take}, deed{"LoadAndDelete", q.loadAndDelete}, deed{"CompareAndDelete", q.compareAndDelete},
-		deed{"WaitCompute", q.waitCompute}, deed{"Wait", q.witness})
+		deed{"WaitCompute", q.waitCompute}, deed{"Wait", q.witness}, deed{"Load", q.load})
 	take.drain(func() {
 		for key := range keys {
 			q.m.LoadOrStore(key, poison)
@@ -52,11 +52,21 @@ func (q *queueing) gone(v int) {
 	}
 }
 
-func (q *queueing) fresh() int { return int(q.next.Add(1) - 1) }
+// fresh is a value that nobody else sends. It is not zero.
+func (q *queueing) fresh() int { return int(q.next.Add(1)) }
+
+// absent: what is not there has no value.
+func (q *queueing) absent(w *worker, v int, there bool) {
+	if !there && v != 0 {
+		q.t.Errorf("%s gave %d, and it is not there", *w.doing.Load(), v)
+	}
+}
 
 func (q *queueing) swap(w *worker) {
 	q.b.sent.Add(1)
-	if old, loaded := q.m.Swap(w.r.IntN(keys), q.fresh()); loaded {
+	old, loaded := q.m.Swap(w.r.IntN(keys), q.fresh())
+	q.absent(w, old, loaded)
+	if loaded {
 		q.gone(old)
 	}
 }
@@ -74,6 +84,7 @@ func (q *queueing) compute(w *worker) {
 	q.b.sent.Add(1)
 	q.m.Compute(w.r.IntN(keys), func(old int, loaded bool) (int, waitmap.Op) {
 		runtime.Gosched()
+		q.absent(w, old, loaded)
 		if loaded {
 			q.gone(old)
 		}
@@ -85,6 +96,7 @@ func (q *queueing) compareAndSwap(w *worker) {
 	key, v := w.r.IntN(keys), q.fresh()
 	q.b.sent.Add(1)
 	old, loaded := q.m.Load(key)
+	q.absent(w, old, loaded)
 	if loaded && old != poison && waitmap.CompareAndSwap(q.m, key, old, v) {
 		q.gone(old)
 	} else {
@@ -117,13 +129,22 @@ func (q *queueing) grow(*worker) {
 func (q *queueing) take(w *worker) {
 	ctx, done := w.until()
 	defer done()
-	if v, err := q.m.Take(ctx, w.r.IntN(keys)); !w.canceled(err) {
+	v, err := q.m.Take(ctx, w.r.IntN(keys))
+	q.absent(w, v, err == nil)
+	if !w.canceled(err) {
 		q.gone(v)
 	}
 }
 
+func (q *queueing) load(w *worker) {
+	v, ok := q.m.Load(w.r.IntN(keys))
+	q.absent(w, v, ok)
+}
+
 func (q *queueing) loadAndDelete(w *worker) {
-	if v, loaded := q.m.LoadAndDelete(w.r.IntN(keys)); loaded {
+	v, loaded := q.m.LoadAndDelete(w.r.IntN(keys))
+	q.absent(w, v, loaded)
+	if loaded {
 		q.gone(v)
 	}
 }
@@ -142,6 +163,7 @@ func (q *queueing) waitCompute(w *worker) {
 		runtime.Gosched()
 		return old, waitmap.Remove
 	})
+	q.absent(w, v, err == nil)
 	if !w.canceled(err) {
 		q.gone(v)
 	}
@@ -151,7 +173,8 @@ func (q *queueing) witness(w *worker) {
 	ctx, done := w.until()
 	defer done()
 	v, err := q.m.Wait(ctx, w.r.IntN(keys))
-	if !w.canceled(err) && int64(v) >= q.next.Load() {
+	q.absent(w, v, err == nil)
+	if !w.canceled(err) && int64(v) > q.next.Load() {
 		q.t.Errorf("Wait gave %d, which was never stored", v)
 	}
 }
@@ -160,7 +183,7 @@ func (q *queueing) check() {
 	for _, v := range q.m.All() {
 		q.gone(v)
 	}
-	for v := range q.next.Load() {
+	for v := int64(1); v <= q.next.Load(); v++ {
 		if n := q.left[v].Load(); n != 1 {
 			q.t.Errorf("value %d has left the map %d times", v, n)
 		}
@@ -234,6 +257,9 @@ func (m *meeting) grow(w *worker) {
 // account enters how a wait for key has ended.
 func (m *meeting) account(w *worker, key, v int, err error) {
 	m.b.sent.Add(1)
+	if err != nil && v != 0 {
+		m.t.Errorf("%s failed and gave %d", *w.doing.Load(), v)
+	}
 	switch {
 	case errors.Is(err, waitmap.ErrCanceled):
 		m.noticed.Add(1)

@@ -2,10 +2,12 @@ package race_test
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync/atomic"
 
 	"github.com/vigil-go/vigil/notify"
+	"github.com/vigil-go/vigil/race_test/internal/hostile"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -17,7 +19,8 @@ func handing(s *storm, b *book) (check func()) {
 	p.pass(nil)
 	s.crew("token").hire(8, 150,
 		deed{"Wait", p.wait}, deed{"TryWait", p.tryWait}, deed{"Listener.Wait", p.listen},
-		deed{"Ready", p.ready}, deed{"C", p.channel}, deed{"Register", p.register}, deed{"Wait, wildly", p.waitWildly})
+		deed{"Ready", p.ready}, deed{"C", p.channel}, deed{"Register", p.register}, deed{"Wait, wildly", p.waitWildly},
+		deed{"Wait, bad context", p.waitBadly})
 	return p.check
 }
 
@@ -114,30 +117,40 @@ func (p *passing) register(w *worker) {
 	l.Stop()
 }
 
-// parkWildly ends the goroutine that was woken, or panics in it.
-type parkWildly struct {
-	wake.Parker
-	exit bool
-}
-
-func (p parkWildly) Park(ctx context.Context) error {
-	if err := p.Parker.Park(ctx); err != nil {
-		return err
-	}
-	wild(p.exit)
-	return nil
-}
-
-// waitWildly does not come back: if it had the token, that is the next one's.
+// waitWildly unwinds, or its Park fails. If it had the token and does not come
+// back, that is the next one's.
 func (p *passing) waitWildly(w *worker) {
 	ctx, done := w.until()
-	exit := w.r.IntN(2) == 0
+	ctx = wake.WithParker(ctx, hostile.DrawParker(w.r))
+	listens, w := w.r.IntN(2) == 0, w.apart()
 	p.aside(func() {
 		defer done()
-		ctx := wake.WithParker(ctx, parkWildly{wake.NewParker(), exit})
-		if p.n.Wait(ctx) == nil { // without a Park
-			p.b.received.Add(1)
-			p.pass(nil)
+		wait := p.n.Wait
+		if listens {
+			l := p.n.Listen()
+			defer l.Stop()
+			wait = l.Wait
+		}
+		if err := wait(ctx); !errors.Is(err, hostile.ErrOwn) && !w.canceled(err) {
+			p.got(w)
+		}
+	})
+}
+
+// waitBadly has a context that is not as it should be.
+func (p *passing) waitBadly(w *worker) {
+	ctx, pauses, w := hostile.DrawContext(w.r), w.r.IntN(30), w.apart()
+	p.aside(func() {
+		for range pauses {
+			runtime.Gosched()
+		}
+		ctx.End()
+	})
+	p.aside(func() {
+		if err := p.n.Wait(ctx); err == nil {
+			p.got(w)
+		} else {
+			w.must(ctx.Check(err))
 		}
 	})
 }

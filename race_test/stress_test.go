@@ -32,6 +32,10 @@ var subjects = map[string]subject{
 	"flights":    flying,
 	"cache":      caching,
 	"rings":      ringing,
+	"unruly":     unruly,
+	"baton":      batons,
+	"loads":      loads,
+	"crowd":      crowds,
 }
 
 // A book keeps an account of what was sent and what became of it.
@@ -112,7 +116,7 @@ func replay(seed uint64) string {
 	if yield.On {
 		flags += " -tags vigil_yield"
 	}
-	return fmt.Sprintf("\tgo test%s ./race_test -run '^TestStress$' -subject '%s' -seed %d -duration 1ns -count 20", flags, *only, seed)
+	return fmt.Sprintf("\tgo test%s ./race_test -run '^TestStress$' -subject '%s' -deed '%s' -seed %d -duration 1ns -count 20", flags, *only, *onlyDeeds, seed)
 }
 
 // runtimeFor has two loops with few entries, or is nil where there is no
@@ -150,6 +154,9 @@ func table(total map[string]*book) string {
 		fmt.Fprintln(w, "\tsent\treceived\tcanceled\t")
 		for _, name := range slices.Sorted(maps.Keys(total)) {
 			b := total[name]
+			if b.sent.Load() == 0 { // it keeps no books
+				continue
+			}
 			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t\n", name, b.sent.Load(), b.received.Load(), b.canceled.Load())
 		}
 	})
@@ -165,7 +172,7 @@ func heldUp(t *testing.T, rounds int) {
 	t.Log("held up:\n" + columns(func(w io.Writer) {
 		for _, p := range slices.Sorted(maps.Keys(held)) {
 			fmt.Fprintf(w, "%v\t%d\t\n", p, held[p])
-			if held[p] == 0 && rounds >= 100 && *only == "." && uringwake.Supported() == nil {
+			if held[p] == 0 && rounds >= 100 && *only == "." && *onlyDeeds == "." && uringwake.Supported() == nil {
 				t.Errorf("nobody was held up at %v", p)
 			}
 		}

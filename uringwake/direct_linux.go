@@ -67,19 +67,35 @@ func (d *direct) release(o *op) {
 	d.pool.Put(o)
 }
 
-// fly launches o and, unless it lands at once, sleeps until it has.
-func (d *direct) fly(ctx context.Context, o *op) {
+// fly launches o and, unless it lands at once, sleeps until it has. It returns
+// why it asked the kernel to cancel, if it did.
+func (d *direct) fly(ctx context.Context, o *op) (failed error) {
+	landed := false
+	defer func() {
+		if !landed { // canceled; or a parker or ctx panicked, or ended the goroutine
+			d.abandon(o)
+		}
+	}()
 	d.mu.Lock()
 	d.launch(o)
-	if d.stepAndUnlock(o) {
-		return
+	if landed = d.stepAndUnlock(o); landed {
+		return nil
 	}
 	p := wake.ParkerFrom(ctx)
 	for d.attach(o, p) {
-		if p.Park(ctx) != nil {
-			d.cancel(o)
-			ctx = context.Background() // until the kernel has let go
+		if err := p.Park(ctx); err != nil {
+			return err
 		}
+	}
+	landed = true
+	return nil
+}
+
+// abandon asks the kernel to let go of o, and sleeps until it has.
+func (d *direct) abandon(o *op) {
+	d.cancel(o)
+	for p := wake.NewParker(); d.attach(o, p); {
+		p.Park(context.Background())
 	}
 }
 

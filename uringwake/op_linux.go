@@ -177,16 +177,17 @@ func (o *op) finish(ctx context.Context, call string) (int, error) {
 	if ctx.Err() != nil {
 		return 0, waitq.ContextError(ctx)
 	}
+	var failed error
 	if o.loop != nil {
 		o.loop.fly(ctx, o)
 	} else {
-		o.direct.fly(ctx, o)
+		failed = o.direct.fly(ctx, o)
 	}
 	if o.res >= 0 {
 		return int(o.res), nil
 	}
 	if o.canceling && isCanceled(o.res) {
-		return 0, waitq.ContextError(ctx)
+		return 0, waitq.ParkError(ctx, failed)
 	}
 	return 0, o.err(call)
 }

@@ -148,10 +148,13 @@ func (t *Task) Park(ctx context.Context) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return whyEnded(ctx)
 	}
 	if done := ctx.Done(); done != nil && done != t.done {
-		defer context.AfterFunc(ctx, t.Wake)()
+		if over(done) {
+			return whyEnded(ctx)
+		}
+		defer context.AfterFunc(tamed(ctx), t.Wake)()
 	}
 	yield.At(yield.TaskParks)
 	if t.state.CompareAndSwap(0, parked) { // else the permit has come

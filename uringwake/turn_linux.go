@@ -108,20 +108,38 @@ func (l *Loop) arm() {
 //
 // Nothing else resumes the task: a wake leaves its permit, and the end of ctx
 // comes by mail, so that o alone is looked after by the loop's thread.
+//
+// ctx is called before the kernel has o: its methods may panic, or end the
+// goroutine.
 func (l *Loop) fly(ctx context.Context, o *op) {
 	t := l.current
-	o.waker = t
-	l.launch(o)
+	var c *canceler
 	switch done := ctx.Done(); done {
 	case nil:
 	case t.done:
 		t.flying = o
 	default:
-		id := o.id
-		defer context.AfterFunc(ctx, func() { l.deliver(&mail{post: func() { l.cancel(o, id) }}) })()
+		c = &canceler{loop: l, o: o}
+		defer context.AfterFunc(tamed(ctx), c.contextEnded)()
+	}
+	o.waker = t
+	l.launch(o)
+	if c != nil {
+		c.id = o.id
 	}
 	t.coro.yield()
 	t.flying = nil
+}
+
+// A canceler lets go of an operation whose context is not its task's.
+type canceler struct {
+	loop *Loop
+	o    *op
+	id   userData // the loop's: set before it looks at its mail again
+}
+
+func (c *canceler) contextEnded() {
+	c.loop.deliver(&mail{post: func() { c.loop.cancel(c.o, c.id) }})
 }
 
 // cancel lets go of the operation of that name, if it is in flight still.

@@ -29,8 +29,10 @@ type EventFD struct {
 // NewEventFD makes an eventfd that stands at 0. Its descriptor is close-on-exec,
 // and blocks, as a ring wants that reads it; where io_uring is refused it does
 // not.
-func NewEventFD() (*EventFD, error) {
-	flags, ringless := unix.EFD_CLOEXEC, Supported() != nil
+func NewEventFD() (*EventFD, error) { return newEventFD(Supported() != nil) }
+
+func newEventFD(ringless bool) (*EventFD, error) {
+	flags := unix.EFD_CLOEXEC
 	if ringless {
 		flags |= unix.EFD_NONBLOCK // for the netpoller
 	}
@@ -83,7 +85,7 @@ func (e *EventFD) Wait(ctx context.Context) (uint64, error) {
 }
 
 func (e *EventFD) read(ctx context.Context, p []byte) error {
-	both, cancel := context.WithCancelCause(ctx)
+	both, cancel := context.WithCancelCause(tamed(ctx))
 	defer cancel(nil)
 	defer context.AfterFunc(e.closing, func() { cancel(os.ErrClosed) })()
 	_, err := Read(both, e.fd, p, -1)
@@ -105,13 +107,13 @@ func (e *EventFD) readFile(ctx context.Context, p []byte) error {
 		return os.ErrClosed
 	}
 	expire := func() { e.file.SetReadDeadline(time.Unix(1, 0)) }
-	defer context.AfterFunc(ctx, expire)()
+	defer context.AfterFunc(tamed(ctx), expire)()
 	defer context.AfterFunc(e.closing, expire)()
 	for {
 		// An expiry before this is seen by the looks, one after it by Read;
 		// and one that comes late, for the last in turn, only goes around.
 		e.file.SetReadDeadline(time.Time{})
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || over(ctx.Done()) {
 			return waitq.ContextError(ctx)
 		}
 		if e.closing.Err() != nil {

@@ -54,6 +54,7 @@
 //	  history
 //	    times[]          the samples' times, the oldest first
 //	    values           by metric, a list as long as times
+//	  error              why the thing could not be read; left out if it could
 //
 // The metrics, counters with a +, are
 //
@@ -69,7 +70,11 @@
 // # Concurrency
 //
 // Everything may be called from any goroutine at any time. No lock is held
-// while a thing is read, nor while an answer is written. What is read of a thing
+// while a thing is read, nor while an answer is written. Things are read in a
+// goroutine of its own, which ends before the Snapshot is returned. A thing
+// whose methods panic or call runtime.Goexit is shown with that and nothing else,
+// and takes neither the page nor the other things along; a key whose String
+// method does so spoils its own text only. What is read of a thing
 // is as consistent as its own methods are: of a busy one the numbers may belong
 // to moments that lie a little apart. Reading a map takes time in proportion to
 // the keys that are waited for, with memory for at most 100 of them at once and

@@ -70,7 +70,7 @@ func protect(h http.Header) {
 func serve(w http.ResponseWriter, req *http.Request, contentType string, write func(io.Writer) error) {
 	var b bytes.Buffer
 	if err := write(&b); err != nil {
-		http.Error(w, "vigildebug: "+err.Error(), http.StatusInternalServerError)
+		http.Error(w, "vigildebug: "+valid(err.Error()), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", contentType)

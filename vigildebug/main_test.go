@@ -130,7 +130,8 @@ type answer struct {
 			Waiters int    `json:"waiters"`
 			Since   string `json:"since"`
 		} `json:"waits"`
-		MoreWaits int `json:"more_waits"`
+		MoreWaits int    `json:"more_waits"`
+		Error     string `json:"error"`
 		History   struct {
 			Times  []string             `json:"times"`
 			Values map[string][]float64 `json:"values"`

@@ -32,6 +32,7 @@ type view struct {
 
 type thingView struct {
 	ID, Kind, Name, Since string // Since heads the column that tells since when
+	Error                 string
 	Metrics               []metricView
 	Plots                 []plot
 	Waits                 []waitView
@@ -68,7 +69,7 @@ func writePage(w io.Writer, s Snapshot) error {
 }
 
 func viewOf(t Thing, now time.Time) thingView {
-	v := thingView{Kind: t.Kind, Name: t.Name, More: t.MoreWaits, Since: "Load started"}
+	v := thingView{Kind: t.Kind, Name: t.Name, More: t.MoreWaits, Since: "Load started", Error: t.Error}
 	if t.Kind == "map" {
 		v.Since = "Waits since"
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -71,7 +70,7 @@ func watch[T any](kind, name string, thing *T, opts []Option, read func(thing *T
 	}
 	e := &entry{
 		kind: kind,
-		name: strings.ToValidUTF8(name, "\uFFFD"),
+		name: valid(name),
 		read: func() reading { return read(thing, c.showKeys) },
 	}
 	c.registry.add(e)
@@ -107,10 +106,10 @@ func (r *Registry) Snapshot() Snapshot {
 	slices.SortFunc(entries, func(a, b *entry) int {
 		return cmp.Or(slices.Index(kinds, a.kind)-slices.Index(kinds, b.kind), cmp.Compare(a.name, b.name))
 	})
-	s := Snapshot{Time: time.Now(), Things: []Thing{}}
-	for _, e := range entries {
-		s.Things = append(s.Things, e.snapshot())
-	}
+	s := Snapshot{Time: time.Now(), Things: make([]Thing, len(entries))}
+	each(len(entries), func(i int) { s.Things[i] = entries[i].snapshot() }, func(i int, why string) {
+		s.Things[i] = entries[i].unread(why)
+	})
 	return s
 }
 
@@ -123,5 +122,13 @@ func (e *entry) snapshot() Thing {
 		Kind: e.kind, Name: e.name, Metrics: got.metrics,
 		Waits: append([]Wait{}, got.waits...), MoreWaits: got.more, // [] in JSON, not null
 		History: e.past.history(got.metrics),
+	}
+}
+
+// unread is the snapshot of a thing that could not be read.
+func (e *entry) unread(why string) Thing {
+	return Thing{
+		Kind: e.kind, Name: e.name, Error: "reading it " + why,
+		Metrics: Metrics{}, Waits: []Wait{}, History: past(nil).history(nil),
 	}
 }

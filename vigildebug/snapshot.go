@@ -20,6 +20,10 @@ type Thing struct {
 	Waits     []Wait  `json:"waits"`      // the oldest first, at most 100
 	MoreWaits int     `json:"more_waits"` // how many keys Waits leaves out
 	History   History `json:"history"`
+
+	// Error says why the thing could not be read, as one of its methods
+	// panicked or called runtime.Goexit. The rest is empty then.
+	Error string `json:"error,omitempty"`
 }
 
 // A Wait tells who waits for a key.

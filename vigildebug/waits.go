@@ -56,25 +56,47 @@ func (l *longest[K]) age() float64 {
 }
 
 func (l *longest[K]) reading(metrics Metrics, showKeys bool) reading {
-	name := hide[K]
-	if showKeys {
-		name = show[K]
-	}
 	waits := make([]Wait, len(l.rows))
 	for i, r := range l.rows {
-		waits[i] = Wait{name(r.key), r.waiters, r.since}
+		waits[i] = Wait{"", r.waiters, presentable(r.since)}
+		if !showKeys {
+			waits[i].Key = hide(r.key)
+		}
+	}
+	if showKeys {
+		l.showKeys(waits)
 	}
 	return reading{metrics, waits, l.keys - len(l.rows)}
 }
 
+// showKeys prints the keys. Package fmt survives a String method that panics, and
+// each one that calls runtime.Goexit.
+func (l *longest[K]) showKeys(waits []Wait) {
+	each(len(waits), func(i int) { waits[i].Key = show(l.rows[i].key) }, func(i int, why string) {
+		waits[i].Key = "%!v(String method " + why + ")"
+	})
+}
+
+// presentable returns t, or the zero time if JSON has no text for t, as for a
+// year beyond 9999.
+func presentable(t time.Time) time.Time {
+	if _, err := t.MarshalJSON(); err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
 // show prints a key, cut off where it gets long.
 func show[K comparable](key K) string {
-	text := strings.ToValidUTF8(fmt.Sprint(key), "\uFFFD")
+	text := valid(fmt.Sprint(key))
 	if len(text) <= maxKey {
 		return text
 	}
 	return strings.ToValidUTF8(text[:maxKey], "") + "…"
 }
+
+// valid replaces what is not UTF-8.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 // secret keys the hashes of this process.
 var secret = sync.OnceValue(func() (s struct {

@@ -26,14 +26,19 @@
 //	               place. Counting takes time in proportion to the loads under
 //	               way, and is left out if the span is not recorded.
 //
-// A span of what failed has the status Error and the error's text. Keys and
-// values are in no span.
+// A span of what failed has the status Error and the error's text, in which
+// bytes that are not UTF-8 are replaced: OTLP would refuse them, and with them
+// all spans of the batch. Of a load that panicked the status has the type of the
+// panic's value, but neither the value nor the stack. Keys and values are in no
+// span.
 package vigilotel
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"strings"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -68,7 +73,7 @@ func (o *Options) spans() spans {
 	if o == nil {
 		o = new(Options)
 	}
-	name, provider := o.Name, o.TracerProvider
+	name, provider := valid(o.Name), o.TracerProvider
 	if name == "" {
 		name = "vigil"
 	}
@@ -108,7 +113,7 @@ func (g *Group[K, V]) Do(ctx context.Context, key K, f func(ctx context.Context)
 		panic("vigilotel: nil function")
 	}
 	ctx, span := g.spans.tracer.Start(ctx, g.spans.wait)
-	defer span.End()
+	defer end(span)
 	l, shared, err := g.flights.Do(ctx, key, func(ctx context.Context) (landing[V], error) {
 		return g.load(ctx, key, f), nil
 	})
@@ -127,7 +132,7 @@ func (g *Group[K, V]) Do(ctx context.Context, key K, f func(ctx context.Context)
 func (g *Group[K, V]) load(ctx context.Context, key K, f func(ctx context.Context) (V, error)) (l landing[V]) {
 	l.starter = trace.SpanContextFromContext(ctx)
 	ctx, span := g.spans.tracer.Start(ctx, g.spans.load)
-	defer span.End()
+	defer end(span)
 	l.flight, l.err = span.SpanContext(), errUnwound
 	defer func() {
 		if span.IsRecording() {
@@ -149,12 +154,38 @@ func (g *Group[K, V]) waiters(key K) int {
 	return 0
 }
 
+// end is for defer: End of the SDK, deferred itself, would make an event with the
+// value of a panic.
+func end(span trace.Span) { span.End() }
+
 // fail gives span the status of err, if that is an error.
 func fail(span trace.Span, err error) {
 	if err != nil {
-		span.SetStatus(codes.Error, err.Error())
+		span.SetStatus(codes.Error, valid(text(err)))
 	}
 }
+
+// text is what a span may say of err. The value of a panic and its stack may
+// hold anything, so they stay with the callers.
+func text(err error) (s string) {
+	defer func() {
+		if recover() != nil { // a method of err's
+			s = fmt.Sprintf("vigilotel: a method of the %T panicked", err)
+		}
+	}()
+	p, panicked := errors.AsType[*dedup.PanicError](err)
+	switch {
+	case !panicked:
+		return err.Error()
+	case errors.Is(p, dedup.ErrGoexit):
+		return "vigilotel: the load called runtime.Goexit"
+	default:
+		return fmt.Sprintf("vigilotel: the load panicked with a %T", p.Value)
+	}
+}
+
+// valid replaces what is not UTF-8.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 // Forget is dedup.Group.Forget.
 func (g *Group[K, V]) Forget(key K) { g.flights.Forget(key) }
@@ -173,7 +204,7 @@ func Loader[K comparable, V any](load dedup.Loader[K, V], o *Options) dedup.Load
 	s := o.spans()
 	return func(ctx context.Context, key K) (v V, err error) {
 		ctx, span := s.tracer.Start(ctx, s.load)
-		defer span.End()
+		defer end(span)
 		err = errUnwound
 		defer func() { fail(span, err) }()
 		v, err = load(ctx, key)

@@ -2,6 +2,8 @@ package vigilprom_test
 
 import (
 	"context"
+	"iter"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -172,4 +174,29 @@ func TestDefaultRegistry(t *testing.T) {
 	var n notify.Notify
 	defer vigildebug.Notify("of the default registry", &n)()
 	require.Equal(t, 1, testutil.CollectAndCount(vigilprom.NewCollector(nil), "vigil_notify_waiters"))
+}
+
+// A brokenGroup is what vigildebug.Group accepts, and cannot be read.
+type brokenGroup struct{ fail func() }
+
+func (g *brokenGroup) InFlight() iter.Seq2[string, dedup.FlightInfo] {
+	return func(func(string, dedup.FlightInfo) bool) { g.fail() }
+}
+
+// TestThingThatFails is left out of the scrape, which succeeds.
+func TestThingThatFails(t *testing.T) {
+	for name, fail := range map[string]func(){"panic": func() { panic("secret \xff") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			var r vigildebug.Registry
+			vigildebug.Group("broken \xff", &brokenGroup{fail}, vigildebug.In(&r))
+			vigildebug.Notify("whole \xff", new(notify.Notify), vigildebug.In(&r))
+			registry := prometheus.NewPedanticRegistry()
+			registry.MustRegister(vigilprom.NewCollector(&r))
+			families, err := registry.Gather()
+			require.NoError(t, err)
+			require.Len(t, families, 1)
+			require.Equal(t, "vigil_notify_waiters", families[0].GetName())
+			require.Equal(t, "whole \uFFFD", families[0].GetMetric()[0].GetLabel()[0].GetValue())
+		})
+	}
 }

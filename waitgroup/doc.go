@@ -29,5 +29,10 @@
 // with nothing locked: in the goroutine whose Done or Add reached zero, as a
 // rule, else in one that counts up from there or leaves the line at that
 // moment. An Add or Done happens before the return of every Wait that it
-// releases, and before the closing of the channel of Idle.
+// releases, and before the closing of the channel of Idle. If a waker panics or
+// calls runtime.Goexit, the others run all the same.
+//
+// A Group that was used outside of a testing/synctest bubble, as a variable of a
+// package may be, can be used in one. A Wait that sleeps in a bubble must be
+// released in the same bubble; [Group.Idle] tells what else may not cross.
 package waitgroup

@@ -155,6 +155,12 @@ func (g *Group) Count() int { return int(min(max(g.state.Load()/one, 0), most)) 
 // Idle returns a channel that is closed when the count is zero next: already,
 // if it is zero now. It is for use in a select statement. A zero that an Add
 // in another goroutine is just about to leave may count.
+//
+// All calls until the next zero return the same channel. If the first of them is
+// in a testing/synctest bubble, all that touches the channel must be in the same
+// bubble: receiving from it, and the Done or Add that reaches zero. If it is
+// outside, the channel may be received from in a bubble, but that does not block
+// durably there. The channel that Idle returns at zero may be used anywhere.
 func (g *Group) Idle() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()

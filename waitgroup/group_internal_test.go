@@ -148,9 +148,10 @@ func TestGoRunsThoughAWakerPanics(t *testing.T) {
 	g.Add(1)
 	g.Register(wake.Func(func() { panic("waker") }))
 	g.state.Add(-one) // Done, its first half
-	ran := make(chan struct{})
-	require.PanicsWithValue(t, "waker", func() { g.Go(func() { close(ran) }) })
+	ran, leave := make(chan struct{}), make(chan struct{}) // else its Done might come to the waker first
+	require.PanicsWithValue(t, "waker", func() { g.Go(func() { close(ran); <-leave }) })
 	<-ran
+	close(leave)
 	require.NoError(t, g.Wait(context.Background()))
 }
 

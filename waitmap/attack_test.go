@@ -192,7 +192,7 @@ func TestTakenValueIsFreed(t *testing.T) {
 
 // leavingParker does not return from Park.
 type leavingParker struct {
-	wake.Parker
+	wake.Waker
 	leave func()
 }
 

@@ -24,13 +24,14 @@ func (m *Map[K, V]) CancelCause(key K, cause error) int {
 		ls.mu.Unlock()
 		return 0
 	}
-	list := l.all()
-	ls.tidy(&l.lineHead)
+	list, away := l.all(), l.away()
 	var zero V
+	l.note(zero, err)
+	ls.tidy(&l.lineHead)
 	n := settle(list, zero, err)
 	ls.mu.Unlock()
 	wakeList(list)
-	return n
+	return n + away
 }
 
 // CancelAll releases all who wait for any key, and returns how many.
@@ -57,18 +58,22 @@ func (e *engine[K, V]) cancelAll(err *stopError) (n int) {
 	return n
 }
 
-// settleAll detaches every waiter of the shard.
+// settleAll detaches every waiter of the shard. Lines of keys that are held or
+// watched stay.
 func (ls *lines[K, V]) settleAll(err *stopError) (all waitq.List[fate[V]], n int) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
+	var zero V
 	old := ls.buckets
 	ls.n = 0
 	ls.buckets = make([]*line[K, V], fewestBuckets)
 	for _, l := range old {
 		for l != nil {
 			next := l.next
+			n += l.away()
 			all.Join(l.all())
-			if l.hold != nil {
+			l.note(zero, err)
+			if l.hold != nil || l.watch != nil {
 				ls.add(l)
 			} else {
 				l.forget()
@@ -76,8 +81,7 @@ func (ls *lines[K, V]) settleAll(err *stopError) (all waitq.List[fate[V]], n int
 			l = next
 		}
 	}
-	var zero V
-	return all, settle(all, zero, err)
+	return all, n + settle(all, zero, err)
 }
 
 // WaitInfo says who waits for a key.
@@ -100,8 +104,8 @@ func (m *Map[K, V]) Waiting() iter.Seq2[K, WaitInfo] {
 			var rows []row
 			ls.mu.Lock()
 			for l := range ls.each {
-				if w := l.queue.Front(); w != nil {
-					rows = append(rows, row{l.key, WaitInfo{l.queue.Len(), since(w.Value.since)}})
+				if n := l.crowd(); n > 0 {
+					rows = append(rows, row{l.key, WaitInfo{n, since(l.oldest())}})
 				}
 			}
 			ls.mu.Unlock()
@@ -120,7 +124,8 @@ func since(ns int64) time.Time {
 	return time.Now().Add(time.Duration(ns) - time.Since(epoch))
 }
 
-// Waiters is the number of those who wait for key.
+// Waiters is the number of those who wait for key. A WaitFor counts also while
+// it looks at a value.
 func (m *Map[K, V]) Waiters(key K) int {
 	e := m.init()
 	h := e.hash(key)
@@ -128,7 +133,7 @@ func (m *Map[K, V]) Waiters(key K) int {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if l := ls.find(key, h); l != nil {
-		return l.queue.Len()
+		return l.crowd()
 	}
 	return 0
 }

@@ -61,14 +61,18 @@ func (m *Map[K, V]) LoadOrCompute(key K, f func() (V, error)) (value V, loaded b
 // and does what f says, as one step: for Keep it returns the value, for Set
 // the new one, for Remove the old one. A value that is deleted before
 // WaitCompute's turn does not count. What is held while f runs is as for
-// [Map.Compute], and errors are as for [Map.Wait].
+// [Map.Compute], and errors are as for [Map.Wait], also while another
+// computation holds the key.
 func (m *Map[K, V]) WaitCompute(ctx context.Context, key K, f func(old V) (V, Op)) (V, error) {
 	mustContext(ctx)
 	e := m.init()
 	h := e.hash(key)
 	for {
 		var p spot[K, V]
-		e.acquire(&p, key, h, true)
+		if err := e.acquireBy(ctx, &p, key, h, true); err != nil {
+			var zero V
+			return zero, err
+		}
 		if p.live {
 			v, _ := e.compute(&p, key, func(old V, _ bool) (V, Op) { return f(old) })
 			return v, nil
@@ -82,11 +86,7 @@ func (m *Map[K, V]) WaitCompute(ctx context.Context, key K, f func(old V) (V, Op
 
 // compute runs f while the key at p, which it releases, is on hold.
 func (e *engine[K, V]) compute(p *spot[K, V], key K, f func(V, bool) (V, Op)) (V, bool) {
-	var old V
-	loaded := p.live
-	if loaded {
-		old = p.value(e)
-	}
+	old, loaded := p.old(e)
 	hash, l := p.hash, p.hold(key)
 	h := l.hold
 	p.release()
@@ -125,6 +125,7 @@ func (p *spot[K, V]) hold(key K) *line[K, V] {
 // settle ends the hold h on l, if it has not ended yet, and does what the
 // computation said.
 func (e *engine[K, V]) settle(key K, hash uint64, l *line[K, V], h *hold, v V, op Op) {
+	defer h.wake() // also if the waker of somebody in line panics
 	var c cell
 	if op == Set {
 		c = pack(e.cells, v)

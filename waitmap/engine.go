@@ -1,7 +1,9 @@
 package waitmap
 
 import (
+	"context"
 	"math/bits"
+	"reflect"
 	"runtime"
 	"sync/atomic"
 	"unsafe"
@@ -14,6 +16,7 @@ import (
 type engine[K comparable, V any] struct {
 	hasher[K]
 	cells    cellKind
+	keysPin  bool           // a key may hold memory of its own
 	doors    unsafe.Pointer // [len(shards)]door, dense for the readers' caches
 	doorMask uint64         // the bits of an offset in doors
 	shards   []shard[K, V]
@@ -30,15 +33,14 @@ type count struct {
 
 func newEngine[K comparable, V any](o *Options[K]) *engine[K, V] {
 	procs := runtime.GOMAXPROCS(0)
-	shards := powerOfTwo(max(o.Shards, 1))
-	if o.Shards == 0 {
-		shards = powerOfTwo(8 * procs)
-	}
+	shards := o.shards(procs)
 	e := &engine[K, V]{
 		hasher: newHasher(o.Hash),
 		cells:  cellKindOf[V](),
-		shards: make([]shard[K, V], shards),
-		counts: make([]count, powerOfTwo(4*procs)),
+
+		keysPin: !pointerFree(reflect.TypeFor[K]()),
+		shards:  make([]shard[K, V], shards),
+		counts:  make([]count, powerOfTwo(4*procs)),
 	}
 	doors := make([]door, shards)
 	e.doors, e.doorMask = unsafe.Pointer(&doors[0]), uint64(shards-1)*uint64(unsafe.Sizeof(door{}))
@@ -47,6 +49,7 @@ func newEngine[K comparable, V any](o *Options[K]) *engine[K, V] {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.door, s.nothing, s.minimum = &doors[i], nothing, 4+4*i/shards
+		s.lines.self = &s.lines
 		s.install(nothing)
 		s.reserve(e, o.Capacity/shards)
 	}
@@ -87,7 +90,7 @@ type spot[K comparable, V any] struct {
 	live bool
 	line *line[K, V] // the key's line; nil if there is none
 	busy bool        // the shard's lines are locked too
-	over *hold       // to be ended at release
+	over *hold       // to be ended at release; who holds the key then wakes
 
 	served waitq.List[fate[V]] // left the line, to be handed v at release
 	v      V
@@ -105,17 +108,24 @@ func (e *engine[K, V]) visit(p *spot[K, V], key K, hash uint64, lines bool) {
 }
 
 // acquire is visit for those who change the key: it waits until no computation
-// holds it.
+// holds it, however long that takes.
 func (e *engine[K, V]) acquire(p *spot[K, V], key K, hash uint64, lines bool) {
+	_ = e.acquireBy(context.Background(), p, key, hash, lines) // which does not end
+}
+
+// acquireBy is acquire for those who have a context. If that ends first it
+// fails, and nothing is held.
+func (e *engine[K, V]) acquireBy(ctx context.Context, p *spot[K, V], key K, hash uint64, lines bool) error {
 	for {
 		e.visit(p, key, hash, lines)
 		if p.line == nil || p.line.hold == nil {
-			return
+			return nil
 		}
-		h := p.line.hold
+		l, h := p.line, p.line.hold
 		p.release()
-		yield.At(yield.MapHeld)
-		h.wait()
+		if err := e.await(ctx, &p.s.lines.mu, l, h); err != nil {
+			return waitq.ParkError(ctx, err)
+		}
 	}
 }
 
@@ -129,7 +139,6 @@ func (p *spot[K, V]) open(l *line[K, V], key K) {
 // who is to be served; the home is free by then, so that writers of other keys
 // need not spin for as long as that takes.
 func (p *spot[K, V]) release() {
-	over := p.over
 	if p.busy {
 		p.leaveLine()
 	}
@@ -140,9 +149,6 @@ func (p *spot[K, V]) release() {
 		p.line, p.busy, p.over = nil, false, nil
 		p.s.lines.mu.Unlock()
 	}
-	if over != nil {
-		over.mu.Unlock()
-	}
 }
 
 // leaveLine closes the key's line if nobody needs it any more, and takes
@@ -152,6 +158,7 @@ func (p *spot[K, V]) leaveLine() {
 	if p.line != nil {
 		if p.over != nil {
 			p.line.hold = nil
+			p.over.end()
 		}
 		p.s.lines.tidy(&p.line.lineHead)
 	}
@@ -164,6 +171,14 @@ func (p *spot[K, V]) leaveLine() {
 func (p *spot[K, V]) value(e *engine[K, V]) V {
 	v, _ := unpack[V](e.cells, p.cell(e))
 	return v
+}
+
+// old is what a Load would give.
+func (p *spot[K, V]) old(e *engine[K, V]) (v V, loaded bool) {
+	if p.live {
+		v = p.value(e)
+	}
+	return v, p.live
 }
 
 func (p *spot[K, V]) cell(e *engine[K, V]) cell { return p.at.slot(p.i).cell.load(e.cells) }
@@ -198,6 +213,7 @@ func (e *engine[K, V]) publishLine(p *spot[K, V], key K, c cell) bool {
 		}
 	}
 	p.served, p.v = p.line.witnesses(), v
+	p.line.note(v, nil)
 	p.release()
 	if added {
 		e.count(1)

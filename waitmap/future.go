@@ -2,6 +2,7 @@ package waitmap
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/vigil-go/vigil/internal/waitq"
@@ -21,11 +22,22 @@ type Future[V any] struct {
 // fate is what a waiter in line carries and what becomes of it.
 type fate[V any] struct {
 	v      V
-	err    *stopError // why there is no value
-	since  int64      // in line since: ns after epoch
-	line   *lineHead[V]
-	joined atomic.Pointer[waitq.Queue[struct{}]] // goroutines in Future.Wait; guarded by the lines' mutex
+	err    *stopError             // why there is no value
+	since  int64                  // in line since: ns after epoch
+	line   *lineHead[V]           // and owner: who wins Finish or Abandon lets go of them
+	owner  *lineOwner[V]          // of line
+	joined atomic.Pointer[joined] // goroutines in Future.Wait
 }
+
+// joined is made by the first who joins a Future. It has a mutex of its own: a
+// Future that is done has let go of its map.
+type joined struct {
+	mu   sync.Mutex
+	line waitq.Queue[struct{}]
+}
+
+// letGo of the map: a Future may be kept for long.
+func (f *fate[V]) letGo() { f.line, f.owner = nil, nil }
 
 // forget lets go of a value that comes too late: the waiter's memory may be
 // kept for long.
@@ -66,20 +78,25 @@ func (f *Future[V]) Wait(ctx context.Context) (V, error) {
 	if v, done, err := f.Result(); done {
 		return v, err
 	}
-	p := wake.ParkerFrom(ctx)
-	j := &waitq.Waiter[struct{}]{Waker: p}
-	f.join(j)
-	yield.At(yield.FutureJoins)
-	var parted error
-	if _, done, _ := f.Result(); !done { // the second look: who finishes f now sees j
-		parted = j.Await(ctx, p)
-	}
-	f.part(j)
+	parted := f.sleep(ctx, wake.ParkerFrom(ctx))
 	if v, done, err := f.Result(); done {
 		return v, err
 	}
 	var zero V
-	return zero, parted
+	return zero, waitq.ParkError(ctx, parted)
+}
+
+// sleep parks until the Future is done, or returns Park's error. It leaves
+// nothing behind even if Park panics or ends the goroutine.
+func (f *Future[V]) sleep(ctx context.Context, p wake.Parker) error {
+	j := &waitq.Waiter[struct{}]{Waker: p}
+	line := f.w.Value.join(j)
+	defer line.part(j)
+	yield.At(yield.FutureJoins)
+	if _, done, _ := f.Result(); done { // the second look: who finishes f now sees j
+		return nil
+	}
+	return j.Await(ctx, p)
 }
 
 // Stop leaves the line. It reports whether it prevented the wake; Wait and
@@ -90,28 +107,33 @@ func (f *Future[V]) Stop() bool {
 		return false
 	}
 	f.w.Waker = nil // who finishes f has lost and does not look
-	f.w.Value.line.owner.leave(&f.w)
+	f.w.Value.leave(&f.w)
 	wakeJoined(&f.w)
 	return true
 }
 
-func (f *Future[V]) join(j *waitq.Waiter[struct{}]) {
-	mu := f.w.Value.line.owner.guard()
-	mu.Lock()
-	defer mu.Unlock()
-	q := f.w.Value.joined.Load()
-	if q == nil {
-		q = new(waitq.Queue[struct{}])
-		f.w.Value.joined.Store(q)
-	}
-	q.Push(j)
+// leave takes the waiter, which won Abandon, out of its line.
+func (f *fate[V]) leave(w *waitq.Waiter[fate[V]]) {
+	(*f.owner).leave(w)
+	f.letGo()
 }
 
-func (f *Future[V]) part(j *waitq.Waiter[struct{}]) {
-	mu := f.w.Value.line.owner.guard()
-	mu.Lock()
-	defer mu.Unlock()
-	f.w.Value.joined.Load().Remove(j)
+func (f *fate[V]) join(j *waitq.Waiter[struct{}]) *joined {
+	q := f.joined.Load()
+	if q == nil {
+		f.joined.CompareAndSwap(nil, new(joined))
+		q = f.joined.Load()
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.line.Push(j)
+	return q
+}
+
+func (q *joined) part(j *waitq.Waiter[struct{}]) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.line.Remove(j)
 }
 
 // settle hands every waiter of a detached list the value, or the error, and
@@ -122,6 +144,7 @@ func settle[V any](list waitq.List[fate[V]], v V, err *stopError) (n int) {
 	for w := list.Front(); w != nil; w = w.Next() {
 		w.Value.v, w.Value.err = v, err
 		if w.Finish() {
+			w.Value.letGo()
 			n++
 		} else {
 			w.Value.forget()
@@ -145,10 +168,11 @@ func wakeList[V any](list waitq.List[fate[V]]) {
 	}
 }
 
-// wakeAll wakes a finished waiter: who joined its Future, and its own waker.
+// wakeAll wakes a finished waiter: who joined its Future, and its own waker,
+// even if a waker of the former panics.
 func wakeAll[V any](w *waitq.Waiter[fate[V]]) {
+	defer w.Wake()
 	wakeJoined(w)
-	w.Wake()
 }
 
 // wakeJoined wakes the goroutines in Future.Wait. Its load of joined comes
@@ -159,13 +183,8 @@ func wakeJoined[V any](w *waitq.Waiter[fate[V]]) {
 	if q == nil {
 		return
 	}
-	mu := w.Value.line.owner.guard()
-	mu.Lock()
-	list := q.Detach()
-	mu.Unlock()
-	for j := list.Pop(); j != nil; j = list.Pop() {
-		if j.Finish() {
-			j.Wake()
-		}
-	}
+	q.mu.Lock()
+	list := q.line.Detach()
+	q.mu.Unlock()
+	list.Release()
 }

@@ -17,6 +17,7 @@ func FuzzMap(f *testing.F) {
 	f.Add([]byte("\x07\x0e\x05\x00\x01\x0f\x02\x00\x02")) // WaitFor, WaitCompute
 	f.Add([]byte("\x01\x12\x03\x15\x00\x16\x00\x14\x00")) // register, wait on it, end, stop
 	f.Add([]byte("\x02\x12\x00\x10\x00\x1b\x00\x10\x00")) // close
+	f.Add([]byte("\x09\x00\x00\x1f\x00\x08\x00"))         // Load, and Delete meanwhile
 	constructions := constructions[int, int]()
 	names := slices.Sorted(maps.Keys(constructions))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -21,7 +21,9 @@ func requireInvariants[K comparable, V any](t *testing.T, m *Map[K, V]) {
 		table, lines := s.table.Load(), 0
 		for l := range s.lines.each {
 			lines++
-			require.NotZero(t, table.home(uint64(l.hash)<<32).meta&metaLines, "a line whose home does not tell")
+			if table != s.nothing {
+				require.NotZero(t, table.home(uint64(l.hash)<<32).meta&metaLines, "a line whose home does not tell")
+			}
 		}
 		require.Equal(t, lines, s.lines.n)
 		if table != s.nothing {

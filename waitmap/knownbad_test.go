@@ -92,6 +92,28 @@ func TestReferenceConvictsKnownBad(t *testing.T) {
 	t.Logf("%d of %d scripts convict it", convicted, scripts)
 }
 
+// TestReferenceConvictsStaleValues: a map that is right about what is there,
+// but not about the value of what is not.
+func TestReferenceConvictsStaleValues(t *testing.T) {
+	r := rand.New(rand.NewSource(1))
+	for name, op := range map[string]uint8{"Load": 0, "LoadAndDelete": 3, "Swap": 5, "LoadOrCompute": 11} {
+		var m waitmap.Map[uint8, int16]
+		last := make(map[uint8]int16)
+		calls := callsOf(r, 400, 0, 1, 3, 4, 5, 11)
+		fault := firstFault(calls, func(c call) outcome {
+			old, _ := m.Load(c.k)
+			last[c.k] = max(last[c.k], old)
+			o := c.onMap(&m)
+			if absent := !o.ok && (c.op != 11 || o.err != nil); absent && c.op == op {
+				o.v = last[c.k]
+			}
+			return o
+		})
+		require.GreaterOrEqual(t, fault, 0, name)
+		require.Equal(t, op, calls[fault].op, name)
+	}
+}
+
 // TestKnownBadLosesKeys: each key is inserted once and looked for afterwards;
 // no other goroutine, no growth.
 func TestKnownBadLosesKeys(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 )
 
 // A line is everything about a key that is not its value: those who wait for
-// it and who holds it for a computation. It exists only while there is one of
-// them. The lines' mutex guards it.
+// it, who watches it, and who holds it for a computation. It exists only while
+// there is one of them. The lines' mutex guards it.
 type line[K comparable, V any] struct {
 	lineHead[V]
 	next *line[K, V] // in the same bucket
@@ -22,13 +22,12 @@ type lineHead[V any] struct {
 	queue  waitq.Queue[fate[V]]
 	takers uint32 // exclusive waiters in queue
 	hash   uint32 // the half of the key's hash that chooses the home
-	owner  lineOwner[V]
+	watch  *watch[V]
 }
 
 // lineOwner is the lines of a shard, as a Future sees them.
 type lineOwner[V any] interface {
 	leave(w *waitq.Waiter[fate[V]])
-	guard() *sync.Mutex
 }
 
 // An entrant is a Future with the line that it opens if it is the first: one
@@ -51,6 +50,7 @@ type lines[K comparable, V any] struct {
 	mu      sync.Mutex
 	buckets []*line[K, V]
 	n       int
+	self    lineOwner[V] // this
 }
 
 const fewestBuckets = 4
@@ -90,7 +90,7 @@ func (ls *lines[K, V]) any(t *table[K], home uint64) bool {
 
 // open adds an empty line.
 func (ls *lines[K, V]) open(l *line[K, V], key K, hash uint64) *line[K, V] {
-	l.key, l.hash, l.owner = key, uint32(hash>>32), ls
+	l.key, l.hash = key, uint32(hash>>32)
 	ls.add(l)
 	return l
 }
@@ -109,7 +109,7 @@ func (ls *lines[K, V]) link(l *line[K, V]) {
 
 // tidy removes the line if nobody needs it any more.
 func (ls *lines[K, V]) tidy(head *lineHead[V]) {
-	if head.queue.Len() != 0 {
+	if head.queue.Len() != 0 || head.watch != nil {
 		return
 	}
 	b := &ls.buckets[ls.index(head.hash)]
@@ -193,8 +193,6 @@ func (ls *lines[K, V]) leave(w *waitq.Waiter[fate[V]]) {
 	}
 }
 
-func (ls *lines[K, V]) guard() *sync.Mutex { return &ls.mu }
-
 func (l *lineHead[V]) push(w *waitq.Waiter[fate[V]]) {
 	w.Value.line = l
 	l.queue.Push(w)
@@ -219,6 +217,7 @@ func (l *lineHead[V]) hand(v V) *waitq.Waiter[fate[V]] {
 			l.remove(w)
 			w.Value.v = v
 			if w.Finish() {
+				w.Value.letGo()
 				return w
 			}
 			w.Value.forget()

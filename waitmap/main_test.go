@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
@@ -140,6 +141,9 @@ func requireIdle[K comparable, V any](t testing.TB, m *waitmap.Map[K, V]) {
 	require.Zero(t, keys, "keys with waiters")
 	require.Zero(t, waiters, "waiters")
 }
+
+// shaken holds up who passes a point, in builds that have points.
+func shaken(seed uint64) (stop func()) { return yield.Shake(seed, true) }
 
 // scale picks the size of a stress test: full, or the small one under -short
 // and under the race detector.

@@ -1,6 +1,8 @@
 package waitmap_test
 
 import (
+	"math"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -103,4 +105,43 @@ func TestHashArguments(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, 1, v)
 	require.NotZero(t, calls)
+}
+
+// TestCapacityThatCannotBe panics and says so, whatever overflows on the way.
+func TestCapacityThatCannotBe(t *testing.T) {
+	const text = "waitmap: Options.Capacity is more than a table can have"
+	for _, capacity := range []int{math.MaxInt, math.MaxInt/2 + 1, math.MaxInt / 35 * 8, math.MaxInt / 4} {
+		for _, shards := range []int{1, 2} {
+			require.Contains(t, panicText(t, func() {
+				waitmap.New[[64]int, int](&waitmap.Options[[64]int]{Capacity: capacity, Shards: shards})
+			}), text)
+		}
+	}
+	require.Contains(t, panicText(t, func() {
+		waitmap.New[int, int](&waitmap.Options[int]{Capacity: math.MaxInt, Shards: 1})
+	}), text)
+}
+
+// TestMostShards: beyond them there are no more, and all ways to a key's shard
+// agree.
+func TestMostShards(t *testing.T) {
+	for _, shards := range []int{1 << 16, math.MaxInt} {
+		findAll(t, shards, func(i int) int { return i })
+		findAll(t, shards, strconv.Itoa)
+		findAll(t, shards, func(i int) [2]int { return [2]int{i, i} })
+	}
+}
+
+func findAll[K comparable](t *testing.T, shards int, key func(int) K) {
+	m := waitmap.New[K, int](&waitmap.Options[K]{Shards: shards})
+	const n = 500 // of the shards, each with a table
+	for i := range n {
+		m.Store(key(i), i)
+	}
+	for i := range n {
+		v, ok := m.Load(key(i))
+		require.True(t, ok)
+		require.Equal(t, i, v)
+	}
+	require.Len(t, contents(t, m), n)
 }

@@ -31,7 +31,16 @@ func (call) Generate(r *rand.Rand, _ int) reflect.Value {
 type outcome struct {
 	v   int16
 	ok  bool
+	err error
 	all map[uint8]int16
+}
+
+// fails is the error of LoadOrCompute's function.
+func (c call) fails() error {
+	if c.w == 2 {
+		return errRefCause
+	}
+	return nil
 }
 
 // onMap applies c to the map under test.
@@ -63,7 +72,7 @@ func (c call) onMap(m *waitmap.Map[uint8, int16]) (o outcome) {
 	case 10:
 		o.v = int16(m.Len())
 	case 11:
-		o.v, o.ok, _ = m.LoadOrCompute(c.k, func() (int16, error) { return c.v, nil })
+		o.v, o.ok, o.err = m.LoadOrCompute(c.k, func() (int16, error) { return c.v, c.fails() })
 	default:
 		o.v, o.ok = m.Compute(c.k, c.compute)
 	}
@@ -91,6 +100,10 @@ func (c call) onReference(m map[uint8]int16) (o outcome) {
 	case 1:
 		m[c.k] = c.v
 	case 2, 11:
+		if c.op == 11 && !loaded && c.fails() != nil {
+			o.err = c.fails()
+			break
+		}
 		if !loaded {
 			m[c.k] = c.v
 		}

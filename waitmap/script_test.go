@@ -28,6 +28,7 @@ var steps = []func(s *script, arg int){
 	(*script).clear, (*script).wait, (*script).waitNext, (*script).waitFor, (*script).waitCompute, (*script).take, (*script).take,
 	(*script).register, (*script).register, (*script).stop, (*script).futureWait, (*script).end, (*script).end, (*script).cancel,
 	(*script).cancelCause, (*script).cancelAll, (*script).close, (*script).deadTake, (*script).deadWait, (*script).tick,
+	(*script).loadWhileDeleted,
 }
 
 const scriptKeys = 4
@@ -135,6 +136,7 @@ func (s *script) compareWait(i int, w *scriptWait) {
 		// A wait on a Future that gave up before the Future was done.
 		require.True(s.t, w.over, "wait %d on a future", i)
 		require.ErrorIs(s.t, w.res.err, context.Canceled)
+		require.Zero(s.t, w.res.v, "wait %d on a future", i)
 		return
 	}
 	if w.ref.done != w.over {
@@ -193,6 +195,20 @@ func (s *script) load(arg int) {
 	want, present := s.r.vals[k]
 	s.logf("Load(%d) = %d, %t", k, v, ok)
 	require.Equal(s.t, present, ok)
+	require.Equal(s.t, want, v)
+}
+
+// loadWhileDeleted deletes the key while Load looks at it, in builds that can
+// hold Load up; else before.
+func (s *script) loadWhileDeleted(arg int) {
+	k := arg % scriptKeys
+	want := s.r.vals[k]
+	v, ok := loadWhile(s.m, k, func() { s.m.Delete(k) })
+	delete(s.r.vals, k)
+	s.logf("Load(%d), and Delete meanwhile = %d, %t", k, v, ok)
+	if !ok {
+		want = 0
+	}
 	require.Equal(s.t, want, v)
 }
 
@@ -256,9 +272,10 @@ func (s *script) loadOrCompute(arg int) {
 	k := arg % scriptKeys
 	_, present := s.r.vals[k]
 	if arg/scriptKeys%3 == 0 && !present {
-		_, loaded, err := s.m.LoadOrCompute(k, func() (int, error) { return 0, errRefCause })
+		v, loaded, err := s.m.LoadOrCompute(k, func() (int, error) { return s.n, errRefCause })
 		s.logf("LoadOrCompute(%d) fails: %v", k, err)
 		require.False(s.t, loaded)
+		require.Zero(s.t, v)
 		require.ErrorIs(s.t, err, errRefCause)
 		return
 	}
@@ -466,7 +483,8 @@ func (s *script) close(arg int) {
 }
 
 func (s *script) deadTake(arg int) {
-	_, err := s.m.Take(doneCtx(), arg%scriptKeys)
+	v, err := s.m.Take(doneCtx(), arg%scriptKeys)
+	require.Zero(s.t, v)
 	if !s.r.closed {
 		require.ErrorIs(s.t, err, context.Canceled)
 	}

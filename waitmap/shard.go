@@ -15,7 +15,7 @@ import (
 type shard[K comparable, V any] struct {
 	table   atomic.Pointer[table[K]]
 	door    *door
-	nothing *table[K]  // the table of a shard that was never written to
+	nothing *table[K]  // the table of a shard that was never written to, or gave up its own
 	growing sync.Mutex // held while the table is replaced
 	minimum int        // homes of the smallest table; shards differ, so that they do not all grow at once
 	lines   lines[K, V]
@@ -141,10 +141,7 @@ func (s *shard[K, V]) reserve(e *engine[K, V], entries int) {
 	if entries == 0 {
 		return
 	}
-	homes := s.minimum
-	for homes*groupSlots*5/8 < entries {
-		homes *= 2
-	}
+	homes := homesFor[K](entries, s.minimum)
 	s.install(newTable[K](e.cells, homes, reachFor(homes)))
 }
 
@@ -172,11 +169,32 @@ func (s *shard[K, V]) replace(e *engine[K, V], old *table[K], crowded bool) {
 	})
 }
 
-// shrink replaces t if the removal that emptied so many groups left too few.
+// shrink replaces t if the removal that emptied so many groups left too few,
+// or drops it if it left none but the keys of many that are gone.
 func (s *shard[K, V]) shrink(e *engine[K, V], t *table[K], emptied int64) {
-	if emptied != 0 && t.sparse(emptied, s.minimum) {
+	switch {
+	case emptied == 0:
+	case t.sparse(emptied, s.minimum):
 		s.replace(e, t, false)
+	case e.keysPin && t.spent(emptied):
+		s.drop(t)
 	}
+}
+
+// drop goes back to nothing, which keeps no keys, if old is still empty when it
+// is frozen.
+func (s *shard[K, V]) drop(old *table[K]) {
+	s.growing.Lock()
+	defer s.growing.Unlock()
+	if s.table.Load() != old {
+		return
+	}
+	s.rebuild(old, func(live, _ int) *table[K] {
+		if live != 0 {
+			return nil // thaw
+		}
+		return s.nothing
+	})
 }
 
 // clear gives the shard an empty table. Keys that a computation holds keep
@@ -205,20 +223,27 @@ func (s *shard[K, V]) clear(e *engine[K, V]) (held []K) {
 	return held
 }
 
-// rebuild puts what fill returns in the place of old, which it freezes first.
+// rebuild puts what fill returns, if anything, in the place of old, which it
+// freezes first.
 func (s *shard[K, V]) rebuild(old *table[K], fill func(live, dead int) *table[K]) {
 	live, dead := old.freeze()
 	defer func() {
-		if s.table.Load() == old { // a Hash of the user's panicked
+		if s.table.Load() == old { // nothing, or a Hash of the user's panicked
 			old.thaw()
 		}
 	}()
 	yield.At(yield.MapFrozen)
-	s.install(fill(live, dead))
+	if t := fill(live, dead); t != nil {
+		s.install(t)
+	}
 }
 
+// install has all use t. Nothing is shared by all shards, and tells of no lines:
+// whoever could ask installs another table first.
 func (s *shard[K, V]) install(t *table[K]) {
-	s.lines.rehome(t)
+	if t != s.nothing {
+		s.lines.rehome(t)
+	}
 	openDoor(s.door, t)
 	yield.At(yield.MapDoor)
 	s.table.Store(t)

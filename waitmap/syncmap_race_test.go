@@ -120,8 +120,8 @@ func TestClearWhileBusy(t *testing.T) {
 				default:
 					for k := range 32 {
 						m.Store(k, k)
-						if v, ok := m.Load(k); ok && v != k {
-							t.Errorf("key %d has %d", k, v)
+						if v, ok := m.Load(k); ok && v != k || !ok && v != 0 {
+							t.Errorf("key %d has %d, %t", k, v, ok)
 						}
 						waitmap.CompareAndSwap(m, k, k, k)
 						if i%4 == 0 {
@@ -160,7 +160,7 @@ func TestClearIsNotUndone(t *testing.T) {
 				}
 				m.Clear()
 				for i := range 20 {
-					if _, ok := m.Load(base + i); ok {
+					if v, ok := m.Load(base + i); ok || v != 0 {
 						t.Errorf("key %d came back after Clear", i)
 					}
 				}
@@ -212,7 +212,10 @@ func TestLoadAndDeleteRace(t *testing.T) {
 				var ok bool
 				switch g {
 				case 0:
-					_, ok = m.LoadAndDelete(k)
+					var v int
+					if v, ok = m.LoadAndDelete(k); ok && v != k+1 || !ok && v != 0 {
+						t.Errorf("LoadAndDelete(%d) = %d, %t", k, v, ok)
+					}
 				case 1:
 					ok = waitmap.CompareAndDelete(m, k, k+1)
 				case 2:
@@ -273,6 +276,8 @@ func TestSwapIsAChain(t *testing.T) {
 			for i := range each {
 				if old, loaded := m.Swap("a", g*each+i); loaded {
 					seen[old].Add(1)
+				} else if old != 0 {
+					t.Errorf("Swap = %d, false", old)
 				}
 			}
 		})
@@ -331,6 +336,54 @@ func TestPrivateKeysWhileGrowing(t *testing.T) {
 			}
 		})
 		require.Len(t, contents(t, m), m.Len())
+	})
+}
+
+// TestAbsentIsZero: keys come and go; what is absent has no value, whoever
+// looks, and how.
+func TestAbsentIsZero(t *testing.T) {
+	over(t, func(t *testing.T, newMap maker[int, int]) { absentIsZero(t, newMap(), 7) })
+	over(t, func(t *testing.T, newMap maker[string, string]) { absentIsZero(t, newMap(), "value") })
+	over(t, func(t *testing.T, newMap maker[[2]int, *int]) { absentIsZero(t, newMap(), new(int)) })
+	over(t, func(t *testing.T, newMap maker[string, uint8]) { absentIsZero(t, newMap(), 8) })
+}
+
+func absentIsZero[K, V comparable](t *testing.T, m *waitmap.Map[K, V], v V) {
+	defer shaken(1)()
+	var key K
+	absent := func(name string, got V, ok bool) {
+		var zero V
+		if !ok && got != zero || ok && got != v {
+			t.Errorf("%s = %v, %t", name, got, ok)
+		}
+	}
+	rounds := scale(3000, 500)
+	together(3, func(g int) {
+		for i := range rounds {
+			switch {
+			case g == 0 && i%2 == 0:
+				m.Store(key, v)
+			case g == 0 && i%8 == 1:
+				m.Clear()
+			case g == 0:
+				m.Delete(key)
+			case g == 1 && i%16 == 0:
+				got, ok := m.LoadAndDelete(key)
+				absent("LoadAndDelete", got, ok)
+			case g == 1 && i%16 == 8:
+				got, loaded := m.Swap(key, v)
+				absent("Swap", got, loaded)
+			case g == 1 && i%4 == 1:
+				got, err := m.Wait(doneCtx(), key)
+				absent("Wait", got, err == nil)
+			default:
+				got, ok := m.Load(key)
+				absent("Load", got, ok)
+			}
+			if i%32 == 0 {
+				runtime.Gosched()
+			}
+		}
 	})
 }
 

@@ -44,8 +44,9 @@ func TestSwap(t *testing.T) {
 		require.True(t, loaded)
 		require.Equal(t, 1, old)
 		m.Delete("a")
-		_, loaded = m.Swap("a", 3)
+		old, loaded = m.Swap("a", 3)
 		require.False(t, loaded)
+		require.Zero(t, old)
 		requireContents(t, map[string]int{"a": 3}, m)
 	})
 }
@@ -145,8 +146,9 @@ func TestClear(t *testing.T) {
 			require.Equal(t, manyKeys, m.Len())
 			m.Clear()
 			requireContents(t, map[string]int{}, m)
-			_, ok := m.Load("1")
+			v, ok := m.Load("1")
 			require.False(t, ok)
+			require.Zero(t, v)
 		}
 		m.Store("again", 1)
 		requireContents(t, map[string]int{"again": 1}, m)

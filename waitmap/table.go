@@ -140,6 +140,28 @@ func (t *table[K]) sparse(emptied int64, minimum int) bool {
 	return emptied > filled/2
 }
 
+// spent reports whether a small table holds no entry, but the keys of deleted
+// ones in a quarter of its slots, or more: as many keys must come and go before
+// a table is dropped, so that one that alternates costs none. Larger tables
+// become small first, see sparse.
+func (t *table[K]) spent(emptied int64) bool {
+	if t.homes >= 16 {
+		return false
+	}
+	filled, dead := int64(0), uint64(0)
+	for i := range t.groups() {
+		meta := atomic.LoadUint64(&t.first.at(i).meta)
+		if meta&liveBits != 0 {
+			return false
+		}
+		if used(meta) > 0 {
+			filled++
+			dead += uint64(used(meta))
+		}
+	}
+	return emptied == filled && 4*dead >= groupSlots*t.homes
+}
+
 // scan calls f for each entry and reports whether f always returned true. If
 // the table is replaced meanwhile, what it held until then is what f sees.
 func scan[K comparable, V any](t *table[K], kind cellKind, f func(K, V) bool) bool {

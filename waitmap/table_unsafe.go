@@ -174,11 +174,10 @@ func (m *Map[K, V]) Load(key K) (value V, ok bool) {
 			if unsafe.Sizeof(value) <= 8 && e.cells == cellWords {
 				b := atomic.LoadUint64(&s.cell.bits)
 				yield.At(yield.MapRead)
-				value = *(*V)(unsafe.Pointer(&b))
-				if again := atomic.LoadUint64(&(*group[K, wordCell])(g).meta); again != meta {
-					return value, again&(m&-m) != 0
+				if again := atomic.LoadUint64(&(*group[K, wordCell])(g).meta); again != meta && again&(m&-m) == 0 {
+					return value, false
 				}
-				return value, true
+				return *(*V)(unsafe.Pointer(&b)), true
 			}
 			p := atomic.LoadPointer((*unsafe.Pointer)(unsafe.Pointer(&s.cell.bits)))
 			yield.At(yield.MapRead)

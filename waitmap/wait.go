@@ -49,48 +49,26 @@ func (m *Map[K, V]) WaitNext(ctx context.Context, key K) (V, error) {
 }
 
 // WaitFor waits until a value under key satisfies ok. It may skip values that
-// were overwritten before it ran, but never the last one. ok runs with nothing
+// were overwritten before it ran, but never the last one, even if that is
+// deleted the next moment or goes to somebody in Take. ok runs with nothing
 // held, and perhaps twice for one value. Errors are as for [Map.Wait].
 func (m *Map[K, V]) WaitFor(ctx context.Context, key K, ok func(V) bool) (V, error) {
 	mustContext(ctx)
 	if v, there := m.Load(key); there && ok(v) {
 		return v, nil
 	}
-	e := m.init()
-	h := e.hash(key)
-	var handed *V // by the last wake
+	w, now := m.init().watch(ctx, key)
+	defer w.depart() // also if ok or Park panics
 	for {
-		v, good, err := e.waitForOne(ctx, key, h, ok, handed)
-		if good || err != nil {
-			return v, err
+		if now.there && ok(now.v) {
+			return now.v, nil
 		}
-		handed = &v
+		if now.err != nil {
+			var zero V
+			return zero, now.err
+		}
+		now = w.next(ctx)
 	}
-}
-
-// waitForOne is in line before it looks at the value that is there, so it
-// misses none. The value of the last wake counts if it was deleted since.
-func (e *engine[K, V]) waitForOne(ctx context.Context, key K, hash uint64, ok func(V) bool, handed *V) (v V, good bool, err error) {
-	en, parker := newEntrant[K, V](ctx)
-	c, there := e.shard(hash).lockLines(e, hash, 0).peek(key, hash)
-	if there {
-		v, _ = unpack[V](e.cells, c)
-	} else if there = handed != nil; there {
-		v = *handed
-	}
-	closed := e.enter(key, hash, en)
-	if closed == nil {
-		defer en.abandon() // also if ok panics
-	}
-	if there && ok(v) {
-		return v, true, nil
-	}
-	if closed != nil {
-		var zero V
-		return zero, false, closed
-	}
-	v, err = en.await(ctx, parker)
-	return v, false, err
 }
 
 // Take waits until there is a value under key, removes it and returns it. Of
@@ -98,29 +76,53 @@ func (e *engine[K, V]) waitForOne(ctx context.Context, key K, hash uint64, ok fu
 // that is stored while takers wait is handed to one before anybody can Load
 // it; those in Wait see it too. A context that was done before takes nothing;
 // one that ends while a value is handed over does not lose it. Errors are as
-// for [Map.Wait].
+// for [Map.Wait], also while a computation holds the key.
 func (m *Map[K, V]) Take(ctx context.Context, key K) (V, error) {
 	mustContext(ctx)
 	if ctx.Err() != nil {
 		var zero V
 		return zero, waitq.ContextError(ctx)
 	}
-	if v, ok := m.LoadAndDelete(key); ok {
-		return v, nil
-	}
 	e := m.init()
+	if _, ok := m.Load(key); ok {
+		if v, ok, err := e.loadAndDeleteBy(ctx, key); ok || err != nil {
+			return v, err
+		}
+	}
 	h := e.hash(key)
 	en, parker := newEntrant[K, V](ctx)
 	en.w.SetExclusive()
 	e.checkHold(key, h)
 	for s := e.shard(h); ; {
 		if _, ok := s.lockLines(e, h, metaTakers).peek(key, h); !ok {
-			return e.enterAndWait(ctx, key, h, en, parker)
+			return e.enterAndTake(ctx, key, h, en, parker)
 		}
 		s.lines.mu.Unlock()
-		if v, ok := e.loadAndDelete(key); ok {
-			return v, nil
+		if v, ok, err := e.loadAndDeleteBy(ctx, key); ok || err != nil {
+			return v, err
 		}
+	}
+}
+
+// enterAndTake is enterAndWait for a taker: if Park panics or ends the
+// goroutine after a value was handed over, the value is not lost.
+func (e *engine[K, V]) enterAndTake(ctx context.Context, key K, hash uint64, en *entrant[K, V], parker wake.Parker) (v V, err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			e.giveBack(key, &en.w)
+		}
+	}()
+	v, err = e.enterAndWait(ctx, key, hash, en, parker)
+	returned = true
+	return v, err
+}
+
+// giveBack stores what w was handed, as LoadOrStore does: the next taker gets
+// it, or it lies under the key. A newer value that is there has overwritten it.
+func (e *engine[K, V]) giveBack(key K, w *waitq.Waiter[fate[V]]) {
+	if w.Done() && w.Value.err == nil {
+		e.loadOrStore(key, w.Value.v)
 	}
 }
 
@@ -174,6 +176,7 @@ func (e *engine[K, V]) enter(key K, hash uint64, en *entrant[K, V]) error {
 	if l == nil {
 		l = ls.open(&en.line, key, hash)
 	}
+	en.w.Value.owner = &ls.self
 	l.push(&en.w)
 	return nil
 }
@@ -190,9 +193,9 @@ func (e *engine[K, V]) enterAndWait(ctx context.Context, key K, hash uint64, en 
 func (f *Future[V]) await(ctx context.Context, parker wake.Parker) (V, error) {
 	defer f.abandon() // if Park ends the goroutine or panics
 	if err := f.w.Await(ctx, parker); err != nil {
-		f.w.Value.line.owner.leave(&f.w)
+		f.w.Value.leave(&f.w)
 		var zero V
-		return zero, err
+		return zero, waitq.ParkError(ctx, err)
 	}
 	v, err := f.w.Value.result()
 	f.w.Value.forget()
@@ -202,6 +205,6 @@ func (f *Future[V]) await(ctx context.Context, parker wake.Parker) (V, error) {
 // abandon leaves the line, unless the waiter is done or left already.
 func (f *Future[V]) abandon() {
 	if f.w.Abandon() {
-		f.w.Value.line.owner.leave(&f.w)
+		f.w.Value.leave(&f.w)
 	}
 }

@@ -1,6 +1,10 @@
 package waitmap
 
-import "github.com/vigil-go/vigil/internal/yield"
+import (
+	"context"
+
+	"github.com/vigil-go/vigil/internal/yield"
+)
 
 // The engine's half of Store and its kin. Values are packed, and so allocated,
 // before anything is locked. Each tries the fast half first, see grip.
@@ -30,9 +34,7 @@ func (e *engine[K, V]) swapSlow(key K, hash uint64, c cell) (previous V, loaded 
 	for {
 		var p spot[K, V]
 		e.acquire(&p, key, hash, false)
-		if loaded = p.live; loaded {
-			previous = p.value(e)
-		}
+		previous, loaded = p.old(e)
 		if e.publish(&p, key, c) {
 			return previous, loaded
 		}
@@ -85,6 +87,7 @@ func (e *engine[K, V]) handOver(key K, hash uint64, c cell) bool {
 		return false
 	}
 	served := l.witnesses()
+	l.note(v, nil)
 	ls.tidy(&l.lineHead)
 	settle(served, v, nil)
 	ls.mu.Unlock()
@@ -94,25 +97,33 @@ func (e *engine[K, V]) handOver(key K, hash uint64, c cell) bool {
 }
 
 func (e *engine[K, V]) loadAndDelete(key K) (value V, loaded bool) {
+	value, loaded, _ = e.loadAndDeleteBy(context.Background(), key) // which does not end
+	return value, loaded
+}
+
+// loadAndDeleteBy fails if ctx ends while a computation holds the key.
+func (e *engine[K, V]) loadAndDeleteBy(ctx context.Context, key K) (value V, loaded bool, err error) {
 	h := e.hash(key)
 	if g, ok := e.grab(key, h); ok {
 		if !g.live() {
 			g.letGo()
-			return value, false
+			return value, false, nil
 		}
 		value = e.valueAt(g)
 		e.unset(g, h)
-		return value, true
+		return value, true, nil
 	}
 	var p spot[K, V]
-	e.acquire(&p, key, h, false)
+	if err := e.acquireBy(ctx, &p, key, h, false); err != nil {
+		return value, false, err
+	}
 	if !p.live {
 		p.release()
-		return value, false
+		return value, false, nil
 	}
 	value = p.value(e)
 	e.remove(&p)
-	return value, true
+	return value, true, nil
 }
 
 // acquireEqual is acquire for a key whose value is equal to old; else it

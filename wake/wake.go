@@ -54,9 +54,10 @@ type Parker interface {
 	Waker
 
 	// Park returns nil once it took a permit, and context.Cause(ctx) when
-	// ctx is done first. A permit that is there is taken even if ctx is
-	// done. Park may return nil without a wake: callers look again at what
-	// they wait for.
+	// ctx is done first: if that is nil, ctx.Err() or context.Canceled, but
+	// never nil. A permit that is there is taken even if ctx is done. Park
+	// may return nil without a wake: callers look again at what they wait
+	// for.
 	Park(ctx context.Context) error
 }
 
@@ -89,8 +90,20 @@ func (p chanParker) Park(ctx context.Context) error {
 	case <-p:
 		return nil
 	default:
-		return context.Cause(ctx)
+		return ended(ctx)
 	}
+}
+
+// ended is why ctx, whose Done is closed, has ended. It is never nil, whatever
+// ctx says: who waits would look again, and park again, without end.
+func ended(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return context.Canceled
 }
 
 type parkerKey struct{}

@@ -110,6 +110,46 @@ func TestParkReturnsTheCause(t *testing.T) {
 	})
 }
 
+// says is a context that says what it likes about its end.
+type says struct {
+	context.Context
+	err error
+}
+
+func (c says) Err() error { return c.err }
+
+type sliceError []int
+
+func (sliceError) Error() string { return "cannot be compared" }
+
+// TestParkFailsWithAnError if the context's Done is closed, whatever else the
+// context says: who gets nil parks again.
+func TestParkFailsWithAnError(t *testing.T) {
+	over, cancel := context.WithCancelCause(context.Background())
+	cancel(errCause)
+	open := make(chan struct{})
+	close(open)
+	for _, err := range []error{nil, errCause, sliceError{1}} {
+		want := err
+		if err == nil {
+			want = context.Canceled
+		}
+		require.Equal(t, want, wake.NewParker().Park(doneSays{open, says{context.Background(), err}}))
+		if err != nil {
+			want = errCause // which comes first
+		}
+		require.Equal(t, want, wake.NewParker().Park(says{over, err}))
+	}
+}
+
+// doneSays hides that its end is a context's of package context.
+type doneSays struct {
+	done chan struct{}
+	says
+}
+
+func (c doneSays) Done() <-chan struct{} { return c.done }
+
 // TestPermitWinsOverContext, each time: select would choose at random.
 func TestPermitWinsOverContext(t *testing.T) {
 	p := wake.NewParker()

@@ -125,6 +125,13 @@ for mutant in NO_LOOK LOOK_FIRST NO_ANNOUNCE ANNOUNCE_LOCKED NO_RECHECK GRAB_LIN
 	refuted take "$mutant"
 done
 
+holds watch "1 in WaitFor, 3 values, a Cancel" "" -DSAFETY ""
+holds watch "2 in WaitFor, 2 values" "-DWATCHERS=2 -DVALUES=2 -DCANCELERS=0" -DSAFETY ""
+for mutant in NO_LOOK LOOK_FIRST LATE_ATTEND SEEN_LATE NO_NOTE NO_NOTE_TAKEN NO_NOTE_CANCEL CANCEL_FIRST TIDY_WATCHED; do
+	refuted watch "$mutant"
+done
+refuted watch FORGET_EARLY "-DWATCHERS=2 -DVALUES=2 -DCANCELERS=0"
+
 wait
 wrong=0
 [[ ! -e $tmp/wrong ]] || wrong=$(wc -l <"$tmp/wrong")

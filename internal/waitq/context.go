@@ -1,21 +1,37 @@
 package waitq
 
-import "context"
+import (
+	"context"
+	"reflect"
+)
 
-// ContextError is the error of a wait whose context has ended. It matches
-// both ctx.Err() and context.Cause(ctx) by errors.Is.
+// ContextError is the error of a wait whose context has ended, and never nil.
+// It matches both ctx.Err() and context.Cause(ctx) by errors.Is. It calls the
+// context's methods, which may panic: leave the line first.
 func ContextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if cause == nil || cause == err {
+	if err == nil { // its Done is closed all the same
+		err = context.Canceled
+	}
+	if cause == nil || same(cause, err) {
 		return err
 	}
 	return &contextError{err, cause}
 }
 
+// same is ==, also for errors of types for which == panics.
+func same(a, b error) bool {
+	if !reflect.ValueOf(a).Comparable() {
+		return reflect.DeepEqual(a, b)
+	}
+	return a == b
+}
+
 // ParkError is the error of a wait whose Park failed with err: its context's,
-// or the parker's own, of a loop that closed.
+// or the parker's own, of a loop that closed. As ContextError it is never nil,
+// and is made when the line has been left.
 func ParkError(ctx context.Context, err error) error {
-	if ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil {
 		return err
 	}
 	return ContextError(ctx)

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/wake"
 )
 
 // TestOneOfFinishAndAbandonWins: at the same instant, too.
@@ -40,5 +42,30 @@ func TestOneOfFinishAndAbandonWins(t *testing.T) {
 		require.NotEqual(t, finished[i], abandoned[i], "round %d", i)
 		require.Equal(t, finished[i], ws[i].Done())
 		require.Equal(t, abandoned[i], ws[i].Gone())
+	}
+}
+
+// TestReleasePassesOverWhoGaveUp, and wakes the others, whatever a waker does.
+func TestReleasePassesOverWhoGaveUp(t *testing.T) {
+	for how, leave := range map[string]func(){"panic": func() { panic("waker") }, "Goexit": runtime.Goexit} {
+		var q Queue[int]
+		ws := make([]Waiter[int], 5)
+		woken := make([]bool, len(ws))
+		for i := range ws {
+			ws[i].Waker = wake.Func(func() { woken[i] = true; leave() })
+			q.Push(&ws[i])
+		}
+		require.True(t, ws[1].Abandon())
+		list := q.Detach()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			defer func() { recover() }()
+			list.Release()
+		}()
+		<-ended
+		require.Equal(t, []bool{true, false, true, true, true}, woken, how)
+		require.True(t, ws[1].Gone())
+		require.False(t, ws[1].Done())
 	}
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/vigil-go/vigil/internal/waitq"
 	"github.com/vigil-go/vigil/wake"
 )
 
@@ -172,8 +171,7 @@ func TestAwaitEndsWithItsContext(t *testing.T) {
 		begin := time.Now()
 		err := w.Await(ctx, p)
 		require.Equal(t, time.Hour, time.Since(begin))
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.ErrorIs(t, err, errCause)
+		require.Equal(t, errCause, err, "Park's error: the line is left first")
 		require.True(t, w.Gone())
 		require.False(t, w.Finish(), "too late")
 	})
@@ -238,37 +236,4 @@ func TestStressAwait(t *testing.T) {
 		require.Equal(t, err == nil, <-finished)
 		<-ctx.Done()
 	}
-}
-
-func TestContextError(t *testing.T) {
-	canceled := func(cause error) context.Context {
-		ctx, cancel := context.WithCancelCause(bg)
-		cancel(cause)
-		return ctx
-	}
-	late, stop := context.WithDeadlineCause(bg, time.Now().Add(-time.Hour), errCause)
-	defer stop()
-	child, stopChild := context.WithCancel(canceled(errCause))
-	defer stopChild()
-	for name, c := range map[string]struct {
-		ctx  context.Context
-		want []error
-		text string
-	}{
-		"no cause":         {canceled(nil), []error{context.Canceled}, "context canceled"},
-		"cause":            {canceled(errCause), []error{context.Canceled, errCause}, "context canceled: the cause"},
-		"deadline":         {late, []error{context.DeadlineExceeded, errCause}, "context deadline exceeded: the cause"},
-		"parent's cause":   {child, []error{context.Canceled, errCause}, "context canceled: the cause"},
-		"cause of another": {canceled(context.DeadlineExceeded), []error{context.Canceled, context.DeadlineExceeded}, "context canceled: context deadline exceeded"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			err := waitq.ContextError(c.ctx)
-			for _, want := range c.want {
-				require.ErrorIs(t, err, want)
-			}
-			require.EqualError(t, err, c.text)
-		})
-	}
-	require.Same(t, context.Canceled, waitq.ContextError(canceled(nil)), "nothing to add")
-	require.NoError(t, waitq.ContextError(bg), "not ended")
 }

@@ -69,15 +69,15 @@ func (w *Waiter[T]) Done() bool { return w.state.Load()&done != 0 }
 func (w *Waiter[T]) Gone() bool { return w.state.Load()&gone != 0 }
 
 // Await parks until the waiter is done, and then returns nil. If ctx ends
-// before, or the parker fails, it abandons the waiter and returns the error;
-// the caller takes it out of its queue.
+// before, or the parker fails, it abandons the waiter and returns Park's error;
+// the caller takes the waiter out of its queue, and then makes a ParkError.
 func (w *Waiter[T]) Await(ctx context.Context, p wake.Parker) error {
 	for !w.Done() {
 		yield.At(yield.WaiterLooks)
 		err := p.Park(ctx)
 		yield.At(yield.WaiterParked)
 		if err != nil && w.Abandon() {
-			return ParkError(ctx, err)
+			return err
 		}
 	}
 	return nil
@@ -206,8 +206,8 @@ func (l *List[T]) Pop() *Waiter[T] {
 	return w
 }
 
-// Release finishes and wakes all, the longest waiter first, even if a waker
-// panics. It is for lines that nobody abandons, and no lock may be held.
+// Release finishes and wakes all that were not abandoned, the longest waiter
+// first, even if a waker panics or ends the goroutine. No lock may be held.
 func (l *List[T]) Release() {
 	defer func() {
 		if l.head != nil {
@@ -215,8 +215,9 @@ func (l *List[T]) Release() {
 		}
 	}()
 	for w := l.Pop(); w != nil; w = l.Pop() {
-		w.Finish()
-		yield.At(yield.WaiterWon)
-		w.Wake()
+		if w.Finish() {
+			yield.At(yield.WaiterWon)
+			w.Wake()
+		}
 	}
 }

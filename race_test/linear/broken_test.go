@@ -56,11 +56,16 @@ var faults = []fault{
 	onMap("Take looks, then deletes", "takes", func(m store) store { return peekTake{m} }),
 	onMap("Take: the context wins over the value", "takes", func(m store) store { return politeTake{m} }),
 	onMap("Load from a cache that is told too late", "changes", func(m store) store { return &cachedLoad{store: m} }),
+	onMap("Load gives what was there, and false", "changes", func(m store) store { return &staleLoad{store: m} }),
+	onMap("LoadAndDelete gives what was there, and false", "takes", func(m store) store { return &staleDelete{staleLoad{store: m}} }),
+	onMap("Take gives a value and an error", "takes", func(m store) store { return staleTake{m} }),
+	onMap("WaitFor gives a value and an error", "waits", func(m store) store { return staleFor{m} }),
 	onMap("CompareAndSwap in two steps", "changes", func(m store) store { return twoSteps{m} }),
 	onMap("Swap in two steps", "changes", func(m store) store { return twoSwaps{m} }),
 	onMap("LoadOrStore in two steps", "changes", func(m store) store { return twoFirsts{m} }),
 	onMap("Compute that holds nothing", "changes", func(m store) store { return looseCompute{m} }),
 	onMap("WaitFor without a look at what is there", "waits", func(m store) store { return nextFor{m} }),
+	onMap("WaitFor stands in no line between two looks", "waits", func(m store) store { return gapFor{m} }),
 	onMap("Cancel counts one at most", "waits", func(m store) store { return guess{m} }),
 	onMap("Clear of one key only", "changes", func(m store) store { return oneClear{m} }),
 	onMap("LoadOrCompute in two steps", "changes", func(m store) store { return twoComputes{m} }),
@@ -74,6 +79,7 @@ var faults = []fault{
 	onNotify("NotifyOne wakes the newest", "everything", func(n ringer) bell { return lastFirst{n} }),
 	onNotify("NotifyWaiters keeps a permit", "everything", func(n ringer) bell { return keepsAll{n} }),
 	onNotify("Stop of a picked Listener drops the wake", "listeners", func(n ringer) bell { return dropper{n} }),
+	onNotify("Stop hands on what NotifyN gave", "listeners", func(n ringer) bell { return passer{n} }),
 	onNotify("Listen gets in line late", "listeners", func(n ringer) bell { return late{n} }),
 	onGroup("Wait ends at one", "waits", func(g *waitgroup.Group) counter { return hasty{g} }),
 	onGroup("Wait for a count that is zero when it looks", "waits", func(g *waitgroup.Group) counter { return looker{g} }),
@@ -83,6 +89,7 @@ var faults = []fault{
 	onFlights("Do joins nobody", "calls", func() coalescer { return lonely{} }),
 	onFlights("Do gives the value of a load that is over", "calls", func() coalescer { return &keeper{} }),
 	onFlights("Do does not say that others got it too", "calls", func() coalescer { return &silent{} }),
+	onFlights("Do gives a value and an error", "calls", func() coalescer { return &staleDo{} }),
 	onFlights("Forget forgets nothing", "everything", func() coalescer { return &faithful{} }),
 }
 
@@ -160,6 +167,48 @@ func (m *cachedLoad) Delete(k int) {
 	}
 }
 
+type staleLoad struct {
+	store
+	last [mapKeys + 1]atomic.Int64
+}
+
+func (m *staleLoad) Load(k int) (int, bool) {
+	v, ok := m.store.Load(k)
+	if ok {
+		m.last[k].Store(int64(v))
+	}
+	return int(m.last[k].Load()), ok
+}
+
+type staleDelete struct{ staleLoad }
+
+func (m *staleDelete) LoadAndDelete(k int) (int, bool) {
+	v, _ := m.staleLoad.Load(k)
+	_, ok := m.store.LoadAndDelete(k)
+	return v, ok
+}
+
+type staleTake struct{ store }
+
+func (m staleTake) Take(ctx context.Context, k int) (int, error) {
+	v, _ := m.Load(k)
+	if got, err := m.store.Take(ctx, k); err == nil {
+		return got, nil
+	} else {
+		return v, err
+	}
+}
+
+type staleFor struct{ store }
+
+func (m staleFor) WaitFor(ctx context.Context, k int, ok func(int) bool) (last int, err error) {
+	v, err := m.store.WaitFor(ctx, k, func(v int) bool { last = v; return ok(v) })
+	if err == nil {
+		last = v
+	}
+	return last, err
+}
+
 type twoSteps struct{ store }
 
 func (m twoSteps) CompareAndSwap(k, old, new int) bool {
@@ -217,6 +266,20 @@ func (m nextFor) WaitFor(ctx context.Context, k int, ok func(int) bool) (int, er
 		if v, err := m.WaitNext(ctx, k); err != nil || ok(v) {
 			return v, err
 		}
+	}
+}
+
+type gapFor struct{ store }
+
+func (m gapFor) WaitFor(ctx context.Context, k int, ok func(int) bool) (int, error) {
+	for {
+		if v, there := m.Load(k); there && ok(v) {
+			return v, nil
+		}
+		if v, err := m.WaitNext(ctx, k); err != nil || ok(v) {
+			return v, err
+		}
+		runtime.Gosched()
 	}
 }
 
@@ -350,6 +413,36 @@ func (e droppingEar) Stop() bool {
 	return e.ear.Stop()
 }
 
+// passer hands on every wake that was not consumed, whoever gave it.
+type passer struct{ ringer }
+
+func (n passer) Listen() ear { return &passingEar{n.ringer.Listen(), n.ringer, false} }
+
+type passingEar struct {
+	ear
+	n    ringer
+	used bool
+}
+
+func (e *passingEar) Ready() bool {
+	e.used = e.ear.Ready() || e.used
+	return e.used
+}
+
+func (e *passingEar) Wait(ctx context.Context) error {
+	err := e.ear.Wait(ctx)
+	e.used = err == nil || e.used
+	return err
+}
+
+func (e *passingEar) Stop() bool {
+	if e.used || !e.ear.Ready() {
+		return e.ear.Stop()
+	}
+	e.n.NotifyOne()
+	return false
+}
+
 // late is a Listener that gets in line when it is asked for the first time.
 type late struct{ ringer }
 
@@ -458,6 +551,16 @@ type silent struct{ dedup.Group[int, int] }
 func (g *silent) Do(ctx context.Context, key int, f func(context.Context) (int, error)) (int, bool, error) {
 	v, _, err := g.Group.Do(ctx, key, f)
 	return v, false, err
+}
+
+type staleDo struct{ dedup.Group[int, int] }
+
+func (g *staleDo) Do(ctx context.Context, key int, f func(context.Context) (int, error)) (int, bool, error) {
+	v, shared, err := g.Group.Do(ctx, key, f)
+	if err != nil {
+		v = 1
+	}
+	return v, shared, err
 }
 
 type faithful struct{ dedup.Group[int, int] }

@@ -92,7 +92,7 @@ func (c *client) block(name string, f func(context.Context) result, args ...int)
 	c.wait.Store(nil)
 	o.ret = c.w.now()
 	o.parked, o.still = p.parked.Load(), p.still.Load()
-	if p.reaped.Load() && o.got.err != errContext {
+	if p.reaped.Load() && o.got.err != errContext && o.got.err != errDied {
 		o.got.err = errAsleep
 	}
 	c.ops = append(c.ops, o)

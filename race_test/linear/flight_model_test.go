@@ -10,7 +10,7 @@ type flightState struct{ current int }
 // after that call began and before the function did, until its second, after
 // the function returned and before anybody had the result. A Do got the number
 // of a Load that it joined, and whether others got it too. One that failed
-// joined what it liked.
+// joined what it liked, and has no value.
 var flightSpec = &spec{
 	init:      flightState{},
 	partition: func(o *op) int { return o.arg(0) },
@@ -24,7 +24,7 @@ func flightParts(o *op) []part {
 	switch {
 	case o.name == "Load":
 		return []part{enter, leave}
-	case o.name == "Do" && o.got.err == errContext:
+	case o.name == "Do" && o.got.err == errContext && !o.got.valued():
 		return nil
 	case o.name == "Do":
 		return []part{enter}

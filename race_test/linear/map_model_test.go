@@ -14,7 +14,11 @@ type mapState struct {
 	served string // of those who were served and have not returned, sorted
 	watch  string // of those in WaitFor and WaitCompute, sorted, each with its flags
 	closed bool   // who comes is not let in line any more
+
+	pockets [maxClients]int // what a Take was handed that died of it, by client
 }
+
+const maxClients = 8
 
 // Flags of a watcher: what happened since it came.
 const (
@@ -46,6 +50,8 @@ func isWatch(name string) bool { return name == "WaitFor" || name == "WaitComput
 func mapParts(o *op) []part {
 	failed := o.got.err == errContext && o.parked == 0
 	switch {
+	case o.got.valued():
+		return []part{whole}
 	case isWatch(o.name), o.name == "Close", o.name == "Register":
 		return []part{enter, leave}
 	case !slices.Contains(mapWaits, o.name):
@@ -60,6 +66,9 @@ func mapParts(o *op) []part {
 }
 
 func (s mapState) step(e step, calls []*op) (mapState, bool) {
+	if e.got.valued() {
+		return s, false
+	}
 	switch e.part {
 	case enter:
 		return s.enter(e)
@@ -118,10 +127,13 @@ func (s mapState) write(e step, calls []*op) (mapState, bool) {
 	panic("linear_test: the model of a Map does not know " + e.name)
 }
 
-// saw reports whether a look at the key gives r.
+// saw reports whether a look at the key gives r: of an absent key, no value.
 func (s mapState) saw(r result) bool {
-	return r.err == "" && r.ok == s.has && (!s.has || r.v == s.v)
+	return r.err == "" && r.ok == s.has && r.v == s.v
 }
+
+// valued reports whether a call failed and gave a value all the same.
+func (r result) valued() bool { return r.err != "" && r.v != 0 }
 
 func (s mapState) gone() mapState {
 	s.has, s.v = false, 0
@@ -153,8 +165,12 @@ func (s mapState) publish(v int, calls []*op) (mapState, bool) {
 			stay = append(stay, id)
 			continue
 		}
-		taken = taken || calls[id].name == "Take"
-		if got := calls[id].got; got.err != "" || got.v != v {
+		took := calls[id].name == "Take"
+		taken = taken || took
+		switch got := calls[id].got; {
+		case got.err == errDied && took:
+			s.pockets[calls[id].client] = v
+		case got.err != errDied && (got.err != "" || got.v != v):
 			return s, false
 		}
 		s.served = insert(s.served, id)
@@ -179,7 +195,7 @@ func (s mapState) cancel(e step, calls []*op) (mapState, bool) {
 // release lets all go who are in line, with that error.
 func (s mapState) release(err string, calls []*op) (mapState, bool) {
 	for _, id := range []byte(s.line) {
-		if calls[id].got.err != err {
+		if got := calls[id].got; got.err != err && got.err != errDied {
 			return s, false
 		}
 		s.served = insert(s.served, id)
@@ -231,16 +247,35 @@ func (s mapState) leave(e step, calls []*op) (next mapState, ok bool) {
 	if isWatch(e.name) {
 		return s.unwatch(e, calls)
 	}
-	if e.got.err == errContext { // it must still be in line
+	switch e.got.err {
+	case errContext: // it must still be in line
 		s.line, ok = remove(s.line, e.id)
-	} else {
+	case errDied:
+		return s.die(e, calls)
+	default:
 		s.served, ok = remove(s.served, e.id)
 	}
 	return s, ok
 }
 
+// die: a wait did not return, which consumes nothing. A value that it was
+// handed is stored again, unless a newer one is there.
+func (s mapState) die(e step, calls []*op) (_ mapState, ok bool) {
+	if s.line, ok = remove(s.line, e.id); ok {
+		return s, true
+	}
+	s.served, ok = remove(s.served, e.id)
+	v := s.pockets[e.client]
+	s.pockets[e.client] = 0
+	if !ok || v == 0 || s.has {
+		return s, ok
+	}
+	return s.publish(v, calls)
+}
+
 // unwatch is the end of a WaitFor or a WaitCompute. They look at the key again
-// after each wake, so they may miss what was overwritten or deleted soon.
+// after each wake, so they may miss what was overwritten, and WaitCompute what
+// was deleted soon; WaitFor does not.
 func (s mapState) unwatch(e step, calls []*op) (mapState, bool) {
 	i := pairOf(s.watch, e.id)
 	if i < 0 {
@@ -249,11 +284,16 @@ func (s mapState) unwatch(e step, calls []*op) (mapState, bool) {
 	flags := s.watch[i+1]
 	s.watch = s.watch[:i] + s.watch[i+2:]
 	good := s.has && (e.name == "WaitCompute" || even(s.v))
+	if e.name == "WaitFor" && flags&sawStore != 0 && even(s.last) {
+		good = true // though it was deleted or taken since
+	}
 	switch {
+	case e.got.err == errDied:
+		return s, true
 	case e.got.err == errContext:
-		return s, !good
+		return s, !good || e.name == "WaitCompute" && someComputed(calls, e.op)
 	case e.got.err == errCanceled:
-		return s, flags&sawCancel != 0
+		return s, flags&sawCancel != 0 && !good
 	case e.got.err == errClosed:
 		return s, s.closed && !good
 	case e.got.err != "":
@@ -263,6 +303,17 @@ func (s mapState) unwatch(e step, calls []*op) (mapState, bool) {
 	}
 	here, handed := s.has && s.v == e.got.v, flags&sawStore != 0 && s.last == e.got.v
 	return s, even(e.got.v) && (here || handed)
+}
+
+// someComputed reports whether a computation may have held up a WaitCompute
+// until its context ended.
+func someComputed(calls []*op, o *op) bool {
+	for _, c := range calls {
+		if c != nil && c != o && strings.HasSuffix(c.name, "Compute") && c.call < o.ret && max(o.call, o.still) < c.ret {
+			return true
+		}
+	}
+	return false
 }
 
 func even(v int) bool { return v%2 == 0 }

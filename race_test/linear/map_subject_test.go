@@ -58,18 +58,19 @@ type face[K, V comparable] struct {
 	num  func(V) int
 }
 
+// maybe is what a look gave. With false it must be nothing: whatever else it is
+// the history shall show.
 func (f face[K, V]) maybe(v V, ok bool) (int, bool) {
-	if !ok {
+	var none V
+	if !ok && v == none {
 		return 0, false
 	}
-	return f.num(v), true
+	return f.num(v), ok
 }
 
 func (f face[K, V]) waited(v V, err error) (int, error) {
-	if err != nil {
-		return 0, err
-	}
-	return f.num(v), nil
+	n, _ := f.maybe(v, err == nil)
+	return n, err
 }
 
 func (f face[K, V]) Load(k int) (int, bool)    { return f.maybe(f.m.Load(f.key(k))) }
@@ -106,13 +107,7 @@ func (f face[K, V]) Compute(k int, g func(int, bool) (int, waitmap.Op)) (int, bo
 		v, op := g(was, loaded)
 		return f.val(v), op
 	})
-	if !ok { // Remove gives the old value, if there was one
-		var none V
-		if v == none {
-			return 0, false
-		}
-	}
-	return f.num(v), ok
+	return f.maybe(v, ok) // Remove gives the old value, if there was one
 }
 
 func (f face[K, V]) Wait(ctx context.Context, k int) (int, error) {
@@ -143,10 +138,8 @@ func (f face[K, V]) LoadOrCompute(k int, g func() (int, error)) (int, bool, erro
 		v, err := g()
 		return f.val(v), err
 	})
-	if err != nil {
-		return 0, loaded, err
-	}
-	return f.num(v), loaded, nil
+	n, err := f.waited(v, err)
+	return n, loaded, err
 }
 
 func (f face[K, V]) Register(k int, w wake.Waker) future {
@@ -164,11 +157,8 @@ func (u facedFuture[K, V]) Wait(ctx context.Context) (int, error) {
 
 func (u facedFuture[K, V]) Result() (int, bool, error) {
 	v, done, err := u.Future.Result()
-	if !done {
-		return 0, false, err
-	}
-	n, err := u.f.waited(v, err)
-	return n, true, err
+	n, _ := u.f.maybe(v, done && err == nil)
+	return n, done, err
 }
 
 func (f face[K, V]) Range(g func(k, v int) bool) {

@@ -123,21 +123,27 @@ func waitOnMap(c *client, m store, name string, k int) {
 	}
 	c.note(c.block(name, func(ctx context.Context) (r result) {
 		var err error
-		switch name {
-		case "Wait":
-			r.v, err = m.Wait(ctx, k)
-		case "WaitNext":
-			r.v, err = m.WaitNext(ctx, k)
-		case "WaitFor":
-			r.v, err = m.WaitFor(ctx, k, even)
-		case "Take":
-			r.v, err = m.Take(ctx, k)
-		case "Register":
+		if name == "Register" {
 			r.v, err = useFuture(ctx, m, k, c.r.IntN(2) == 0)
+		} else {
+			r.v, err = waitPlainly(ctx, m, name, k)
 		}
 		r.err = word(err, mapErrors)
 		return r
 	}, k))
+}
+
+func waitPlainly(ctx context.Context, m store, name string, k int) (int, error) {
+	switch name {
+	case "Wait":
+		return m.Wait(ctx, k)
+	case "WaitNext":
+		return m.WaitNext(ctx, k)
+	case "WaitFor":
+		return m.WaitFor(ctx, k, even)
+	default:
+		return m.Take(ctx, k)
+	}
 }
 
 // useFuture waits for a Future, or for the waker that it was given.

@@ -15,6 +15,9 @@ const (
 	consumed                  // by Ready or a Listener's Wait
 )
 
+// errDied is of a Wait whose parker panicked when it was woken.
+const errDied = "died"
+
 // notifySpec is the model of a Notify. Listen, and Ready, Stop and Hear (which
 // is Listener.Wait), have the Listener's number.
 var notifySpec = &spec{
@@ -57,7 +60,7 @@ func (s notifyState) step(e step, calls []*op) (notifyState, bool) {
 	case "Listen":
 		return s.enter(e.id), true
 	case "Wait":
-		return s.wait(e)
+		return s.wait(e, calls)
 	default:
 		return s.listener(e, calls)
 	}
@@ -73,7 +76,7 @@ func (s notifyState) enter(id byte) notifyState {
 	return s
 }
 
-func (s notifyState) wait(e step) (next notifyState, ok bool) {
+func (s notifyState) wait(e step, calls []*op) (next notifyState, ok bool) {
 	if e.part == enter {
 		ok := !s.permit || e.got.err == ""
 		return s.enter(e.id), ok
@@ -81,6 +84,9 @@ func (s notifyState) wait(e step) (next notifyState, ok bool) {
 	if e.got.err == errContext { // it must still be in line
 		s.line, ok = remove(s.line, e.id)
 		return s, ok
+	}
+	if e.got.err == errDied {
+		return s.die(e.id, calls)
 	}
 	i := pairOf(s.out, e.id)
 	if i < 0 || e.got.err != "" {
@@ -90,10 +96,34 @@ func (s notifyState) wait(e step) (next notifyState, ok bool) {
 	return s, true
 }
 
-// pick takes the i-th out of line. If it is in Wait, that must have succeeded.
+// die: a Wait leaves without having consumed anything. A parker may wake
+// without a reason, so it may still be in line.
+func (s notifyState) die(id byte, calls []*op) (_ notifyState, ok bool) {
+	if s.line, ok = remove(s.line, id); ok {
+		return s, true
+	}
+	i := pairOf(s.out, id)
+	if i < 0 {
+		return s, false
+	}
+	return s.abandon(i, calls)
+}
+
+// abandon: the i-th of those picked leaves, and hands on what is to be.
+func (s notifyState) abandon(i int, calls []*op) (notifyState, bool) {
+	flags := s.out[i+1]
+	s.out = s.out[:i] + s.out[i+2:]
+	if flags == handsOn {
+		return s.one(false, calls)
+	}
+	return s, true
+}
+
+// pick takes the i-th out of line. If it is in Wait, that must have succeeded,
+// or died of it.
 func (s notifyState) pick(i int, flags byte, calls []*op) (notifyState, bool) {
 	id := s.line[i]
-	if o := calls[id]; o.name == "Wait" && o.got.err != "" {
+	if o := calls[id]; o.name == "Wait" && o.got.err != "" && o.got.err != errDied {
 		return s, false
 	}
 	s.line = s.line[:i] + s.line[i+1:]
@@ -143,13 +173,8 @@ func (s notifyState) listener(e step, calls []*op) (notifyState, bool) {
 			s.line = rest
 			return s, e.got.ok
 		}
-		flags := s.out[i+1]
-		s.out = s.out[:i] + s.out[i+2:]
-		if flags == handsOn {
-			next, ok := s.one(false, calls)
-			return next, ok && !e.got.ok
-		}
-		return s, !e.got.ok
+		next, ok := s.abandon(i, calls)
+		return next, ok && !e.got.ok
 	}
 	panic("linear_test: the model of a Notify does not know " + e.name)
 }

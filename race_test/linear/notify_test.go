@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/vigil-go/vigil/notify"
+	"github.com/vigil-go/vigil/wake"
 )
 
 // A bell is a Notify, or a broken one.
@@ -38,6 +39,7 @@ func (r ringer) Listen() ear { return r.Notify.Listen() }
 var notifyMixes = map[string]string{
 	"everything": "Wait Wait Wait Wait TryWait NotifyOne NotifyOne NotifyOne NotifyLast NotifyN NotifyWaiters Listen Listen Ready Hear Stop Stop End End",
 	"permits":    "Wait Wait Wait TryWait NotifyOne NotifyOne NotifyOne NotifyLast End",
+	"deaths":     "Wait Wait Die Die Listen Stop TryWait NotifyOne NotifyOne NotifyLast NotifyN NotifyWaiters End",
 	"listeners":  "Listen Listen Hear Ready Stop Stop NotifyOne NotifyOne NotifyLast NotifyN NotifyWaiters TryWait End",
 }
 
@@ -75,11 +77,33 @@ func (u *notifyUse) call(c *client, name string) {
 		c.do(name, func() result { return result{v: u.n.NotifyWaiters()} })
 	case "TryWait":
 		c.do(name, func() result { return result{ok: u.n.TryWait()} })
+	case "Die":
+		c.block("Wait", u.waitAndDie)
 	case "Wait":
 		c.block(name, func(ctx context.Context) result { return result{err: word(u.n.Wait(ctx), nil)} })
 	default:
 		panic("linear_test: no call of a Notify: " + name)
 	}
+}
+
+// A doomedParker panics when it was woken.
+type doomedParker struct{ wake.Parker }
+
+func (p doomedParker) Park(ctx context.Context) error {
+	if err := p.Parker.Park(ctx); err != nil {
+		return err
+	}
+	panic("doomed")
+}
+
+func (u *notifyUse) waitAndDie(ctx context.Context) (r result) {
+	defer func() {
+		if recover() != nil {
+			r.err = errDied
+		}
+	}()
+	p := doomedParker{wake.ParkerFrom(ctx)}
+	return result{err: word(u.n.Wait(wake.WithParker(ctx, p)), nil)}
 }
 
 // listener calls the client's Listener, or makes it.
@@ -120,5 +144,7 @@ func TestNotify(t *testing.T) {
 
 // TestNotifyOnRing: goroutines and tasks of one loop use a Notify together.
 func TestNotifyOnRing(t *testing.T) {
-	onRings(t, notifySpec, func(int64) plan { return notifyPlan(newRinger(), notifyMixes["everything"]) })
+	for _, mix := range []string{"everything", "deaths"} {
+		onRings(t, notifySpec, func(int64) plan { return notifyPlan(newRinger(), notifyMixes[mix]) })
+	}
 }

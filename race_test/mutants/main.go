@@ -130,8 +130,10 @@ func copyModule(root, dir string) error {
 			return err
 		}
 		for _, s := range skipped {
-			if rel == s {
+			if rel == s && d.IsDir() {
 				return filepath.SkipDir
+			} else if rel == s { // .git of a worktree
+				return nil
 			}
 		}
 		if d.IsDir() {

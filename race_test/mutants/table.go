@@ -17,7 +17,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "internal/waitq/waitq.go", why: "Release wakes",
-		old: "		yield.At(yield.WaiterWon)\n		w.Wake()\n	}\n}", new: "	}\n}",
+		old: "			yield.At(yield.WaiterWon)\n			w.Wake()\n", new: "			yield.At(yield.WaiterWon)\n",
 	},
 	{
 		file: "internal/waitq/waitq.go", why: "a new turn when a line is detached",
@@ -29,8 +29,8 @@ var mutations = []mutation{
 	},
 	{
 		file: "wake/wake.go", why: "a permit wins over the context",
-		old: "	select { // select picks at random when both are ready; the permit wins\n	case <-p:\n		return nil\n	default:\n		return context.Cause(ctx)\n	}",
-		new: "	return context.Cause(ctx)",
+		old: "	select { // select picks at random when both are ready; the permit wins\n	case <-p:\n		return nil\n	default:\n		return ended(ctx)\n	}",
+		new: "	return ended(ctx)",
 	},
 	{
 		file: "wake/wake.go", why: "a permit is kept for who parks later",
@@ -46,11 +46,19 @@ var mutations = []mutation{
 	},
 	{
 		file: "waitmap/wait.go", why: "WaitFor looks at what is there, in line",
-		old: "	if there && ok(v) {\n		return v, true, nil", new: "	if there && false {\n		return v, true, nil",
+		old: "		if now.there && ok(now.v) {", new: "		if now.there = now.there && w.l != nil && w.seen != w.came; now.there && ok(now.v) {",
+	},
+	{
+		file: "waitmap/watch.go", why: "who is away learns of what is stored",
+		old: "	if r.now != w.seen {\n", new: "	if false {\n",
+	},
+	{
+		file: "waitmap/write.go", why: "who is away learns of what a taker got",
+		old: "	l.note(v, nil)\n", new: "",
 	},
 	{
 		file: "waitmap/wait.go", why: "who failed leaves the line",
-		old: "	if err := f.w.Await(ctx, parker); err != nil {\n		f.w.Value.line.owner.leave(&f.w)", new: "	if err := f.w.Await(ctx, parker); err != nil {",
+		old: "	if err := f.w.Await(ctx, parker); err != nil {\n		f.w.Value.leave(&f.w)\n", new: "	if err := f.w.Await(ctx, parker); err != nil {\n",
 	},
 	{
 		file: "waitmap/wait.go", why: "a taker is marked as one",
@@ -99,11 +107,11 @@ var mutations = []mutation{
 	},
 	{
 		file: "waitmap/line.go", why: "a taker that gave up is passed over",
-		old: "			if w.Finish() {\n				return w\n			}", new: "			w.Finish()\n			if true {\n				return w\n			}",
+		old: "			if w.Finish() {\n				w.Value.letGo()\n				return w\n			}", new: "			w.Finish()\n			if true {\n				w.Value.letGo()\n				return w\n			}",
 	},
 	{
 		file: "waitmap/line.go", why: "a line with waiters stays",
-		old: "	if head.queue.Len() != 0 {\n		return\n	}", new: "	if head.queue.Len() > 1 {\n		return\n	}",
+		old: "	if head.queue.Len() != 0 || head.watch != nil {", new: "	if head.queue.Len() > 1 || head.watch != nil {",
 	},
 	{
 		file: "waitmap/line.go", why: "those in Wait see what a taker gets",
@@ -115,11 +123,11 @@ var mutations = []mutation{
 	},
 	{
 		file: "waitmap/future.go", why: "who joined a Future looks again",
-		old: "if _, done, _ := f.Result(); !done { // the second look", new: "if true { // the second look",
+		old: "if _, done, _ := f.Result(); done { // the second look", new: "if false { // the second look",
 	},
 	{
 		file: "waitmap/future.go", why: "Stop wakes who joined",
-		old: "	f.w.Value.line.owner.leave(&f.w)\n	wakeJoined(&f.w)\n	return true", new: "	f.w.Value.line.owner.leave(&f.w)\n	return true",
+		old: "	f.w.Value.leave(&f.w)\n	wakeJoined(&f.w)\n	return true", new: "	f.w.Value.leave(&f.w)\n	return true",
 	},
 	{
 		file: "waitmap/cancel.go", why: "closed before the sweep",
@@ -192,7 +200,11 @@ var mutations = []mutation{
 	},
 	{
 		file: "waitmap/table_unsafe.go", why: "who has read a word looks at its meta word again",
-		old: "return value, again&(m&-m) != 0", new: "return value, true",
+		old: "again != meta && again&(m&-m) == 0 {\n					return value, false", new: "again != meta && again == 0 {\n					return value, false",
+	},
+	{
+		file: "waitmap/table_unsafe.go", why: "what is absent has no value",
+		old: "again != meta && again&(m&-m) == 0 {\n					return value, false", new: "again != meta && again&(m&-m) == 0 {\n					return *(*V)(unsafe.Pointer(&b)), false",
 	},
 	{
 		file: "waitmap/table_unsafe.go", why: "who has read a pointer looks at its meta word again",
@@ -204,7 +216,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "dedup/flight.go", why: "nobody joins what is not flying",
-		old: "	if f.phase != flying {\n		return nil, nil\n	}\n", new: "",
+		old: "	case f.phase != flying:\n		return nil, false, nil\n", new: "",
 	},
 	{
 		file: "dedup/flight.go", why: "the last to leave takes the flight with him",
@@ -212,23 +224,83 @@ var mutations = []mutation{
 	},
 	{
 		file: "dedup/flight.go", why: "who makes a flight looks at the shelf again",
-		old: "	if fs.host != nil {\n		if a, ok := fs.host.look", new: "	if false {\n		if a, ok := fs.host.look",
+		old: "		if a, ok := fs.host.look(r.key, r.why); ok {", new: "		if a, ok := fs.host.look(r.key, r.why); ok && false {",
 	},
 	{
 		file: "dedup/flight.go", why: "a flight goes by itself, not by its key",
 		old: "	waitmap.CompareAndDelete(&fs.m, f.key, f)\n", new: "	fs.m.Delete(f.key)\n",
 	},
 	{
-		file: "dedup/flight.go", why: "only who is flying publishes",
+		file: "dedup/land.go", why: "only who is flying publishes",
 		old: "if f.phase == flying && f.all.host != nil {", new: "if f.all.host != nil {",
 	},
 	{
-		file: "dedup/flight.go", why: "landed in the lock",
-		old: "	f.phase = landed\n	f.mu.Unlock()\n	f.all.forget(f)\n	yield", new: "	f.mu.Unlock()\n	f.all.forget(f)\n	f.phase = landed\n	yield",
+		file: "dedup/land.go", why: "landed in the lock",
+		old: "	f.phase = landed\n	f.mu.Unlock()\n	f.all.forget(f)\n", new: "	f.mu.Unlock()\n	f.all.forget(f)\n	f.phase = landed\n",
 	},
 	{
-		file: "dedup/flight.go", why: "the callers are woken",
-		old: "	yield.At(yield.FlightLanded)\n	list.Release()\n", new: "	yield.At(yield.FlightLanded)\n	_ = list\n",
+		file: "dedup/land.go", why: "the callers are woken",
+		old: "	defer func() { _ = recover() }()\n	line.Release()\n", new: "	_ = line\n",
+	},
+	{
+		file: "dedup/land.go", why: "no function of the user's prevents the end of a load",
+		old: "		if !prepared {\n			f.finish()\n		}\n", new: "",
+	},
+	{
+		file: "dedup/land.go", why: "no waker prevents the end of a load",
+		old: "	f.ctx.finish()\n	defer f.report()\n	release(line)\n", new: "	release(line)\n	f.ctx.finish()\n	f.report()\n",
+	},
+	{
+		file: "dedup/land.go", why: "who comes while a callback runs finds the result",
+		old: "		f.early = &early\n", new: "		_ = early\n",
+	},
+	{
+		file: "dedup/batch.go", why: "a callback that exits costs its own key only",
+		old: "	each(b.flights, (*flight[K, V]).prepare)\n", new: "	for _, f := range b.flights {\n		f.prepare()\n	}\n",
+	},
+	{
+		file: "dedup/batch.go", why: "all keys of a batch are stored before OnLoad",
+		old: "	defer each(b.flights, (*flight[K, V]).report)\n	defer b.finish()\n", new: "	defer b.finish()\n	defer each(b.flights, (*flight[K, V]).report)\n",
+	},
+	{
+		file: "dedup/flight.go", why: "Close settles all before it wakes any",
+		old: "	for f := range fs.m.Values() {\n		lines.Join(f.end(err))\n", new: "	for f := range fs.m.Values() {\n		line := f.end(err)\n		line.Release()\n",
+	},
+	{
+		file: "dedup/cache.go", why: "what is older than InvalidateAll is not written again",
+		old: "ok && e.gen == gen {", new: "ok {",
+	},
+	{
+		file: "dedup/entry.go", why: "what is older than InvalidateAll is not seen",
+		old: "	if e.gen != c.epoch() {\n		return a, false\n	}\n", new: "",
+	},
+	{
+		file: "dedup/cache.go", why: "who stores looks again whether the cache is closed",
+		old: "	if c.closed.Load() {\n		c.shelf.Delete(key)\n	}\n", new: "",
+	},
+	{
+		file: "dedup/nested.go", why: "no circle is closed",
+		old: "	if e.to.reaches(e.from) {\n", new: "	if false {\n",
+	},
+	{
+		file: "dedup/nested.go", why: "who joins a load in line lends it a place",
+		old: "	seated := e.lend()\n", new: "	seated := edge{e.from, e.from}.lend()\n",
+	},
+	{
+		file: "dedup/places.go", why: "a load that waits lends its place",
+		old: "	if l == nil {\n		return false\n	}\n	n.borrow(l)", new: "	if l != nil || l == nil {\n		return false\n	}\n	n.borrow(l)",
+	},
+	{
+		file: "dedup/places.go", why: "who owes a place gives it back",
+		old: "		lender.borrower = nil\n		lender.lend(&seated)\n", new: "		lender.lend(&seated)\n",
+	},
+	{
+		file: "dedup/places.go", why: "a borrower that outlives its lender has its place",
+		old: "		borrower.lender = lender\n", new: "		borrower.lender, p.free = lender, p.free+1\n",
+	},
+	{
+		file: "dedup/internal/shelf/bounded.go", why: "who would store too much evicts first",
+		old: "if used > limit && used+w > limit+limit/4*3 {", new: "if used > limit && w < 0 {",
 	},
 	{
 		file: "dedup/flight.go", why: "the result wins over the context",
@@ -274,5 +346,117 @@ var mutations = []mutation{
 	{
 		file: "uringwake/flight_linux.go", why: "a completion that is not the last ends nothing",
 		old: "	if flags&ring.CQEMore != 0 {\n		return nil\n	}\n", new: "",
+	},
+	{
+		file: "notify/notify.go", why: "a Wait that dies of a wake of NotifyOne hands it on",
+		old: "if !n.remove(w) && w.Value.handOn {", new: "if !n.remove(w) && false {",
+	},
+	{
+		file: "notify/notify.go", why: "a Wait that dies of a wake of NotifyN keeps it",
+		old: "if !n.remove(w) && w.Value.handOn {", new: "if !n.remove(w) {",
+	},
+	{
+		file: "notify/listener.go", why: "Stop does not hand on what NotifyN gave",
+		old: "		if l.w.Value.handOn {\n", new: "		if true {\n",
+	},
+	{
+		file: "notify/listener.go", why: "a Wait for a Listener that unwinds leaves the Listener's line",
+		old: "	defer l.unjoin(j) // if Park ends the goroutine or panics\n", new: "",
+	},
+	{
+		file: "notify/listener.go", why: "the waker is called though a parker panics or exits",
+		old: "		defer w.Wake() // last, and even if a parker panics\n	}\n	joined.Release()", new: "	}\n	joined.Release()\n	if w != nil {\n		w.Wake()\n	}",
+	},
+	{
+		file: "notify/listener.go", why: "a Register whose waker exits hands the permit on",
+		old: "		if !returned { // w panicked: nobody has the Listener\n			l.Stop()\n		}\n", new: "		if v := recover(); v != nil {\n			l.Stop()\n			panic(v)\n		}\n		_ = returned\n",
+	},
+	{
+		file: "notify/notify.go", why: "the line is left before the context is asked why it ended",
+		old: "			if n.leave(w) {\n				return waitq.ParkError(ctx, err)\n			}\n", new: "			err = waitq.ParkError(ctx, err)\n			if n.leave(w) {\n				return err\n			}\n",
+	},
+	{
+		file: "waitgroup/group.go", why: "the line is left before the context is asked why it ended",
+		old: "			if g.leave(w) {\n				return waitq.ParkError(ctx, err)\n			}\n", new: "			err = waitq.ParkError(ctx, err)\n			if g.leave(w) {\n				return err\n			}\n",
+	},
+	{
+		file: "waitgroup/group.go", why: "a Wait that unwinds leaves the line",
+		old: "	defer g.abandon(w)\n", new: "",
+	},
+	{
+		file: "internal/waitq/waitq.go", why: "Release goes on behind a waker that exits",
+		old: "	defer func() {\n		if l.head != nil {\n			l.Release()\n		}\n	}()\n", new: "	defer func() {\n		if v := recover(); v != nil {\n			l.Release()\n			panic(v)\n		}\n	}()\n",
+	},
+	{
+		file: "vigildebug/shield.go", why: "a source that panics is shown as that",
+		old: "if v := recover(); v != nil {", new: "if v := any(nil); v != nil {",
+	},
+	{
+		file: "vigildebug/shield.go", why: "what comes after a source that fails is read",
+		old: "	for i := 0; i < n; i++ {\n		done", new: "	for i := 0; i == 0 && i < n; i++ {\n		done",
+	},
+	{
+		file: "vigildebug/shield.go", why: "a source that exits does not take the page along",
+		old: "		go func() {\n			defer close(done)\n			defer func() {\n				why", new: "		func() {\n			defer close(done)\n			defer func() {\n				why",
+	},
+	{
+		file: "vigildebug/shield.go", why: "the value of a panic is not on the page",
+		old: "panicked with a %T", new: "panicked with a %v",
+	},
+	{
+		file: "vigildebug/waits.go", why: "a time that JSON lacks does not spoil the answer",
+		old: "presentable(r.since)", new: "r.since",
+	},
+	{
+		file: "uringwake/task_linux.go", why: "Park fails with an error, whatever the context says",
+		old: "	if ctx.Err() != nil {\n		return whyEnded(ctx)", new: "	if ctx.Err() != nil {\n		return context.Cause(ctx)",
+		only: "FailsWithAnError|Hostile|Liar",
+	},
+	{
+		file: "uringwake/task_linux.go", why: "Park sees a Done that is closed though Err is nil",
+		old: "		if over(done) {\n			return whyEnded(ctx)\n		}\n", new: "",
+		only: "FailsWithAnError|Hostile|Liar",
+	},
+	{
+		file: "uringwake/task_linux.go", why: "package context does not see that Err is nil, in Park",
+		old: "context.AfterFunc(tamed(ctx), t.Wake)", new: "context.AfterFunc(ctx, t.Wake)",
+		only: "FailsWithAnError|Hostile|Liar",
+	},
+	{
+		file: "uringwake/turn_linux.go", why: "a context is called before the kernel has the operation",
+		old:  "	var c *canceler\n	switch done := ctx.Done(); done {\n	case nil:\n	case t.done:\n		t.flying = o\n	default:\n		c = &canceler{loop: l, o: o}\n		defer context.AfterFunc(tamed(ctx), c.contextEnded)()\n	}\n	o.waker = t\n	l.launch(o)\n",
+		new:  "	var c *canceler\n	o.waker = t\n	l.launch(o)\n	switch done := ctx.Done(); done {\n	case nil:\n	case t.done:\n		t.flying = o\n	default:\n		c = &canceler{loop: l, o: o}\n		defer context.AfterFunc(tamed(ctx), c.contextEnded)()\n	}\n",
+		only: "FailsWithAnError|Hostile|Liar",
+	},
+	{
+		file: "uringwake/direct_linux.go", why: "an operation lands before its goroutine unwinds",
+		old: "		if !landed { // canceled", new: "		if false { // canceled",
+		only: "FailsWithAnError|Hostile|Liar",
+	},
+	{
+		file: "uringwake/direct_linux.go", why: "a parker's own error is returned",
+		old: "		if err := p.Park(ctx); err != nil {\n			return err\n", new: "		if p.Park(ctx) != nil {\n			return context.Canceled\n",
+		only: "FailsWithAnError|Hostile|Liar",
+	},
+	{
+		file: "uringwake/wakers_linux.go", why: "a Wait without a ring sees a Done that is closed though Err is nil",
+		old: "ctx.Err() != nil || over(ctx.Done())", new: "ctx.Err() != nil",
+		only: "FailsWithAnError|Hostile|Liar",
+	},
+	{
+		file: "waitmap/engine.go", why: "a wait for a computation ends with its context",
+		old: "e.await(ctx, &p.s.lines.mu, l, h)", new: "e.await(context.WithoutCancel(ctx), &p.s.lines.mu, l, h)",
+	},
+	{
+		file: "waitmap/wait.go", why: "a taker that unwinds gives back what it was handed",
+		old: "		if !returned {\n			e.giveBack", new: "		if false && !returned {\n			e.giveBack",
+	},
+	{
+		file: "waitmap/future.go", why: "a Future's own waker runs, whatever the others do",
+		old: "	defer w.Wake()\n	wakeJoined(w)", new: "	wakeJoined(w)\n	w.Wake()",
+	},
+	{
+		file: "internal/waitq/context.go", why: "errors need not be comparable",
+		old: "same(cause, err)", new: "cause == err",
 	},
 }

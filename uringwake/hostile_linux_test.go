@@ -1,0 +1,245 @@
+package uringwake
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/wake"
+)
+
+// A liar is a context whose Done is closed, at once or later, and whose Err says
+// what it likes, each answer once and the last one for ever.
+type liar struct {
+	context.Context
+	done chan struct{}
+	says *[]error
+}
+
+func newLiar(says ...error) liar {
+	return liar{context.Background(), make(chan struct{}), &says}
+}
+
+func (l liar) over() liar { close(l.done); return l }
+
+func (l liar) Done() <-chan struct{} { return l.done }
+
+func (l liar) Err() error {
+	s := *l.says
+	if len(s) > 1 {
+		*l.says = s[1:]
+	}
+	return s[0]
+}
+
+type sliceError []int
+
+func (sliceError) Error() string { return "cannot be compared" }
+
+var errOwn = errors.New("an error of its own")
+
+// TestParkFailsWithAnError whatever the context says: a waiter that gets nil
+// parks again, without end.
+func TestParkFailsWithAnError(t *testing.T) {
+	l := hostileLoop(t)
+	for _, test := range []struct {
+		ctx  liar
+		want error
+	}{
+		{newLiar(nil).over(), context.Canceled},
+		{newLiar(errOwn).over(), errOwn},
+		{newLiar(errOwn, nil).over(), context.Canceled},
+		{newLiar(errOwn, nil), context.Canceled},
+		{newLiar(sliceError{1}).over(), sliceError{1}},
+	} {
+		require.Equal(t, test.want, inTask(t, l, func(task *Task) error { return task.Park(test.ctx) }))
+	}
+}
+
+// TestLateLiarWakesATask: Done is closed while the task is parked, and Err says
+// nil: package context must not see that.
+func TestLateLiarWakesATask(t *testing.T) {
+	l := hostileLoop(t)
+	ctx := newLiar(nil)
+	require.Equal(t, context.Canceled, inTask(t, l, func(task *Task) error {
+		require.NoError(t, l.Post(func() { ctx.over() })) // when it is parked
+		for {
+			if err := task.Park(ctx); err != nil {
+				return err
+			}
+		}
+	}))
+}
+
+// hostileLoop is a loop that is closed with the test.
+func hostileLoop(t *testing.T) *Loop {
+	t.Helper()
+	if err := Supported(); errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	}
+	l, err := NewLoop(nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close(context.Background())) })
+	return l
+}
+
+// inTask returns what f returns as a task, or an error if f does not return.
+func inTask(t *testing.T, l *Loop, f func(task *Task) error) error {
+	t.Helper()
+	got := make(chan error, 1)
+	require.NoError(t, l.Go(context.Background(), func(ctx context.Context) { got <- ends(func() error { return f(TaskFrom(ctx)) }) }))
+	return <-got
+}
+
+var errUnwound = errors.New("did not return")
+
+// ends calls f, and turns a panic into an error.
+func ends(f func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errUnwound
+		}
+	}()
+	return f()
+}
+
+// An angry context panics when it is asked for its end; or, in a goroutine, for
+// its parker.
+type angry struct {
+	context.Context
+	done, value bool
+}
+
+func (a angry) Done() <-chan struct{} {
+	if a.done {
+		panic("Done")
+	}
+	return a.Context.Done()
+}
+
+func (a angry) Value(key any) any {
+	if a.value {
+		panic("Value")
+	}
+	return a.Context.Value(key)
+}
+
+// eventFD is a descriptor that has nothing to read.
+func eventFD(t *testing.T) int {
+	t.Helper()
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	require.NoError(t, err)
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+// TestOperationInHostileCompanyOfATask: it is over, one way or the other, before
+// the kernel has its buffer, or after.
+func TestOperationInHostileCompanyOfATask(t *testing.T) {
+	l := hostileLoop(t)
+	fd := eventFD(t)
+	for what, test := range map[string]struct {
+		ctx  func(task context.Context) context.Context
+		want error
+	}{
+		"Done panics": {func(task context.Context) context.Context { return angry{task, true, false} }, errUnwound},
+		"Err is nil": {func(task context.Context) context.Context {
+			ctx := newLiar(nil).over()
+			ctx.Context = task
+			return ctx
+		}, context.Canceled},
+		"Err is nil, later": {func(task context.Context) context.Context {
+			ctx := newLiar(nil)
+			ctx.Context = task
+			go ctx.over()
+			return ctx
+		}, context.Canceled},
+		"Err cannot be compared": {func(task context.Context) context.Context {
+			ctx := newLiar(nil, sliceError{1}).over()
+			ctx.Context = task
+			return ctx
+		}, sliceError{1}},
+	} {
+		require.Equal(t, test.want, inTask(t, l, func(task *Task) error {
+			_, err := Read(test.ctx(task.ctx), fd, make([]byte, 8), -1)
+			require.Zero(t, l.ops.inFlight(), what)
+			return err
+		}), what)
+	}
+	require.NoError(t, inTask(t, l, func(task *Task) error { return Nop(task.ctx) }))
+}
+
+// A hostileParker does not park.
+type hostileParker struct {
+	wake.Parker
+	instead func() error
+}
+
+func (p hostileParker) Park(context.Context) error { return p.instead() }
+
+// TestOperationInHostileCompany: a parker or a context that panics, exits or
+// fails leaves no operation behind of which the kernel has the buffer.
+func TestOperationInHostileCompany(t *testing.T) {
+	if err := Supported(); errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	}
+	x := UseDirect(t, 4, 8)
+	fd := eventFD(t)
+	under := func(instead func() error) context.Context {
+		return wake.WithParker(context.Background(), hostileParker{wake.NewParker(), instead})
+	}
+	for what, test := range map[string]struct {
+		ctx  context.Context
+		want error
+	}{
+		"Park panics":            {under(func() error { panic("park") }), errUnwound},
+		"Park exits":             {under(func() error { runtime.Goexit(); return nil }), errUnwound},
+		"Park fails":             {under(func() error { return errOwn }), errOwn},
+		"Value panics":           {angry{context.Background(), false, true}, errUnwound},
+		"Done panics":            {angry{context.Background(), true, false}, errUnwound},
+		"Err is nil":             {newLiar(nil).over(), context.Canceled},
+		"Err cannot be compared": {newLiar(nil, sliceError{1}).over(), sliceError{1}},
+	} {
+		got := make(chan error, 1)
+		go func() {
+			err := errUnwound
+			defer func() { got <- err }()
+			err = ends(func() error {
+				_, err := Read(test.ctx, fd, make([]byte, 8), -1)
+				return err
+			})
+		}()
+		require.Equal(t, test.want, <-got, what)
+		require.Zero(t, x.InFlight(), what)
+	}
+	require.NoError(t, Nop(context.Background()))
+	x.AwaitIdle()
+}
+
+// TestEventFDUnderALiar: its Wait ends, with and without a ring.
+func TestEventFDUnderALiar(t *testing.T) {
+	for _, ringless := range []bool{false, true} {
+		if err := Supported(); !ringless && errors.Is(err, errors.ErrUnsupported) {
+			continue
+		}
+		e, err := newEventFD(ringless)
+		require.NoError(t, err)
+		for _, says := range [][]error{{nil}, {nil, sliceError{1}}} {
+			want := says[len(says)-1]
+			if want == nil {
+				want = context.Canceled
+			}
+			_, err = e.Wait(newLiar(says...).over())
+			require.Equal(t, want, err)
+		}
+		ctx := newLiar(nil)
+		go ctx.over()
+		_, err = e.Wait(ctx)
+		require.Equal(t, context.Canceled, err)
+		require.NoError(t, e.Close())
+	}
+}
