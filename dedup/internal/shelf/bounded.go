@@ -49,47 +49,57 @@ func NewBounded[K, E comparable](b Bounds[E]) (Shelf[K, E], error) {
 }
 
 // Otter evicts in the background, some hundred stores later. So that a shelf
-// never holds more than twice its bound, used counts what is there and what is
-// about to be: added before an element is stored, taken off when one goes. A
-// store that would make it too much evicts, and then tries again.
+// never holds more than twice its bound, used counts what is there: an element is
+// added before it is stored, and taken off when it is gone. A store that would
+// make it too much evicts, and then tries again.
 type bounded[K, E comparable] struct {
 	c         *otter.Cache[K, E]
 	bounds    Bounds[E]
 	used      atomic.Int64
+	going     atomic.Int64 // of used, what was evicted, or is about to be
 	evictions atomic.Uint64
 }
 
-// deleted runs under a lock of otter's.
+// deleted runs under a lock of otter's, before the element is gone. Those that are
+// not evicted are taken off by who deleted or replaced them.
 func (s *bounded[K, E]) deleted(d otter.DeletionEvent[K, E]) {
-	s.used.Add(-s.bounds.weigh(d.Value))
 	if d.WasEvicted() {
+		s.going.Add(s.bounds.weigh(d.Value))
 		s.evictions.Add(1)
 	}
+}
+
+// evict takes off what was evicted. All evictions are under one lock, which CleanUp
+// takes, too: those that had begun before are over after it.
+func (s *bounded[K, E]) evict() {
+	gone := s.going.Swap(0)
+	s.c.CleanUp()
+	s.used.Add(-gone)
 }
 
 // Set does not store what is heavier than the bound.
 func (s *bounded[K, E]) Set(key K, e E) {
 	w, limit := s.bounds.weigh(e), s.bounds.limit()
 	if w > limit {
-		s.c.Invalidate(key)
+		s.Delete(key)
 		s.evictions.Add(1)
 		return
 	}
 	s.reserve(w, limit)
-	s.c.Set(key, e)
-	if s.used.Load() > limit+limit/8 {
-		s.c.CleanUp()
+	if old, fresh := s.c.Set(key, e); !fresh {
+		s.used.Add(-s.bounds.weigh(old))
+	}
+	if s.used.Load()-s.going.Load() > limit+limit/8 {
+		s.evict()
 	}
 }
 
-// reserve counts an element that is about to be stored: beyond the bound, but
-// not far, since an element that goes is off the count a moment before it is
-// gone; one that is large by itself only where all others fit.
+// reserve counts an element that is about to be stored.
 func (s *bounded[K, E]) reserve(w, limit int64) {
 	for {
 		used := s.used.Load()
-		if used > limit && used+w > limit+limit/4*3 {
-			s.c.CleanUp()
+		if used+w > 2*limit {
+			s.evict()
 			runtime.Gosched() // others may have counted what they have not stored
 		} else if s.used.CompareAndSwap(used, used+w) {
 			return
@@ -97,18 +107,32 @@ func (s *bounded[K, E]) reserve(w, limit int64) {
 	}
 }
 
+func (s *bounded[K, E]) Delete(key K) {
+	if old, ok := s.c.Invalidate(key); ok {
+		s.used.Add(-s.bounds.weigh(old))
+	}
+}
+
+func (s *bounded[K, E]) Clear() {
+	for key, e := range s.c.All() {
+		s.DeleteIf(key, e)
+	}
+}
+
 func (s *bounded[K, E]) Get(key K) (E, bool)  { return s.c.GetIfPresent(key) }
-func (s *bounded[K, E]) Delete(key K)         { s.c.Invalidate(key) }
-func (s *bounded[K, E]) Clear()               { s.c.InvalidateAll() }
 func (s *bounded[K, E]) Len() int             { return s.c.EstimatedSize() }
 func (s *bounded[K, E]) All() iter.Seq2[K, E] { return s.c.All() }
 func (s *bounded[K, E]) Evictions() uint64    { return s.evictions.Load() }
 
 func (s *bounded[K, E]) DeleteIf(key K, e E) {
+	deleted := false
 	s.c.ComputeIfPresent(key, func(old E) (E, otter.ComputeOp) {
-		if old == e {
+		if deleted = old == e; deleted {
 			return old, otter.InvalidateOp
 		}
 		return old, otter.CancelOp
 	})
+	if deleted {
+		s.used.Add(-s.bounds.weigh(e))
+	}
 }
