@@ -244,8 +244,8 @@ var mutations = []mutation{
 		old: "	defer func() { _ = recover() }()\n	line.Release()\n", new: "	_ = line\n",
 	},
 	{
-		file: "dedup/land.go", why: "no function of the user's prevents the end of a load",
-		old: "		if !prepared {\n			f.finish()\n		}\n", new: "",
+		file: "dedup/run.go", why: "no function of the user's prevents the end of a load",
+		old: "	case !f.prepared:\n		f.finish()\n", new: "",
 	},
 	{
 		file: "dedup/land.go", why: "no waker prevents the end of a load",
@@ -301,7 +301,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "dedup/internal/shelf/bounded.go", why: "who would store too much evicts first",
-		old: "if used > limit && used+w > limit+limit/4*3 {", new: "if used > limit && w < 0 {",
+		old: "		if used+w > 2*limit {\n", new: "		if w < 0 {\n",
 	},
 	{
 		file: "dedup/flight.go", why: "the result wins over the context",
