@@ -67,7 +67,6 @@ func requireNoResult(t *testing.T, c chan result) {
 // TestAttackPlacesOfTwoCaches: no key waits for itself; two loads wait for places
 // that loads hold which wait.
 func TestAttackPlacesOfTwoCaches(t *testing.T) {
-	t.Skip("fails: a place is lent only to a load that its owner waits for, not to one that the owner of the place waits for that this one is in line for; see Limits")
 	bubble(t, func(t *testing.T) {
 		var a, b *dedup.Cache[string, int]
 		load := func(of **dedup.Cache[string, int]) dedup.Loader[string, int] {

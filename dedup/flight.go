@@ -121,6 +121,7 @@ type flight[K comparable, V any] struct {
 	settled  bool   // the result is known
 	done     bool   // the line has it, which may be before the load ended
 	broken   bool   // the load did not return
+	prepared bool   // how long it is kept is known; it is alone in its load
 	gen      uint64 // the host's epoch when it was made
 	line     waitq.Queue[struct{}]
 

@@ -18,20 +18,6 @@ import (
 // Each step is taken for each key whatever the user's functions do in the steps
 // before: panic, exit, or call the Cache.
 
-// land is the end of a load with one key. It runs as the last of its goroutine.
-func (f *flight[K, V]) land(v V, err error) {
-	f.settle(v, err)
-	prepared := false
-	defer func() {
-		if !prepared {
-			f.finish()
-		}
-	}()
-	f.prepare()
-	prepared = true
-	f.finish() // here, not deferred: see fly
-}
-
 // finish publishes the result, wakes the callers and tells of the load.
 func (f *flight[K, V]) finish() {
 	line := f.publish()

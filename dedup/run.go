@@ -15,14 +15,21 @@ func (f *flight[K, V]) fly() {
 	defer f.crash()
 	v, err := f.run()
 	f.broken = false
-	f.land(v, err)
+	f.settle(v, err)
+	f.prepare()
+	f.prepared = true
+	f.finish()
 }
 
-// crash lands if the load did not return. It is deferred.
+// crash does what is left if the load, or prepare, did not return. It is deferred.
 func (f *flight[K, V]) crash() {
-	if f.broken {
+	switch {
+	case f.broken:
 		var v V
-		f.land(v, panicked(recover()))
+		f.settle(v, panicked(recover()))
+		f.finish()
+	case !f.prepared:
+		f.finish()
 	}
 }
 
