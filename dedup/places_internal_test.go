@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAttackAPlaceForALoadThatIsCanceled (golang/go#63615): a load in line that
+// TestAPlaceForALoadThatIsCanceled (golang/go#63615): a load in line that
 // gets a place and is canceled before it runs does not run, and passes it on.
-func TestAttackAPlaceForALoadThatIsCanceled(t *testing.T) {
+func TestAPlaceForALoadThatIsCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlaces(1)
 		first, second, third := new(loadContext), new(loadContext), new(loadContext)

@@ -10,9 +10,9 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// TestAttackLoadsAreCountedBeforeAnybodyIsTold: an OnLoad that lasts does not hold
+// TestLoadsAreCountedBeforeAnybodyIsTold: an OnLoad that lasts does not hold
 // up the counts of the other keys.
-func TestAttackLoadsAreCountedBeforeAnybodyIsTold(t *testing.T) {
+func TestLoadsAreCountedBeforeAnybodyIsTold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCache(t, loadOne(""), &options{LoadMany: loadAll(false), OnLoad: func(dedup.LoadInfo[string]) { time.Sleep(time.Hour) }})
 		_, err := c.GetMany(bg, abc)
@@ -23,9 +23,9 @@ func TestAttackLoadsAreCountedBeforeAnybodyIsTold(t *testing.T) {
 	})
 }
 
-// TestAttackACallerFindsItsLoadCounted: who got the result of a load, and asks for
+// TestACallerFindsItsLoadCounted: who got the result of a load, and asks for
 // the counts, finds the load among them.
-func TestAttackACallerFindsItsLoadCounted(t *testing.T) {
+func TestACallerFindsItsLoadCounted(t *testing.T) {
 	c := newCache(t, loadOne(""), &options{LoadMany: loadAll(false)})
 	for n := range uint64(scale(20_000, 2000)) {
 		_, err := c.Get(bg, "k")

@@ -22,11 +22,11 @@ func fan(n int) (part *loadContext, p *places) {
 	return part, p
 }
 
-// TestAttackCostOfAnEdge: to wait for a load that many wait for costs what it
+// TestCostOfAnEdge: to wait for a load that many wait for costs what it
 // costs to wait for any. It is the same for all loads of the process: they meet
 // at one lock. With a look at all who wait, 8000 callers of one key that is in
 // line took 15 seconds.
-func TestAttackCostOfAnEdge(t *testing.T) {
+func TestCostOfAnEdge(t *testing.T) {
 	cost := func(n int) float64 {
 		part, _ := fan(n)
 		from := new(loadContext)
@@ -40,9 +40,9 @@ func TestAttackCostOfAnEdge(t *testing.T) {
 	require.LessOrEqual(t, cost(5000), cost(1)+2) // maps that grow
 }
 
-// TestAttackCostOfAPlaceThatComesBack: its lender finds the next borrower without
+// TestCostOfAPlaceThatComesBack: its lender finds the next borrower without
 // a look at all that it waits for.
-func TestAttackCostOfAPlaceThatComesBack(t *testing.T) {
+func TestCostOfAPlaceThatComesBack(t *testing.T) {
 	const n = 5000
 	p := newPlaces(1)
 	page := new(loadContext)

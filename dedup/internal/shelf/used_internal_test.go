@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAttackUsed: the count is that of what is there, whoever stores and deletes
+// TestUsed: the count is that of what is there, whoever stores and deletes
 // the same few keys at the same time, the same elements among them.
-func TestAttackUsed(t *testing.T) {
+func TestUsed(t *testing.T) {
 	for _, b := range []Bounds[*weighed]{{Entries: 1}, {Entries: 7}, {Weight: 50, Weigh: func(e *weighed) uint32 { return e.weight }}} {
 		t.Run(fmt.Sprint(b.Entries, b.Weight), func(t *testing.T) {
 			made, err := NewBounded[int](b)
@@ -50,8 +50,8 @@ func TestAttackUsed(t *testing.T) {
 	}
 }
 
-// TestAttackHugeBounds.
-func TestAttackHugeBounds(t *testing.T) {
+// TestHugeBounds.
+func TestHugeBounds(t *testing.T) {
 	weigh := func(e *weighed) uint32 { return e.weight }
 	for _, b := range []Bounds[*weighed]{
 		{Weight: math.MaxUint64, Weigh: weigh}, {Weight: 1 << 63, Weigh: weigh}, {Weight: 1<<63 - 1, Weigh: weigh},
@@ -69,9 +69,9 @@ func TestAttackHugeBounds(t *testing.T) {
 	}
 }
 
-// TestAttackOneWriter: what one goroutine sees of its own stores is not more than
+// TestOneWriter: what one goroutine sees of its own stores is not more than
 // an eighth above the bound.
-func TestAttackOneWriter(t *testing.T) {
+func TestOneWriter(t *testing.T) {
 	for _, n := range []int{1, 10, 100, 1000, 10000} {
 		s, err := NewBounded[int](Bounds[*weighed]{Entries: n})
 		require.NoError(t, err)

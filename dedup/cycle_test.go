@@ -11,10 +11,10 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// TestAttackALoadThatIsOverClosesNoCircle: the load of "x" is over. What it has
+// TestALoadThatIsOverClosesNoCircle: the load of "x" is over. What it has
 // left behind asks, under its values, for the key of a load that asked for "x"
 // among others and waits for one of those still.
-func TestAttackALoadThatIsOverClosesNoCircle(t *testing.T) {
+func TestALoadThatIsOverClosesNoCircle(t *testing.T) {
 	for _, detached := range []bool{false, true} {
 		bubble(t, func(t *testing.T) {
 			var c *dedup.Cache[string, int]
@@ -64,9 +64,9 @@ func requireNoResult(t *testing.T, c chan result) {
 	}
 }
 
-// TestAttackPlacesOfTwoCaches: no key waits for itself; two loads wait for places
+// TestPlacesOfTwoCaches: no key waits for itself; two loads wait for places
 // that loads hold which wait.
-func TestAttackPlacesOfTwoCaches(t *testing.T) {
+func TestPlacesOfTwoCaches(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var a, b *dedup.Cache[string, int]
 		load := func(of **dedup.Cache[string, int]) dedup.Loader[string, int] {

@@ -11,9 +11,9 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// TestAttackExtrasThatExpiredAreRemoved, as what was asked for is: all at once
+// TestExtrasThatExpiredAreRemoved, as what was asked for is: all at once
 // when they may be half of what is there.
-func TestAttackExtrasThatExpiredAreRemoved(t *testing.T) {
+func TestExtrasThatExpiredAreRemoved(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := 0
 		c := newCache(t, func(context.Context, int) (int, error) { return 0, nil }, &dedup.CacheOptions[int, int]{
