@@ -20,13 +20,13 @@ import (
 type Cache[K comparable, V any] struct {
 	shelf   shelf.Shelf[K, *entry[V]]
 	closed  atomic.Bool
+	epochs  atomic.Uint64 // how often InvalidateAll was called
 	counts  counts
 	flights flights[K, V]
 	loader  Loader[K, V]
 	o       CacheOptions[K, V]
 	places  *places // of loads that run, MaxLoads at most; nil: no bound
 	batches batches[K, V]
-	epochs  atomic.Uint64 // how often InvalidateAll was called
 
 	perishable bool // entries may expire; see tidy for the rest
 	tidying    sync.Mutex
@@ -261,21 +261,22 @@ func (c *Cache[K, V]) replace(key K, e *entry[V]) {
 		if e != nil {
 			e.gen = c.epoch()
 		}
+		yield.At(yield.CacheStores)
 		c.set(key, e)
 		return nil, waitmap.Remove
 	})
-	c.lookAgain(key)
+	c.lookAgain(key, e)
 	if idle != nil {
 		idle.cancel(ErrAbandoned)
 	}
 }
 
-// lookAgain comes after a store that no flight made. Its partner is Close, which
-// clears the shelf after it closed the cache: one of the two removes the entry.
-func (c *Cache[K, V]) lookAgain(key K) {
-	yield.At(yield.CacheStored)
-	if c.closed.Load() {
-		c.shelf.Delete(key)
+// lookAgain comes after a store of e that no flight made. Its partners are Close
+// and InvalidateAll, which clear the shelf after they closed the cache or began an
+// epoch: one of the two removes the entry.
+func (c *Cache[K, V]) lookAgain(key K, e *entry[V]) {
+	if e != nil && (c.closed.Load() || e.gen != c.epoch()) {
+		c.shelf.DeleteIf(key, e)
 	}
 }
 

@@ -82,6 +82,10 @@
 //     itself, or for its own place.
 //   - A load that gets an answer while the load that it asked for runs on, because
 //     its context ended, has lent its place: until that load is over, both run.
+//   - Where the loads of two Caches with MaxLoads call each other, places are lent
+//     between loads that are in line for each other's, so that none waits for ever.
+//     Then more loads than MaxLoads may run for a while.
+//   - While a LoadMany runs, the keys that are put or invalidated are remembered.
 //   - Keys that are gone are kept in part, as in waitmap: of 5000 keys that were
 //     used once 45 to 125 are left, on two processors.
 //   - The values of a load's context are the first caller's for as long as the

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
@@ -102,12 +103,13 @@ func (b *batch[K, V]) storeExtras() (n int) {
 		}
 		b.c.flights.m.Compute(x.key, func(f *flight[K, V], there bool) (*flight[K, V], waitmap.Op) {
 			if !there && !b.c.batches.has(b, x.key) && !b.c.fresh(x.key) {
+				yield.At(yield.CacheStores)
 				b.c.set(x.key, x.entry)
 				n++
 			}
 			return f, waitmap.Keep
 		})
-		b.c.lookAgain(x.key)
+		b.c.lookAgain(x.key, x.entry)
 	}
 	b.c.batches.end(b)
 	return n

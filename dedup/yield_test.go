@@ -69,25 +69,35 @@ func TestCloseBesideALanding(t *testing.T) {
 	})
 }
 
-// TestPutBesideClose: somebody has looked whether the cache is closed, and then
-// stores.
-func TestPutBesideClose(t *testing.T) {
+// TestPutBesideCloseAndInvalidateAll: somebody has looked whether the cache is
+// closed, and which epoch it has, and then stores.
+func TestPutBesideCloseAndInvalidateAll(t *testing.T) {
 	for name, change := range map[string]func(c *dedup.Cache[string, int]){
 		"Put": func(c *dedup.Cache[string, int]) { c.Put("k", 1) },
 		"what LoadMany was not asked for": func(c *dedup.Cache[string, int]) {
 			_, _ = c.GetMany(bg, []string{"asked"})
 		},
 	} {
-		for _, most := range []int{0, 100} {
-			t.Run(fmt.Sprintf("%s, MaxEntries %d", name, most), func(t *testing.T) {
+		for i := range 4 {
+			most, closes := i%2*100, i < 2
+			t.Run(fmt.Sprintf("%s, MaxEntries %d, Close %t", name, most, closes), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					o := &options{MaxEntries: most, LoadMany: func(context.Context, []string) (map[string]int, error) {
 						return map[string]int{"k": 1, "asked": 2}, nil
 					}}
 					c := newCache(t, new(counting).load, o)
-					defer yield.Hold(yield.CacheStored, func() { require.NoError(t, c.Close()) })()
+					held := 0
+					defer yield.Hold(yield.CacheStores, func() {
+						held++
+						if closes {
+							require.NoError(t, c.Close())
+						} else {
+							c.InvalidateAll()
+						}
+					})()
 					change(c)
 					synctest.Wait()
+					require.Equal(t, 1, held)
 					require.Zero(t, c.Stats().Entries)
 				})
 			})

@@ -53,12 +53,12 @@ func _() {
 	_ = x[FlightLanded-42]
 	_ = x[FlightSweep-43]
 	_ = x[CacheSweep-44]
-	_ = x[CacheStored-45]
+	_ = x[CacheStores-45]
 	_ = x[CacheInvalid-46]
 	_ = x[points-47]
 }
 
-const _Point_name = "WaiterLooksWaiterParkedWaiterWonContextWonMapGrabbedMapWrittenMapLinesMapAnnouncedMapMissedMapFoundMapReadMapHeldMapTakersMapSettledMapLeavesMapFrozenMapAjarMapDoorMapClosedFutureJoinsNotifyKeepsNotifyTriesNotifyEntersNotifyPickedNotifyFailedGroupCountedGroupTicketsGroupReleasedGroupFailedTaskPermitsTaskParksLoopMailedLoopClaimedLoopAnnouncedLoopBlocksLoopSealedFlightMissedFlightFoundFlightOpenedFlightParkedFlightLeftFlightPublishFlightLandedFlightSweepCacheSweepCacheStoredCacheInvalidpoints"
+const _Point_name = "WaiterLooksWaiterParkedWaiterWonContextWonMapGrabbedMapWrittenMapLinesMapAnnouncedMapMissedMapFoundMapReadMapHeldMapTakersMapSettledMapLeavesMapFrozenMapAjarMapDoorMapClosedFutureJoinsNotifyKeepsNotifyTriesNotifyEntersNotifyPickedNotifyFailedGroupCountedGroupTicketsGroupReleasedGroupFailedTaskPermitsTaskParksLoopMailedLoopClaimedLoopAnnouncedLoopBlocksLoopSealedFlightMissedFlightFoundFlightOpenedFlightParkedFlightLeftFlightPublishFlightLandedFlightSweepCacheSweepCacheStoresCacheInvalidpoints"
 
 var _Point_index = [...]uint16{0, 11, 23, 32, 42, 52, 62, 70, 82, 91, 99, 106, 113, 122, 132, 141, 150, 157, 164, 173, 184, 195, 206, 218, 230, 242, 254, 266, 279, 290, 301, 310, 320, 331, 344, 354, 364, 376, 387, 399, 411, 421, 434, 446, 457, 467, 478, 490, 496}
 

@@ -57,7 +57,7 @@ const (
 	FlightLanded               // the result is there; the callers' wakes
 	FlightSweep                // the flights of the map have ended; the strays
 	CacheSweep                 // an entry was found dead; its end
-	CacheStored                // an entry is stored that no flight made; the look whether the cache is closed
+	CacheStores                // the cache is open, and this its epoch; an entry's place on the shelf
 	CacheInvalid               // an epoch has begun; the sweep of the flights
 	points
 )

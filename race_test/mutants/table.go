@@ -277,7 +277,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "dedup/cache.go", why: "who stores looks again whether the cache is closed",
-		old: "	if c.closed.Load() {\n		c.shelf.Delete(key)\n	}\n", new: "",
+		old: "(c.closed.Load() || e.gen != c.epoch())", new: "e.gen != c.epoch()",
 	},
 	{
 		file: "dedup/nested.go", why: "no circle is closed",
