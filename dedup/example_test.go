@@ -168,3 +168,33 @@ func ExampleCache_serveStale() {
 	// 1 <nil>
 	// true
 }
+
+// A load that needs another key of its Cache passes its context on. It lends its
+// place of MaxLoads to that key's load, and a circle is an error.
+func ExampleCache_loadsThatNeedLoads() {
+	var pages *dedup.Cache[string, string]
+	load := func(ctx context.Context, name string) (string, error) {
+		switch name {
+		case "page":
+			layout, err := pages.Get(ctx, "layout") // with ctx, not another one
+			return "page in " + layout, err
+		case "mirror":
+			return pages.Get(ctx, "mirror")
+		default:
+			return name, nil
+		}
+	}
+	var err error
+	pages, err = dedup.NewCache(load, &dedup.CacheOptions[string, string]{MaxLoads: 1})
+	if err != nil {
+		panic(err)
+	}
+	defer pages.Close()
+
+	fmt.Println(pages.Get(context.Background(), "page"))
+	_, err = pages.Get(context.Background(), "mirror")
+	fmt.Println(errors.Is(err, dedup.ErrCycle))
+	// Output:
+	// page in layout <nil>
+	// true
+}
