@@ -21,7 +21,7 @@ func (b *Bounds[E]) limit() int64 {
 	if b.Weight != 0 {
 		return int64(min(b.Weight, most))
 	}
-	return int64(min(b.Entries, most))
+	return min(int64(b.Entries), most)
 }
 
 func (b *Bounds[E]) weigh(e E) int64 {
