@@ -142,8 +142,8 @@ func TestContextEndsAnOperation(t *testing.T) {
 }
 
 func TestCloseEndsTasks(t *testing.T) {
-	if uringwake.Supported() != nil {
-		t.Skip()
+	if err := uringwake.Supported(); err != nil {
+		t.Skip(err)
 	}
 	for _, parent := range []bool{false, true} {
 		l, err := uringwake.NewLoop(nil)
