@@ -70,10 +70,10 @@ func (b *batch[K, V]) fly() {
 }
 
 func (b *batch[K, V]) load() (map[K]V, error) {
-	if err := b.c.places.take(&b.ctx); err != nil {
+	if err := b.c.slots.acquire(&b.ctx); err != nil {
 		return nil, err
 	}
-	defer b.c.places.leave(&b.ctx)
+	defer b.c.slots.release(&b.ctx)
 	keys := make([]K, len(b.flights))
 	for i, f := range b.flights {
 		keys[i] = f.key

@@ -25,7 +25,7 @@ type Cache[K comparable, V any] struct {
 	flights flights[K, V]
 	loader  Loader[K, V]
 	o       CacheOptions[K, V]
-	places  *places // of loads that run, MaxLoads at most; nil: no bound
+	slots   *loadSlots // of MaxLoads; nil: no bound
 	batches batches[K, V]
 
 	perishable bool // entries may expire; see tidy for the rest
@@ -47,7 +47,7 @@ func NewCache[K comparable, V any](load Loader[K, V], o *CacheOptions[K, V]) (*C
 	c.perishable = o.TTL > 0 || o.TTLOf != nil || o.ErrorTTL > 0 || o.ErrorTTLOf != nil
 	c.tidyAt.Store(fewest)
 	c.flights.host, c.flights.most = c, o.MaxWaiters
-	c.places = newPlaces(o.MaxLoads)
+	c.slots = newLoadSlots(o.MaxLoads)
 	if o.MaxEntries == 0 && o.MaxWeight == 0 {
 		c.shelf = shelf.NewOpen[K, *entry[V]]()
 		return c, nil
@@ -143,12 +143,12 @@ func (c *Cache[K, V]) look(key K, why purpose) (a answer[V], ok bool) {
 	return a, ok && !(a.renew && why == forFreshness)
 }
 
-// load runs the loader when there is a place for it.
+// load runs the loader once it has a slot.
 func (c *Cache[K, V]) load(ctx *loadContext, key K) (v V, err error) {
-	if err := c.places.take(ctx); err != nil {
+	if err := c.slots.acquire(ctx); err != nil {
 		return v, err
 	}
-	defer c.places.leave(ctx)
+	defer c.slots.release(ctx)
 	return c.loader(ctx, key)
 }
 

@@ -8,13 +8,13 @@ import (
 	"github.com/vigil-go/vigil/internal/waitq"
 )
 
-// fan is a load in line for a place for which n others wait, who have none.
-func fan(n int) (part *loadContext, p *places) {
-	p = &places{}
+// fan is a load in line for a slot for which n others wait, who have none.
+func fan(n int) (part *loadContext, p *loadSlots) {
+	p = &loadSlots{}
 	part = new(loadContext)
 	w := new(waitq.Waiter[*node])
 	w.Value = part.nodeOf()
-	w.Value.places, w.Value.queued = p, w
+	w.Value.slots, w.Value.waiter = p, w
 	p.line.Push(w)
 	for range n {
 		_, _ = waitFor(new(loadContext), part)
@@ -40,22 +40,22 @@ func TestCostOfAnEdge(t *testing.T) {
 	require.LessOrEqual(t, cost(5000), cost(1)+2) // maps that grow
 }
 
-// TestCostOfAPlaceThatComesBack: its lender finds the next borrower without
+// TestCostOfASlotThatComesBack: its lender finds the next borrower without
 // a look at all that it waits for.
-func TestCostOfAPlaceThatComesBack(t *testing.T) {
+func TestCostOfASlotThatComesBack(t *testing.T) {
 	const n = 5000
-	p := newPlaces(1)
+	p := newLoadSlots(1)
 	page := new(loadContext)
 	l := page.nodeOf()
-	l.places = p
-	require.True(t, l.sitDown())
+	l.slots = p
+	require.True(t, l.tryAcquire())
 	var parts []*node
 	for range n {
 		part := new(loadContext)
 		w := new(waitq.Waiter[*node])
 		b := part.nodeOf()
 		w.Value = b
-		b.places, b.queued = p, w
+		b.slots, b.waiter = p, w
 		p.line.Push(w)
 		parts = append(parts, b)
 		_, _ = waitFor(page, part)
@@ -66,8 +66,8 @@ func TestCostOfAPlaceThatComesBack(t *testing.T) {
 		l.borrower.giveBack()
 	}
 	for _, b := range parts {
-		require.Nil(t, b.queued, "each had its turn")
-		require.False(t, b.seated())
+		require.Nil(t, b.waiter, "each had its turn")
+		require.False(t, b.holdsSlot())
 	}
 	require.Zero(t, p.line.Len())
 }

@@ -64,9 +64,9 @@ func requireNoResult(t *testing.T, c chan result) {
 	}
 }
 
-// TestPlacesOfTwoCaches: no key waits for itself; two loads wait for places
+// TestSlotsOfTwoCaches: no key waits for itself; two loads wait for slots
 // that loads hold which wait.
-func TestPlacesOfTwoCaches(t *testing.T) {
+func TestSlotsOfTwoCaches(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var a, b *dedup.Cache[string, int]
 		load := func(of **dedup.Cache[string, int]) dedup.Loader[string, int] {

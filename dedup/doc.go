@@ -31,25 +31,22 @@
 //
 // # Loads that need other loads
 //
-// A load may call its own Group or Cache, or another one, for another key. If it
-// passes on its context, or one derived from it, two things cannot happen. It
-// cannot wait for itself: a call for its own key, or for a key whose load waits
-// for this one, returns [ErrCycle] at once. And it cannot wait for a place of
-// [CacheOptions].MaxLoads that it holds: a load that waits for another load lends
-// its place to it, one at a time.
+// A load may call its own Group or Cache, or another one, for another key. It must
+// pass its own context, or one derived from it, to that call. Then it cannot wait
+// for itself: a call for its own key, or for a key whose load waits for this one,
+// returns [ErrCycle] at once. Nor can it wait for its own slot of
+// [CacheOptions].MaxLoads: a load that waits for another load lends its slot to
+// it, to one load at a time.
 //
 // # Old values
 //
-// While StaleWhileRevalidate lasts, callers get the old value, whatever becomes of
-// the loads in the background. While StaleIfError lasts, they get it if the load
-// fails. In both windows a load that failed is repeated after ErrorTTL if its
-// error is kept, else after one second. Where there is no old value to serve, an
-// error that is not kept is returned to those who waited for it, and the next
-// caller starts a load.
+// While StaleWhileRevalidate lasts, callers get the old value, also if the loads in
+// the background fail. While StaleIfError lasts, they get it if the load fails. In both windows a load that failed is repeated after ErrorTTL if its
+// error is kept, else after one second. Without an old value, an error that is not
+// kept is returned to the callers that waited for it, and the next caller starts a
+// load.
 //
-// [Cache.InvalidateAll] is a border in time: nothing that was stored before the
-// call is seen after it, though a load that was under way fails or another one
-// begins while it runs.
+// Nothing that was stored before a call of [Cache.InvalidateAll] is seen after it.
 //
 // # Concurrency
 //
@@ -78,13 +75,12 @@
 //   - A cache without bounds grows with its keys. Entries that have expired are
 //     removed as others are stored, all at once when they may be half of what is
 //     there.
-//   - A load that passes on another context than its own can still wait for
-//     itself, or for its own place.
-//   - A load that gets an answer while the load that it asked for runs on, because
-//     its context ended, has lent its place: until that load is over, both run.
-//   - Where the loads of two Caches with MaxLoads call each other, places are lent
-//     between loads that are in line for each other's, so that none waits for ever.
-//     Then more loads than MaxLoads may run for a while.
+//   - A load that passes another context than its own to a call can still wait for
+//     itself, or for its own slot.
+//   - If the context of such a call ends first, the load goes on, though its slot is
+//     lent until the other load has ended: one more than MaxLoads runs meanwhile.
+//   - If loads of two Caches with MaxLoads call the other Cache, slots are lent so
+//     that none of them waits for ever; more than MaxLoads may run meanwhile.
 //   - While a LoadMany runs, the keys that are put or invalidated are remembered.
 //   - Keys that are gone are kept in part, as in waitmap: of 5000 keys that were
 //     used once 45 to 125 are left, on two processors.

@@ -170,7 +170,7 @@ func ExampleCache_serveStale() {
 }
 
 // A load that needs another key of its Cache passes its context on. It lends its
-// place of MaxLoads to that key's load, and a circle is an error.
+// slot of MaxLoads to that key's load, and a circle is an error.
 func ExampleCache_loadsThatNeedLoads() {
 	var pages *dedup.Cache[string, string]
 	load := func(ctx context.Context, name string) (string, error) {

@@ -8,16 +8,16 @@ import (
 	"github.com/vigil-go/vigil/waitmap"
 )
 
-// batches are the calls of LoadMany that are under way. They may return keys that
-// they were not asked for, which have no flight that Put and Invalidate could
-// detach. So these tell the batches what they change.
+// batches are the calls of LoadMany that are under way. LoadMany may return keys
+// that it was not asked for, which have no flight for Put and Invalidate to detach.
+// So Put and Invalidate note in each batch which keys they change.
 type batches[K comparable, V any] struct {
 	n  atomic.Int32 // len(m), to be read with a key on hold
 	mu sync.Mutex
 	m  map[*batch[K, V]]struct{}
 }
 
-// begin comes before the load: what changed before that is no matter.
+// begin registers a batch before its load, which sees all earlier changes.
 func (bs *batches[K, V]) begin(b *batch[K, V]) {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
@@ -35,7 +35,7 @@ func (bs *batches[K, V]) end(b *batch[K, V]) {
 	bs.n.Store(int32(len(bs.m)))
 }
 
-// changed tells that somebody, who has the key on hold, changes what is stored.
+// changed notes a change of what is stored for key, which the caller holds.
 func (bs *batches[K, V]) changed(key K) {
 	if bs.n.Load() == 0 {
 		return
@@ -94,8 +94,8 @@ func (b *batch[K, V]) prepareExtra(key K) {
 	}
 }
 
-// storeExtras keeps what nobody asked for, where there is nothing better, and
-// returns how many that were.
+// storeExtras stores the keys that LoadMany was not asked for, unless a fresh value
+// is there, and returns how many it stored.
 func (b *batch[K, V]) storeExtras() (n int) {
 	for _, x := range b.extras {
 		if b.gen != b.c.epoch() {

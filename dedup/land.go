@@ -7,16 +7,17 @@ import (
 	"github.com/vigil-go/vigil/internal/yield"
 )
 
-// How a load ends, in this order, and in this order for all keys of a batch:
+// A load ends in five steps. Those of a batch are taken for all its keys, one step
+// after the other:
 //
-//	settle    the result is known, to those who come from here on too
-//	prepare   the user's functions say how long it is kept, and what it weighs
+//	settle    the result is known; callers that come from now on have it at once
+//	prepare   TTLOf, ErrorTTLOf and Weigh say how long it is kept and what it weighs
 //	publish   it is stored, the key is free, the line is detached, the load counts
-//	wake      those that were in line
+//	wake      the callers in line return
 //	report    OnLoad
 //
-// Each step is taken for each key whatever the user's functions do in the steps
-// before: panic, exit, or call the Cache.
+// Every step is taken for every key, also if a user's function panics, exits or
+// calls the Cache.
 
 // finish publishes the result, wakes the callers and tells of the load.
 func (f *flight[K, V]) finish() {
@@ -26,8 +27,8 @@ func (f *flight[K, V]) finish() {
 	release(line)
 }
 
-// release wakes callers. A panic of a waker's is dropped: nobody could recover
-// it in a load's goroutine.
+// release wakes callers. It drops the panic of a waker: in a load's goroutine no
+// user code could recover it.
 func release(line waitq.List[struct{}]) {
 	yield.At(yield.FlightLanded)
 	defer func() { _ = recover() }()

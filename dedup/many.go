@@ -17,12 +17,12 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) (map[K]V, error) {
 	mustContext(ctx)
 	m := many[K, V]{c: c, ctx: ctx, got: make(map[K]V, len(keys))}
 	keys = unique(keys) // panics here if one is unhashable, with nothing begun
-	slots := make([]slot[K, V], len(keys))
-	defer m.leave(slots) // those whose turn to wait never came
-	m.board(keys, slots)
+	list := make([]manyKey[K, V], len(keys))
+	defer m.leave(list) // those whose turn to wait never came
+	m.board(keys, list)
 	var errs []error
 	for i, key := range keys {
-		if err := m.collect(key, slots[i]); err != nil {
+		if err := m.collect(key, list[i]); err != nil {
 			errs = append(errs, &KeyError[K]{key, err})
 		}
 	}
@@ -49,8 +49,8 @@ type many[K comparable, V any] struct {
 	got map[K]V
 }
 
-// A slot is a seat, or why there is none.
-type slot[K comparable, V any] struct {
+// A manyKey is a key of GetMany: its seat, or why it has none.
+type manyKey[K comparable, V any] struct {
 	seat[K, V]
 	hit answer[V] // what was there, for seat.answer to point to
 	err error
@@ -59,11 +59,11 @@ type slot[K comparable, V any] struct {
 // board gets into line for all keys before it starts what it has to: one batch,
 // or a flight each. It starts that even if a method of the context's panics:
 // others may have joined.
-func (m *many[K, V]) board(keys []K, slots []slot[K, V]) {
+func (m *many[K, V]) board(keys []K, list []manyKey[K, V]) {
 	b := m.newBatch()
 	defer b.start()
 	for i, key := range keys {
-		p := &slots[i]
+		p := &list[i]
 		p.seat, p.err = m.boardOne(key, b, &p.hit)
 		if p.made {
 			m.begin(p.f, b)
@@ -103,7 +103,7 @@ func (m *many[K, V]) renew(key K, b *batch[K, V]) {
 }
 
 // collect waits for one key.
-func (m *many[K, V]) collect(key K, p slot[K, V]) (err error) {
+func (m *many[K, V]) collect(key K, p manyKey[K, V]) (err error) {
 	if p.err != nil {
 		return p.err
 	}
@@ -121,8 +121,8 @@ func (m *many[K, V]) collect(key K, p slot[K, V]) (err error) {
 
 // leave gets out of all lines. It matters if the context or a wait panicked or
 // ended the goroutine.
-func (m *many[K, V]) leave(slots []slot[K, V]) {
-	for _, p := range slots {
+func (m *many[K, V]) leave(list []manyKey[K, V]) {
+	for _, p := range list {
 		if p.f != nil {
 			p.f.abandon(p.c)
 		}

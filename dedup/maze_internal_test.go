@@ -151,7 +151,7 @@ func (m *maze) run(t *testing.T) {
 	synctest.Wait()
 	for _, c := range m.caches {
 		require.Zero(t, c.Stats().InFlight)
-		if p := c.places; p != nil {
+		if p := c.slots; p != nil {
 			require.Equal(t, c.o.MaxLoads, p.free)
 			require.Zero(t, p.line.Len())
 		}
@@ -161,7 +161,7 @@ func (m *maze) run(t *testing.T) {
 	}
 }
 
-// TestMaze: no call hangs, no place is lost, whoever asks whom.
+// TestMaze: no call hangs, no slot is lost, whoever asks whom.
 func TestMaze(t *testing.T) {
 	n := 600
 	if testing.Short() {

@@ -5,26 +5,27 @@ import (
 	"sync"
 )
 
-// nesting guards the nodes of all loads: who waits for whom, and who has which
-// place of a Cache's MaxLoads. It is held for a few steps and never while user
-// code runs. Calls that come from no load do not need it.
+// nesting guards the nodes of all loads: which load waits for which, and which
+// holds a slot of a Cache's MaxLoads. It is held for a few steps and never while
+// user code runs. Only calls made by loads, and loads of a Cache with MaxLoads,
+// take it.
 var nesting sync.Mutex
 
-// A node is a load that calls a Group or Cache itself, or is called for by a
-// load, or needs a place. The edges are the calls that wait:
+// A node is a load that waits for another load, or that a load waits for, or that
+// needs a slot. The edges are the calls that wait:
 //
 //	page --waitsFor--> template
 //
-// An edge that would close a circle is never added, so there is none, whatever
-// Groups and Caches the loads belong to.
+// An edge that would close a circle is never added, so the graph has none,
+// whatever Groups and Caches the loads belong to.
 type node struct {
 	load     *loadContext
 	waitsFor map[*node]int // in how many calls
 	waiters  map[*node]int // the same edges, from the other end
-	place
+	slot
 }
 
-// A loadKey is what a load's context has itself as the value of.
+// A loadKey is the key under which a load's context returns itself.
 type loadKey struct{}
 
 // loadOf returns the innermost load that ctx belongs to, or nil.
@@ -46,7 +47,7 @@ func (c *loadContext) nodeOf() *node {
 type edge struct{ from, to *node }
 
 // waitFor adds the edge between two loads. It fails with [ErrCycle] if to waits
-// for from. A nil from is no load, and one that is over keeps nobody waiting.
+// for from. A nil from is no load; one that has ended keeps no caller waiting.
 func waitFor(from, to *loadContext) (*edge, error) {
 	if from == nil || from.over() {
 		return nil, nil
@@ -59,9 +60,9 @@ func waitFor(from, to *loadContext) (*edge, error) {
 	}
 	e.from.waitsFor = count(e.from.waitsFor, e.to)
 	e.to.waiters = count(e.to.waiters, e.from)
-	seated := e.lend()
+	granted := e.lend()
 	nesting.Unlock()
-	wakeSeated(seated)
+	wakeGranted(granted)
 	return e, nil
 }
 

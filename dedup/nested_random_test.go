@@ -17,8 +17,8 @@ import (
 // TestRandomLoadsThatNeedLoads: loads that ask for each other as they like, with
 // circles, by Get, GetMany and Refresh, one after the other and at once, while
 // contexts end, keys are invalidated and panics happen. Nobody waits for ever, which
-// a bubble would tell, never more loads run than there are places, but for those
-// whose caller has left them, and all places come back.
+// a bubble would tell, never more loads run than there are slots, but for those
+// whose caller has left them, and all slots come back.
 func TestRandomLoadsThatNeedLoads(t *testing.T) {
 	for seed := range uint64(scale(300, 60)) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -36,15 +36,15 @@ type tangle struct {
 	mu     sync.Mutex
 	r      *rand.Rand
 	keys   int
-	places int
+	slots  int
 	leaves bool // contexts may end early
 }
 
 func newTangle(t *testing.T, seed uint64) *tangle {
 	g := &tangle{t: t, r: rand.New(rand.NewPCG(seed, 2))}
 	g.keys, g.leaves = 2+g.r.IntN(10), g.r.IntN(2) == 0
-	g.places = g.r.IntN(4)
-	o := &options{MaxLoads: g.places}
+	g.slots = g.r.IntN(4)
+	o := &options{MaxLoads: g.slots}
 	if g.r.IntN(2) == 0 {
 		o.LoadMany = func(ctx context.Context, keys []string) (map[string]int, error) {
 			found := make(map[string]int)
@@ -69,7 +69,7 @@ func (g *tangle) intN(n int) int {
 
 func (g *tangle) load(ctx context.Context, key string) (int, error) {
 	g.work()
-	if len(key) > 2 { // one of requireAllPlaces
+	if len(key) > 2 { // one of requireAllSlots
 		g.work()
 		return 1, nil
 	}
@@ -140,13 +140,13 @@ func (g *tangle) run() {
 	}
 	wg.Wait()
 	time.Sleep(time.Minute) // loads that nobody waits for end, too
-	places := g.places
-	if places == 0 {
+	slots := g.slots
+	if slots == 0 {
 		require.Zero(g.t, g.c.Stats().InFlight)
 		return
 	}
 	if !g.leaves && g.other == nil {
-		require.LessOrEqual(g.t, int(g.most.Load()), places)
+		require.LessOrEqual(g.t, int(g.most.Load()), slots)
 	}
-	requireAllPlaces(g.t, g.c, places)
+	requireAllSlots(g.t, g.c, slots)
 }

@@ -88,7 +88,7 @@ func (s *site) loadMany(ctx context.Context, keys []string) (map[string]int, err
 	return found, nil
 }
 
-// TestMaxLoadsOfLoadsThatNeedLoads: who waits for a load lends its place to it.
+// TestMaxLoadsOfLoadsThatNeedLoads: who waits for a load lends its slot to it.
 // Not more run at a time than may.
 func TestMaxLoadsOfLoadsThatNeedLoads(t *testing.T) {
 	shapes := map[string]map[string][]string{
@@ -98,11 +98,11 @@ func TestMaxLoadsOfLoadsThatNeedLoads(t *testing.T) {
 		"shared": {"page": {"a", "b"}, "other": {"b", "a"}, "a": {"template"}, "b": {"template"}},
 	}
 	for name, parts := range shapes {
-		for _, places := range []int{1, 2} {
+		for _, slots := range []int{1, 2} {
 			for _, many := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s, %d places, GetMany %t", name, places, many), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s, %d slots, GetMany %t", name, slots, many), func(t *testing.T) {
 					bubble(t, func(t *testing.T) {
-						o := options{MaxLoads: places}
+						o := options{MaxLoads: slots}
 						if many {
 							o.LoadMany = func(context.Context, []string) (map[string]int, error) { return nil, nil }
 						}
@@ -114,8 +114,8 @@ func TestMaxLoadsOfLoadsThatNeedLoads(t *testing.T) {
 						for _, r := range rs {
 							require.NoError(t, (<-r).err)
 						}
-						require.LessOrEqual(t, s.most.Load(), int32(places))
-						requireAllPlaces(t, s.c, places)
+						require.LessOrEqual(t, s.most.Load(), int32(slots))
+						requireAllSlots(t, s.c, slots)
 					})
 				})
 			}
@@ -123,27 +123,27 @@ func TestMaxLoadsOfLoadsThatNeedLoads(t *testing.T) {
 	}
 }
 
-// requireAllPlaces requires that as many loads run as may: no place is lost, and
+// requireAllSlots requires that as many loads run as may: no slot is lost, and
 // none is there twice.
-func requireAllPlaces(t testing.TB, c *dedup.Cache[string, int], places int) {
+func requireAllSlots(t testing.TB, c *dedup.Cache[string, int], slots int) {
 	t.Helper()
 	synctest.Wait()
 	require.Zero(t, c.Stats().InFlight)
 	before := c.Stats().Loads
 	start := time.Now()
 	var rs []<-chan result
-	for i := range 4 * places {
+	for i := range 4 * slots {
 		rs = append(rs, cacheOf(c).start(bg, fmt.Sprint("new ", i)))
 	}
 	for _, r := range rs {
 		require.NoError(t, (<-r).err)
 	}
-	require.EqualValues(t, 4*places, c.Stats().Loads-before)
+	require.EqualValues(t, 4*slots, c.Stats().Loads-before)
 	require.Equal(t, 4*2*time.Millisecond, time.Since(start), "of bubble time")
 }
 
 // TestMaxLoadsAndAQueuedPart: the part that a load asks for is in line for a
-// place already, for somebody else.
+// slot already, for somebody else.
 func TestMaxLoadsAndAQueuedPart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		gate := make(chan struct{})
@@ -166,9 +166,9 @@ func TestMaxLoadsAndAQueuedPart(t *testing.T) {
 	})
 }
 
-// TestPlaceOfALenderThatGoesOn: a load leaves the load that it asked for, and is
-// over before that one. The place is the borrower's then, and comes back.
-func TestPlaceOfALenderThatGoesOn(t *testing.T) {
+// TestSlotOfALenderThatGoesOn: a load leaves the load that it asked for, and is
+// over before that one. The slot is the borrower's then, and comes back.
+func TestSlotOfALenderThatGoesOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLoader()
 		var c *dedup.Cache[string, int]
@@ -211,8 +211,8 @@ func TestMaxLoadsThroughAnotherCache(t *testing.T) {
 	})
 }
 
-// TestALoadInLineForAPlaceIsCanceled, one that could have been lent one, too.
-func TestALoadInLineForAPlaceIsCanceled(t *testing.T) {
+// TestALoadInLineForASlotIsCanceled, one that could have been lent one, too.
+func TestALoadInLineForASlotIsCanceled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLoader()
 		c := newCache(t, l.loadKey, &options{MaxLoads: 1})
@@ -283,14 +283,14 @@ func TestLoadAsksForItsOwnKey(t *testing.T) {
 func TestLoadsThatWaitForEachOther(t *testing.T) {
 	for n := 1; n <= 4; n++ {
 		for _, starts := range []int{1, n} {
-			for _, places := range []int{0, 1, n} {
-				t.Run(fmt.Sprintf("%d keys, %d starts, MaxLoads %d", n, starts, places), func(t *testing.T) {
+			for _, slots := range []int{0, 1, n} {
+				t.Run(fmt.Sprintf("%d keys, %d starts, MaxLoads %d", n, starts, slots), func(t *testing.T) {
 					bubble(t, func(t *testing.T) {
 						parts := make(map[string][]string)
 						for i := range n {
 							parts[fmt.Sprint(i)] = []string{fmt.Sprint((i + 1) % n)}
 						}
-						s := newSite(t, parts, options{MaxLoads: places})
+						s := newSite(t, parts, options{MaxLoads: slots})
 						var rs []<-chan result
 						for i := range starts {
 							rs = append(rs, cacheOf(s.c).start(bg, fmt.Sprint(i)))
@@ -301,8 +301,8 @@ func TestLoadsThatWaitForEachOther(t *testing.T) {
 						require.Positive(t, s.cycles.Load())
 						synctest.Wait()
 						require.Zero(t, s.c.Stats().InFlight)
-						if places > 0 {
-							requireAllPlaces(t, s.c, places)
+						if slots > 0 {
+							requireAllSlots(t, s.c, slots)
 						}
 					})
 				})
@@ -369,7 +369,7 @@ func sharedCache() *dedup.Cache[string, int] {
 }
 
 // TestHazardPackageLevelCacheInABubble (golang/go#75626, dataloader#117): waits
-// for a place are durable, so time goes on.
+// for a slot are durable, so time goes on.
 func TestHazardPackageLevelCacheInABubble(t *testing.T) {
 	shared.InvalidateAll() // with -count it has been used
 	for i := range 3 {

@@ -47,7 +47,7 @@ type CacheOptions[K comparable, V any] struct {
 	// ErrorTTL is how long a load's error is kept and returned instead of
 	// loading again. 0: errors are not kept. The error of a load that was
 	// canceled never is. While there is an old value to serve, that is
-	// returned, and ErrorTTL is when the next load is due; 0 then means one
+	// returned, and ErrorTTL only delays the next load; 0 then means one
 	// second.
 	ErrorTTL time.Duration
 
@@ -74,9 +74,8 @@ type CacheOptions[K comparable, V any] struct {
 	MaxWaiters int
 
 	// MaxLoads is how many loads may run at a time; LoadMany counts as one.
-	// Others wait for a place, first come, first served. A load that waits
-	// for another load does not count: it lends its place to that one if it
-	// has none. 0: no bound.
+	// Others wait for a slot, first come, first served. A load that waits for
+	// another load lends its slot to that one, if it has none. 0: no bound.
 	MaxLoads int
 
 	// LoadMany loads several keys at once, for [Cache.GetMany]: those that

@@ -284,19 +284,19 @@ var mutations = []mutation{
 		old: "	if e.to.reaches(e.from) {\n", new: "	if false {\n",
 	},
 	{
-		file: "dedup/nested.go", why: "who joins a load in line lends it a place",
-		old: "	seated := e.lend()\n", new: "	seated := (&edge{e.from, e.from}).lend()\n",
+		file: "dedup/nested.go", why: "who joins a load in line lends it a slot",
+		old: "	granted := e.lend()\n", new: "	granted := (&edge{e.from, e.from}).lend()\n",
 	},
 	{
-		file: "dedup/places.go", why: "a load that waits lends its place",
+		file: "dedup/loadslots.go", why: "a load that waits lends its slot",
 		old: "	if l == nil {\n		return false\n	}\n	n.borrow(l)", new: "	if l != nil || l == nil {\n		return false\n	}\n	n.borrow(l)",
 	},
 	{
-		file: "dedup/places.go", why: "who owes a place gives it back",
-		old: "		lender.borrower = nil\n		lender.lend(&seated)\n", new: "		lender.lend(&seated)\n",
+		file: "dedup/loadslots.go", why: "who owes a slot gives it back",
+		old: "		lender.borrower = nil\n		lender.lend(&granted)\n", new: "		lender.lend(&granted)\n",
 	},
 	{
-		file: "dedup/places.go", why: "a borrower that outlives its lender has its place",
+		file: "dedup/loadslots.go", why: "a borrower that outlives its lender has its slot",
 		old: "		borrower.lender = lender\n", new: "		borrower.lender, p.free = lender, p.free+1\n",
 	},
 	{

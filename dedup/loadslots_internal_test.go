@@ -8,29 +8,29 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAPlaceForALoadThatIsCanceled (golang/go#63615): a load in line that
-// gets a place and is canceled before it runs does not run, and passes it on.
-func TestAPlaceForALoadThatIsCanceled(t *testing.T) {
+// TestASlotForALoadThatIsCanceled (golang/go#63615): a load in line that
+// gets a slot and is canceled before it runs does not run, and passes it on.
+func TestASlotForALoadThatIsCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlaces(1)
+		p := newLoadSlots(1)
 		first, second, third := new(loadContext), new(loadContext), new(loadContext)
-		require.NoError(t, p.take(first))
+		require.NoError(t, p.acquire(first))
 		got, last := make(chan error, 1), make(chan error, 1)
-		go func() { got <- p.take(second) }()
+		go func() { got <- p.acquire(second) }()
 		synctest.Wait()
-		go func() { last <- p.take(third) }()
+		go func() { last <- p.acquire(third) }()
 		synctest.Wait()
 
 		nesting.Lock()
-		seated := first.node.giveBack()
+		granted := first.node.giveBack()
 		nesting.Unlock()
 		cause := errors.New("the cause")
 		second.cancel(cause)
 		synctest.Wait()
-		wakeSeated(seated)
+		wakeGranted(granted)
 		require.ErrorIs(t, <-got, cause)
 		require.NoError(t, <-last)
-		p.leave(third)
+		p.release(third)
 		require.Equal(t, 1, p.free)
 	})
 }
