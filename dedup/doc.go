@@ -82,8 +82,8 @@
 //   - If loads of two Caches with MaxLoads call the other Cache, slots are lent so
 //     that none of them waits for ever; more than MaxLoads may run meanwhile.
 //   - While a LoadMany runs, the keys that are put or invalidated are remembered.
-//   - Keys that are gone are kept in part, as in waitmap: of 5000 keys that were
-//     used once 45 to 125 are left, on two processors.
+//   - Keys that are gone are kept as in waitmap: of strings of 64 KiB none, of small
+//     keys some dozens. A bounded Cache may keep a few large ones, too.
 //   - The values of a load's context are the first caller's for as long as the
 //     load runs, or its context is kept.
 package dedup

@@ -79,11 +79,12 @@
 //
 //   - The key of a deleted entry is kept until the same key returns or its part
 //     of the map moves to its next table: on growth, on Clear, or when most of it
-//     is empty. A part that is empty gives up its table if a quarter of it, or
-//     more, are such keys. So a map that is empty keeps at most 12 keys for each
-//     of its parts: with the default of 16 on two processors 50 to 90 of 5000
-//     keys that were stored and taken, one after the other. The value is let go
-//     at once.
+//     is empty. A part that is empty gives up its table if the strings of such
+//     keys take as much memory as the table, or, for other keys that may hold
+//     memory, if they are a quarter of it. So an empty map keeps less than 1.5 KB of
+//     strings, or at most 12 other keys, for each of its parts: of 5000 keys of 64
+//     KiB that were stored and taken none, of 1 KiB at most 16 on two processors.
+//     The value is let go at once.
 //   - Len adds up counters: it is exact while nobody writes.
 //   - Range, All, Keys, Values and Waiting are not snapshots.
 //   - A map never shrinks below a few slots per part, nor gives up a part.

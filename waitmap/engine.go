@@ -3,7 +3,6 @@ package waitmap
 import (
 	"context"
 	"math/bits"
-	"reflect"
 	"runtime"
 	"sync/atomic"
 	"unsafe"
@@ -16,7 +15,7 @@ import (
 type engine[K comparable, V any] struct {
 	hasher[K]
 	cells    cellKind
-	keysPin  bool           // a key may hold memory of its own
+	memory   keyMemory
 	doors    unsafe.Pointer // [len(shards)]door, dense for the readers' caches
 	doorMask uint64         // the bits of an offset in doors
 	shards   []shard[K, V]
@@ -38,9 +37,9 @@ func newEngine[K comparable, V any](o *Options[K]) *engine[K, V] {
 		hasher: newHasher(o.Hash),
 		cells:  cellKindOf[V](),
 
-		keysPin: !pointerFree(reflect.TypeFor[K]()),
-		shards:  make([]shard[K, V], shards),
-		counts:  make([]count, powerOfTwo(4*procs)),
+		memory: keyMemoryOf[K](),
+		shards: make([]shard[K, V], shards),
+		counts: make([]count, powerOfTwo(4*procs)),
 	}
 	doors := make([]door, shards)
 	e.doors, e.doorMask = unsafe.Pointer(&doors[0]), uint64(shards-1)*uint64(unsafe.Sizeof(door{}))

@@ -176,7 +176,7 @@ func (s *shard[K, V]) shrink(e *engine[K, V], t *table[K], emptied int64) {
 	case emptied == 0:
 	case t.sparse(emptied, s.minimum):
 		s.replace(e, t, false)
-	case e.keysPin && t.spent(emptied):
+	case t.spent(emptied, e.memory):
 		s.drop(t)
 	}
 }

@@ -140,26 +140,35 @@ func (t *table[K]) sparse(emptied int64, minimum int) bool {
 	return emptied > filled/2
 }
 
-// spent reports whether a small table holds no entry, but the keys of deleted
-// ones in a quarter of its slots, or more: as many keys must come and go before
-// a table is dropped, so that one that alternates costs none. Larger tables
+// spent reports whether a small table has no entries and so much memory of deleted
+// keys that a new table costs less: as many bytes of strings as it has itself, or
+// other keys in a quarter of its slots. So the cost of new tables is a part of
+// what the keys cost, and a small key that alternates costs no table. Larger tables
 // become small first, see sparse.
-func (t *table[K]) spent(emptied int64) bool {
-	if t.homes >= 16 {
+func (t *table[K]) spent(emptied int64, kind keyMemory) bool {
+	if kind == keysHoldNothing || t.homes >= 16 {
 		return false
 	}
-	filled, dead := int64(0), uint64(0)
+	var filled, dead, bytes uint64
 	for i := range t.groups() {
-		meta := atomic.LoadUint64(&t.first.at(i).meta)
+		g := t.first.at(i)
+		meta := atomic.LoadUint64(&g.meta)
 		if meta&liveBits != 0 {
 			return false
 		}
-		if used(meta) > 0 {
-			filled++
-			dead += uint64(used(meta))
+		filled += min(1, uint64(used(meta)))
+		dead += uint64(used(meta))
+		for i := 0; kind == keysHoldBytes && i < used(meta); i++ {
+			bytes += uint64(len(keyString(g.slot(i).key)))
 		}
 	}
-	return emptied == filled && 4*dead >= groupSlots*t.homes
+	if uint64(emptied) != filled {
+		return false
+	}
+	if kind == keysHoldBytes {
+		return bytes >= t.groups()*uint64(stride[K]())
+	}
+	return 4*dead >= groupSlots*t.homes
 }
 
 // scan calls f for each entry and reports whether f always returned true. If

@@ -56,6 +56,26 @@ func pointerFree(t reflect.Type) bool {
 	}
 }
 
+// keyMemory tells what memory a key may hold besides its slot.
+type keyMemory uint8
+
+const (
+	keysHoldNothing keyMemory = iota
+	keysHoldBytes             // a string's
+	keysHoldUnknown
+)
+
+func keyMemoryOf[K comparable]() keyMemory {
+	switch t := reflect.TypeFor[K](); {
+	case pointerFree(t):
+		return keysHoldNothing
+	case t.Kind() == reflect.String:
+		return keysHoldBytes
+	default:
+		return keysHoldUnknown
+	}
+}
+
 // A cell is what a slot holds, outside of it.
 type cell struct {
 	bits uint64

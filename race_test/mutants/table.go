@@ -510,7 +510,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "waitmap/shard.go", why: "an empty part gives up its table",
-		old: "	case e.keysPin && t.spent(emptied):\n", new: "	case false && t.spent(emptied):\n",
+		old: "	case t.spent(emptied, e.memory):\n", new: "	case false && t.spent(emptied, e.memory):\n",
 	},
 	{
 		file: "waitmap/shard.go", why: "a table that is not empty any more stays",
