@@ -14,7 +14,7 @@ type batch[K comparable, V any] struct {
 	flights []*flight[K, V]
 	alive   atomic.Int64 // flights that are not canceled, and 1 until it starts
 
-	gen     uint64  // the cache's epoch when it was made
+	gen     uint32  // the cache's epoch when it was made
 	broken  bool    // LoadMany did not return
 	vs      map[K]V // what it gave; the user's
 	extras  []extra[K, V]
@@ -86,7 +86,9 @@ func (b *batch[K, V]) load() (map[K]V, error) {
 // of its goroutine.
 func (b *batch[K, V]) land(err error) {
 	for _, f := range b.flights {
-		f.broken = b.broken
+		if !b.broken {
+			f.stage = returned
+		}
 		f.settle(answerOf(b.vs, err, f.key))
 	}
 	defer each(b.flights, (*flight[K, V]).report)

@@ -20,7 +20,7 @@ import (
 type Cache[K comparable, V any] struct {
 	shelf   shelf.Shelf[K, *entry[V]]
 	closed  atomic.Bool
-	epochs  atomic.Uint64 // how often InvalidateAll was called
+	epochs  atomic.Uint32 // how often InvalidateAll was called
 	counts  counts
 	flights flights[K, V]
 	loader  Loader[K, V]
@@ -96,7 +96,7 @@ func (c *Cache[K, V]) getSlow(ctx context.Context, key K) (v V, err error) {
 	if s.made {
 		start(s.f)
 	}
-	if err := s.f.wait(ctx, s.c); err != nil {
+	if err := s.wait(ctx); err != nil {
 		return v, err
 	}
 	return s.f.v, s.f.err
@@ -152,7 +152,7 @@ func (c *Cache[K, V]) load(ctx *loadContext, key K) (v V, err error) {
 	return c.loader(ctx, key)
 }
 
-func (c *Cache[K, V]) epoch() uint64 { return c.epochs.Load() }
+func (c *Cache[K, V]) epoch() uint32 { return c.epochs.Load() }
 
 // asks reports whether functions of the user's say how long things are kept.
 func (c *Cache[K, V]) asks() bool {
@@ -160,7 +160,7 @@ func (c *Cache[K, V]) asks() bool {
 }
 
 // old returns the entry of an epoch that is there.
-func (c *Cache[K, V]) old(key K, gen uint64) *entry[V] {
+func (c *Cache[K, V]) old(key K, gen uint32) *entry[V] {
 	if e, ok := c.shelf.Get(key); ok && e.gen == gen {
 		return e
 	}
@@ -168,7 +168,7 @@ func (c *Cache[K, V]) old(key K, gen uint64) *entry[V] {
 }
 
 // instead returns the value that may be served instead of a load's error.
-func (c *Cache[K, V]) instead(key K, gen uint64) (v V, ok bool) {
+func (c *Cache[K, V]) instead(key K, gen uint32) (v V, ok bool) {
 	if e := c.old(key, gen); e != nil && c.excuses(e, clock()) {
 		return e.v, true
 	}
@@ -217,7 +217,7 @@ func (c *Cache[K, V]) report(f *flight[K, V]) {
 		c.tidy(1)
 	}
 	if c.o.OnLoad != nil {
-		c.o.OnLoad(LoadInfo[K]{Key: f.key, Took: f.took, Err: f.loadErr, Waiters: f.got})
+		c.o.OnLoad(LoadInfo[K]{Key: f.key, Took: f.took, Err: f.loadErr, Waiters: int(f.got)})
 	}
 }
 
@@ -303,20 +303,19 @@ func (c *Cache[K, V]) Refresh(ctx context.Context, key K) error {
 	if err != nil {
 		return err
 	}
-	a := s.answer
-	if s.f != nil {
-		if s.made {
-			start(s.f)
+	if a := s.answer; a != nil {
+		if a.loadErr != nil {
+			return a.loadErr
 		}
-		if err := s.f.wait(ctx, s.c); err != nil {
-			return err
-		}
-		a = &s.f.answer
+		return a.err
 	}
-	if a.loadErr != nil {
-		return a.loadErr
+	if s.made {
+		start(s.f)
 	}
-	return a.err
+	if err := s.wait(ctx); err != nil {
+		return err
+	}
+	return s.f.loadErr
 }
 
 // InFlight returns an iterator over the loads that are under way and can be

@@ -13,7 +13,6 @@ type caller struct {
 	w      waitq.Waiter[struct{}]
 	parker wake.Parker
 	wg     sync.WaitGroup // what it sleeps on if it is its own parker
-	edge   *edge          // if it is a load that calls, else nil
 }
 
 // arm chooses the parker: the context's own, or a goroutine's. A goroutine

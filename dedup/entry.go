@@ -12,13 +12,15 @@ import (
 // error of the load that should have replaced it. It does not change.
 type entry[V any] struct {
 	v      V
-	has    bool // v is one
 	weight uint32
+	gen    uint32 // the epoch; see InvalidateAll
 	fresh  int64  // v is fresh until then; 0 without v
 	err    error  // instead of a fresh v, or nil
 	retry  int64  // after a load that failed: no other one is due before then
-	gen    uint64 // how often all had been invalidated; see InvalidateAll
 }
+
+// has reports whether there is a value.
+func (e *entry[V]) has() bool { return e.fresh != 0 }
 
 // coolDown is how long a load that failed is not repeated while an old value can
 // be served, unless its error is kept for longer or shorter.
@@ -62,12 +64,12 @@ func (c *Cache[K, V]) after(e, old *entry[V], now int64) *entry[V] {
 		}
 		e = &entry[V]{retry: until(now, coolDown)}
 	}
-	e.v, e.has, e.fresh, e.weight = old.v, old.has, old.fresh, max(old.weight, e.weight)
+	e.v, e.fresh, e.weight = old.v, old.fresh, max(old.weight, e.weight)
 	return e
 }
 
 func (c *Cache[K, V]) prepareValue(key K, v V) *entry[V] {
-	e := &entry[V]{v: v, has: true, fresh: never}
+	e := &entry[V]{v: v, fresh: never}
 	switch {
 	case c.o.TTLOf != nil:
 		ttl := c.o.TTLOf(key, v)
@@ -103,9 +105,9 @@ func (c *Cache[K, V]) read(e *entry[V]) (a answer[V], ok bool) {
 	}
 	now := clock()
 	switch failed := now < e.retry; {
-	case e.has && now < e.fresh:
+	case e.has() && now < e.fresh:
 		return answer[V]{v: e.v}, true
-	case e.has && now-e.fresh < int64(c.o.StaleWhileRevalidate):
+	case e.has() && now-e.fresh < int64(c.o.StaleWhileRevalidate):
 		return answer[V]{v: e.v, stale: true, renew: !failed}, true
 	case failed && c.excuses(e, now):
 		return answer[V]{v: e.v, stale: true}, true
@@ -123,7 +125,7 @@ func (c *Cache[K, V]) fresh(key K) bool {
 
 // excuses reports whether the entry's value may be served instead of an error.
 func (c *Cache[K, V]) excuses(e *entry[V], now int64) bool {
-	return e.has && (now < e.fresh || now-e.fresh < int64(c.staleFor()))
+	return e.has() && (now < e.fresh || now-e.fresh < int64(c.staleFor()))
 }
 
 // staleFor is for how long after its TTL a value may be of use.

@@ -54,10 +54,10 @@ type host[K comparable, V any] interface {
 	// load fetches the value.
 	load(ctx *loadContext, key K) (V, error)
 	// epoch is how often all was invalidated.
-	epoch() uint64
+	epoch() uint32
 	// instead is an old value that is better than a load's error, if there
 	// is one of that epoch. The key's flight is flying and locked.
-	instead(key K, gen uint64) (V, bool)
+	instead(key K, gen uint32) (V, bool)
 	// asks reports whether prepare calls functions of the user's.
 	asks() bool
 	// prepare makes an entry of what a load gave, nil if it is not to be
@@ -106,31 +106,53 @@ const (
 	landed
 )
 
-// A flight is one load. None is used twice: its context may be kept.
+// A progress tells how far the result of a flight has come.
+type progress uint8
+
+const (
+	pending   progress = iota
+	settled            // it is known
+	delivered          // the line has it, which may be before the load ended
+)
+
+// A stage tells how far the load's goroutine has come.
+type stage uint8
+
+const (
+	running  stage = iota // or the load has panicked or exited
+	returned              // the load has returned
+	prepared              // so has prepare; not for the flights of a batch
+)
+
+// A flight is one load. None is used twice: its context may be kept. Its size is
+// what a load costs most; a test holds it.
 type flight[K comparable, V any] struct {
-	request[K, V]
+	key     K
+	do      func(ctx context.Context) (V, error) // nil: the host's load
+	batch   *batch[K, V]                         // whose load this one's is, or nil
 	all     *flights[K, V]
 	ctx     loadContext
 	started int64 // on the clock
 
 	mu       sync.Mutex
 	phase    phase
+	progress progress
+	stage    stage  // the load's goroutine's
 	pinned   bool   // nobody need wait for it
 	astray   bool   // it is one of strays, until it is forgotten
 	canceled bool   // its context has ended early
-	settled  bool   // the result is known
-	done     bool   // the line has it, which may be before the load ended
-	broken   bool   // the load did not return
-	prepared bool   // how long it is kept is known; it is alone in its load
-	gen      uint64 // the host's epoch when it was made
+	early    bool   // callers that come have the result, though it has not landed
+	stale    bool   // v is an old value, in place of loadErr
+	gen      uint32 // the host's epoch when it was made
+	got      int32  // callers that the result is for
 	line     waitq.Queue[struct{}]
 
 	// The result is written under mu before the line is detached.
-	answer[V]
-	early *answer[V] // the result, for those who come before it has landed
-	entry *entry[V]  // what is to be stored
-	got   int        // callers that the result is for
-	took  time.Duration
+	v       V
+	err     error
+	loadErr error     // the load's own
+	entry   *entry[V] // what is to be stored
+	took    time.Duration
 
 	first caller
 }
@@ -147,7 +169,8 @@ func (f *flight[K, V]) load() *loadContext {
 type seat[K comparable, V any] struct {
 	f      *flight[K, V] // nil: see answer
 	c      *caller
-	made   bool // by this caller, who has to start it
+	edge   *edge // from the caller's load, if it is one, to the flight's
+	made   bool  // by this caller, who has to start it
 	answer *answer[V]
 }
 
@@ -164,7 +187,7 @@ func (fs *flights[K, V]) board(ctx context.Context, r request[K, V]) (seat[K, V]
 			yield.At(yield.FlightMissed)
 			s, other := fs.open(ctx, r)
 			if s.made {
-				s.c.edge, _ = waitFor(from, s.f.load()) // it waits for nobody yet
+				s.edge, _ = waitFor(from, s.f.load()) // it waits for nobody yet
 			}
 			if other == nil {
 				return s, nil
@@ -181,7 +204,7 @@ func (fs *flights[K, V]) board(ctx context.Context, r request[K, V]) (seat[K, V]
 // open makes a flight, with its first caller in line, unless the shelf has an
 // answer, or another one is there.
 func (fs *flights[K, V]) open(ctx context.Context, r request[K, V]) (s seat[K, V], other *flight[K, V]) {
-	f := &flight[K, V]{request: r, all: fs, started: clock()}
+	f := &flight[K, V]{key: r.key, do: r.do, batch: r.batch, all: fs, started: clock()}
 	f.ctx.values = valuesOf(ctx)
 	f.pinned = r.why == forFreshness
 	if !f.pinned {
@@ -198,7 +221,7 @@ func (fs *flights[K, V]) open(ctx context.Context, r request[K, V]) (s seat[K, V
 	if fs.host != nil {
 		f.gen = fs.host.epoch() // its partner is InvalidateAll: it finds f in the map, or f finds its epoch
 		if a, ok := fs.host.look(r.key, r.why); ok {
-			f.phase, f.done = landed, true
+			f.phase, f.progress = landed, delivered
 			f.mu.Unlock()
 			fs.forget(f)
 			return answered[K](a), nil
@@ -233,10 +256,11 @@ func (f *flight[K, V]) join(ctx context.Context, from *loadContext) (s seat[K, V
 	if a, ok, err := f.push(c); !ok || a != nil || err != nil {
 		return seat[K, V]{answer: a}, ok, err
 	}
-	if c.edge, err = waitFor(from, f.load()); err != nil && f.leave(c) {
+	e, err := waitFor(from, f.load())
+	if err != nil && f.leave(c) {
 		return s, false, err
 	}
-	return seat[K, V]{f: f, c: c}, true, nil
+	return seat[K, V]{f: f, c: c, edge: e}, true, nil
 }
 
 // answered is apart to keep what boards small: callers sleep with those frames.
@@ -248,8 +272,8 @@ func (f *flight[K, V]) push(c *caller) (early *answer[V], ok bool, err error) {
 	switch {
 	case f.phase != flying:
 		return nil, false, nil
-	case f.early != nil:
-		return f.early, true, nil
+	case f.early: // a copy: if prepare fails, the result changes
+		return &answer[V]{v: f.v, err: f.err, loadErr: f.loadErr, stale: f.stale}, true, nil
 	case f.all.most > 0 && f.line.Len() >= f.all.most:
 		return nil, false, ErrTooManyWaiters
 	}
@@ -259,12 +283,12 @@ func (f *flight[K, V]) push(c *caller) (early *answer[V], ok bool, err error) {
 
 // wait waits for the result. It fails if ctx ends before; then the caller has
 // left.
-func (f *flight[K, V]) wait(ctx context.Context, c *caller) error {
-	defer f.abandon(c) // if Park panics or ends the goroutine
-	for !c.w.Done() {
+func (s *seat[K, V]) wait(ctx context.Context) error {
+	defer s.abandon() // if Park panics or ends the goroutine
+	for c := s.c; !c.w.Done(); {
 		err := c.parker.Park(ctx)
 		yield.At(yield.FlightParked)
-		if err != nil && f.leave(c) {
+		if err != nil && s.f.leave(c) {
 			return waitq.ParkError(ctx, err)
 		} else if err != nil {
 			return nil // the result is there, the wake on its way
@@ -274,13 +298,13 @@ func (f *flight[K, V]) wait(ctx context.Context, c *caller) error {
 }
 
 // abandon is the end of a call: it gets out of line, if it is still there.
-func (f *flight[K, V]) abandon(c *caller) {
-	if !c.w.Done() {
-		f.leave(c)
+func (s *seat[K, V]) abandon() {
+	if !s.c.w.Done() {
+		s.f.leave(s.c)
 	}
-	if c.edge != nil {
-		c.edge.end()
-		c.edge = nil
+	if s.edge != nil {
+		s.edge.end()
+		s.edge = nil
 	}
 }
 
@@ -290,7 +314,7 @@ func (f *flight[K, V]) abandon(c *caller) {
 func (f *flight[K, V]) leave(c *caller) bool {
 	f.mu.Lock()
 	left := f.line.Remove(&c.w)
-	last := left && f.line.Len() == 0 && !f.pinned && !f.canceled && !f.settled
+	last := left && f.line.Len() == 0 && !f.pinned && !f.canceled && f.progress == pending
 	if last {
 		f.phase, f.canceled = adrift, true
 	}
@@ -329,7 +353,7 @@ func (f *flight[K, V]) detach() (idle bool) {
 }
 
 // cutOffAll detaches the flights of an older epoch.
-func (fs *flights[K, V]) cutOffAll(gen uint64) {
+func (fs *flights[K, V]) cutOffAll(gen uint32) {
 	for f := range fs.m.Values() {
 		if !f.since(gen) {
 			fs.cutOff(f)
@@ -338,10 +362,10 @@ func (fs *flights[K, V]) cutOffAll(gen uint64) {
 }
 
 // since reports whether the flight is of that epoch, or a later one.
-func (f *flight[K, V]) since(gen uint64) bool {
+func (f *flight[K, V]) since(gen uint32) bool {
 	f.mu.Lock() // held until a new flight has its epoch
 	defer f.mu.Unlock()
-	return f.gen >= gen
+	return int32(f.gen-gen) >= 0 // epochs wrap
 }
 
 // cutOff detaches a flight and takes it out of the map.
@@ -392,15 +416,15 @@ func (fs *flights[K, V]) remove(f *flight[K, V]) {
 // The callers are returned, to be released.
 func (f *flight[K, V]) end(err error) (line waitq.List[struct{}]) {
 	f.mu.Lock()
-	if f.done {
+	if f.progress == delivered {
 		f.mu.Unlock()
 		f.all.forget(f) // who ended it may not have come so far
 		return line
 	}
-	if !f.settled {
-		f.settled, f.err, f.loadErr = true, err, err
+	if f.progress == pending {
+		f.err, f.loadErr = err, err
 	}
-	f.phase, f.done = adrift, true
+	f.phase, f.progress = adrift, delivered
 	cancel := !f.canceled
 	f.canceled = true
 	line = f.detachLine()
@@ -413,7 +437,7 @@ func (f *flight[K, V]) end(err error) (line waitq.List[struct{}]) {
 }
 
 func (f *flight[K, V]) detachLine() waitq.List[struct{}] {
-	f.got = f.line.Len()
+	f.got = int32(f.line.Len())
 	return f.line.Detach()
 }
 

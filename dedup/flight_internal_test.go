@@ -26,10 +26,10 @@ func TestEndComesTooLate(t *testing.T) {
 	s := openFlight(t, &fs, "k")
 	s.f.fly()
 	s.f.end(errors.New("too late"))
-	require.NoError(t, s.f.wait(context.Background(), s.c))
+	require.NoError(t, s.wait(context.Background()))
 	require.Equal(t, 1, s.f.v)
 	require.NoError(t, s.f.err)
-	require.Equal(t, 1, s.f.got)
+	require.EqualValues(t, 1, s.f.got)
 	require.Equal(t, landed, s.f.phase)
 }
 

@@ -46,7 +46,7 @@ func (g *Group[K, V]) Do(ctx context.Context, key K, f func(ctx context.Context)
 	if s.made {
 		start(s.f)
 	}
-	if err := s.f.wait(ctx, s.c); err != nil {
+	if err := s.wait(ctx); err != nil {
 		return v, false, err
 	}
 	return s.f.v, s.f.got > 1, s.f.err

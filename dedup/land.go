@@ -40,28 +40,28 @@ func (f *flight[K, V]) settle(v V, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.took = time.Duration(clock() - f.started)
-	if f.settled {
+	if f.progress != pending {
 		return
 	}
-	f.settled = true
+	f.progress = settled
 	f.result(v, err)
-	if h := f.all.host; h != nil && f.phase == flying && h.asks() {
-		early := f.answer // a copy: if prepare fails, the result changes
-		f.early = &early
-	}
+	h := f.all.host
+	f.early = h != nil && f.phase == flying && h.asks()
 }
 
 // result writes what the load gave: an error comes without a value, but for an
 // old one that may be served instead. mu is locked.
 func (f *flight[K, V]) result(v V, err error) {
+	f.loadErr = err
 	if err == nil {
-		f.answer = answer[V]{v: v}
+		f.v = v
 		return
 	}
-	f.answer = answer[V]{err: err, loadErr: err}
+	var none V
+	f.v, f.err, f.stale = none, err, false
 	if h := f.all.host; h != nil && f.phase == flying {
 		if v, ok := h.instead(f.key, f.gen); ok {
-			f.answer = answer[V]{v: v, loadErr: err, stale: true}
+			f.v, f.err, f.stale = v, nil, true
 		}
 	}
 }
@@ -70,17 +70,17 @@ func (f *flight[K, V]) result(v V, err error) {
 // the load.
 func (f *flight[K, V]) prepare() {
 	h := f.all.host
-	if h == nil || f.broken || !f.joinable() {
+	if h == nil || f.stage == running || !f.joinable() {
 		return
 	}
-	returned := false
+	ok := false
 	defer func() {
-		if !returned {
+		if !ok {
 			f.fail(panicked(recover()))
 		}
 	}()
 	f.entry = h.prepare(f.key, f.v, f.loadErr)
-	returned = true
+	ok = true
 }
 
 func (f *flight[K, V]) joinable() bool {
@@ -93,7 +93,7 @@ func (f *flight[K, V]) joinable() bool {
 func (f *flight[K, V]) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.done {
+	if f.progress != delivered {
 		f.result(f.v, err)
 	}
 }
@@ -102,12 +102,12 @@ func (f *flight[K, V]) fail(err error) {
 // flight, frees the key, detaches the line and counts the load.
 func (f *flight[K, V]) publish() (line waitq.List[struct{}]) {
 	f.mu.Lock()
-	if !f.done {
+	if f.progress != delivered {
 		if f.phase == flying && f.all.host != nil {
 			yield.At(yield.FlightPublish)
 			f.all.host.publish(f)
 		}
-		f.done = true
+		f.progress = delivered
 		line = f.detachLine()
 	}
 	f.phase = landed

@@ -110,7 +110,7 @@ func (m *many[K, V]) collect(key K, p manyKey[K, V]) (err error) {
 	var v V
 	if p.f == nil {
 		v, err = m.c.serve(m.ctx, key, *p.answer)
-	} else if err = p.f.wait(m.ctx, p.c); err == nil {
+	} else if err = p.wait(m.ctx); err == nil {
 		v, err = p.f.v, p.f.err
 	}
 	if err == nil {
@@ -124,7 +124,7 @@ func (m *many[K, V]) collect(key K, p manyKey[K, V]) (err error) {
 func (m *many[K, V]) leave(list []manyKey[K, V]) {
 	for _, p := range list {
 		if p.f != nil {
-			p.f.abandon(p.c)
+			p.abandon()
 		}
 	}
 }

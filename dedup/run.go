@@ -11,24 +11,23 @@ import (
 // A goroutine begins with a stack of 2 KB, and a larger one costs as much as all
 // the rest. So a load that returns lands outside of the deferred call.
 func (f *flight[K, V]) fly() {
-	f.broken = true
 	defer f.crash()
 	v, err := f.run()
-	f.broken = false
+	f.stage = returned
 	f.settle(v, err)
 	f.prepare()
-	f.prepared = true
+	f.stage = prepared
 	f.finish()
 }
 
 // crash does what is left if the load, or prepare, did not return. It is deferred.
 func (f *flight[K, V]) crash() {
-	switch {
-	case f.broken:
+	switch f.stage {
+	case running:
 		var v V
 		f.settle(v, panicked(recover()))
 		f.finish()
-	case !f.prepared:
+	case returned:
 		f.finish()
 	}
 }

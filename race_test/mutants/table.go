@@ -245,7 +245,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "dedup/run.go", why: "no function of the user's prevents the end of a load",
-		old: "	case !f.prepared:\n		f.finish()\n", new: "",
+		old: "	case returned:\n		f.finish()\n", new: "",
 	},
 	{
 		file: "dedup/land.go", why: "no waker prevents the end of a load",
@@ -253,7 +253,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "dedup/land.go", why: "who comes while a callback runs finds the result",
-		old: "		f.early = &early\n", new: "		_ = early\n",
+		old: "	f.early = h != nil && f.phase == flying && h.asks()\n", new: "	_ = h\n",
 	},
 	{
 		file: "dedup/batch.go", why: "a callback that exits costs its own key only",
@@ -305,7 +305,7 @@ var mutations = []mutation{
 	},
 	{
 		file: "dedup/flight.go", why: "the result wins over the context",
-		old: "err != nil && f.leave(c) {\n			return", new: "f.leave(c) || err != nil {\n			return",
+		old: "err != nil && s.f.leave(c) {\n			return", new: "s.f.leave(c) || err != nil {\n			return",
 	},
 	{
 		file: "dedup/flight.go", why: "the load of the last to leave is canceled",
