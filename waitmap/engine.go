@@ -297,8 +297,8 @@ func (e *engine[K, V]) remove(p *spot[K, V]) {
 	if e.cells != cellWords {
 		p.at.slot(p.i).cell.store(e.cells, cell{})
 	}
-	t, s := p.t, p.s
+	t, s, key := p.t, p.s, &p.at.slot(p.i).key
 	p.release()
 	e.count(-1)
-	s.shrink(e, t, emptied)
+	s.shrink(e, t, emptied, key)
 }

@@ -91,5 +91,5 @@ func (e *engine[K, V]) unset(g grip[K], hash uint64) {
 	yield.At(yield.MapWritten)
 	setGroup(g.home, next)
 	e.count(-1)
-	e.shard(hash).shrink(e, g.t, emptied)
+	e.shard(hash).shrink(e, g.t, emptied, &g.home.slot(slotIndex(g.mark)).key)
 }

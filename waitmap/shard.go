@@ -171,12 +171,12 @@ func (s *shard[K, V]) replace(e *engine[K, V], old *table[K], crowded bool) {
 
 // shrink replaces t if the removal that emptied so many groups left too few,
 // or drops it if it left none but the keys of many that are gone.
-func (s *shard[K, V]) shrink(e *engine[K, V], t *table[K], emptied int64) {
+func (s *shard[K, V]) shrink(e *engine[K, V], t *table[K], emptied int64, key *K) {
 	switch {
 	case emptied == 0:
 	case t.sparse(emptied, s.minimum):
 		s.replace(e, t, false)
-	case t.spent(emptied, e.memory):
+	case heavy(e.memory, key) && t.spent(emptied, e.memory):
 		s.drop(t)
 	}
 }

@@ -140,13 +140,20 @@ func (t *table[K]) sparse(emptied int64, minimum int) bool {
 	return emptied > filled/2
 }
 
+// heavy reports whether the removal of the key may have spent its table: of
+// strings that take less than a slot's share of the table no number does.
+func heavy[K comparable](kind keyMemory, key *K) bool {
+	return kind == keysHoldUnknown ||
+		kind == keysHoldBytes && len(keyString(*key))*groupSlots >= int(stride[K]())
+}
+
 // spent reports whether a small table has no entries and so much memory of deleted
 // keys that a new table costs less: as many bytes of strings as it has itself, or
 // other keys in a quarter of its slots. So the cost of new tables is a part of
 // what the keys cost, and a small key that alternates costs no table. Larger tables
 // become small first, see sparse.
 func (t *table[K]) spent(emptied int64, kind keyMemory) bool {
-	if kind == keysHoldNothing || t.homes >= 16 {
+	if t.homes >= 16 {
 		return false
 	}
 	var filled, dead, bytes uint64
