@@ -2,136 +2,20 @@ package notify_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/hostile"
 	"github.com/vigil-go/vigil/notify"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// A hostileContext goes on until it is armed, while its waiter parks. Then it
-// has ended, and its methods do what they like.
-type hostileContext struct {
-	context.Context
-	armed            bool
-	done, err, value func()
-	says             error // Err does
-}
-
-func (c *hostileContext) strike(deed func()) {
-	if c.armed && deed != nil {
-		deed()
-	}
-}
-
-func (c *hostileContext) Done() <-chan struct{} {
-	c.strike(c.done)
-	if !c.armed {
-		return nil
-	}
-	over := make(chan struct{})
-	close(over)
-	return over
-}
-
-func (c *hostileContext) Err() error {
-	c.strike(c.err)
-	if !c.armed {
-		return nil
-	}
-	return c.says
-}
-
-func (c *hostileContext) Value(key any) any {
-	c.strike(c.value)
-	return c.Context.Value(key)
-}
-
-// sliceError is an error that == panics for.
-type sliceError []int
-
-func (sliceError) Error() string { return "cannot be compared" }
-
-var errOwn = errors.New("an error of its own")
-
-// hostileContexts make a context each. Under an orderly one Wait returns.
-func hostileContexts(n *notify.Notify) map[string]struct {
-	orderly bool
-	ctx     hostileContext
-} {
-	angry := func() { panic("context") }
-	callBack := func() { n.Waiters(); n.Listen().Stop() }
-	return map[string]struct {
-		orderly bool
-		ctx     hostileContext
-	}{
-		"Done panics":            {false, hostileContext{done: angry}},
-		"Done exits":             {false, hostileContext{done: runtime.Goexit}},
-		"Err panics":             {false, hostileContext{err: angry}},
-		"Err exits":              {false, hostileContext{err: runtime.Goexit}},
-		"Value panics":           {false, hostileContext{value: angry, says: errOwn}},
-		"Value exits":            {false, hostileContext{value: runtime.Goexit, says: errOwn}},
-		"Err is nil":             {true, hostileContext{}},
-		"Err cannot be compared": {true, hostileContext{says: sliceError{1}}},
-		"Err is another error":   {true, hostileContext{says: errOwn}},
-		"all call back":          {true, hostileContext{done: callBack, err: callBack, value: callBack, says: errOwn}},
-	}
-}
-
-// A hostileParker does something first. Then it parks, or what it has instead.
-type hostileParker struct {
-	wake.Parker
-	first   func()
-	instead func() error
-	parks   int
-	wakes   int
-	end     func() // of Wake
-}
-
-func (p *hostileParker) Wake() {
-	p.wakes++
-	p.Parker.Wake()
-	if p.end != nil {
-		p.end()
-	}
-}
-
-func (p *hostileParker) Park(ctx context.Context) error {
-	switch p.parks++; {
-	case p.parks == 1:
-		p.first()
-	case p.parks > 100:
-		panic("parks again and again")
-	}
-	if p.instead != nil {
-		return p.instead()
-	}
-	return p.Parker.Park(ctx)
-}
-
-var hostileParks = map[string]func() error{
-	"parks":  nil,
-	"fails":  func() error { return errOwn },
-	"panics": func() error { panic("park") },
-	"exits":  func() error { runtime.Goexit(); return nil },
-}
-
-// outcome runs a wait in a goroutine of its own. It reports whether it returned,
-// and with what.
-func outcome(wait func() error) (returned bool, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() { _ = recover() }()
-		err = wait()
-		returned = true
-	}()
-	<-done
-	return returned, err
+// armables are contexts, of which one calls back.
+func armables(n *notify.Notify) map[string]*hostile.Armed {
+	return hostile.Armables(func() { n.Waiters(); n.Listen().Stop() })
 }
 
 // TestHostileCompany: whatever a context and a parker do, before the waiter is
@@ -152,16 +36,15 @@ func TestHostileCompany(t *testing.T) {
 		"N":       func(n *notify.Notify) { n.NotifyN(3) },
 		"one,one": func(n *notify.Notify) { n.NotifyOne(); n.NotifyOne() },
 	}
-	for what := range hostileContexts(nil) {
-		for park, instead := range hostileParks {
+	for what := range armables(nil) {
+		for park, strike := range hostile.Parks {
 			for how, wait := range waits {
 				for who, pick := range picks {
 					t.Run(fmt.Sprintf("%s/%s/%s/%s", what, park, how, who), func(t *testing.T) {
 						var n notify.Notify
-						c := hostileContexts(&n)[what]
-						c.ctx.Context = bg
-						p := &hostileParker{Parker: wake.NewParker(), first: func() { pick(&n); c.ctx.armed = true }, instead: instead}
-						returned, err := outcome(func() error { return wait(&n, wake.WithParker(&c.ctx, p)) })
+						c := armables(&n)[what]
+						p := &hostile.First{Parker: wake.NewParker(), First: func() { pick(&n); c.Armed = true }, Strike: strike}
+						returned, err := hostile.Outcome(func() error { return wait(&n, wake.WithParker(c, p)) })
 
 						require.Zero(t, n.Waiters())
 						consumed := returned && err == nil
@@ -170,7 +53,7 @@ func TestHostileCompany(t *testing.T) {
 						if who != "nobody" && park == "fails" {
 							require.True(t, consumed, "the wake came first, so the context is not asked")
 						}
-						if c.orderly && (park == "parks" || park == "fails") {
+						if c.Orderly && (park == "parks" || park == "fails") {
 							require.True(t, returned)
 							require.Equal(t, who == "nobody", err != nil, "the wake wins: %v", err)
 						}
@@ -184,18 +67,17 @@ func TestHostileCompany(t *testing.T) {
 // TestHostileCompanyOfAListener: a Wait that ended is not woken any more, and the
 // Listener, which goes on, is as it was.
 func TestHostileCompanyOfAListener(t *testing.T) {
-	for what := range hostileContexts(nil) {
-		for park, instead := range hostileParks {
+	for what := range armables(nil) {
+		for park, strike := range hostile.Parks {
 			var n notify.Notify
 			l := n.Listen()
-			c := hostileContexts(&n)[what]
-			c.ctx.Context = bg
-			p := &hostileParker{Parker: wake.NewParker(), first: func() { c.ctx.armed = true }, instead: instead}
-			returned, err := outcome(func() error { return l.Wait(wake.WithParker(&c.ctx, p)) })
+			c := armables(&n)[what]
+			p := &hostile.First{Parker: wake.NewParker(), First: func() { c.Armed = true }, Strike: strike}
+			returned, err := hostile.Outcome(func() error { return l.Wait(wake.WithParker(c, p)) })
 			require.False(t, returned && err == nil, "%s, %s", what, park)
 			require.Equal(t, 1, n.Waiters(), "%s, %s", what, park)
 			n.NotifyOne()
-			require.Zero(t, p.wakes, "%s, %s", what, park)
+			require.Zero(t, p.Wakes, "%s, %s", what, park)
 			require.True(t, l.Ready())
 		}
 	}
@@ -203,15 +85,15 @@ func TestHostileCompanyOfAListener(t *testing.T) {
 
 // TestHostileContextBeforeTheLine: nothing is consumed, and nobody in line.
 func TestHostileContextBeforeTheLine(t *testing.T) {
-	for what := range hostileContexts(nil) {
+	for what := range armables(nil) {
 		var n notify.Notify
 		n.NotifyOne()
 		l := n.Listen()
 		n.NotifyOne()
-		c := hostileContexts(&n)[what]
-		c.ctx.Context, c.ctx.armed = bg, true
+		c := armables(&n)[what]
+		c.Armed = true
 		for _, wait := range []func(context.Context) error{n.Wait, l.Wait} {
-			if returned, err := outcome(func() error { return wait(&c.ctx) }); returned && err == nil {
+			if returned, err := hostile.Outcome(func() error { return wait(c) }); returned && err == nil {
 				n.NotifyOne() // as c does not say that it has ended
 			}
 		}
@@ -229,7 +111,7 @@ func TestHostileWakers(t *testing.T) {
 		"NotifyWaiters": func(n *notify.Notify) { n.NotifyWaiters() },
 		"NotifyOnes": func(n *notify.Notify) {
 			for range 5 {
-				outcome(func() error { n.NotifyOne(); return nil })
+				hostile.Outcome(func() error { n.NotifyOne(); return nil })
 			}
 			runtime.Goexit()
 		},
@@ -248,7 +130,7 @@ func TestHostileWakers(t *testing.T) {
 						}
 					}))
 				}
-				returned, _ := outcome(func() error { notification(&n); return nil })
+				returned, _ := hostile.Outcome(func() error { notification(&n); return nil })
 				require.Equal(t, bad == 0 && name != "NotifyOnes", returned)
 				require.Equal(t, [5]int{1, 1, 1, 1, 1}, woken, "%s, %s, %05b", how, name, bad)
 				for _, l := range line {
@@ -267,7 +149,7 @@ func TestHostileWakerOfAPermit(t *testing.T) {
 		var n notify.Notify
 		n.NotifyOne()
 		var next *notify.Listener
-		returned, _ := outcome(func() error {
+		returned, _ := hostile.Outcome(func() error {
 			n.Register(wake.Func(func() { next = n.Listen(); end() }))
 			return nil
 		})
@@ -292,14 +174,14 @@ func TestHostileParkersOfAListener(t *testing.T) {
 			waits := make([]<-chan error, 4)
 			for i := range waits {
 				parked := make(chan struct{})
-				p := &hostileParker{Parker: wake.NewParker(), first: func() { close(parked) }}
+				p := &hostile.First{Parker: wake.NewParker(), First: func() { close(parked) }}
 				if i%2 == 0 {
-					p.end = end
+					p.End = end
 				}
 				waits[i] = async(func() error { return l.Wait(wake.WithParker(bg, p)) })
 				<-parked
 			}
-			outcome(func() error { tell(&n, l); return nil })
+			hostile.Outcome(func() error { tell(&n, l); return nil })
 			for _, w := range waits {
 				<-w
 			}

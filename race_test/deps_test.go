@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"dedup/internal/shelf": {"waitmap", "github.com/maypok86/otter/v2"},
 
 	"uringwake/internal/refuse": {"golang.org/x/sys/unix"}, // only tests import it
+	"internal/hostile":          {"wake"},                  // the same
 
 	"vigildebug":          {"dedup", "waitmap", "notify", "waitgroup", "uringwake"},
 	"vigildebug/vigilvar": {"vigildebug"},

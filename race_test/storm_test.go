@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/vigil-go/vigil/internal/yield"
-	"github.com/vigil-go/vigil/race_test/internal/hostile"
+	"github.com/vigil-go/vigil/internal/hostile"
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"

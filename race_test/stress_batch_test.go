@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/vigil-go/vigil/dedup"
-	"github.com/vigil-go/vigil/race_test/internal/hostile"
+	"github.com/vigil-go/vigil/internal/hostile"
 )
 
 // A misdeed is what one of a Cache's functions does about one key.

@@ -3,7 +3,7 @@ package race_test
 import (
 	"errors"
 
-	"github.com/vigil-go/vigil/race_test/internal/hostile"
+	"github.com/vigil-go/vigil/internal/hostile"
 	"github.com/vigil-go/vigil/waitmap"
 	"github.com/vigil-go/vigil/wake"
 )

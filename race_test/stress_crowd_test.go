@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/vigil-go/vigil/notify"
-	"github.com/vigil-go/vigil/race_test/internal/hostile"
+	"github.com/vigil-go/vigil/internal/hostile"
 	"github.com/vigil-go/vigil/waitgroup"
 )
 

@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 
-	"github.com/vigil-go/vigil/race_test/internal/hostile"
+	"github.com/vigil-go/vigil/internal/hostile"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/waitmap"
 )

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/vigil-go/vigil/notify"
-	"github.com/vigil-go/vigil/race_test/internal/hostile"
+	"github.com/vigil-go/vigil/internal/hostile"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/vigil-go/vigil/race_test/internal/hostile"
+	"github.com/vigil-go/vigil/internal/hostile"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/waitmap"
 )

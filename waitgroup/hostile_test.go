@@ -1,7 +1,6 @@
 package waitgroup_test
 
 import (
-	"context"
 	"fmt"
 	"runtime"
 	"strings"
@@ -9,127 +8,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/hostile"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// A hostileContext goes on until it is armed, while its waiter parks. Then it
-// has ended, and its methods do what they like.
-type hostileContext struct {
-	context.Context
-	armed            bool
-	done, err, value func()
-	says             error // Err does
-}
-
-func (c *hostileContext) strike(deed func()) {
-	if c.armed && deed != nil {
-		deed()
-	}
-}
-
-func (c *hostileContext) Done() <-chan struct{} {
-	c.strike(c.done)
-	if !c.armed {
-		return nil
-	}
-	over := make(chan struct{})
-	close(over)
-	return over
-}
-
-func (c *hostileContext) Err() error {
-	c.strike(c.err)
-	if !c.armed {
-		return nil
-	}
-	return c.says
-}
-
-func (c *hostileContext) Value(key any) any {
-	c.strike(c.value)
-	return c.Context.Value(key)
-}
-
-// sliceError is an error that == panics for.
-type sliceError []int
-
-func (sliceError) Error() string { return "cannot be compared" }
-
-// hostileContexts make a context each. Under an orderly one Wait returns.
-func hostileContexts(g *waitgroup.Group) map[string]struct {
-	orderly bool
-	ctx     hostileContext
-} {
-	angry := func() { panic("context") }
-	callBack := func() { g.Count(); g.Register(nil).Stop(); g.Idle() }
-	return map[string]struct {
-		orderly bool
-		ctx     hostileContext
-	}{
-		"Done panics":            {false, hostileContext{done: angry}},
-		"Done exits":             {false, hostileContext{done: runtime.Goexit}},
-		"Err panics":             {false, hostileContext{err: angry}},
-		"Err exits":              {false, hostileContext{err: runtime.Goexit}},
-		"Value panics":           {false, hostileContext{value: angry, says: errParker}},
-		"Value exits":            {false, hostileContext{value: runtime.Goexit, says: errParker}},
-		"Err is nil":             {true, hostileContext{}},
-		"Err cannot be compared": {true, hostileContext{says: sliceError{1}}},
-		"Err is another error":   {true, hostileContext{says: errParker}},
-		"all call back":          {true, hostileContext{done: callBack, err: callBack, value: callBack, says: errParker}},
-	}
-}
-
-// A hostileParker does something first. Then it parks, or what it has instead.
-type hostileParker struct {
-	wake.Parker
-	first   func()
-	instead func() error
-	parks   int
-	wakes   int
-	end     func() // of Wake
-}
-
-func (p *hostileParker) Wake() {
-	p.wakes++
-	p.Parker.Wake()
-	if p.end != nil {
-		p.end()
-	}
-}
-
-func (p *hostileParker) Park(ctx context.Context) error {
-	switch p.parks++; {
-	case p.parks == 1:
-		p.first()
-	case p.parks > 100:
-		panic("parks again and again")
-	}
-	if p.instead != nil {
-		return p.instead()
-	}
-	return p.Parker.Park(ctx)
-}
-
-var hostileParks = map[string]func() error{
-	"parks":  nil,
-	"fails":  func() error { return errParker },
-	"panics": func() error { panic("park") },
-	"exits":  func() error { runtime.Goexit(); return nil },
-}
-
-// outcome runs a wait in a goroutine of its own. It reports whether it returned,
-// and with what.
-func outcome(wait func() error) (returned bool, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() { _ = recover() }()
-		err = wait()
-		returned = true
-	}()
-	<-done
-	return returned, err
+// armables are contexts, of which one calls back.
+func armables(g *waitgroup.Group) map[string]*hostile.Armed {
+	return hostile.Armables(func() { g.Count(); g.Register(nil).Stop(); g.Idle() })
 }
 
 // TestHostileCompany: whatever a context and a parker do, before the zero or
@@ -142,30 +28,29 @@ func TestHostileCompany(t *testing.T) {
 		"up":               func(g *waitgroup.Group) { g.Add(1) },
 		"zero, by another": func(g *waitgroup.Group) { together(1, func(int) { g.Done() }) },
 	}
-	for what := range hostileContexts(nil) {
-		for park, instead := range hostileParks {
+	for what := range armables(nil) {
+		for park, strike := range hostile.Parks {
 			for when, zero := range zeros {
 				t.Run(fmt.Sprintf("%s/%s/%s", what, park, when), func(t *testing.T) {
 					var g waitgroup.Group
 					g.Add(1)
-					c := hostileContexts(&g)[what]
-					c.ctx.Context = bg
-					p := &hostileParker{Parker: wake.NewParker(), first: func() { zero(&g); c.ctx.armed = true }, instead: instead}
-					returned, err := outcome(func() error { return g.Wait(wake.WithParker(&c.ctx, p)) })
+					c := armables(&g)[what]
+					p := &hostile.First{Parker: wake.NewParker(), First: func() { zero(&g); c.Armed = true }, Strike: strike}
+					returned, err := hostile.Outcome(func() error { return g.Wait(wake.WithParker(c, p)) })
 
 					released := strings.HasPrefix(when, "zero")
 					require.False(t, returned && err == nil && !released)
-					if c.orderly && (park == "parks" || park == "fails") {
+					if c.Orderly && (park == "parks" || park == "fails") {
 						require.True(t, returned)
 						require.Equal(t, released, err == nil, "the zero wins: %v", err)
 					}
 					if released && park == "fails" {
 						require.True(t, returned && err == nil, "the zero came first, so the context is not asked")
 					}
-					wakes := p.wakes
+					wakes := p.Wakes
 					g.Add(1 - g.Count())
 					g.Done()
-					require.Equal(t, wakes, p.wakes, "it has left")
+					require.Equal(t, wakes, p.Wakes, "it has left")
 					requireZero(t, &g)
 				})
 			}
@@ -176,16 +61,16 @@ func TestHostileCompany(t *testing.T) {
 // TestHostileContextBeforeTheLine: a zero is seen without a look at the context,
 // and else nobody is left in line.
 func TestHostileContextBeforeTheLine(t *testing.T) {
-	for what := range hostileContexts(nil) {
+	for what := range armables(nil) {
 		var g waitgroup.Group
-		c := hostileContexts(&g)[what]
-		c.ctx.Context, c.ctx.armed = bg, true
-		require.NoError(t, g.Wait(&c.ctx), what)
+		c := armables(&g)[what]
+		c.Armed = true
+		require.NoError(t, g.Wait(c), what)
 		g.Add(1)
-		p := &hostileParker{Parker: wake.NewParker(), first: func() {}}
-		returned, err := outcome(func() error { return g.Wait(wake.WithParker(&c.ctx, p)) })
+		p := &hostile.First{Parker: wake.NewParker(), First: func() {}}
+		returned, err := hostile.Outcome(func() error { return g.Wait(wake.WithParker(c, p)) })
 		require.False(t, returned && err == nil, what)
-		require.Equal(t, c.orderly, returned, what)
+		require.Equal(t, c.Orderly, returned, what)
 		requireCount(t, 1, &g)
 	}
 }
@@ -207,7 +92,7 @@ func TestHostileWakers(t *testing.T) {
 					}
 				}))
 			}
-			returned, _ := outcome(func() error { g.Done(); return nil })
+			returned, _ := hostile.Outcome(func() error { g.Done(); return nil })
 			require.Equal(t, bad == 0, returned)
 			require.Equal(t, [5]int{1, 1, 1, 1, 1}, woken, "%s, %05b", how, bad)
 			require.True(t, isClosed(idle))
@@ -225,14 +110,14 @@ func TestHostileParkers(t *testing.T) {
 		waits := make([]<-chan error, 6)
 		for i := range waits {
 			parked := make(chan struct{})
-			p := &hostileParker{Parker: wake.NewParker(), first: func() { close(parked) }}
+			p := &hostile.First{Parker: wake.NewParker(), First: func() { close(parked) }}
 			if i%2 == 0 {
-				p.end = end
+				p.End = end
 			}
 			waits[i] = startWait(&g, wake.WithParker(bg, p))
 			<-parked
 		}
-		outcome(func() error { g.Done(); return nil })
+		hostile.Outcome(func() error { g.Done(); return nil })
 		for _, w := range waits {
 			require.NoError(t, <-w)
 		}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vigil-go/vigil/race_test/internal/hostile"
+	"github.com/vigil-go/vigil/internal/hostile"
 	"github.com/vigil-go/vigil/waitmap"
 	"github.com/vigil-go/vigil/wake"
 )

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/vigil-go/vigil/dedup"
-	"github.com/vigil-go/vigil/race_test/internal/hostile"
+	"github.com/vigil-go/vigil/internal/hostile"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
