@@ -41,9 +41,9 @@ type verdict struct {
 
 var (
 	match     = flag.String("run", "", "only the mutants whose file or reason matches this regular expression")
-	kinds     = flag.String("by", ".", "only by these tests, a regular expression: histories, own (the package's), stress")
+	kinds     = flag.String("by", ".", "only by these tests, a regular expression: histories, own (the package's), rings (histories with tasks), stress")
 	seed      = flag.Int64("seed", 1, "first seed of the recorded histories, and of the stress")
-	histories = flag.Int("histories", 1000, "recorded histories per test")
+	histories = flag.Int("histories", 1000, "recorded histories per test; a fifth of it on rings")
 	limit     = flag.Duration("limit", time.Minute, "how long a test run may take: one that hangs has caught its mutant")
 	keep      = flag.Bool("v", false, "print the end of what the failed tests said")
 )
@@ -182,8 +182,8 @@ func (m mutation) apply(root string) (string, error) {
 }
 
 // tests are the runs of go test that may catch the mutant: the recorded
-// histories, the package's own, and the stress. All have points at which they
-// hold up who passes.
+// histories, the package's own, the histories on rings, which take longer, and the
+// stress. All have points at which they hold up who passes.
 func (m mutation) tests() [][]string {
 	run := func(args ...string) []string {
 		return append([]string{"test", "-tags", "vigil_yield", "-short", "-failfast", "-timeout", limit.String()}, args...)
@@ -192,14 +192,16 @@ func (m mutation) tests() [][]string {
 	if m.only != "" {
 		own = append(own, "-run", m.only)
 	}
+	const recorded = "^Test(Map|Notify|Group|Flights)"
 	first := fmt.Sprint(*seed)
 	var list [][]string
 	for _, kind := range []struct {
 		name string
 		args []string
 	}{
-		{"histories", run("./race_test/linear", "-run", "^Test(Map|Notify|Group|Flights)", "-seed", first, "-histories", fmt.Sprint(*histories), "-patience", "10s")},
+		{"histories", run("./race_test/linear", "-run", recorded, "-skip", "OnRing$", "-seed", first, "-histories", fmt.Sprint(*histories), "-patience", "10s")},
 		{"own", own},
+		{"rings", run("./race_test/linear", "-run", recorded+".*OnRing$", "-seed", first, "-histories", fmt.Sprint(*histories/5), "-patience", "10s")},
 		{"stress", run("./race_test", "-run", "^TestStress$", "-seed", first, "-duration", "10s", "-patience", "10s")},
 	} {
 		if regexp.MustCompile(*kinds).MatchString(kind.name) {
