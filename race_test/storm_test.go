@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/internal/hostile"
+	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"

@@ -3,8 +3,8 @@ package race_test
 import (
 	"context"
 
-	"github.com/vigil-go/vigil/notify"
 	"github.com/vigil-go/vigil/internal/hostile"
+	"github.com/vigil-go/vigil/notify"
 	"github.com/vigil-go/vigil/waitgroup"
 )
 

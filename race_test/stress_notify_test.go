@@ -6,8 +6,8 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"github.com/vigil-go/vigil/notify"
 	"github.com/vigil-go/vigil/internal/hostile"
+	"github.com/vigil-go/vigil/notify"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/hostile"
 	"github.com/vigil-go/vigil/waitmap"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -70,9 +71,12 @@ func TestWaitForBetweenWakeAndLook(t *testing.T) {
 	for name, b := range between {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, m *intMap) {
-				w := startIn(func() (int, error) { return m.WaitFor(bg, "a", is(2)) })
+				awake := make(chan struct{}) // until then the waiter does not look
+				ctx := wake.WithParker(bg, &hostile.First{Parker: wake.NewParker(), First: func() { <-awake }})
+				w := startIn(func() (int, error) { return m.WaitFor(ctx, "a", is(2)) })
 				m.Store("a", 1)
 				b.f(m)
+				close(awake)
 				waitForTwo{b.err}.require(t, m, w)
 			})
 		})

@@ -70,7 +70,7 @@ func TestHugeBounds(t *testing.T) {
 }
 
 // TestOneWriter: what one goroutine sees of its own stores is not more than
-// an eighth above the bound.
+// an eighth above the bound, and one that is being evicted.
 func TestOneWriter(t *testing.T) {
 	for _, n := range []int{1, 10, 100, 1000, 10000} {
 		s, err := NewBounded[int](Bounds[*weighed]{Entries: n})
@@ -80,6 +80,6 @@ func TestOneWriter(t *testing.T) {
 			s.Set(i, &weighed{1})
 			most = max(most, s.Len())
 		}
-		require.LessOrEqual(t, most, n+n/8)
+		require.LessOrEqual(t, most, n+n/8+1)
 	}
 }
