@@ -100,7 +100,7 @@ func (r *Registrar) unmap() error {
 // flags must be 0. It stands for io_uring_register_sync_msg; Linux 6.13.
 func SendMsgRing(s *SQE) error {
 	const nobody = ^uintptr(0)
-	_, _, e := unix.RawSyscall6(unix.SYS_IO_URING_REGISTER, nobody, RegisterSendMsgRing, uintptr(unsafe.Pointer(s)), 1, 0, 0)
+	_, _, e := unix.Syscall6(unix.SYS_IO_URING_REGISTER, nobody, RegisterSendMsgRing, uintptr(unsafe.Pointer(s)), 1, 0, 0)
 	if e == 0 {
 		return nil
 	}

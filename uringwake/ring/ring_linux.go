@@ -133,18 +133,23 @@ func (r *Ring) Close() error {
 	return err
 }
 
-// sys is io_uring_enter. A call that may block tells the Go scheduler; one that
-// may not is spared that. The argument, if it is an address, lies in the ring.
-// Package syscall's functions are called since unix's cost a wrapper's frame.
+// sys is io_uring_enter. It tells the Go scheduler, since the kernel may wait
+// for this very process: for a page of an operand that a userfaultfd handler or
+// a file system of ours fills, for a seccomp supervisor of ours that answers.
+// The argument, if it is an address, lies in the ring. Package syscall's
+// functions are called since unix's cost a wrapper's frame.
 func (r *Ring) sys(submit, wait, flags uint32, arg, size uintptr) (int, error) {
-	var n uintptr
-	var e syscall.Errno
-	flags |= r.enter
-	if wait == 0 && flags&EnterSQWait == 0 {
-		n, _, e = syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(submit), 0, uintptr(flags), arg, size)
-	} else {
-		n, _, e = syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(submit), uintptr(wait), uintptr(flags), arg, size)
+	n, _, e := syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(submit), uintptr(wait), uintptr(flags|r.enter), arg, size)
+	runtime.KeepAlive(r)
+	if e != 0 {
+		return 0, enterError(e)
 	}
+	return int(n), nil
+}
+
+// raw is sys for what waits for nobody.
+func (r *Ring) raw(submit, flags uint32) (int, error) {
+	n, _, e := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(submit), 0, uintptr(flags|r.enter), 0, 0)
 	runtime.KeepAlive(r)
 	if e != 0 {
 		return 0, enterError(e)

@@ -62,7 +62,7 @@ func unknownSetup(flags uint32, e unix.Errno) bool {
 
 func refusesSetup(flags uint32) bool {
 	p := Params{Flags: flags}
-	fd, _, e := unix.RawSyscall(unix.SYS_IO_URING_SETUP, 2, uintptr(unsafe.Pointer(&p)), 0)
+	fd, _, e := unix.Syscall(unix.SYS_IO_URING_SETUP, 2, uintptr(unsafe.Pointer(&p)), 0)
 	if e == 0 {
 		unix.Close(int(fd))
 	}
