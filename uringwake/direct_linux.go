@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,13 +14,19 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// direct is the driver for goroutines: one ring that whoever asks submits to,
-// and reaps right after. What has not completed by then is for the reaper, a
-// goroutine that sleeps in Go's netpoller until an eventfd tells of more. No thread is locked, and nobody spins.
+// direct is the driver for goroutines. What need not wait they do by ordinary
+// system calls (now_linux.go); the ring is for what has to.
+//
+// The kernel ends an operation that waits by work that it gives to the thread
+// that submitted it. A thread that runs goroutines may sleep in the kernel for
+// long, or exit. So goroutines leave their operations in line, and the keeper,
+// on a thread that does nothing else, submits them. Completions are taken by
+// the reaper and by whoever comes by. Both are there only while something is in
+// flight, and a little longer.
 type direct struct {
 	mu sync.Mutex
 	flights
-	reaping bool            // there is a reaper
+	work    chan struct{}   // rings the keeper; nil: there is neither keeper nor reaper
 	noticed bool            // the kernel writes to the eventfd
 	file    *os.File        // the eventfd
 	conn    syscall.RawConn // file's, for the netpoller
@@ -38,13 +43,13 @@ func newDirect(entries, cq uint32) (*direct, error) {
 		return nil, errors.Join(err, r.Close())
 	}
 	d.use(r)
+	d.held = true
 	d.pool.New = func() any { return &op{direct: d} }
 	return d, nil
 }
 
 // listen has the kernel count completions on an eventfd that the netpoller
-// watches, as long as the reaper asks for that: what lands at once, as most
-// operations do, then wakes no thread of the netpoller's.
+// watches, as long as the reaper asks for that.
 func (d *direct) listen(r *ring.Ring) error {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK) // or os would not poll it
 	if err != nil {
@@ -67,27 +72,25 @@ func (d *direct) release(o *op) {
 	d.pool.Put(o)
 }
 
-// fly launches o and, unless it lands at once, sleeps until it has. It returns
-// why it asked the kernel to cancel, if it did.
+// fly launches o and sleeps until it has landed. It returns why it asked the
+// kernel to cancel, if it did.
+//
+// ctx is asked for its parker before the kernel has o: its methods may panic,
+// or end the goroutine.
 func (d *direct) fly(ctx context.Context, o *op) (failed error) {
+	p := wake.ParkerFrom(ctx)
+	o.waker = p
 	landed := false
 	defer func() {
-		if !landed { // canceled; or a parker or ctx panicked, or ended the goroutine
+		if !landed { // canceled; or a parker or a waker panicked, or ended the goroutine
 			d.abandon(o)
 		}
 	}()
-	d.mu.Lock()
-	d.launch(o)
-	if landed = d.stepAndUnlock(o); landed {
-		return nil
-	}
-	p := wake.ParkerFrom(ctx)
-	for d.attach(o, p) {
+	for landed = d.launch(o); !landed; landed = d.hasLanded(o) {
 		if err := p.Park(ctx); err != nil {
 			return err
 		}
 	}
-	landed = true
 	return nil
 }
 
@@ -108,41 +111,57 @@ func (d *direct) attach(o *op, w wake.Waker) bool {
 	return o.state != landed
 }
 
+func (d *direct) hasLanded(o *op) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return o.state == landed
+}
+
+// launch leaves o in line for the keeper, or submits it if it does not wait. It
+// reports whether o has landed.
+func (d *direct) launch(o *op) bool {
+	d.mu.Lock()
+	if o.atOnce() && d.sq.Ready() == 0 { // or the keeper's would go along
+		d.held = false
+		d.flights.launch(o)
+		d.enter(0) // what it refuses the keeper submits
+		d.held = true
+	} else {
+		d.flights.launch(o)
+	}
+	return d.stepAndUnlock(o)
+}
+
 func (d *direct) cancel(o *op) {
 	d.mu.Lock()
 	d.abort(o) // its waker is the caller
 	d.stepAndUnlock(o)
 }
 
-// stepAndUnlock brings to the kernel what there is to bring, takes what has
-// completed, and wakes whose operations these were. It reports whether o is
-// among them.
+// stepAndUnlock takes what has completed, wakes whose operations these were, and
+// rings the keeper if there is something to submit. It reports whether o has
+// landed.
 func (d *direct) stepAndUnlock(o *op) bool {
 	var few [8]wake.Waker
-	wakers := d.step(few[:0])
-	if !d.reaping && d.ops.inFlight() > 0 {
-		d.reaping = true
-		go d.reaper()
+	wakers := d.collect(few[:0])
+	if d.ops.inFlight() > 0 {
+		d.hire()
+	}
+	if d.stuck() || d.sq.Overflown() {
+		d.ringKeeper()
 	}
 	done := o != nil && o.state == landed
 	d.mu.Unlock()
-	for _, w := range wakers {
-		w.Wake()
-	}
+	wakeAll(wakers)
 	return done
 }
 
-// step goes on until nothing is left to bring and to take, or the kernel has no
-// memory; then the reaper tries again.
-func (d *direct) step(wakers []wake.Waker) []wake.Waker {
+// collect takes completions until the kernel tells of the next one, or nothing
+// is in flight.
+func (d *direct) collect(wakers []wake.Waker) []wake.Waker {
 	for {
-		d.admit()
-		var refused unix.Errno
-		if d.sq.Ready() > 0 || d.sq.Overflown() {
-			refused = d.enter(0)
-		}
 		wakers = d.reap(wakers)
-		if d.settle() && (refused != 0 || !d.sq.Overflown() && !d.stuck()) {
+		if d.settle() {
 			return wakers
 		}
 	}
@@ -156,65 +175,13 @@ func (d *direct) settle() bool {
 		return true
 	}
 	d.noticed = on
-	d.cq.ToggleEventFD(on) // with a full fence: see below
+	d.cq.ToggleEventFD(on) // with a full fence, for the look that follows
 	return !on || d.cq.Peek() == nil
 }
 
 // stuck reports that there is something that the kernel has not taken.
 func (d *direct) stuck() bool {
 	return d.sq.Ready() > 0 || d.waiting()
-}
-
-// How long the reaper stays when there is nothing to reap, and how often it
-// looks whether there is.
-const (
-	reaperShort = 20 * time.Millisecond
-	reaperLong  = 640 * time.Millisecond
-)
-
-// reaper takes completions while operations are in flight. It stays a little
-// longer, for the next one, and then leaves no goroutine behind.
-func (d *direct) reaper() {
-	for wait := reaperShort; ; {
-		d.file.SetReadDeadline(time.Now().Add(wait))
-		before := d.reaped()
-		// The netpoller reports an edge: each new completion. Whatever
-		// comes after the look below ends the wait that follows it.
-		err := d.conn.Read(func(uintptr) bool {
-			d.mu.Lock()
-			d.stepAndUnlock(nil)
-			return d.isStuck()
-		})
-		if err == nil {
-			time.Sleep(time.Millisecond) // stuck: for the kernel to find memory
-		}
-		if d.leave() {
-			return
-		}
-		if wait = min(2*wait, reaperLong); d.reaped() != before {
-			wait = reaperShort
-		}
-	}
-}
-
-func (d *direct) isStuck() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.stuck()
-}
-
-func (d *direct) reaped() uint64 {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.completed
-}
-
-// leave reports that nothing is in flight, and that there is no reaper now.
-func (d *direct) leave() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.reaping = d.ops.inFlight() > 0
-	return !d.reaping
 }
 
 // defaultDriver is the process's own, made when it is first needed. What may

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/uringwake/ring"
+	"github.com/vigil-go/vigil/wake"
 )
 
 // What the external tests see of the inside.
@@ -202,6 +203,12 @@ func UseDirect(t testing.TB, entries, cq uint32) Direct {
 	return Direct{d}
 }
 
+// step is what the keeper and then the reaper do. The caller has the lock.
+func (d *direct) step(wakers []wake.Waker) []wake.Waker {
+	d.submit()
+	return d.collect(wakers)
+}
+
 func (x Direct) shut(t testing.TB) {
 	require.Zero(t, x.InFlight())
 	x.AwaitIdle()
@@ -226,7 +233,7 @@ func (x Direct) Places() int {
 func (x Direct) reaping() bool {
 	x.d.mu.Lock()
 	defer x.d.mu.Unlock()
-	return x.d.reaping
+	return x.d.work != nil
 }
 
 // InFlight is how many operations have a place in the table.
@@ -234,6 +241,20 @@ func (x Direct) InFlight() int {
 	x.d.mu.Lock()
 	defer x.d.mu.Unlock()
 	return x.d.ops.inFlight()
+}
+
+// AwaitSubmission waits until n operations are in flight and the kernel has them
+// all.
+func (x Direct) AwaitSubmission(n int) {
+	for !x.submitted(n) {
+		runtime.Gosched()
+	}
+}
+
+func (x Direct) submitted(n int) bool {
+	x.d.mu.Lock()
+	defer x.d.mu.Unlock()
+	return x.d.ops.inFlight() == n && !x.d.stuck()
 }
 
 // Submitted is how many entries the kernel has taken.

@@ -13,11 +13,13 @@ import (
 // kernel has, and those that wait for room. One at a time uses it: a loop's
 // thread, or who holds the lock of [direct].
 type flights struct {
-	ring *ring.Ring
-	sq   *ring.SubmissionQueue
-	cq   *ring.CompletionQueue
-	ops  table
-	line boarding
+	ring  *ring.Ring
+	sq    *ring.SubmissionQueue
+	cq    *ring.CompletionQueue
+	ops   table
+	line  boarding
+	held  bool  // there are no entries to be had: all get in line
+	timed []*op // in the queue, with a time that begins when the kernel has them
 
 	getEvents uint32 // ring.EnterGetEvents where completions need it
 	// other takes the completions that are no operation's; may be nil.
@@ -65,12 +67,18 @@ func (f *flights) board(o *op) bool {
 	*s = o.sqe
 	s.UserData = uint64(o.id)
 	o.state = submitted
+	if o.sqe.Opcode == ring.OpTimeout {
+		f.timed = append(f.timed, o)
+	}
 	return true
 }
 
-// entry gets an entry of the submission queue, or nil if it is full and the
-// kernel takes nothing now.
+// entry gets an entry of the submission queue, or nil if they are held back, or
+// it is full and the kernel takes nothing now.
 func (f *flights) entry() *ring.SQE {
+	if f.held {
+		return nil
+	}
 	if s := f.sq.GetSQE(); s != nil {
 		return s
 	}
@@ -138,8 +146,10 @@ func (f *flights) enter(wait uint32) unix.Errno {
 		flags = ring.EnterGetEvents
 	}
 	f.enters++
+	f.wind()
 	n, err := f.sq.Enter(wait, flags)
 	f.submitted += uint64(n)
+	f.unwind()
 	e := errnoOf(err)
 	switch e {
 	case 0, unix.EINTR, unix.EAGAIN, unix.EBUSY:
@@ -147,6 +157,21 @@ func (f *flights) enter(wait uint32) unix.Errno {
 	}
 	end(err) // the ring is ours: nothing else can be wrong with it
 	return e
+}
+
+// wind sets the times of the timeouts in the queue, which begin now.
+func (f *flights) wind() {
+	for _, o := range f.timed {
+		o.time = ring.TimespecOf(max(o.until-monotonic(), 0))
+	}
+}
+
+// unwind forgets them, if the kernel has taken all: it has read the times.
+func (f *flights) unwind() {
+	if len(f.timed) > 0 && f.sq.Ready() == 0 {
+		clear(f.timed)
+		f.timed = f.timed[:0]
+	}
 }
 
 // end ends the program when the kernel does not serve a ring any more that it
@@ -210,4 +235,18 @@ func (f *flights) landed(o *op, res int32, flags uint32) wake.Waker {
 	}
 	f.ops.remove(o)
 	return o.land(res)
+}
+
+// wakeAll wakes them all, even if one of them panics or ends the goroutine.
+func wakeAll(wakers []wake.Waker) {
+	defer func() {
+		if len(wakers) > 0 {
+			wakeAll(wakers)
+		}
+	}()
+	for len(wakers) > 0 {
+		w := wakers[0]
+		wakers = wakers[1:]
+		w.Wake()
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -38,7 +39,8 @@ type op struct {
 
 	sqe   ring.SQE
 	keep  unsafe.Pointer // what sqe points at: the kernel's until it has landed
-	time  ring.Timespec  // an operand: the kernel reads it where it lies
+	until time.Duration  // of a timeout, by the clock of monotonic
+	time  ring.Timespec  // what is left: the kernel reads it where it lies
 	again ring.Timespec  // until the next attempt to cancel
 }
 
@@ -166,6 +168,16 @@ func missed(res int32) bool {
 	e := unix.Errno(-res)
 	return e == unix.ENOENT || e == unix.EALREADY
 }
+
+var began = time.Now()
+
+// monotonic is a clock that stands still while the system is suspended, as the
+// kernel's timeouts do. Its zero means nothing.
+func monotonic() time.Duration { return time.Since(began) }
+
+// atOnce reports whether the kernel completes o in the call that submits it: it
+// does not matter which thread makes that.
+func (o *op) atOnce() bool { return o.sqe.Opcode == ring.OpNop || o.sqe.Opcode == ring.OpMsgRing }
 
 // finish brings o to the kernel, sleeps until that has let go of it, and gives
 // its result. o is its driver's again.

@@ -47,7 +47,8 @@ func Nop(ctx context.Context) error {
 // When ctx ends, Read returns as soon as the kernel has let go of p; what was
 // read by then counts.
 func Read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
-	return transfer(ctx, "read", fd, p, off, (*ring.SQE).PrepRead, unix.POLLIN)
+	t := transfer{"read", fd, p, off, (*ring.SQE).PrepRead, unix.SYS_PREADV2, unix.POLLIN}
+	return t.do(ctx)
 }
 
 // Write writes p at offset off, or at the file's own position if off is -1, as
@@ -57,31 +58,8 @@ func Read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 // When ctx ends, Write returns as soon as the kernel has let go of p; what was
 // written by then counts.
 func Write(ctx context.Context, fd int, p []byte, off int64) (int, error) {
-	return transfer(ctx, "write", fd, p, off, (*ring.SQE).PrepWrite, unix.POLLOUT)
-}
-
-// transfer repeats what the kernel would not wait for since the file has
-// O_NONBLOCK, once it is ready.
-func transfer(ctx context.Context, call string, fd int, p []byte, off int64,
-	prepare func(*ring.SQE, int, []byte, uint64), ready uint32) (int, error) {
-	if err := checkFD(call, fd); err != nil {
-		return 0, err
-	}
-	for {
-		o, err := newOp(ctx)
-		if err != nil {
-			return 0, err
-		}
-		o.keep, p = memory(p)
-		prepare(&o.sqe, fd, p, uint64(off))
-		n, err := o.finish(ctx, call)
-		if errnoOf(err) != unix.EAGAIN {
-			return n, err
-		}
-		if _, err := PollFD(ctx, fd, ready); err != nil {
-			return 0, err
-		}
-	}
+	t := transfer{"write", fd, p, off, (*ring.SQE).PrepWrite, unix.SYS_PWRITEV2, unix.POLLOUT}
+	return t.do(ctx)
 }
 
 // PollFD waits until fd is ready for one of events (unix.POLLIN and the like)
@@ -91,13 +69,11 @@ func PollFD(ctx context.Context, fd int, events uint32) (uint32, error) {
 	if err := checkFD("poll", fd); err != nil {
 		return 0, err
 	}
-	o, err := newOp(ctx)
-	if err != nil {
+	if _, err := inGoroutine(ctx); err != nil {
 		return 0, err
 	}
-	o.sqe.PrepPollAdd(fd, events)
-	n, err := o.finish(ctx, "poll")
-	return uint32(n), err
+	ready, _, err := poll(ctx, fd, events)
+	return ready, err
 }
 
 // Close closes fd, whether ctx has ended or not; close(2). Operations in flight
@@ -105,6 +81,13 @@ func PollFD(ctx context.Context, fd int, events uint32) (uint32, error) {
 func Close(ctx context.Context, fd int) error {
 	if err := checkFD("close", fd); err != nil {
 		return err
+	}
+	here, err := inGoroutine(ctx)
+	if err != nil {
+		return err
+	}
+	if here {
+		return closeNow(fd)
 	}
 	o, err := newOp(ctx)
 	if err != nil {
@@ -125,21 +108,22 @@ func Close(ctx context.Context, fd int) error {
 // The kernel looks for a timer that is to be canceled among all of its ring's:
 // ten thousands of Sleeps that are canceled at once take seconds.
 func Sleep(ctx context.Context, d time.Duration) error {
+	here, err := inGoroutine(ctx)
+	if err != nil {
+		return err
+	}
+	if here {
+		return sleepHere(ctx, d)
+	}
 	o, err := newOp(ctx)
 	if err != nil {
 		return err
 	}
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		return &ring.Error{Call: "clock_gettime", Errno: errnoOf(err)}
+	o.until = monotonic() + max(d, 0)
+	if o.until < 0 {
+		o.until = math.MaxInt64
 	}
-	// A point in time, since the kernel may have to be asked again.
-	end := now.Nano() + int64(max(d, 0))
-	if end < 0 {
-		end = 1<<63 - 1
-	}
-	o.time = ring.Timespec{Sec: end / 1e9, Nsec: end % 1e9}
-	o.sqe.PrepTimeout(&o.time, 0, ring.TimeoutAbs)
+	o.sqe.PrepTimeout(&o.time, 0, 0)
 	_, err = o.finish(ctx, "timeout")
 	if errnoOf(err) == unix.ETIME {
 		return nil
@@ -152,6 +136,12 @@ func Sleep(ctx context.Context, d time.Duration) error {
 // return nil without cause: look again. addr may lie in memory that processes
 // share. io_uring_prep_futex_wait, Linux 6.7.
 func FutexWait(ctx context.Context, addr *atomic.Uint32, val uint32) error {
+	if err := mayFutex(ctx, "futex wait", addr); err != nil {
+		return err
+	}
+	if TaskFrom(ctx) == nil && ctx.Err() == nil && addr.Load() != val {
+		return nil // and if it is, it has been paged in
+	}
 	_, err := futex(ctx, "futex wait", addr, func(s *ring.SQE, p *uint32) {
 		s.PrepFutexWait(p, uint64(val), futexAny, futexU32, 0)
 	})
@@ -167,8 +157,21 @@ func FutexWake(ctx context.Context, addr *atomic.Uint32, n int) (int, error) {
 	if n < 0 {
 		panic("uringwake: FutexWake of a negative number")
 	}
+	n = min(n, math.MaxInt32)
+	if err := mayFutex(ctx, "futex wake", addr); err != nil {
+		return 0, err
+	}
+	if here, err := inGoroutine(ctx); here {
+		if err == nil && ctx.Err() != nil {
+			err = waitq.ContextError(ctx)
+		}
+		if err != nil {
+			return 0, err
+		}
+		return futexWakeNow(addr, n)
+	}
 	return futex(ctx, "futex wake", addr, func(s *ring.SQE, p *uint32) {
-		s.PrepFutexWake(p, uint64(min(n, math.MaxInt32)), futexAny, futexU32, 0)
+		s.PrepFutexWake(p, uint64(n), futexAny, futexU32, 0)
 	})
 }
 
@@ -177,13 +180,16 @@ const (
 	futexU32 = 2         // FUTEX2_SIZE_U32; shared, so that it works across processes
 )
 
-func futex(ctx context.Context, call string, addr *atomic.Uint32, prepare func(*ring.SQE, *uint32)) (int, error) {
+// mayFutex panics on misuse, and returns why there are no futex operations.
+func mayFutex(ctx context.Context, call string, addr *atomic.Uint32) error {
+	waitq.MustContext(ctx, "uringwake")
 	if addr == nil {
 		panic("uringwake: " + call + " of a nil address")
 	}
-	if err := HaveFutex(); err != nil {
-		return 0, err
-	}
+	return HaveFutex()
+}
+
+func futex(ctx context.Context, call string, addr *atomic.Uint32, prepare func(*ring.SQE, *uint32)) (int, error) {
 	o, err := newOp(ctx)
 	if err != nil {
 		return 0, err

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/vigil-go/vigil/internal/hostile"
 	"github.com/vigil-go/vigil/uringwake/internal/refuse"
 	"github.com/vigil-go/vigil/uringwake/ring"
 	"github.com/vigil-go/vigil/wake"
@@ -381,7 +382,8 @@ func directPoll(t *testing.T) (d *direct, fd int) {
 	o := d.newOp()
 	o.sqe.PrepPollAdd(fd, unix.POLLIN)
 	o.waker = nobody{}
-	d.launch(o)
+	d.flights.launch(o)
+	d.submit()
 	return d, fd
 }
 
@@ -404,8 +406,8 @@ func notices(t *testing.T, d *direct) (n uint64) {
 	return n
 }
 
-// One that is taken by somebody else before its goroutine sleeps needs no wake,
-// and has none.
+// One that is taken by somebody else before its goroutine sleeps has left it a
+// permit.
 func TestCompletionBeforeItsGoroutineSleeps(t *testing.T) {
 	if err := Supported(); errors.Is(err, errors.ErrUnsupported) {
 		t.Skip(err)
@@ -414,41 +416,15 @@ func TestCompletionBeforeItsGoroutineSleeps(t *testing.T) {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	require.NoError(t, err)
 	defer unix.Close(fd)
-	ctx := before{context.Background(), sleepless{t}, func() {
-		if x.InFlight() == 0 {
-			return // not launched yet
-		}
+	p := &hostile.First{Parker: wake.NewParker(), First: func() {
 		for writeEventFD(fd, 1); x.InFlight() != 0; {
 			runtime.Gosched()
 		}
 	}}
-	ready, err := PollFD(ctx, fd, unix.POLLIN)
+	ready, err := PollFD(wake.WithParker(context.Background(), p), fd, unix.POLLIN)
 	require.NoError(t, err)
 	require.Equal(t, uint32(unix.POLLIN), uint32(ready))
-}
-
-// before calls do before somebody is told his parker.
-type before struct {
-	context.Context
-	parker wake.Parker
-	do     func()
-}
-
-func (b before) Value(key any) any {
-	v := wake.WithParker(b.Context, b.parker).Value(key)
-	if v != nil {
-		b.do()
-	}
-	return v
-}
-
-// sleepless is a parker that must not be used.
-type sleepless struct{ *testing.T }
-
-func (sleepless) Wake() {}
-func (s sleepless) Park(context.Context) error {
-	s.Fatal("sleeps though its operation has landed")
-	return nil
+	require.Equal(t, 1, p.Wakes)
 }
 
 // A loop is not finished while it has a task,

@@ -198,9 +198,7 @@ func (m *MsgRing) Wake() {
 	o := d.newOp()
 	o.sqe = m.message
 	o.waker = &sending{m, o}
-	d.mu.Lock()
 	d.launch(o)
-	d.stepAndUnlock(nil)
 }
 
 func (m *MsgRing) sent(err error) {
