@@ -1,0 +1,153 @@
+package uringwake_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake"
+)
+
+// patience is after how long a test gives up and says what did not come. One
+// that passes never waits for it.
+const patience = 10 * time.Second
+
+// An operation that has completed returns, whatever the thread that submitted it
+// does next.
+func TestCompletionsOutrunTheirThread(t *testing.T) {
+	newLoop(t, nil)
+	for _, c := range interrupted(t) {
+		t.Run(c.name, func(t *testing.T) {
+			err, onTime := besideSleeper(t, c.op, func(context.CancelFunc) { c.end() })
+			require.True(t, onTime, "it waited for the thread")
+			require.NoError(t, err)
+		})
+	}
+	t.Run("cold read", func(t *testing.T) {
+		f := newColdFile(t, 64)
+		for page := range f.pages {
+			err, onTime := besideSleeper(t, func(ctx context.Context) error {
+				_, err := uringwake.Read(ctx, f.fd, make([]byte, 8), f.offset(page))
+				return err
+			}, func(context.CancelFunc) {})
+			require.True(t, onTime, "it waited for the thread")
+			require.NoError(t, err)
+		}
+	})
+}
+
+// So does one whose context ends.
+func TestCancelsOutrunTheirThread(t *testing.T) {
+	newLoop(t, nil)
+	for _, c := range interrupted(t) {
+		if c.name == "sleep" {
+			c.op = func(ctx context.Context) error { return uringwake.Sleep(ctx, time.Hour) }
+		}
+		t.Run(c.name+", canceled", func(t *testing.T) {
+			err, onTime := besideSleeper(t, c.op, func(cancel context.CancelFunc) { cancel() })
+			require.True(t, onTime, "it waited for the thread")
+			require.ErrorIs(t, err, context.Canceled)
+		})
+		t.Run(c.name+", deadline", func(t *testing.T) {
+			err, onTime := besideSleeper(t, func(ctx context.Context) error {
+				ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+				defer cancel()
+				return c.op(ctx)
+			}, func(context.CancelFunc) {})
+			require.True(t, onTime, "it waited for the thread")
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		})
+	}
+}
+
+// besideSleeper runs op. The thread that it started on then sleeps, and nothing
+// interrupts it; meanwhile end is called. It gives op's error, and whether op
+// returned before the thread was woken.
+func besideSleeper(t *testing.T, op func(context.Context) error, end func(context.CancelFunc)) (err error, onTime bool) {
+	t.Helper()
+	m := newMissingPage(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // who is started last runs next, on the thread that is left
+	result, slept := make(chan error, 1), make(chan error, 1)
+	go func() {
+		go func() { slept <- unix.Madvise(m.page, unix.MADV_POPULATE_WRITE) }()
+		result <- op(ctx)
+	}()
+	require.NoError(t, m.awaitTouch())
+	end(cancel)
+	select {
+	case err = <-result:
+		onTime = true
+		require.NoError(t, m.fill())
+	case <-time.After(patience):
+		require.NoError(t, m.fill())
+		err = <-result
+	}
+	require.NoError(t, <-slept)
+	return err, onTime
+}
+
+// A cold read succeeds though the thread that submitted it has exited.
+func TestColdReadsOutliveTheirThread(t *testing.T) {
+	newLoop(t, nil)
+	f := newColdFile(t, 512)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // who is started last runs next, on the thread that is left
+	over := make(chan struct{})
+	defer close(over)
+	for i, page := range rand.Perm(f.pages) {
+		go endThread(over)
+		p := make([]byte, 8)
+		n, err := uringwake.Read(context.Background(), f.fd, p, f.offset(page))
+		require.NoError(t, err, "read %d", i)
+		require.Equal(t, f.content(page), string(p[:n]))
+	}
+}
+
+// endThread ends the thread that it runs on; or keeps it, if that is the main
+// one, which never ends.
+func endThread(over <-chan struct{}) {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		defer runtime.UnlockOSThread()
+		<-over
+	}
+}
+
+// A coldFile has pages that are not in memory.
+type coldFile struct{ fd, pages int }
+
+func (coldFile) offset(page int) int64 { return int64(page * os.Getpagesize()) }
+
+func (coldFile) content(page int) string { return fmt.Sprintf("%8d", page) }
+
+// newColdFile skips where files are always in memory.
+func newColdFile(t testing.TB, pages int) coldFile {
+	t.Helper()
+	file, err := os.Create(t.TempDir() + "/cold")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, file.Close()) })
+	f := coldFile{int(file.Fd()), pages}
+	require.NoError(t, unix.Fallocate(f.fd, 0, 0, f.offset(pages)))
+	for i := range pages {
+		_, err := file.WriteAt([]byte(f.content(i)), f.offset(i))
+		require.NoError(t, err)
+	}
+	require.NoError(t, file.Sync())
+	require.NoError(t, unix.Fadvise(f.fd, 0, 0, unix.FADV_RANDOM)) // no readahead
+	for range 100 {                                                // a page that is on some list of the kernel's is not dropped at once
+		require.NoError(t, unix.Fadvise(f.fd, 0, 0, unix.FADV_DONTNEED))
+		if _, err = unix.Preadv2(f.fd, [][]byte{make([]byte, 1)}, 0, unix.RWF_NOWAIT); err == unix.EAGAIN {
+			return f
+		}
+	}
+	t.Skip("this file system reads nothing anew:", err)
+	return f
+}
