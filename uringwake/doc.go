@@ -19,9 +19,9 @@
 // leaves it in its loop's mailbox, and makes a system call only if that loop
 // sleeps: the doorbell, one per sleep however many wake it.
 //
-// Read, Write, Sleep and their kin work in goroutines too. There the process has
-// one ring for all, to which each goroutine submits by itself, and which Go's
-// netpoller watches.
+// Read, Write, Sleep and their kin work in goroutines too. There what can be done
+// at once is done by an ordinary system call, and what has to wait by one ring
+// for all, which a thread of its own submits to and Go's netpoller watches.
 //
 // # Where it works
 //

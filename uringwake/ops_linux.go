@@ -41,8 +41,12 @@ func Nop(ctx context.Context) error {
 
 // Read reads into p from offset off, or from the file's own position if off is
 // -1, as pread(2) and read(2) do: 0 at the end of a file, less than len(p) if
-// there is no more now. A file descriptor with O_NONBLOCK is waited for like
-// any other. io_uring_prep_read, Linux 5.6.
+// there is no more now. What has no position, as a pipe, ignores off. A file
+// descriptor with O_NONBLOCK is waited for like any other. io_uring_prep_read,
+// Linux 5.6.
+//
+// Only one call at a time may use a file's own position: of several the kernel
+// may have some read the same bytes, and skip others.
 //
 // When ctx ends, Read returns as soon as the kernel has let go of p; what was
 // read by then counts.
@@ -52,8 +56,12 @@ func Read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 }
 
 // Write writes p at offset off, or at the file's own position if off is -1, as
-// pwrite(2) and write(2) do: it may write less than all. A file descriptor with
-// O_NONBLOCK is waited for like any other. io_uring_prep_write, Linux 5.6.
+// pwrite(2) and write(2) do: it may write less than all. What has no position,
+// as a pipe, ignores off. A file descriptor with O_NONBLOCK is waited for like
+// any other. io_uring_prep_write, Linux 5.6.
+//
+// Only one call at a time may use a file's own position: of several the kernel
+// may have some overwrite each other. With O_APPEND there is no such position.
 //
 // When ctx ends, Write returns as soon as the kernel has let go of p; what was
 // written by then counts.
@@ -102,11 +110,11 @@ func Close(ctx context.Context, fd int) error {
 }
 
 // Sleep returns nil when d has passed, by the monotonic clock, which stands
-// still while the system is suspended; or an error when ctx ends before.
-// io_uring_prep_timeout, Linux 5.4.
+// still while the system is suspended; or an error when ctx ends before. In a
+// goroutine it is a timer of Go's. io_uring_prep_timeout, Linux 5.4.
 //
-// The kernel looks for a timer that is to be canceled among all of its ring's:
-// ten thousands of Sleeps that are canceled at once take seconds.
+// In a task, the kernel looks for a timer that is to be canceled among all of its
+// ring's: ten thousands of Sleeps that are canceled at once take seconds.
 func Sleep(ctx context.Context, d time.Duration) error {
 	here, err := inGoroutine(ctx)
 	if err != nil {
@@ -134,7 +142,8 @@ func Sleep(ctx context.Context, d time.Duration) error {
 // FutexWait sleeps until it is woken by [FutexWake], or any other futex wake of
 // addr, as long as *addr is val; it returns nil at once if it is not. It may also
 // return nil without cause: look again. addr may lie in memory that processes
-// share. io_uring_prep_futex_wait, Linux 6.7.
+// share; private futexes, as those of C libraries' locks and of Go's runtime,
+// neither wake it nor are woken. io_uring_prep_futex_wait, Linux 6.7.
 func FutexWait(ctx context.Context, addr *atomic.Uint32, val uint32) error {
 	if err := mayFutex(ctx, "futex wait", addr); err != nil {
 		return err

@@ -1,0 +1,199 @@
+package uringwake_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/internal/hostile"
+	"github.com/vigil-go/vigil/uringwake"
+	"github.com/vigil-go/vigil/wake"
+)
+
+// A read of a file of which some is in memory returns the rest, too.
+func TestReadOfAFileThatIsPartlyInMemory(t *testing.T) {
+	newLoop(t, nil)
+	f := newColdFile(t, 64)
+	_, err := unix.Pread(f.fd, make([]byte, 8), f.offset(0))
+	require.NoError(t, err)
+	p := make([]byte, f.offset(f.pages)+100)
+	n, err := uringwake.Read(context.Background(), f.fd, p, 0)
+	require.NoError(t, err)
+	require.EqualValues(t, f.offset(f.pages), n)
+	for page := range f.pages {
+		require.Equal(t, f.content(page), string(p[f.offset(page):][:8]))
+	}
+	n, err = uringwake.Read(context.Background(), f.fd, p, f.offset(f.pages))
+	require.NoError(t, err)
+	require.Zero(t, n)
+}
+
+// The same at the file's own position, which is behind what was read.
+func TestReadAtTheFilesPosition(t *testing.T) {
+	newLoop(t, nil)
+	f := newColdFile(t, 8)
+	_, err := unix.Seek(f.fd, f.offset(2), 0)
+	require.NoError(t, err)
+	for _, want := range []int64{f.offset(3), f.offset(6), f.offset(8), f.offset(8)} {
+		at, err := unix.Seek(f.fd, 0, 1)
+		require.NoError(t, err)
+		n, err := uringwake.Read(context.Background(), f.fd, make([]byte, max(want-at, 10)), -1)
+		require.NoError(t, err)
+		require.Equal(t, want-at, int64(n))
+	}
+}
+
+// What bypasses the page cache waits on the ring, whatever its alignment.
+func TestReadPastThePageCache(t *testing.T) {
+	newLoop(t, nil)
+	d := uringwake.UseDirect(t, 4, 8)
+	path := t.TempDir() + "/direct"
+	require.NoError(t, os.WriteFile(path, make([]byte, 1<<16), 0o600))
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Skip("no O_DIRECT here:", err)
+	}
+	defer unix.Close(fd)
+	p, err := unix.Mmap(-1, 0, 1<<13, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, unix.Munmap(p)) }()
+	for _, off := range []int64{0, 1 << 12, -1} {
+		before := d.Submitted()
+		n, err := uringwake.Read(context.Background(), fd, p, off)
+		require.NoError(t, err)
+		require.Equal(t, len(p), n)
+		require.Greater(t, d.Submitted(), before, "by a system call that waited")
+	}
+}
+
+// A terminal does not tell whether it would wait.
+func TestReadOfATerminal(t *testing.T) {
+	newLoop(t, nil)
+	d := uringwake.UseDirect(t, 4, 8)
+	master, slave := terminal(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	errs := make(chan error, 1)
+	go func() {
+		_, err := uringwake.Read(ctx, slave, make([]byte, 8), -1)
+		errs <- err
+	}()
+	d.AwaitSubmission(1)
+	cancel()
+	require.ErrorIs(t, <-errs, context.Canceled)
+	go func() {
+		p := make([]byte, 8)
+		n, err := uringwake.Read(context.Background(), slave, p, -1)
+		assert.Equal(t, "word\n", string(p[:n]))
+		errs <- err
+	}()
+	d.AwaitSubmission(1)
+	n, err := uringwake.Write(context.Background(), master, []byte("word\n"), -1)
+	require.NoError(t, err)
+	require.Equal(t, 5, n)
+	require.NoError(t, <-errs)
+}
+
+// terminal is both ends of a pseudo-terminal.
+func terminal(t *testing.T) (master, slave int) {
+	t.Helper()
+	master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Skip("no terminals here:", err)
+	}
+	t.Cleanup(func() { unix.Close(master) })
+	require.NoError(t, unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0))
+	number, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
+	require.NoError(t, err)
+	slave, err = unix.Open(fmt.Sprintf("/dev/pts/%d", number), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { unix.Close(slave) })
+	return master, slave
+}
+
+// An error that the kernel tells only once reaches the caller.
+func TestErrorThatIsToldOnce(t *testing.T) {
+	newLoop(t, nil)
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(fds[0])
+	_, err = unix.Write(fds[0], []byte("unread: so its end is a reset"))
+	require.NoError(t, err)
+	require.NoError(t, unix.Close(fds[1]))
+	_, err = uringwake.Read(context.Background(), fds[0], make([]byte, 8), -1)
+	require.ErrorIs(t, err, unix.ECONNRESET)
+	n, err := uringwake.Read(context.Background(), fds[0], make([]byte, 8), -1)
+	require.NoError(t, err)
+	require.Zero(t, n)
+}
+
+// What has no position ignores the offset, on either driver.
+func TestStreamIgnoresTheOffset(t *testing.T) {
+	eachDriver(t, func(t *testing.T, ctx context.Context) {
+		fds := openPipe(t, 0)
+		n, err := uringwake.Write(ctx, fds[1], []byte("word"), 7)
+		require.NoError(t, err)
+		require.Equal(t, 4, n)
+		p := make([]byte, 8)
+		n, err = uringwake.Read(ctx, fds[0], p, 9)
+		require.NoError(t, err)
+		require.Equal(t, "word", string(p[:n]))
+	})
+}
+
+// Of several who wait for the same bytes one gets them, and the others wait on.
+func TestReadersOfOnePipe(t *testing.T) {
+	newLoop(t, nil)
+	fds := openPipe(t, 0)
+	const readers = 8
+	got := make(chan byte, readers)
+	for range readers {
+		go func() {
+			p := []byte{0}
+			_, err := uringwake.Read(context.Background(), fds[0], p, -1)
+			assert.NoError(t, err)
+			got <- p[0]
+		}()
+	}
+	for i := range byte(readers) {
+		_, err := unix.Write(fds[1], []byte{i})
+		require.NoError(t, err)
+		require.Equal(t, i, <-got)
+	}
+}
+
+// Sleep lasts, whatever wakes its parker.
+func TestSleepUnderAParkerThatIsWoken(t *testing.T) {
+	newLoop(t, nil)
+	p := &hostile.First{Parker: wake.NewParker(), First: func() {}}
+	p.Wake()
+	start := time.Now()
+	require.NoError(t, uringwake.Sleep(wake.WithParker(context.Background(), p), 20*time.Millisecond))
+	require.GreaterOrEqual(t, time.Since(start), 20*time.Millisecond)
+	require.Equal(t, 2, p.Wakes)
+}
+
+// FutexWake in a goroutine reaches waiters of every kind.
+func TestFutexWakeCountsWaiters(t *testing.T) {
+	if err := uringwake.HaveFutex(); err != nil {
+		t.Skip(err)
+	}
+	l := newLoop(t, nil)
+	word := new(atomic.Uint32)
+	errs := make(chan error, 2)
+	go func() { errs <- uringwake.FutexWait(context.Background(), word, 0) }()
+	require.NoError(t, l.Go(context.Background(), func(ctx context.Context) { errs <- uringwake.FutexWait(ctx, word, 0) }))
+	for woken := 0; woken < 2; {
+		n, err := uringwake.FutexWake(context.Background(), word, 1)
+		require.NoError(t, err)
+		woken += n
+	}
+	require.NoError(t, <-errs)
+	require.NoError(t, <-errs)
+}
