@@ -76,17 +76,24 @@ func (d *direct) release(o *op) {
 // kernel to cancel, if it did.
 //
 // ctx is asked for its parker before the kernel has o: its methods may panic,
-// or end the goroutine.
+// or end the goroutine. What lands at once needs none.
 func (d *direct) fly(ctx context.Context, o *op) (failed error) {
-	p := wake.ParkerFrom(ctx)
-	o.waker = p
+	var p wake.Parker
+	if !o.atOnce() {
+		p = wake.ParkerFrom(ctx)
+		o.waker = p
+	}
 	landed := false
 	defer func() {
 		if !landed { // canceled; or a parker or a waker panicked, or ended the goroutine
 			d.abandon(o)
 		}
 	}()
-	for landed = d.launch(o); !landed; landed = d.hasLanded(o) {
+	if landed = d.launch(o); !landed && p == nil {
+		p = wake.ParkerFrom(ctx)
+		landed = !d.attach(o, p)
+	}
+	for ; !landed; landed = d.hasLanded(o) {
 		if err := p.Park(ctx); err != nil {
 			return err
 		}
