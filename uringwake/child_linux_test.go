@@ -17,12 +17,13 @@ import (
 // asked of it there.
 const childVariable = "VIGIL_TEST_CHILD"
 
-// inChild runs a test in a process of its own, which has to end. It is told what
-// is asked of it; start may be nil for cmd.Start.
-func inChild(t *testing.T, test, what string, start func(cmd *exec.Cmd) error) {
+// inChild runs a test in a process of its own, which has to end, and is told what
+// is asked of it. Start may be nil for cmd.Start. What it returns waits for the
+// end, and fails the test, or skips it, as the process did.
+func inChild(t *testing.T, test, what string, start func(cmd *exec.Cmd) error) (wait func(t *testing.T)) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
+	const most = time.Minute
+	ctx, cancel := context.WithTimeout(context.Background(), most)
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+strings.ReplaceAll(test, "/", "$/^")+"$", "-test.v")
 	cmd.Env = append(os.Environ(), childVariable+"="+what)
 	var said bytes.Buffer
@@ -32,11 +33,19 @@ func inChild(t *testing.T, test, what string, start func(cmd *exec.Cmd) error) {
 	if start == nil {
 		start = (*exec.Cmd).Start
 	}
-	require.NoError(t, start(cmd))
-	err := cmd.Wait()
-	require.NoError(t, ctx.Err(), "%s: it did not end\n%s", what, &said)
-	require.NoError(t, err, "%s:\n%s", what, &said)
-	if strings.Contains(said.String(), "--- SKIP") {
-		t.Skip(said.String())
+	if err := start(cmd); err != nil {
+		cancel()
+		require.NoError(t, err)
+	}
+	var err error
+	ended := make(chan struct{})
+	go func() { defer close(ended); defer cancel(); err = cmd.Wait() }()
+	t.Cleanup(func() { <-ended })
+	return func(t *testing.T) {
+		<-ended
+		require.NoError(t, err, "a process of its own, which may take %v:\n%s", most, &said)
+		if strings.Contains(said.String(), "--- SKIP") {
+			t.Skip(said.String())
+		}
 	}
 }

@@ -142,9 +142,10 @@ func newColdFile(t testing.TB, pages int) coldFile {
 	}
 	require.NoError(t, file.Sync())
 	require.NoError(t, unix.Fadvise(f.fd, 0, 0, unix.FADV_RANDOM)) // no readahead
-	for range 100 {                                                // a page that is on some list of the kernel's is not dropped at once
+	for i := range 300 {
+		time.Sleep(time.Duration(i) * 10 * time.Microsecond) // a page that somebody holds is not dropped
 		require.NoError(t, unix.Fadvise(f.fd, 0, 0, unix.FADV_DONTNEED))
-		if _, err = unix.Preadv2(f.fd, [][]byte{make([]byte, 1)}, 0, unix.RWF_NOWAIT); err == unix.EAGAIN {
+		if _, err = unix.Preadv2(f.fd, [][]byte{make([]byte, 1)}, f.offset(i%pages), unix.RWF_NOWAIT); err == unix.EAGAIN {
 			return f
 		}
 	}

@@ -30,7 +30,7 @@ func TestSleepInATimeNamespace(t *testing.T) {
 				t.Parallel()
 				inChild(t, "TestSleepInATimeNamespace/"+driver, timeNamespace(t), func(cmd *exec.Cmd) error {
 					return startShifted(t, cmd, seconds)
-				})
+				})(t)
 			})
 		}
 	}
