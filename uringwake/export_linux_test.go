@@ -30,8 +30,8 @@ func AwaitSleep(l *Loop) {
 // EventFD is the descriptor of l's doorbell.
 func (l *Loop) EventFD() int { return l.bell.eventFD }
 
-// Turns is how many turns l has made, if it has a HoldLimit.
-func (l *Loop) Turns() uint64 { return l.epoch.Load() }
+// Turns is how many turns l had made when it last went to sleep.
+func (l *Loop) Turns() uint64 { return l.Stats().Turns }
 
 // InFlight is how many operations have a place in l's table. On the loop.
 func (l *Loop) InFlight() int { return l.ops.inFlight() }
