@@ -131,7 +131,8 @@ func (f *flights) abort(o *op) wake.Waker {
 // enter submits what lies in the queue, waits for that many completions, and
 // gives the errno of what went wrong: EINTR of a signal, of which the Go runtime
 // sends many; EAGAIN or EBUSY if the kernel has no memory or wants completions
-// to be taken first. The entries that it did not take stay in the queue.
+// to be taken first. The entries that it did not take stay in the queue. (ENOMEM,
+// at a thread's first enter, is EAGAIN.)
 func (f *flights) enter(wait uint32) unix.Errno {
 	flags := f.getEvents
 	if f.sq.Overflown() {
@@ -144,6 +145,8 @@ func (f *flights) enter(wait uint32) unix.Errno {
 	switch e {
 	case 0, unix.EINTR, unix.EAGAIN, unix.EBUSY:
 		return e
+	case unix.ENOMEM:
+		return unix.EAGAIN
 	}
 	end(err) // the ring is ours: nothing else can be wrong with it
 	return e
@@ -154,7 +157,7 @@ func (f *flights) enter(wait uint32) unix.Errno {
 // nobody can get back. A panic of the caller's could be recovered, and would leave
 // locks and loops that others wait for.
 func end(err error) {
-	go panic(fmt.Errorf("uringwake: the kernel has made a ring and refuses to serve it (a late seccomp filter?): %w", err))
+	go panic(fmt.Errorf("uringwake: %s: %w", trouble(errnoOf(err)), err))
 	select {}
 }
 
@@ -168,6 +171,9 @@ func (f *flights) reap(wakers []wake.Waker) []wake.Waker {
 		if w := f.take(u, res, flags); w != nil {
 			wakers = append(wakers, w)
 		}
+	}
+	if f.cq.Overflow() != 0 { // enter does not always tell
+		end(&ring.Error{Call: "io_uring_enter", Errno: unix.EBADR})
 	}
 	return wakers
 }

@@ -119,6 +119,22 @@ func setupError(err error) error {
 	return fmt.Errorf("uringwake: no ring: %w", err)
 }
 
+// trouble says what an errno of io_uring_enter means that a ring of one's own
+// never gives while all is well.
+func trouble(e unix.Errno) string {
+	switch {
+	case e == unix.EBADR:
+		return "the kernel had no memory for completions and has lost some: there are operations that would never end"
+	case e == unix.EBADF || e == unix.EOPNOTSUPP || e == unix.ENXIO:
+		return "somebody has closed a ring's file descriptor"
+	case e == unix.EEXIST:
+		return "a ring was entered by a thread that it does not belong to"
+	case filtered():
+		return "the kernel has made a ring and refuses to serve it (a seccomp filter that came late?)"
+	}
+	return "the kernel has made a ring and refuses to serve it"
+}
+
 // sysctl is 0: allowed; 1: for some; 2: for nobody. Kernels before 6.6 have none.
 func sysctl() string {
 	b, err := os.ReadFile("/proc/sys/kernel/io_uring_disabled")
