@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
@@ -146,7 +147,7 @@ func (l *Loop) open(o LoopOptions) error {
 	}
 	l.use(r)
 	l.getEvents, l.other = ring.EnterGetEvents, l.others
-	l.poll, l.unarmed = pollData, true
+	l.poll, l.unarmed = nextPoll(userData(rand.Uint32())<<32), true
 	return nil
 }
 

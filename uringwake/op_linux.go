@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -90,7 +91,7 @@ type place struct {
 // add gives o a name that none has had.
 func (t *table) add(o *op) {
 	if len(t.free) == 0 {
-		t.places = append(t.places, place{})
+		t.places = append(t.places, place{generation: rand.Uint32()}) // nobody knows an operation's name by chance
 		t.free = append(t.free, uint32(len(t.places)-1))
 	}
 	i := t.free[len(t.free)-1]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"strconv"
@@ -145,7 +146,8 @@ type MsgRing struct {
 
 // NewMsgRing makes a waker whose wakes appear in the ring ringFD as completions
 // with that user data and result; Linux 5.18. Nothing else marks them as
-// messages: the ring's owner keeps such user data apart.
+// messages: the ring's owner keeps such user data apart. A loop of this process
+// keeps what is below 1<<63, so that nobody ends its operations; more is refused.
 //
 // It holds the ring by a descriptor of its own, so that it never writes to a
 // file that has got the number ringFD later. The ring stays until the MsgRing
@@ -169,6 +171,10 @@ func NewMsgRing(ringFD int, userData uint64, res int32) (*MsgRing, error) {
 	if !isRing(fd) {
 		m.Close()
 		return nil, &ring.Error{Call: "msg_ring", Errno: unix.EBADFD}
+	}
+	if userData&uint64(ours) != 0 && ownRing(fd) {
+		m.Close()
+		return nil, fmt.Errorf("uringwake: user data %#x is a name of a loop's own operations: %w", userData, unix.EINVAL)
 	}
 	runtime.AddCleanup(m, func(h *handle) { h.close() }, m.handle)
 	return m, nil
