@@ -126,9 +126,10 @@ const maxResubmit = 64
 
 // undone reports whether a completion says that the operation did not happen
 // though nobody asked to cancel it, and counts that. The kernel does so when the
-// thread that submitted it has exited.
+// thread that submitted it has exited. A close is never submitted again: if it did
+// happen after all, the number may be another file's by now.
 func (o *op) undone(res int32) bool {
-	if o.canceling || o.resubmits == maxResubmit || !isCanceled(res) || res == -int32(unix.EINTR) && o.sqe.Opcode == ring.OpClose {
+	if o.canceling || o.resubmits == maxResubmit || !isCanceled(res) || o.sqe.Opcode == ring.OpClose {
 		return false
 	}
 	o.resubmits++
