@@ -37,16 +37,29 @@ func (b *bell) open(ringFD int, kind Doorbell) error {
 	if err != nil {
 		return &ring.Error{Call: "eventfd", Errno: errnoOf(err)}
 	}
+	b.kind, b.eventFD, b.ringFD = kind, fd, ringFD
+	if b.kind, b.direct, err = chosen(kind); err != nil {
+		b.close()
+		return err
+	}
+	b.message.PrepMsgRing(ringFD, 0, uint64(messageData), 0)
+	return nil
+}
+
+// chosen is the doorbell that was asked for, as far as the kernel has it, and
+// whether messages can be sent without a ring.
+func chosen(kind Doorbell) (_ Doorbell, direct bool, err error) {
 	if kind == DoorbellAuto {
 		kind = fasterDoorbell()
 	}
-	if HaveMsgRing() != nil {
-		kind = DoorbellEventFD
+	if kind == DoorbellEventFD {
+		return kind, false, nil
 	}
-	b.kind, b.eventFD, b.ringFD = kind, fd, ringFD
-	b.direct = kind == DoorbellMsgRing && HaveSendMsgRing() == nil
-	b.message.PrepMsgRing(ringFD, 0, uint64(messageData), 0)
-	return nil
+	if err := HaveMsgRing(); err != nil {
+		return DoorbellEventFD, false, inconclusive(err)
+	}
+	err = HaveSendMsgRing()
+	return kind, err == nil, inconclusive(err)
 }
 
 // ring makes one system call, or two where a message was refused.
@@ -60,7 +73,8 @@ func (b *bell) ring() {
 func (b *bell) close() { unix.Close(b.eventFD) }
 
 // writeEventFD adds n to the counter. It does not tell the scheduler: the call
-// does not block unless somebody filled the counter up.
+// does not block unless the counter is full, and a doorbell's never is: nobody else
+// has its descriptor.
 func writeEventFD(fd int, n uint64) {
 	unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&n)), unsafe.Sizeof(n))
 }

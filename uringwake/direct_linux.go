@@ -126,9 +126,7 @@ func (d *direct) stepAndUnlock(o *op) bool {
 	}
 	done := o != nil && o.state == landed
 	d.mu.Unlock()
-	for _, w := range wakers {
-		w.Wake()
-	}
+	wakeAll(wakers)
 	return done
 }
 
@@ -175,6 +173,12 @@ const (
 // reaper takes completions while operations are in flight. It stays a little
 // longer, for the next one, and then leaves no goroutine behind.
 func (d *direct) reaper() {
+	left := false
+	defer func() {
+		if !left { // a Wake has ended this goroutine
+			go d.reaper()
+		}
+	}()
 	for wait := reaperShort; ; {
 		d.file.SetReadDeadline(time.Now().Add(wait))
 		before := d.reaped()
@@ -188,7 +192,7 @@ func (d *direct) reaper() {
 		if err == nil {
 			time.Sleep(time.Millisecond) // stuck: for the kernel to find memory
 		}
-		if d.leave() {
+		if left = d.leave(); left {
 			return
 		}
 		if wait = min(2*wait, reaperLong); d.reaped() != before {

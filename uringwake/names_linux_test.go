@@ -35,19 +35,18 @@ func TestPollsOfADoorbellStartAnew(t *testing.T) {
 
 // Nobody knows the name of an operation or a poll who has not been told.
 func TestNamesBeginAtRandom(t *testing.T) {
-	newLoopHere := func() *Loop { return ManualLoop(t, byEventFD) }
-	l := manual(t, byEventFD) // or skip
-	firsts, polls := map[userData]bool{}, map[userData]bool{l.poll: true}
+	manual(t, byEventFD) // or skip
+	firsts, polls := map[userData]bool{}, map[userData]bool{}
 	for range 4 {
 		var tb table
 		o := new(op)
 		tb.add(o)
 		firsts[o.id] = true
-		other := newLoopHere()
-		polls[other.poll] = true
-		other.endBase(nil)
-		require.NoError(t, other.ring.Close())
-		other.bell.close()
+		l := ManualLoop(t, byEventFD)
+		polls[l.poll] = true
+		l.endBase(nil)
+		require.NoError(t, l.ring.Close())
+		l.bell.close()
 	}
 	require.Greater(t, len(firsts), 1)
 	require.Greater(t, len(polls), 1)
