@@ -338,7 +338,7 @@ func (f *fuzzed) take(u userData, res int32, flags uint32) {
 
 // complete: what the kernel gave back undone is brought to it again.
 func (f *fuzzed) complete(a *aFlight, res int32) {
-	undone := res == -int32(unix.ECANCELED) || res == -int32(unix.EINTR) && !a.closes
+	undone := (res == -int32(unix.ECANCELED) || res == -int32(unix.EINTR)) && !a.closes
 	if undone && !a.canceling && a.resubmits < 64 {
 		a.resubmits++
 		f.queue(a)

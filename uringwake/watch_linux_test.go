@@ -55,11 +55,12 @@ func TestWatchdogAccusesWhoHoldsTheLoopOnly(t *testing.T) {
 
 // holding runs something as a task of l until it is released.
 func holding(l *Loop) (release func()) {
-	c, done := make(chan struct{}), make(chan struct{})
+	c, runs, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		runTask(l, &Task{f: func(context.Context) { <-c }})
+		runTask(l, &Task{f: func(context.Context) { close(runs); <-c }})
 	}()
+	<-runs
 	return func() { close(c); <-done }
 }
 
