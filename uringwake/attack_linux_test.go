@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -76,7 +77,7 @@ func (r reports) Write(p []byte) (int, error) {
 
 // The watchdog finds who holds the loop, however many tasks sleep there.
 func TestWatchdogFindsOneAmongMany(t *testing.T) {
-	seen := make(reports, 1)
+	seen := make(reports, 100)
 	l := newLoop(t, &uringwake.LoopOptions{HoldLimit: 50 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(seen, nil))})
 	for range 30 {
 		for range 100 {
@@ -84,16 +85,16 @@ func TestWatchdogFindsOneAmongMany(t *testing.T) {
 		}
 		uringwake.OnLoop(t, l, func() {})
 	}
-	select {
-	case <-seen: // of a slow start
-	default:
-	}
-	report := make(chan string)
-	require.NoError(t, l.Go(context.Background(), func(context.Context) { holdUntil(seen, report) }))
-	require.Contains(t, <-report, "holdUntil")
+	found := make(chan struct{})
+	require.NoError(t, l.Go(context.Background(), func(context.Context) { holdUntil(seen, found) }))
+	<-found
 }
 
-func holdUntil(seen reports, report chan<- string) { s := <-seen; report <- s }
+func holdUntil(seen reports, found chan<- struct{}) {
+	for !strings.Contains(<-seen, "holdUntil") { // one of a slow start
+	}
+	close(found)
+}
 
 // What a task waited for lately is not canceled when its context ends: it may
 // be another one's operation by now.

@@ -14,11 +14,13 @@ import (
 
 // Completions of a doorbell: they only end the wait.
 const (
-	pollData    = ours | kindDoorbell | 1 // the eventfd was written to, or its poll has ended;
-	nextPoll    = 1 << 32                 // and each poll has a number of its own
+	pollData    = ours | kindDoorbell | 1 // the eventfd was written to, or its poll has ended
 	messageData = ours | kindDoorbell | 2 // a message came
 	disarmData  = ours | kindDoorbell | 3 // an older poll was removed, or there was none
 )
+
+// nextPoll names the poll after that one: each has a generation of its own.
+func nextPoll(u userData) userData { return pollData | (u+1<<32)&(generations<<32) }
 
 // bell is how a sleeping loop is woken. There is always an eventfd, so that a
 // message that cannot be sent has something to fall back on.
@@ -35,16 +37,29 @@ func (b *bell) open(ringFD int, kind Doorbell) error {
 	if err != nil {
 		return &ring.Error{Call: "eventfd", Errno: errnoOf(err)}
 	}
+	b.kind, b.eventFD, b.ringFD = kind, fd, ringFD
+	if b.kind, b.direct, err = chosen(kind); err != nil {
+		b.close()
+		return err
+	}
+	b.message.PrepMsgRing(ringFD, 0, uint64(messageData), 0)
+	return nil
+}
+
+// chosen is the doorbell that was asked for, as far as the kernel has it, and
+// whether messages can be sent without a ring.
+func chosen(kind Doorbell) (_ Doorbell, direct bool, err error) {
 	if kind == DoorbellAuto {
 		kind = fasterDoorbell()
 	}
-	if HaveMsgRing() != nil {
-		kind = DoorbellEventFD
+	if kind == DoorbellEventFD {
+		return kind, false, nil
 	}
-	b.kind, b.eventFD, b.ringFD = kind, fd, ringFD
-	b.direct = kind == DoorbellMsgRing && HaveSendMsgRing() == nil
-	b.message.PrepMsgRing(ringFD, 0, uint64(messageData), 0)
-	return nil
+	if err := HaveMsgRing(); err != nil {
+		return DoorbellEventFD, false, inconclusive(err)
+	}
+	err = HaveSendMsgRing()
+	return kind, err == nil, inconclusive(err)
 }
 
 // ring makes one system call, or two where a message was refused.
@@ -58,7 +73,8 @@ func (b *bell) ring() {
 func (b *bell) close() { unix.Close(b.eventFD) }
 
 // writeEventFD adds n to the counter. It does not tell the scheduler: the call
-// does not block unless somebody filled the counter up.
+// does not block unless the counter is full, and a doorbell's never is: nobody else
+// has its descriptor.
 func writeEventFD(fd int, n uint64) {
 	unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&n)), unsafe.Sizeof(n))
 }
@@ -137,6 +153,7 @@ type registry struct {
 type onThread struct {
 	tid  int
 	loop *Loop
+	ring fileID
 }
 
 func (r *registry) change(f func([]onThread) []onThread) {
@@ -152,8 +169,8 @@ func (r *registry) change(f func([]onThread) []onThread) {
 
 // add enters l, on its thread.
 func (r *registry) add(l *Loop) {
-	tid := unix.Gettid()
-	r.change(func(list []onThread) []onThread { return append(list, onThread{tid, l}) })
+	t := onThread{unix.Gettid(), l, fileOf(l.bell.ringFD)}
+	r.change(func(list []onThread) []onThread { return append(list, t) })
 }
 
 func (r *registry) remove(l *Loop) {
@@ -175,4 +192,32 @@ func (r *registry) current() *Loop {
 		}
 	}
 	return nil
+}
+
+// has reports whether a loop's ring is that file.
+func (r *registry) has(ring fileID) bool {
+	list := r.list.Load()
+	return list != nil && slices.ContainsFunc(*list, func(t onThread) bool { return t.ring == ring })
+}
+
+// ownRing reports whether fd is a ring of a loop of this process, or of its
+// goroutines, whatever number it has there.
+func ownRing(fd int) bool {
+	id := fileOf(fd)
+	if id == (fileID{}) {
+		return false
+	}
+	d := defaultDriver.made.Load()
+	return threads.has(id) || d != nil && fileOf(d.ring.FD()) == id
+}
+
+// A fileID tells files apart, rings since Linux 5.16. The zero value is none.
+type fileID struct{ device, inode uint64 }
+
+func fileOf(fd int) fileID {
+	var s unix.Stat_t
+	if unix.Fstat(fd, &s) != nil {
+		return fileID{}
+	}
+	return fileID{uint64(s.Dev), s.Ino}
 }

@@ -3,7 +3,7 @@ package uringwake
 import (
 	"context"
 	"errors"
-	"slices"
+	"runtime/debug"
 	"sync"
 
 	"github.com/vigil-go/vigil/internal/waitq"
@@ -89,15 +89,20 @@ func (l *Loop) free() {
 	l.bell.close()
 	l.share()
 	l.endBase(ErrClosed)
+	defer func() { // of a Wake
+		if v := recover(); v != nil {
+			l.panicked(v, debug.Stack())
+		}
+	}()
 	l.end.reach(err)
 }
 
 // ending is the end of a loop, for others to wait for.
 type ending struct {
-	mu     sync.Mutex
-	done   chan struct{}
-	err    error
-	wakers []wake.Waker
+	mu   sync.Mutex
+	done chan struct{}
+	err  error
+	line waitq.Queue[struct{}]
 }
 
 func (e *ending) init() { e.done = make(chan struct{}) }
@@ -111,44 +116,39 @@ func (e *ending) reached() bool {
 	}
 }
 
+// reach wakes all who wait, even if a Wake panics or ends the goroutine.
 func (e *ending) reach(err error) {
 	e.mu.Lock()
 	e.err = err
 	close(e.done)
-	wakers := e.wakers
-	e.wakers = nil
+	line := e.line.Detach()
 	e.mu.Unlock()
-	for _, w := range wakers {
-		w.Wake()
-	}
+	line.Release()
 }
 
-// add reports false if the end is reached.
-func (e *ending) add(w wake.Waker) bool {
+// join reports false if the end is reached.
+func (e *ending) join(w *waitq.Waiter[struct{}]) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.reached() {
 		return false
 	}
-	e.wakers = append(e.wakers, w)
+	e.line.Push(w)
 	return true
 }
 
-func (e *ending) remove(w wake.Waker) {
+func (e *ending) leave(w *waitq.Waiter[struct{}]) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if i := slices.Index(e.wakers, w); i >= 0 {
-		e.wakers = slices.Delete(e.wakers, i, i+1)
-	}
+	e.line.Remove(w)
 }
 
 func (e *ending) wait(ctx context.Context) error {
 	p := wake.ParkerFrom(ctx)
-	if e.add(p) {
-		defer e.remove(p)
-	}
-	for !e.reached() {
-		if err := p.Park(ctx); err != nil {
+	w := &waitq.Waiter[struct{}]{Waker: p}
+	if e.join(w) {
+		defer e.leave(w)
+		if err := w.Await(ctx, p); err != nil {
 			return waitq.ParkError(ctx, err)
 		}
 	}

@@ -34,7 +34,8 @@
 // A seccomp filter that refuses io_uring must be there before the first use. One
 // that comes later takes no rings away; but if it refuses io_uring_enter, the
 // program ends with a panic that says so, for the kernel then has memory of the
-// program's that it does not give back.
+// program's that it does not give back. So it does if the kernel, out of memory,
+// has lost completions.
 //
 // # Canceling
 //

@@ -31,8 +31,8 @@ func AwaitSleep(l *Loop) {
 // EventFD is the descriptor of l's doorbell.
 func (l *Loop) EventFD() int { return l.bell.eventFD }
 
-// Turns is how many turns l has made, if it has a HoldLimit.
-func (l *Loop) Turns() uint64 { return l.epoch.Load() }
+// Turns is how many turns l had made when it last went to sleep.
+func (l *Loop) Turns() uint64 { return l.Stats().Turns }
 
 // InFlight is how many operations have a place in l's table. On the loop.
 func (l *Loop) InFlight() int { return l.ops.inFlight() }
@@ -271,8 +271,11 @@ func Send(fd int, userData uint64, res int32) error {
 	return ring.SendMsgRing(&s)
 }
 
-// DoorbellData are the user data of the loops' own completions.
-var DoorbellData = []uint64{uint64(pollData), uint64(pollData + nextPoll), uint64(pollData + 2*nextPoll), uint64(messageData), uint64(disarmData)}
+// DoorbellData are the user data of the loop's own completions. On the loop.
+func (l *Loop) DoorbellData() []uint64 {
+	next := nextPoll(l.poll)
+	return []uint64{uint64(l.poll), uint64(next), uint64(nextPoll(next)), uint64(messageData), uint64(disarmData)}
+}
 
 // KindOf is the user data of the same operation and another kind.
 func KindOf(name, kind uint64) uint64 { return userData(name).as(userData(kind << kindShift)) }

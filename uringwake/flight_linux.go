@@ -139,7 +139,8 @@ func (f *flights) abort(o *op) wake.Waker {
 // enter submits what lies in the queue, waits for that many completions, and
 // gives the errno of what went wrong: EINTR of a signal, of which the Go runtime
 // sends many; EAGAIN or EBUSY if the kernel has no memory or wants completions
-// to be taken first. The entries that it did not take stay in the queue.
+// to be taken first. The entries that it did not take stay in the queue. (ENOMEM,
+// at a thread's first enter, is EAGAIN.)
 func (f *flights) enter(wait uint32) unix.Errno {
 	flags := f.getEvents
 	if f.sq.Overflown() {
@@ -154,6 +155,8 @@ func (f *flights) enter(wait uint32) unix.Errno {
 	switch e {
 	case 0, unix.EINTR, unix.EAGAIN, unix.EBUSY:
 		return e
+	case unix.ENOMEM:
+		return unix.EAGAIN
 	}
 	end(err) // the ring is ours: nothing else can be wrong with it
 	return e
@@ -179,7 +182,7 @@ func (f *flights) unwind() {
 // nobody can get back. A panic of the caller's could be recovered, and would leave
 // locks and loops that others wait for.
 func end(err error) {
-	go panic(fmt.Errorf("uringwake: the kernel has made a ring and refuses to serve it (a late seccomp filter?): %w", err))
+	go panic(fmt.Errorf("uringwake: %s: %w", trouble(errnoOf(err)), err))
 	select {}
 }
 
@@ -193,6 +196,9 @@ func (f *flights) reap(wakers []wake.Waker) []wake.Waker {
 		if w := f.take(u, res, flags); w != nil {
 			wakers = append(wakers, w)
 		}
+	}
+	if f.cq.Overflow() != 0 { // enter does not always tell
+		end(&ring.Error{Call: "io_uring_enter", Errno: unix.EBADR})
 	}
 	return wakers
 }
@@ -235,18 +241,4 @@ func (f *flights) landed(o *op, res int32, flags uint32) wake.Waker {
 	}
 	f.ops.remove(o)
 	return o.land(res)
-}
-
-// wakeAll wakes them all, even if one of them panics or ends the goroutine.
-func wakeAll(wakers []wake.Waker) {
-	defer func() {
-		if len(wakers) > 0 {
-			wakeAll(wakers)
-		}
-	}()
-	for len(wakers) > 0 {
-		w := wakers[0]
-		wakers = wakers[1:]
-		w.Wake()
-	}
 }

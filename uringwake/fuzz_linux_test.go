@@ -264,7 +264,7 @@ func (f *fuzzed) pump() {
 	f.l.pump()
 	if f.unarmed {
 		f.unarmed = false
-		f.poll += nextPoll
+		f.poll = nextPoll(f.poll)
 		f.entries += 2
 	}
 	f.admit()
@@ -338,7 +338,7 @@ func (f *fuzzed) take(u userData, res int32, flags uint32) {
 
 // complete: what the kernel gave back undone is brought to it again.
 func (f *fuzzed) complete(a *aFlight, res int32) {
-	undone := res == -int32(unix.ECANCELED) || res == -int32(unix.EINTR) && !a.closes
+	undone := (res == -int32(unix.ECANCELED) || res == -int32(unix.EINTR)) && !a.closes
 	if undone && !a.canceling && a.resubmits < 64 {
 		a.resubmits++
 		f.queue(a)
@@ -504,7 +504,7 @@ func (f *fuzzed) step(what, who, r, fl byte) {
 	case 5: // of a place that there may not be
 		f.give(name+userData(fl), res, flags)
 	case 6: // the loop's own: the poll of the doorbell, now and before
-		own := [...]userData{f.poll, f.poll - nextPoll, f.poll + nextPoll, messageData, disarmData}
+		own := [...]userData{f.poll, f.poll - 1<<32, nextPoll(f.poll), messageData, disarmData}
 		f.give(own[int(who)%len(own)], res, flags)
 	case 7: // a message
 		f.give(name&^ours, res, flags)

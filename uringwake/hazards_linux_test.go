@@ -453,7 +453,9 @@ func TestHazardUserDataOfOurOwn(t *testing.T) {
 		mine.Store(0)
 		for range 100 {
 			for kind := range uint64(8) {
-				for _, u := range append(uringwake.DoorbellData, 1<<63, 1<<63|42, 1<<64-1) {
+				var own []uint64
+				uringwake.OnLoop(t, l, func() { own = l.DoorbellData() })
+				for _, u := range append(own, 1<<63, 1<<63|42, 1<<64-1) {
 					require.NoError(t, uringwake.Send(l.FD(), uringwake.KindOf(u, kind), -1))
 				}
 			}

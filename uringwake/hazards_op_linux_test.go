@@ -152,7 +152,7 @@ func TestHazardCompletionOfAnEarlierLife(t *testing.T) {
 		uringwake.OnLoop(t, l, func() {
 			for kind := range uint64(3) {
 				for age := range uint64(3) {
-					name := uringwake.KindOf(l.Names()[0]-(age+1)<<32, kind)
+					name := 1<<63 | uringwake.KindOf(l.Names()[0]-(age+1)<<32, kind)
 					assert.NoError(t, uringwake.Send(l.FD(), name, 1))
 				}
 			}

@@ -243,3 +243,136 @@ func TestEventFDUnderALiar(t *testing.T) {
 		require.NoError(t, e.Close())
 	}
 }
+
+// TestGoUnderALiar: a context that has ended and does not say so ends its task's,
+// at once or later.
+func TestGoUnderALiar(t *testing.T) {
+	l := hostileLoop(t)
+	for _, late := range []bool{false, true} {
+		ctx := newLiar(nil)
+		if !late {
+			ctx.over()
+		}
+		got := make(chan error, 1)
+		require.NoError(t, l.Go(ctx, func(ctx context.Context) {
+			task := TaskFrom(ctx)
+			for task.Park(ctx) == nil {
+			}
+			got <- ctx.Err()
+		}))
+		if late {
+			go ctx.over()
+		}
+		require.Equal(t, context.Canceled, <-got)
+	}
+}
+
+// A busyLoop does not close before it is released.
+func busyLoop(t *testing.T, o *LoopOptions) (l *Loop, release func()) {
+	t.Helper()
+	l, err := NewLoop(o)
+	skipUnsupported(t, err)
+	c := make(chan struct{})
+	require.NoError(t, l.Go(context.Background(), func(ctx context.Context) { Blocking(ctx, func() { <-c }) }))
+	return l, func() { close(c) }
+}
+
+// A sliceParker cannot be compared.
+type sliceParker []wake.Parker
+
+func (p sliceParker) Wake()                          { p[0].Wake() }
+func (p sliceParker) Park(ctx context.Context) error { return p[0].Park(ctx) }
+
+// TestCloseUnderAnUncomparableParker: who waits for a loop's end is known by his
+// place in line.
+func TestCloseUnderAnUncomparableParker(t *testing.T) {
+	l, release := busyLoop(t, nil)
+	ctx := wake.WithParker(context.Background(), sliceParker{wake.NewParker()})
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	require.Equal(t, context.Canceled, l.Close(over))
+	require.Zero(t, l.end.line.Len(), "he has left the line")
+	release()
+	require.NoError(t, l.Close(ctx))
+}
+
+// A rudeParker's Wake does not return.
+type rudeParker struct {
+	wake.Parker
+	parks chan<- struct{}
+	leave func()
+}
+
+func (p rudeParker) Park(ctx context.Context) error {
+	p.parks <- struct{}{}
+	return p.Parker.Park(ctx)
+}
+
+func (p rudeParker) Wake() {
+	defer p.leave()
+	p.Parker.Wake()
+}
+
+// TestRudeWakesAtTheEnd of a loop keep nobody from seeing it; a panic is the
+// loop's.
+func TestRudeWakesAtTheEnd(t *testing.T) {
+	for name, leave := range leaves {
+		panics := make(chan any, 10)
+		l, release := busyLoop(t, &LoopOptions{OnPanic: func(v any, _ []byte) { panics <- v }})
+		parks, errs := make(chan struct{}, 10), make(chan error, 3)
+		for range cap(errs) {
+			p := rudeParker{wake.NewParker(), parks, leave}
+			go func() { errs <- l.Close(wake.WithParker(context.Background(), p)) }()
+			<-parks
+		}
+		release()
+		for range cap(errs) {
+			require.NoError(t, <-errs)
+		}
+		if name == "panic" {
+			require.Equal(t, "left", <-panics)
+		}
+	}
+}
+
+// TestRudeWakesOfGoroutines keep nobody asleep whose operation has landed, and the
+// reaper goes on. (One that panics in the reaper ends the program, as it would in
+// any goroutine.)
+func TestRudeWakesOfGoroutines(t *testing.T) {
+	skipUnsupported(t, Supported())
+	x := UseDirect(t, 4, 64)
+	for range 2 {
+		fds := eventFD(t)
+		parks, errs := make(chan struct{}, 100), make(chan error, 10)
+		for range cap(errs) {
+			ctx := wake.WithParker(context.Background(), rudeParker{wake.NewParker(), parks, runtime.Goexit})
+			go func() {
+				_, err := PollFD(ctx, fds, unix.POLLIN)
+				errs <- err
+			}()
+			<-parks
+		}
+		writeEventFD(fds, 1) // lands all of them; the reaper sees it
+		for range cap(errs) {
+			require.NoError(t, <-errs)
+		}
+	}
+	x.AwaitIdle()
+}
+
+// TestRudeWakesOfSeveral keep nobody asleep.
+func TestRudeWakesOfSeveral(t *testing.T) {
+	for name, leave := range leaves {
+		var woken, left int
+		w := wake.Func(func() { woken++; leave() })
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			defer func() { left = woken; recover() }()
+			wakeAll([]wake.Waker{w, w, w})
+		}()
+		<-done
+		require.Equal(t, 3, woken, name)
+		require.Equal(t, 3, left, name)
+	}
+}

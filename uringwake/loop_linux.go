@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
@@ -33,7 +34,7 @@ type Loop struct {
 	endBase   context.CancelCauseFunc
 	bell      bell
 	rings     atomic.Uint64 // system calls made to wake it
-	epoch     atomic.Uint64 // moves while the loop does, if it is watched
+	holds     atomic.Uint64 // odd while a task or a function has the loop, if it is watched
 	watched   bool
 	closing   atomic.Bool
 	shared    atomic.Pointer[LoopStats]
@@ -146,16 +147,13 @@ func (l *Loop) open(o LoopOptions) error {
 	}
 	l.use(r)
 	l.getEvents, l.other = ring.EnterGetEvents, l.others
-	l.poll, l.unarmed = pollData, true
+	l.poll, l.unarmed = nextPoll(userData(rand.Uint32())<<32), true
 	return nil
 }
 
 // run turns until there is nothing left to do and the loop is closing.
 func (l *Loop) run() {
 	for {
-		if l.watched {
-			l.epoch.Add(1)
-		}
 		if l.count.Turns++; l.count.Turns%1024 == 0 {
 			l.share()
 		}
@@ -210,7 +208,9 @@ func (l *Loop) resume(t *Task) {
 	}
 	l.count.Resumes++
 	l.current = t
+	l.held()
 	t.coro.resume()
+	l.held()
 	l.current = nil
 	if t.coro.task == nil {
 		l.retire(t)
@@ -255,6 +255,8 @@ func (l *Loop) keep(c *coroutine) {
 //
 //go:noinline
 func (l *Loop) call(f func()) {
+	l.held()
+	defer l.held()
 	defer func() {
 		if v := recover(); v != nil {
 			l.panicked(v, debug.Stack())

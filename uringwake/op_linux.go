@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"time"
 	"unsafe"
 
@@ -92,7 +93,7 @@ type place struct {
 // add gives o a name that none has had.
 func (t *table) add(o *op) {
 	if len(t.free) == 0 {
-		t.places = append(t.places, place{})
+		t.places = append(t.places, place{generation: rand.Uint32()}) // nobody knows an operation's name by chance
 		t.free = append(t.free, uint32(len(t.places)-1))
 	}
 	i := t.free[len(t.free)-1]
@@ -127,9 +128,10 @@ const maxResubmit = 64
 
 // undone reports whether a completion says that the operation did not happen
 // though nobody asked to cancel it, and counts that. The kernel does so when the
-// thread that submitted it has exited.
+// thread that submitted it has exited. A close is never submitted again: if it did
+// happen after all, the number may be another file's by now.
 func (o *op) undone(res int32) bool {
-	if o.canceling || o.resubmits == maxResubmit || !isCanceled(res) || res == -int32(unix.EINTR) && o.sqe.Opcode == ring.OpClose {
+	if o.canceling || o.resubmits == maxResubmit || !isCanceled(res) || o.sqe.Opcode == ring.OpClose {
 		return false
 	}
 	o.resubmits++

@@ -553,3 +553,19 @@ func TestWhatACompletionAsksForIsSubmitted(t *testing.T) {
 		d.mu.Lock()
 	}
 }
+
+// What the kernel gave back undone is submitted again, but not without end; a close
+// never: its number may be another file's by then.
+func TestCloseIsNotSubmittedAgain(t *testing.T) {
+	for _, errno := range []unix.Errno{unix.ECANCELED, unix.EINTR} {
+		var read, closing op
+		read.sqe.PrepRead(3, nil, 0)
+		closing.sqe.PrepClose(3)
+		for range maxResubmit {
+			require.True(t, read.undone(-int32(errno)))
+		}
+		require.False(t, read.undone(-int32(errno)))
+		require.False(t, closing.undone(-int32(errno)))
+		require.False(t, new(op).undone(-int32(unix.EIO)))
+	}
+}

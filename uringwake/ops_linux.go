@@ -85,7 +85,8 @@ func PollFD(ctx context.Context, fd int, events uint32) (uint32, error) {
 }
 
 // Close closes fd, whether ctx has ended or not; close(2). Operations in flight
-// on it go on. io_uring_prep_close, Linux 5.6.
+// on it go on. After an error that matches ECANCELED, which the kernel gives when
+// it could not begin, fd may be open still. io_uring_prep_close, Linux 5.6.
 func Close(ctx context.Context, fd int) error {
 	if err := checkFD("close", fd); err != nil {
 		return err

@@ -73,9 +73,6 @@ func (l *Loop) lookForMail() bool {
 	const between = 256 // looks between two of the clock
 	hit := false
 	for start := time.Now(); !hit && time.Since(start) < l.spin.limit && !l.spin.goroutineWaits(); {
-		if l.watched {
-			l.epoch.Add(1) // nobody holds the loop
-		}
 		for i := 0; i < between && !hit; i++ {
 			hit = !l.mailbox.empty() || l.sq.TaskRun() || l.cq.Peek() != nil
 		}

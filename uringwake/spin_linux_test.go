@@ -1,64 +1,15 @@
 package uringwake
 
 import (
-	"bytes"
-	"log/slog"
 	"runtime"
 	"runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-// The watchdog, on a loop that only has an epoch and a door: its time is the
-// bubble's.
-func TestWatchdogAccusesWhoHoldsTheLoopOnly(t *testing.T) {
-	const limit = time.Second
-	for name, c := range map[string]struct {
-		phase   uint64
-		moves   bool
-		reports int
-	}{
-		"holds it":      {awake, false, 1}, // once
-		"goes on":       {awake, true, 0},
-		"sleeps":        {asleep, false, 0},
-		"is being rung": {rung + oneRinger, false, 0},
-		"closes":        {closed + oneRinger, false, 0},
-		"has ringers":   {awake + oneRinger, false, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var said bytes.Buffer
-				l := new(Loop)
-				l.end.init()
-				l.door.word.Store(c.phase)
-				l.epoch.Store(1)
-				go l.watch(limit, slog.New(slog.NewTextHandler(&said, nil)))
-				for range 10 {
-					time.Sleep(limit)
-					synctest.Wait()
-					if c.moves {
-						l.epoch.Add(1)
-					}
-				}
-				require.Equal(t, c.reports, bytes.Count(said.Bytes(), []byte("holds its loop")))
-				l.epoch.Add(1)
-				time.Sleep(3 * limit) // a new turn is accused anew
-				synctest.Wait()
-				again := 0
-				if c.phase&phaseMask == awake {
-					again = 1
-				}
-				require.Equal(t, c.reports+again, bytes.Count(said.Bytes(), []byte("holds its loop")))
-				l.end.reach(nil)
-			})
-		})
-	}
-}
 
 // The samples of a spinner that sees goroutines wait, or never does.
 var (
@@ -72,18 +23,14 @@ func procs(t *testing.T, n int) {
 	t.Cleanup(func() { runtime.GOMAXPROCS(old) })
 }
 
-// A loop that spins is not held by anybody, however long it does: it moves on.
-func TestSpinningLoopMovesOn(t *testing.T) {
+// A loop that spins sees the mail, and is held by nobody.
+func TestSpinSeesMail(t *testing.T) {
 	procs(t, 2)
 	l := manual(t, LoopOptions{Doorbell: DoorbellEventFD, SpinFor: time.Hour})
 	l.watched, l.spin.sample = true, nobodyWait
-	go func() {
-		for l.epoch.Load() < 3 {
-			runtime.Gosched()
-		}
-		l.mailbox.push(new(mail))
-	}()
+	go l.mailbox.push(new(mail))
 	require.True(t, l.lookForMail())
+	require.Zero(t, l.holds.Load())
 	require.Equal(t, uint64(1), l.count.Spins)
 	require.Equal(t, uint64(1), l.count.SpinHits)
 }
@@ -124,17 +71,18 @@ func busyGoroutines() (stop func()) {
 func TestSpinEndsWhenAGoroutineWaits(t *testing.T) {
 	procs(t, 2)
 	l := manual(t, LoopOptions{Doorbell: DoorbellEventFD, SpinFor: time.Hour})
-	l.watched = true
-	stop := make(chan func())
-	go func() {
-		for l.epoch.Load() == 0 { // running all the time, it waits for none
-		}
-		stop <- busyGoroutines()
-	}()
-	for l.epoch.Load() == 0 {
+	for l.count.Spins == 0 { // else they have come too early
+		var looks atomic.Bool
+		stop := make(chan func(), 1)
+		go func() {
+			for !looks.Load() { // running all the time, it waits for none
+			}
+			stop <- busyGoroutines()
+		}()
+		looks.Store(true)
 		require.False(t, l.lookForMail())
+		(<-stop)()
 	}
-	(<-stop)()
 	require.Zero(t, l.count.SpinHits)
 }
 

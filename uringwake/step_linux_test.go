@@ -113,7 +113,7 @@ func TestKernelDoesNotLetSleep(t *testing.T) {
 	for name, c := range map[string]struct {
 		errno  unix.Errno
 		moment bool
-	}{"EAGAIN": {unix.EAGAIN, true}, "EBUSY": {unix.EBUSY, true}, "EINTR": {unix.EINTR, false}} {
+	}{"EAGAIN": {unix.EAGAIN, true}, "ENOMEM": {unix.ENOMEM, true}, "EBUSY": {unix.EBUSY, true}, "EINTR": {unix.EINTR, false}} {
 		t.Run(name, func(t *testing.T) {
 			if !refuse.Child(t, refuse.NoEnter(marked, c.errno)) {
 				return
@@ -138,7 +138,7 @@ func TestKernelDoesNotLetSleep(t *testing.T) {
 // What could not be brought to the kernel is brought when it can be: by a loop,
 // and by the goroutines' reaper, since nobody else may come.
 func TestKernelHasNoMemoryForAWhile(t *testing.T) {
-	for name, errno := range map[string]unix.Errno{"EAGAIN": unix.EAGAIN, "EBUSY": unix.EBUSY} {
+	for name, errno := range map[string]unix.Errno{"EAGAIN": unix.EAGAIN, "ENOMEM": unix.ENOMEM, "EBUSY": unix.EBUSY} {
 		t.Run(name, func(t *testing.T) {
 			if !refuse.Child(t, refuse.NoEnter(marked, errno)) {
 				return

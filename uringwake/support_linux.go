@@ -41,10 +41,28 @@ func (p *probe) ask() error {
 		return *err
 	}
 	err := p.test()
-	if err == nil || errors.Is(err, errors.ErrUnsupported) {
+	if inconclusive(err) == nil {
 		p.answer.Store(&err)
 	}
 	return err
+}
+
+// inconclusive returns err if it leaves open whether something is to be had here.
+func inconclusive(err error) error {
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
+}
+
+// refusal is the error of a test that has failed: that what it tried is not to be
+// had, and why; or err, if that may be another one next time.
+func refusal(what, why string, err error) error {
+	switch errnoOf(err) {
+	case unix.ENOMEM, unix.EAGAIN, unix.EBUSY, unix.EINTR, unix.ECANCELED, unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.EOVERFLOW:
+		return err
+	}
+	return &unsupported{what, why, err}
 }
 
 var (
@@ -119,6 +137,22 @@ func setupError(err error) error {
 	return fmt.Errorf("uringwake: no ring: %w", err)
 }
 
+// trouble says what an errno of io_uring_enter means that a ring of one's own
+// never gives while all is well.
+func trouble(e unix.Errno) string {
+	switch {
+	case e == unix.EBADR:
+		return "the kernel had no memory for completions and has lost some: there are operations that would never end"
+	case e == unix.EBADF || e == unix.EOPNOTSUPP || e == unix.ENXIO:
+		return "somebody has closed a ring's file descriptor"
+	case e == unix.EEXIST:
+		return "a ring was entered by a thread that it does not belong to"
+	case filtered():
+		return "the kernel has made a ring and refuses to serve it (a seccomp filter that came late?)"
+	}
+	return "the kernel has made a ring and refuses to serve it"
+}
+
 // sysctl is 0: allowed; 1: for some; 2: for nobody. Kernels before 6.6 have none.
 func sysctl() string {
 	b, err := os.ReadFile("/proc/sys/kernel/io_uring_disabled")
@@ -139,7 +173,7 @@ func filtered() bool {
 func testEventFD(r *ring.Ring) error {
 	fd, err := unix.Eventfd(1, unix.EFD_CLOEXEC)
 	if err != nil {
-		return err
+		return &ring.Error{Call: "eventfd", Errno: errnoOf(err)}
 	}
 	defer unix.Close(fd)
 	r.SQ().GetSQE().PrepPollMultishot(fd, unix.POLLIN)
@@ -148,7 +182,7 @@ func testEventFD(r *ring.Ring) error {
 		return setupError(err)
 	}
 	if c.Res < 0 || !c.More() {
-		return &unsupported{"io_uring", "the kernel is too old, or refuses it: no multishot poll (5.13 has it)", c.Err()}
+		return refusal("io_uring", "the kernel is too old, or refuses it: no multishot poll (5.13 has it)", c.Err())
 	}
 	if err := r.Registrar().RegisterEventFD(fd); err != nil {
 		return setupError(err)
@@ -191,7 +225,7 @@ func testMsgRing() error {
 			return nil
 		}
 		if c.Res < 0 {
-			return &unsupported{"messages between rings", "the kernel is older than 5.18, or refuses them", c.Err()}
+			return refusal("messages between rings", "the kernel is older than 5.18, or refuses them", c.Err())
 		}
 	}
 }
@@ -208,14 +242,10 @@ func testSendMsgRing() error {
 	defer r.Close()
 	var s ring.SQE
 	s.PrepMsgRing(r.FD(), 0, 1, 0)
-	switch err := ring.SendMsgRing(&s); errnoOf(err) {
-	case 0:
-		return nil
-	case unix.ENOMEM, unix.EAGAIN, unix.EINTR:
-		return err
-	default:
-		return &unsupported{"messages without a ring", "the kernel is older than 6.13, or refuses them", err}
+	if err := ring.SendMsgRing(&s); err != nil {
+		return refusal("messages without a ring", "the kernel is older than 6.13, or refuses them", err)
 	}
+	return nil
 }
 
 // kernelProbe is what the running kernel says it knows.
@@ -265,21 +295,32 @@ func setupShared(entries, cq uint32) (*ring.Ring, error) {
 }
 
 var faster struct {
-	sync.Once
-	doorbell Doorbell
+	sync.Mutex
+	doorbell Doorbell // DoorbellAuto until it is known
 }
 
-// fasterDoorbell measures both doorbells once, on a ring of its own that
-// nobody waits on.
+// fasterDoorbell measures both doorbells once, on a ring of its own that nobody
+// waits on. What goes wrong is not remembered.
 func fasterDoorbell() Doorbell {
-	faster.Do(func() {
-		faster.doorbell = DoorbellEventFD
-		if HaveSendMsgRing() != nil {
-			return
-		}
-		if event, message, err := measureDoorbells(); err == nil && message < event {
-			faster.doorbell = DoorbellMsgRing
-		}
-	})
-	return faster.doorbell
+	faster.Lock()
+	defer faster.Unlock()
+	if faster.doorbell == DoorbellAuto {
+		faster.doorbell = compareDoorbells()
+	}
+	return max(faster.doorbell, DoorbellEventFD)
+}
+
+func compareDoorbells() Doorbell {
+	if err := HaveSendMsgRing(); inconclusive(err) != nil {
+		return DoorbellAuto
+	} else if err != nil {
+		return DoorbellEventFD
+	}
+	switch event, message, err := measureDoorbells(); {
+	case err != nil:
+		return DoorbellAuto
+	case message < event:
+		return DoorbellMsgRing
+	}
+	return DoorbellEventFD
 }

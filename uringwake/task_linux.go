@@ -67,7 +67,7 @@ func newTask(l *Loop, parent context.Context, f func(context.Context)) *Task {
 	if parent.Done() == nil {
 		ctx = &taskContext{Context: l.base, values: parent}
 	} else {
-		own, cancel := context.WithCancelCause(parent)
+		own, cancel := context.WithCancelCause(tamed(parent))
 		stop := context.AfterFunc(own, t.contextEnded)
 		t.unlink = func(cause error) { stop(); cancel(cause) }
 		ctx = own

@@ -96,7 +96,7 @@ func (l *Loop) arm() {
 		s.UserData = uint64(disarmData)
 	}
 	if s := l.entry(); s != nil {
-		l.poll += nextPoll
+		l.poll = nextPoll(l.poll)
 		s.PrepPollMultishot(l.bell.eventFD, unix.POLLIN)
 		s.UserData = uint64(l.poll)
 		l.unarmed = false

@@ -4,17 +4,35 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"strconv"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/vigil-go/vigil/internal/waitq"
 	"github.com/vigil-go/vigil/uringwake/ring"
+	"github.com/vigil-go/vigil/wake"
 )
+
+// wakeAll wakes all of them, even if one panics or ends the goroutine: they may be
+// anybody's.
+func wakeAll(wakers []wake.Waker) {
+	next := 0
+	defer func() {
+		if next < len(wakers) {
+			wakeAll(wakers[next:])
+		}
+	}()
+	for next < len(wakers) {
+		next++
+		wakers[next-1].Wake()
+	}
+}
 
 // An EventFD is a [wake.Waker] for whoever polls file descriptors: an event
 // loop of somebody else's, or a ring that reads it. It needs no io_uring.
@@ -27,9 +45,16 @@ type EventFD struct {
 }
 
 // NewEventFD makes an eventfd that stands at 0. Its descriptor is close-on-exec,
-// and blocks, as a ring wants that reads it; where io_uring is refused it does
-// not.
-func NewEventFD() (*EventFD, error) { return newEventFD(Supported() != nil) }
+// and blocks, as a ring wants that reads it; where io_uring is not to be had it
+// does not. An error that is none of these, such as a lack of descriptors, may be
+// another one next time.
+func NewEventFD() (*EventFD, error) {
+	err := Supported()
+	if doubt := inconclusive(err); doubt != nil {
+		return nil, doubt
+	}
+	return newEventFD(err != nil)
+}
 
 func newEventFD(ringless bool) (*EventFD, error) {
 	flags := unix.EFD_CLOEXEC
@@ -50,14 +75,37 @@ func newEventFD(ringless bool) (*EventFD, error) {
 	return e, nil
 }
 
+// hasRoom reports whether a write to an eventfd that blocks would not. The kernel
+// offers no write that does not wait there (no RWF_NOWAIT, to 6.18 at least), so
+// it is asked before.
+func hasRoom(fd int) bool {
+	p := unix.PollFd{Fd: int32(fd), Events: unix.POLLOUT}
+	for {
+		var now unix.Timespec
+		n, _, e := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+		if e != unix.EINTR {
+			return e != 0 || n != 0
+		}
+	}
+}
+
+var oneWake = binary.NativeEndian.AppendUint64(nil, 1)
+
 // FD is the file descriptor, for others to poll or read. It is closed by Close.
 func (e *EventFD) FD() int { return e.fd }
 
-// Wake adds 1. After Close it does nothing.
+// Wake adds 1, unless the counter is full, as somebody else may have made it: then
+// whoever waits has been woken. After Close it does nothing.
 func (e *EventFD) Wake() {
-	if e.begin() {
+	if !e.begin() {
+		return
+	}
+	defer e.end()
+	switch {
+	case e.file != nil:
 		writeEventFD(e.fd, 1)
-		e.end()
+	case hasRoom(e.fd):
+		unix.Write(e.fd, oneWake) // tells the scheduler, in case that somebody fills it up just now
 	}
 }
 
@@ -145,7 +193,8 @@ type MsgRing struct {
 
 // NewMsgRing makes a waker whose wakes appear in the ring ringFD as completions
 // with that user data and result; Linux 5.18. Nothing else marks them as
-// messages: the ring's owner keeps such user data apart.
+// messages: the ring's owner keeps such user data apart. A loop of this process
+// keeps what is below 1<<63, so that nobody ends its operations; more is refused.
 //
 // It holds the ring by a descriptor of its own, so that it never writes to a
 // file that has got the number ringFD later. The ring stays until the MsgRing
@@ -157,6 +206,10 @@ func NewMsgRing(ringFD int, userData uint64, res int32) (*MsgRing, error) {
 	if err := HaveMsgRing(); err != nil {
 		return nil, err
 	}
+	direct := HaveSendMsgRing()
+	if err := inconclusive(direct); err != nil {
+		return nil, err
+	}
 	if err := checkFD("msg_ring", ringFD); err != nil {
 		return nil, err
 	}
@@ -164,11 +217,15 @@ func NewMsgRing(ringFD int, userData uint64, res int32) (*MsgRing, error) {
 	if err != nil {
 		return nil, &ring.Error{Call: "msg_ring", Errno: errnoOf(err)}
 	}
-	m := &MsgRing{handle: &handle{fd: fd, shut: closer(fd)}, direct: HaveSendMsgRing() == nil}
+	m := &MsgRing{handle: &handle{fd: fd, shut: closer(fd)}, direct: direct == nil}
 	m.message.PrepMsgRing(fd, uint32(res), userData, 0)
 	if !isRing(fd) {
 		m.Close()
 		return nil, &ring.Error{Call: "msg_ring", Errno: unix.EBADFD}
+	}
+	if userData&uint64(ours) != 0 && ownRing(fd) {
+		m.Close()
+		return nil, fmt.Errorf("uringwake: user data %#x is a name of a loop's own operations: %w", userData, unix.EINVAL)
 	}
 	runtime.AddCleanup(m, func(h *handle) { h.close() }, m.handle)
 	return m, nil
