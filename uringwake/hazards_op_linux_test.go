@@ -190,6 +190,7 @@ func TestHazardSingleIssuer(t *testing.T) {
 func TestHazardSubmittingThreadExits(t *testing.T) {
 	newLoop(t, nil)
 	d := uringwake.UseDirect(t, 4, 8)
+	defer keepSubmitting(t, d)() // its thread is taken before
 	for _, c := range interrupted(t) {
 		t.Run(c.name, func(t *testing.T) {
 			p := &mover{Parker: wake.NewParker(), thread: make(chan int, 1)}
@@ -201,6 +202,22 @@ func TestHazardSubmittingThreadExits(t *testing.T) {
 			require.NoError(t, <-errs)
 			t.Log("submissions since the thread exited:", d.Submitted()-before)
 		})
+	}
+}
+
+// keepSubmitting has an operation in flight until the result is called.
+func keepSubmitting(t *testing.T, d uringwake.Direct) (end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	errs := make(chan error, 1)
+	fd := openPipe(t, 0)[0]
+	go func() {
+		_, err := uringwake.PollFD(ctx, fd, unix.POLLIN)
+		errs <- err
+	}()
+	d.AwaitSubmission(1)
+	return func() {
+		cancel()
+		require.ErrorIs(t, <-errs, context.Canceled)
 	}
 }
 
