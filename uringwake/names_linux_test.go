@@ -2,6 +2,7 @@ package uringwake
 
 import (
 	"context"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,10 +23,9 @@ func TestPollsOfADoorbellStartAnew(t *testing.T) {
 		l.Enter(0)
 		require.Equal(t, pollData|want<<32, l.poll)
 		l.EndPoll()
-		for tries := 0; !l.unarmed && tries < 3; tries++ {
+		for !l.unarmed { // else the end of a poll is not seen
 			l.Enter(0)
 		}
-		require.True(t, l.unarmed, "the end of a poll")
 	}
 	l.arm()
 	l.bell.ring()
@@ -60,7 +60,7 @@ func TestMsgRingDoesNotForge(t *testing.T) {
 	if err := HaveMsgRing(); err != nil {
 		t.Skip(err)
 	}
-	d := UseDirect(t, 4, 8).d
+	x := UseDirect(t, 4, 8)
 	foreign, err := ring.Setup(4, nil)
 	require.NoError(t, err)
 	defer foreign.Close()
@@ -76,7 +76,7 @@ func TestMsgRingDoesNotForge(t *testing.T) {
 		"operation":            {l.FD(), forged, true},
 		"doorbell":             {l.FD(), uint64(messageData), true},
 		"by another number":    {dup, forged, true},
-		"goroutines":           {d.ring.FD(), forged, true},
+		"goroutines":           {x.d.ring.FD(), forged, true},
 		"message":              {l.FD(), 1<<63 - 1, false},
 		"message by a dup":     {dup, 1, false},
 		"somebody else's ring": {foreign.FD(), forged, false},
@@ -91,6 +91,9 @@ func TestMsgRingDoesNotForge(t *testing.T) {
 		m.Wake()
 		require.NoError(t, m.Err(), name)
 		require.NoError(t, m.Close())
+	}
+	for x.InFlight() != 0 { // where messages are sent by way of it
+		runtime.Gosched()
 	}
 	number := l.FD()
 	require.NoError(t, l.Close(context.Background()))

@@ -42,8 +42,9 @@ type LoopOptions struct {
 	// goroutine waits for a processor. 0 is 50 microseconds; negative is
 	// never.
 	SpinFor time.Duration
-	// HoldLimit is after how long a task that does not let the loop go on
-	// is reported to Logger, with its stack. 0 is never.
+	// HoldLimit is after how long a task, or a function that Post runs, that
+	// does not let the loop go on is reported to Logger, with its stack. 0
+	// is never.
 	HoldLimit time.Duration
 	// Logger takes reports; nil is slog.Default().
 	Logger *slog.Logger

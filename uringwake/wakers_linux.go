@@ -77,7 +77,8 @@ func newEventFD(ringless bool) (*EventFD, error) {
 
 // hasRoom reports whether a write to an eventfd that blocks would not. The kernel
 // offers no write that does not wait there (no RWF_NOWAIT, to 6.18 at least), so
-// it is asked before.
+// it is asked before. Whoever fills the counter up between the two calls holds up
+// this caller, and nobody else, until it is read.
 func hasRoom(fd int) bool {
 	p := unix.PollFd{Fd: int32(fd), Events: unix.POLLOUT}
 	for {
