@@ -73,6 +73,7 @@ func TestCancelsOutrunTheirThread(t *testing.T) {
 func besideSleeper(t *testing.T, op func(context.Context) error, end func(context.CancelFunc)) (err error, onTime bool) {
 	t.Helper()
 	m := newMissingPage(t)
+	require.NoError(t, uringwake.Nop(context.Background())) // op will not have to make a ring first
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // who is started last runs next, on the thread that is left

@@ -10,7 +10,7 @@ func uringRows() []Row {
 	if noRing() != nil {
 		return nil
 	}
-	return []Row{handRow(), completeRow(), nopRow(), busyRow(), wakeRow(), tasksRow()}
+	return []Row{handRow(), completeRow(), nopRow(), readRow(), busyRow(), fileRow(), lateRow(), wakeRow(), tasksRow()}
 }
 
 // A meter is a subject that gives several figures at once, one series each.
