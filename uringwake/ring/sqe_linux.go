@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"math"
 	"runtime"
 	"unsafe"
 )
@@ -137,6 +138,26 @@ func operand(p unsafe.Pointer) uint64 {
 	}
 	return uint64(uintptr(p))
 }
+
+// file is an int as the kernel holds descriptors and other numbers. One that does
+// not fit there is -1, which is no file and no number of anything, rather than
+// another one.
+func file(fd int) int32 {
+	if int(int32(fd)) != fd {
+		return -1
+	}
+	return int32(fd)
+}
+
+// maxTransfer is the most that the kernel reads, writes, sends or receives in
+// one operation, whatever it is asked for.
+const maxTransfer = 0x7ffff000
+
+// length is that of a buffer to transfer.
+func length(p []byte) uint32 { return uint32(min(len(p), maxTransfer)) }
+
+// count is a number of things, where the kernel has a limit far below.
+func count(n int) uint32 { return uint32(min(uint64(n), math.MaxUint32)) }
 
 // bytes and text are operand of a slice and of a NUL-terminated string.
 func bytes(p []byte) uint64 { return operand(unsafe.Pointer(unsafe.SliceData(p))) }
