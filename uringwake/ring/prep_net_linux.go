@@ -223,8 +223,8 @@ func (s *SQE) PrepSendVectorized(fd int, v []unix.Iovec, flags uint32) {
 }
 
 // PrepSendZCVectorized is PrepSendZC of several buffers; with [RecvSendFixedBuf]
-// in zcFlags and [SQE.SetFixedBuffer] they lie in a registered one.
-// [SendVectorized]: liburing has no function for it; Linux 6.17.
+// in zcFlags it is EINVAL: see PrepSendmsgZCFixed. [SendVectorized]: liburing has
+// no function for it; Linux 6.17.
 func (s *SQE) PrepSendZCVectorized(fd int, v []unix.Iovec, flags uint32, zcFlags uint16) {
 	s.PrepSendVectorized(fd, v, flags)
 	s.Opcode, s.IOPrio = OpSendZC, SendVectorized|zcFlags
