@@ -8,7 +8,9 @@ import (
 )
 
 // Offset -1 of a read or write, in two's complement, is the file's own
-// position. Files that have none, as pipes, want -1 or 0.
+// position; of several at once with it some lose bytes and some repeat them, for
+// the position is read before and written after. For files that have none, as
+// pipes, the offset does not count: any is taken, where pread fails with ESPIPE.
 
 // PrepRead reads into p at an offset. It stands for io_uring_prep_read; Linux
 // 5.6.

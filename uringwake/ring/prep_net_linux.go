@@ -163,7 +163,8 @@ func (s *SQE) PrepRecvmsg(fd int, m *unix.Msghdr, flags uint32) {
 
 // PrepRecvmsgMultishot receives messages until it is canceled, each into a
 // provided buffer of that group, which [RecvmsgOut] takes apart. Of m only the
-// lengths of name and control data count. It stands for
+// lengths of name and control data count. An empty datagram ends it, with a
+// completion without [CQEMore]: prepare it again. It stands for
 // io_uring_prep_recvmsg_multishot; Linux 6.0.
 func (s *SQE) PrepRecvmsgMultishot(fd int, m *unix.Msghdr, flags uint32, group uint16) {
 	s.PrepRecvmsg(fd, m, flags)

@@ -11,7 +11,8 @@ import (
 func (s *SQE) PrepNop() { *s = SQE{Opcode: OpNop, FD: -1} }
 
 // PrepPollAdd waits until one of the events, unix.POLL..., has come; the result
-// is those that have. It stands for io_uring_prep_poll_add; Linux 5.1.
+// is those that have. [PollAddLevel] is EINVAL: the kernel keeps it to itself. It
+// stands for io_uring_prep_poll_add; Linux 5.1.
 func (s *SQE) PrepPollAdd(fd int, events uint32) {
 	*s = SQE{Opcode: OpPollAdd, FD: file(fd), OpFlags: pollMask(events)}
 }
@@ -54,6 +55,9 @@ func (s *SQE) PrepEpollWait(epollFD int, events []unix.EpollEvent, flags uint32)
 // [TimeoutAbs], a point in time, or with 0 once count others have completed, if
 // count is not 0; flags are Timeout... It stands for io_uring_prep_timeout;
 // Linux 5.4.
+//
+// In a time namespace the kernel takes a point in time for the system's, not for
+// the namespace's. The same holds for PrepTimeoutUpdate and PrepLinkTimeout.
 func (s *SQE) PrepTimeout(t *Timespec, count, flags uint32) {
 	*s = SQE{Opcode: OpTimeout, FD: -1, Off: uint64(count), Addr: operand(unsafe.Pointer(t)), Len: 1, OpFlags: flags}
 }

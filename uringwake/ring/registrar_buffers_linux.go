@@ -41,8 +41,9 @@ func (r *Registrar) RegisterBuffers(buffers [][]byte) error {
 }
 
 // RegisterBuffersTags is RegisterBuffers, and when the kernel has let go of a
-// buffer there is a completion with its tag as user data, unless that is 0. It
-// stands for io_uring_register_buffers_tags; Linux 5.13.
+// buffer there is a completion with its tag as user data, unless that is 0. Do not
+// wait for all of them after UnregisterBuffers: Linux 6.12 and some before post
+// not all. It stands for io_uring_register_buffers_tags; Linux 5.13.
 func (r *Registrar) RegisterBuffersTags(buffers [][]byte, tags []uint64) error {
 	if len(tags) != len(buffers) {
 		return wrap("io_uring_register", unix.EINVAL)

@@ -43,11 +43,13 @@ func (s *SQE) SetFlags(flags uint8) { s.Flags = flags }
 func (s *SQE) SetFixedFile() { s.Flags |= SQEFixedFile }
 
 // SetDrain has it start after all earlier ones have completed, and all later
-// ones after it. [SQEDrain]; Linux 5.2.
+// ones after it. It is EOPNOTSUPP on a ring that has had an entry with
+// SetSkipSuccess. [SQEDrain]; Linux 5.2.
 func (s *SQE) SetDrain() { s.Flags |= SQEDrain }
 
 // SetLink has the next entry start after this one completed, and be canceled
-// if this one failed. [SQELink]; Linux 5.3.
+// if this one failed. A read or write that is shorter than asked for has failed
+// here, though its result is not negative. [SQELink]; Linux 5.3.
 func (s *SQE) SetLink() { s.Flags |= SQELink }
 
 // SetHardlink has the next entry start after this one completed, well or not.
@@ -57,8 +59,9 @@ func (s *SQE) SetHardlink() { s.Flags |= SQEHardlink }
 // SetAsync leaves it to a worker without a first try. [SQEAsync]; Linux 5.6.
 func (s *SQE) SetAsync() { s.Flags |= SQEAsync }
 
-// SetSkipSuccess asks for no completion if it succeeds. [SQECQESkipSuccess];
-// Linux 5.17.
+// SetSkipSuccess asks for no completion if it succeeds. If the head of a link has
+// it and fails, the entries that are canceled for it have no completion either.
+// [SQECQESkipSuccess]; Linux 5.17.
 func (s *SQE) SetSkipSuccess() { s.Flags |= SQECQESkipSuccess }
 
 // SetBufferGroup has the kernel take a provided buffer of that group when it
