@@ -7,7 +7,7 @@ package ring
 // Flags of [Setup]: IORING_SETUP_.
 const (
 	SetupIOPoll           = 1 << 0  // busy-wait for storage that is read past the cache; 5.1
-	SetupSQPoll           = 1 << 1  // a kernel thread looks for submissions; 5.1
+	SetupSQPoll           = 1 << 1  // a kernel thread looks for submissions, with the credentials of this one; 5.1
 	SetupSQAff            = 1 << 2  // that thread runs on Params.SQThreadCPU; 5.1
 	SetupCQSize           = 1 << 3  // Params.CQEntries is asked for; 5.5
 	SetupClamp            = 1 << 4  // sizes that are too large are made smaller; 5.6
@@ -56,7 +56,7 @@ const (
 	EnterSQWait         = 1 << 2 // wait for room in the queue; 5.10
 	EnterExtArg         = 1 << 3 // the argument is a struct; 5.11
 	EnterRegisteredRing = 1 << 4 // the descriptor is a registered index; 5.18
-	EnterAbsTimer       = 1 << 5 // the timeout is a point in time; 6.12
+	EnterAbsTimer       = 1 << 5 // the timeout is a point in time, outside of time namespaces; 6.12
 	EnterExtArgReg      = 1 << 6 // the argument lies in a registered region; 6.13
 	EnterNoIOWait       = 1 << 7 // waiting is not counted as iowait; 6.15
 )

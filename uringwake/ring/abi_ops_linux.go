@@ -21,7 +21,7 @@ const (
 	PollAddMulti       = 1 << 0 // 5.13
 	PollUpdateEvents   = 1 << 1 // 5.13
 	PollUpdateUserData = 1 << 2 // 5.13
-	PollAddLevel       = 1 << 3 // level, not edge triggered; 6.0
+	PollAddLevel       = 1 << 3 // level, not edge triggered; 6.0; see [SQE.PrepPollAdd]
 )
 
 // Flags of the cancel operations and of [SyncCancel]: IORING_ASYNC_CANCEL_.
@@ -86,8 +86,8 @@ const FilesSkip = -2
 
 // Commands for sockets, of [SQE.PrepCmdSock]: SOCKET_URING_OP_.
 const (
-	SocketOpSIOCINQ     = 0 // bytes that can be read; 6.5
-	SocketOpSIOCOUTQ    = 1 // bytes that were not sent yet; 6.5
+	SocketOpSIOCINQ     = 0 // bytes that can be read; 6.7
+	SocketOpSIOCOUTQ    = 1 // bytes that were not sent yet; 6.7
 	SocketOpGetsockopt  = 2 // 6.7
 	SocketOpSetsockopt  = 3 // 6.7
 	SocketOpTXTimestamp = 4 // time stamps of what was sent; 6.17
@@ -106,6 +106,13 @@ const (
 	RegWaitTS             = 1 << 0 // 6.13
 	IOWQBound             = 0      // 5.15
 	IOWQUnbound           = 1      // 5.15
+)
+
+// Flags of a [ZcrxAreaReg] and parts of [ZcrxCQE.Off]: IORING_ZCRX_AREA_.
+const (
+	ZcrxAreaDMABuf = 1             // memory of a device, DMABufFD; 6.16
+	ZcrxAreaShift  = 48            // above it, the area's number; 6.15
+	ZcrxAreaMask   = 1<<64 - 1<<48 // those bits; 6.15
 )
 
 // What a [Restriction] is about: IORING_RESTRICTION_; 5.10.

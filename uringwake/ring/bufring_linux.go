@@ -61,7 +61,7 @@ func (r *Registrar) SetupBufRing(entries uint32, group, flags uint16) (*BufRing,
 	if err != nil {
 		return nil, err
 	}
-	r.hold(b.mem)
+	r.hold(b.mem, func() { b.bufs = nil })
 	b.bufs = unsafe.Slice((*buf)(unsafe.Pointer(unsafe.SliceData(b.mem))), entries)
 	return b, nil
 }
@@ -99,17 +99,29 @@ func (b *BufRing) Group() uint16 { return b.group }
 
 // Add puts a buffer after those that were added; the kernel sees it from the
 // next Advance on. The caller keeps it reachable while the kernel has it, and
-// adds no more than the queue holds. It stands for io_uring_buf_ring_add; Linux
+// adds no more than the queue holds. Of a buffer that is longer than 0x7ffff000
+// bytes the kernel gets that much. It stands for io_uring_buf_ring_add; Linux
 // 5.19.
+//
+// After Free and after the ring's Close, Add and Advance panic.
 func (b *BufRing) Add(p []byte, id uint16) {
-	e := &b.bufs[int(b.tail)&(len(b.bufs)-1)]
-	e.addr, e.len, e.id = bytes(p), uint32(len(p)), id
+	i := int(b.tail) & (len(b.bufs) - 1)
+	if uint(i) >= uint(len(b.bufs)) {
+		panic(bufRingGone)
+	}
+	e := &b.bufs[i]
+	e.addr, e.len, e.id = bytes(p), length(p), id
 	b.tail++
 }
+
+const bufRingGone = "ring: BufRing used after Free or Ring.Close"
 
 // Advance hands all buffers that were added to the kernel. It stands for
 // io_uring_buf_ring_advance; Linux 5.19.
 func (b *BufRing) Advance() {
+	if len(b.bufs) == 0 {
+		panic(bufRingGone)
+	}
 	// There is no 16-bit store with release: store the id beside it, which only
 	// we write, again.
 	half := [2]uint16{b.bufs[0].id, b.tail}
@@ -119,6 +131,9 @@ func (b *BufRing) Advance() {
 // Head is the number of the buffer that the kernel takes next, counted from the
 // first that was added. It stands for io_uring_buf_ring_head; Linux 6.8.
 func (b *BufRing) Head() (uint16, error) {
+	if b.bufs == nil {
+		return 0, wrap("ring: buffer ring is gone", unix.EBADF)
+	}
 	arg := bufStatus{group: uint32(b.group)}
 	err := b.reg.do(RegisterPbufStatus, unsafe.Pointer(&arg), 1)
 	return uint16(arg.head), err
@@ -137,10 +152,9 @@ func (b *BufRing) Available() (int, error) {
 // Free takes the queue back and frees its memory; closing the ring does so too,
 // and Free does nothing then. It stands for io_uring_free_buf_ring; Linux 5.19.
 func (b *BufRing) Free() error {
-	if b.bufs == nil || b.reg.ring.enterFD < 0 {
+	if b.bufs == nil {
 		return nil
 	}
-	b.bufs = nil
 	return errors.Join(b.unregister(), b.reg.release(b.mem))
 }
 

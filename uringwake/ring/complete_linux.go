@@ -84,20 +84,37 @@ func (q *CompletionQueue) Seen() {
 }
 
 // Advance gives the room of the first n completions back; with [SetupCQEMixed]
-// one of 32 bytes counts as two. It stands for io_uring_cq_advance; Linux 5.1.
+// one of 32 bytes counts as two. It panics if there are not that many. It stands
+// for io_uring_cq_advance; Linux 5.1.
 func (q *CompletionQueue) Advance(n uint32) {
 	if q.tailCached-q.head < n {
-		q.tailCached = q.head + n // Ready may know of more than Peek has seen
+		q.catchUp(n)
 	}
 	q.head += n
 	storeRelease(q.khead, q.head) // pairs with the kernel's acquire
 }
 
+// catchUp looks for n completions: Ready may have told of more than Peek has seen.
+//
+//go:noinline
+func (q *CompletionQueue) catchUp(n uint32) {
+	if tail := atomic.LoadUint32(q.ktail); tail-q.head >= n {
+		q.tailCached = tail
+		return
+	}
+	panic("ring: Seen or Advance of a completion that is not there")
+}
+
 // Extra is what a completion of 32 bytes has to say: big_cqe. Of one of 16 bytes
-// it is zero. Linux 5.19.
+// it is zero. It lies in the queue behind the completion, so it panics for a copy
+// of one, and must be read before that is seen. Linux 5.19.
 func (q *CompletionQueue) Extra(c *CQE) [2]uint64 {
 	if q.size == cqeSize && (!q.mixed || c.Flags&CQE32 == 0) {
 		return [2]uint64{}
+	}
+	at := uintptr(unsafe.Pointer(c)) - uintptr(q.cqes)
+	if at+cqeSize >= uintptr(q.entries)*uintptr(q.size) || at%cqeSize != 0 {
+		panic("ring: Extra of a completion that is not in the queue")
 	}
 	return *(*[2]uint64)(unsafe.Add(unsafe.Pointer(c), cqeSize))
 }
@@ -105,11 +122,6 @@ func (q *CompletionQueue) Extra(c *CQE) [2]uint64 {
 // Ready is how many completions are there, counted as Advance does. It stands
 // for io_uring_cq_ready; Linux 5.1.
 func (q *CompletionQueue) Ready() uint32 { return atomic.LoadUint32(q.ktail) - q.head }
-
-// there is Ready for the goroutine that submits: it may not look at head.
-func (q *CompletionQueue) there() uint32 {
-	return atomic.LoadUint32(q.ktail) - atomic.LoadUint32(q.khead)
-}
 
 // Entries is the size of the queue; Linux 5.1.
 func (q *CompletionQueue) Entries() uint32 { return q.entries }
@@ -139,12 +151,18 @@ func (q *CompletionQueue) All() iter.Seq[*CQE] {
 // EventFDEnabled reports whether a registered eventfd is told of completions.
 // It stands for io_uring_cq_eventfd_enabled; Linux 5.8.
 func (q *CompletionQueue) EventFDEnabled() bool {
-	return q.kflags == nil || atomic.LoadUint32(q.kflags)&CQEventFDDisabled == 0
+	if q.kflags == nil { // an old kernel, which always tells
+		return q.ring != nil
+	}
+	return atomic.LoadUint32(q.kflags)&CQEventFDDisabled == 0
 }
 
 // ToggleEventFD has a registered eventfd told of completions, or not. It stands
 // for io_uring_cq_eventfd_toggle; Linux 5.8.
 func (q *CompletionQueue) ToggleEventFD(enabled bool) error {
+	if q.ring == nil {
+		return errClosed()
+	}
 	if q.EventFDEnabled() == enabled {
 		return nil
 	}

@@ -45,13 +45,40 @@
 //
 // Package uringwake keeps all that; here it is the caller's business.
 //
+// # Whose operations they are
+//
+// An operation belongs to the thread that entered the kernel with it, not to
+// the one that prepared it: it runs with that thread's credentials, current and
+// root directory, namespaces and limits, and its workers are that process's. That
+// holds for an entry that is submitted again too. [SQE.SetPersonality] chooses
+// other credentials; with [SetupSQPoll] they are those of the thread that made
+// the ring, for good, and all else is of its process at that time.
+//
+// An operation may die with the thread that submitted it: when it can go on, or
+// at once, it completes with ECANCELED or EINTR, and a buffered read whose data
+// is not in memory with EFAULT, though nobody asked for it and nothing is wrong.
+// Go ends the thread of a goroutine that returns while it is locked to it. Who
+// submits from such a thread outlives the operations, or submits them again.
+//
+// # System calls
+//
+// Those that wait, and those that submit, tell the Go scheduler: the kernel may
+// wait for this very process, if it serves page faults, a file system or a
+// seccomp filter. [SubmissionQueue.EnterRaw] does not.
+//
+// The wait methods of both queues wait until the completions are there or the
+// time is over; the signals that the Go runtime sends its threads are not seen.
+// [SubmissionQueue.Enter] is the call as it is, which any signal interrupts.
+//
 // # Hazards
 //
-// EINTR from an enter that waits is routine: the Go runtime signals its threads.
-// The Wait methods of the completion queue do not show it;
-// [SubmissionQueue.SubmitAndWait] does. A full completion queue loses nothing
-// since Linux 5.5 ([FeatNoDrop]): the rest waits in the kernel until there is
-// room and an enter with [EnterGetEvents].
+// A full completion queue loses nothing since Linux 5.5 ([FeatNoDrop]): the rest
+// waits in the kernel until there is room and an enter with [EnterGetEvents].
+//
+// Lengths are an int here and 32 bits in the kernel. Of a longer buffer a
+// transfer uses the first 0x7ffff000 bytes, as read(2) does, and its result says
+// so; a count that does not fit is too many for the kernel; where a part would be
+// wrong, the method panics and says so. A descriptor that does not fit is -1.
 //
 // Errors are an [*Error] with the errno inside; one that says that this kernel
 // does not have, or does not allow, what was asked for matches

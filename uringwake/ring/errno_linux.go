@@ -51,10 +51,16 @@ func refused(call string, e unix.Errno) bool {
 	return false
 }
 
+// errClosed is what a ring answers after Close.
+func errClosed() error { return wrap("ring is closed", unix.EBADF) }
+
 // errnoOf undoes the boxing of an errno by package unix.
 func errnoOf(err error) unix.Errno {
 	if err == nil {
 		return 0
+	}
+	if e, ok := err.(*Error); ok {
+		return e.Errno
 	}
 	if e, ok := errors.AsType[unix.Errno](err); ok {
 		return e

@@ -135,6 +135,11 @@ func layouts() []layout {
 		{"sizeof(struct io_uring_zcrx_ifq_reg)", unsafe.Sizeof(ZcrxIfqReg{}), 96},
 		{"offsetof(struct io_uring_zcrx_ifq_reg, zcrx_id)", unsafe.Offsetof(ZcrxIfqReg{}.ID), 64},
 		{"sizeof(struct io_uring_zcrx_area_reg)", unsafe.Sizeof(ZcrxAreaReg{}), 48},
+		{"offsetof(struct io_uring_zcrx_area_reg, flags)", unsafe.Offsetof(ZcrxAreaReg{}.Flags), 24},
+		{"offsetof(struct io_uring_zcrx_area_reg, dmabuf_fd)", unsafe.Offsetof(ZcrxAreaReg{}.DMABufFD), 28},
+		{"sizeof(struct io_uring_zcrx_rqe)", unsafe.Sizeof(ZcrxRQE{}), 16},
+		{"offsetof(struct io_uring_zcrx_rqe, len)", unsafe.Offsetof(ZcrxRQE{}.Len), 8},
+		{"sizeof(struct io_uring_zcrx_cqe)", unsafe.Sizeof(ZcrxCQE{}), 16},
 		{"sizeof(struct futex_waitv)", unsafe.Sizeof(FutexWaitv{}), 24},
 	}
 }

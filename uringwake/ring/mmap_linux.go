@@ -71,22 +71,26 @@ func (r *Ring) mapAt(offset int64, size uint32) error {
 	return nil
 }
 
-// allocate makes memory for a ring that maps none. Older kernels want each
-// part to be contiguous, so a part larger than a page asks for huge pages.
-func (r *Ring) allocate(entries uint32, p *Params) error {
+// An allocator makes memory that is not the ring's, whole pages.
+type allocator func(size uint64) ([]byte, error)
+
+// allocate makes memory for a ring that maps none.
+func (r *Ring) allocate(entries uint32, p *Params, alloc allocator) error {
 	sq := roundUp(entries)
 	cq := 2 * sq
 	if p.Flags&SetupCQSize != 0 {
 		cq = roundUp(p.CQEntries)
 	}
-	rings, err := anonymous(headerSize + uint64(cq)*uint64(cqeBytes(p.Flags)) + uint64(sq)*4)
+	rings, err := alloc(headerSize + uint64(cq)*uint64(cqeBytes(p.Flags)) + uint64(sq)*4)
 	if err != nil {
 		return err
 	}
 	r.maps = append(r.maps, rings, nil)
-	sqes, err := anonymous(uint64(sq) * uint64(sqeBytes(p.Flags)))
+	sqes, err := alloc(uint64(sq) * uint64(sqeBytes(p.Flags)))
 	if err != nil {
-		return errors.Join(err, unmapAll(r.maps))
+		err = errors.Join(err, unmapAll(r.maps))
+		r.maps = nil
+		return err
 	}
 	r.maps = append(r.maps, sqes)
 	p.cqOff.userAddr = address(unsafe.Pointer(unsafe.SliceData(rings)))
@@ -94,28 +98,64 @@ func (r *Ring) allocate(entries uint32, p *Params) error {
 	return nil
 }
 
+// maxMemory is far above the kernel's own limits on entries.
+const maxMemory = 1 << 30
+
+// pages is size rounded up to whole ones.
+func pages(size, page uint64) (int, error) {
+	if size > maxMemory {
+		return 0, wrap("io_uring_setup", unix.EINVAL)
+	}
+	return int((size + page - 1) &^ (page - 1)), nil
+}
+
+const shared = unix.MAP_SHARED | unix.MAP_ANONYMOUS
+
+// anonymous makes memory of ordinary pages.
 func anonymous(size uint64) ([]byte, error) {
-	const limit = 1 << 30 // the kernel's own limits on entries are far below
-	if size > limit {
-		return nil, wrap("io_uring_setup", unix.EINVAL)
+	n, err := pages(size, uint64(os.Getpagesize()))
+	if err != nil {
+		return nil, err
 	}
-	page := uint64(os.Getpagesize())
-	size = (size + page - 1) &^ (page - 1)
-	const shared = unix.MAP_SHARED | unix.MAP_ANONYMOUS | unix.MAP_POPULATE
-	if size > page {
-		const huge = 2 << 20
-		length := (size + huge - 1) &^ (huge - 1)
-		if m, err := unix.Mmap(-1, 0, int(length), unix.PROT_READ|unix.PROT_WRITE, shared|unix.MAP_HUGETLB); err == nil {
-			return m, nil
-		}
-	}
-	m, err := unix.Mmap(-1, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, shared)
+	m, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, shared|unix.MAP_POPULATE)
 	return m, wrap("mmap", errnoOf(err))
+}
+
+// contiguous makes memory that is one piece to the kernel too: a page, or huge
+// ones. Kernels before 6.10 want that of a ring's queues.
+func contiguous(size uint64) ([]byte, error) {
+	if size <= uint64(os.Getpagesize()) {
+		return anonymous(size)
+	}
+	n, err := pages(size, hugePage)
+	if err != nil {
+		return nil, err
+	}
+	m, err := mapHuge(n)
+	if err != nil {
+		return nil, wrap("mmap", errnoOf(err))
+	}
+	return touch(m)
+}
+
+const hugePage = 2 << 20
+
+func mapHuge(n int) ([]byte, error) {
+	return unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, shared|unix.MAP_HUGETLB)
+}
+
+// touch has the kernel find pages for m now. A cgroup without huge pages has them
+// at mmap and not at the first touch, which is a fault that no program survives.
+func touch(m []byte) ([]byte, error) {
+	if err := unix.Madvise(m, unix.MADV_POPULATE_WRITE); err != nil {
+		return nil, errors.Join(wrap("madvise", errnoOf(err)), unmapAll([][]byte{m}))
+	}
+	return m, nil
 }
 
 func (r *Ring) unmap() error {
 	err := unmapAll(r.maps)
-	r.maps, r.sq, r.cq = nil, SubmissionQueue{}, CompletionQueue{}
+	r.maps, r.waits, r.sq, r.cq = nil, nil, SubmissionQueue{}, CompletionQueue{}
 	return err
 }
 

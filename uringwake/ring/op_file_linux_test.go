@@ -136,7 +136,7 @@ func TestAdvise64(t *testing.T) {
 	m[0] = 1
 	c := g.do(func(s *ring.SQE) { s.PrepMadvise64(m, unix.MADV_DONTNEED) })
 	if errno(c) == unix.EINVAL {
-		t.Skip("before Linux 6.10")
+		t.Skip("before Linux 6.11")
 	}
 	require.NoError(t, c.Err())
 	require.Zero(t, m[0])

@@ -1,35 +1,38 @@
 package ring
 
 import (
+	"math"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // Offset -1 of a read or write, in two's complement, is the file's own
-// position. Files that have none, as pipes, want -1 or 0.
+// position; of several at once with it some lose bytes and some repeat them, for
+// the position is read before and written after. For files that have none, as
+// pipes, the offset does not count: any is taken, where pread fails with ESPIPE.
 
 // PrepRead reads into p at an offset. It stands for io_uring_prep_read; Linux
 // 5.6.
 func (s *SQE) PrepRead(fd int, p []byte, off uint64) {
-	*s = SQE{Opcode: OpRead, FD: int32(fd), Off: off, Addr: bytes(p), Len: uint32(len(p))}
+	*s = SQE{Opcode: OpRead, FD: file(fd), Off: off, Addr: bytes(p), Len: length(p)}
 }
 
 // PrepWrite writes p at an offset. It stands for io_uring_prep_write; Linux 5.6.
 func (s *SQE) PrepWrite(fd int, p []byte, off uint64) {
-	*s = SQE{Opcode: OpWrite, FD: int32(fd), Off: off, Addr: bytes(p), Len: uint32(len(p))}
+	*s = SQE{Opcode: OpWrite, FD: file(fd), Off: off, Addr: bytes(p), Len: length(p)}
 }
 
 // PrepReadv reads into several buffers; flags are unix.RWF_... It stands for
 // io_uring_prep_readv2; Linux 5.1.
 func (s *SQE) PrepReadv(fd int, v []unix.Iovec, off uint64, flags uint32) {
-	*s = SQE{Opcode: OpReadv, FD: int32(fd), Off: off, Addr: iovecs(v), Len: uint32(len(v)), OpFlags: flags}
+	*s = SQE{Opcode: OpReadv, FD: file(fd), Off: off, Addr: iovecs(v), Len: count(len(v)), OpFlags: flags}
 }
 
 // PrepWritev writes several buffers; flags are unix.RWF_... It stands for
 // io_uring_prep_writev2; Linux 5.1.
 func (s *SQE) PrepWritev(fd int, v []unix.Iovec, off uint64, flags uint32) {
-	*s = SQE{Opcode: OpWritev, FD: int32(fd), Off: off, Addr: iovecs(v), Len: uint32(len(v)), OpFlags: flags}
+	*s = SQE{Opcode: OpWritev, FD: file(fd), Off: off, Addr: iovecs(v), Len: count(len(v)), OpFlags: flags}
 }
 
 // PrepReadFixed reads into p, which lies in the registered buffer with that
@@ -64,53 +67,61 @@ func (s *SQE) PrepWritevFixed(fd int, v []unix.Iovec, off uint64, flags uint32, 
 // whenever there is something to read; size 0 is a whole buffer. It stands for
 // io_uring_prep_read_multishot; Linux 6.7.
 func (s *SQE) PrepReadMultishot(fd int, size uint32, off uint64, group uint16) {
-	*s = SQE{Opcode: OpReadMultishot, Flags: SQEBufferSelect, FD: int32(fd), Off: off, Len: size, BufIndex: group}
+	*s = SQE{Opcode: OpReadMultishot, Flags: SQEBufferSelect, FD: file(fd), Off: off, Len: size, BufIndex: group}
 }
 
 // PrepFsync writes a file's cached data to its storage; flags are Fsync... It
 // stands for io_uring_prep_fsync; Linux 5.1.
 func (s *SQE) PrepFsync(fd int, flags uint32) {
-	*s = SQE{Opcode: OpFsync, FD: int32(fd), OpFlags: flags}
+	*s = SQE{Opcode: OpFsync, FD: file(fd), OpFlags: flags}
 }
 
 // PrepSyncFileRange does so for n bytes; flags are unix.SYNC_FILE_RANGE_... It
 // stands for io_uring_prep_sync_file_range; Linux 5.2.
 func (s *SQE) PrepSyncFileRange(fd int, n uint32, off uint64, flags uint32) {
-	*s = SQE{Opcode: OpSyncFileRange, FD: int32(fd), Off: off, Len: n, OpFlags: flags}
+	*s = SQE{Opcode: OpSyncFileRange, FD: file(fd), Off: off, Len: n, OpFlags: flags}
 }
 
 // PrepFallocate allocates or frees a file's room; mode is unix.FALLOC_FL_... It
 // stands for io_uring_prep_fallocate; Linux 5.6.
 func (s *SQE) PrepFallocate(fd int, mode uint32, off, n uint64) {
-	*s = SQE{Opcode: OpFallocate, FD: int32(fd), Off: off, Addr: n, Len: mode}
+	*s = SQE{Opcode: OpFallocate, FD: file(fd), Off: off, Addr: n, Len: mode}
 }
 
 // PrepFtruncate sets a file's size. It stands for io_uring_prep_ftruncate;
 // Linux 6.9.
 func (s *SQE) PrepFtruncate(fd int, size int64) {
-	*s = SQE{Opcode: OpFtruncate, FD: int32(fd), Off: uint64(size)}
+	*s = SQE{Opcode: OpFtruncate, FD: file(fd), Off: uint64(size)}
 }
 
 // PrepFadvise tells how a part of a file will be used: unix.FADV_... It stands
 // for io_uring_prep_fadvise; Linux 5.6.
 func (s *SQE) PrepFadvise(fd int, off uint64, n uint32, advice uint32) {
-	*s = SQE{Opcode: OpFadvise, FD: int32(fd), Off: off, Len: n, OpFlags: advice}
+	*s = SQE{Opcode: OpFadvise, FD: file(fd), Off: off, Len: n, OpFlags: advice}
 }
 
 // PrepFadvise64 is PrepFadvise of any length. It stands for
-// io_uring_prep_fadvise64; Linux 6.10.
+// io_uring_prep_fadvise64; Linux 6.11. Before, the kernel takes the length for 0,
+// which is all that follows.
 func (s *SQE) PrepFadvise64(fd int, off, n uint64, advice uint32) {
-	*s = SQE{Opcode: OpFadvise, FD: int32(fd), Off: off, Addr: n, OpFlags: advice}
+	*s = SQE{Opcode: OpFadvise, FD: file(fd), Off: off, Addr: n, OpFlags: advice}
 }
 
 // PrepMadvise tells how memory will be used: unix.MADV_... Use it on memory of
 // unix.Mmap, not of Go. It stands for io_uring_prep_madvise; Linux 5.6.
+//
+// It panics if p is 4 GiB or longer, of which the kernel would take a part: see
+// PrepMadvise64.
 func (s *SQE) PrepMadvise(p []byte, advice uint32) {
+	if uint64(len(p)) > math.MaxUint32 {
+		panic("ring: PrepMadvise of 4 GiB or more")
+	}
 	*s = SQE{Opcode: OpMadvise, FD: -1, Addr: bytes(p), Len: uint32(len(p)), OpFlags: advice}
 }
 
 // PrepMadvise64 is PrepMadvise of any length. It stands for
-// io_uring_prep_madvise64; Linux 6.10.
+// io_uring_prep_madvise64; Linux 6.11. Before, the kernel takes the length for 0
+// and does nothing.
 func (s *SQE) PrepMadvise64(p []byte, advice uint32) {
 	*s = SQE{Opcode: OpMadvise, FD: -1, Off: uint64(len(p)), Addr: bytes(p), OpFlags: advice}
 }
@@ -119,14 +130,14 @@ func (s *SQE) PrepMadvise64(p []byte, advice uint32) {
 // for which the offset is -1; flags are unix.SPLICE_F_... and
 // [SpliceFDInFixed]. It stands for io_uring_prep_splice; Linux 5.7.
 func (s *SQE) PrepSplice(fdIn int, offIn int64, fdOut int, offOut int64, n, flags uint32) {
-	*s = SQE{Opcode: OpSplice, FD: int32(fdOut), Off: uint64(offOut), Addr: uint64(offIn),
-		Len: n, OpFlags: flags, FileIndex: uint32(fdIn)}
+	*s = SQE{Opcode: OpSplice, FD: file(fdOut), Off: uint64(offOut), Addr: uint64(offIn),
+		Len: n, OpFlags: flags, FileIndex: uint32(file(fdIn))}
 }
 
 // PrepTee copies n bytes from one pipe to another and leaves them in the first.
 // It stands for io_uring_prep_tee; Linux 5.8.
 func (s *SQE) PrepTee(fdIn, fdOut int, n, flags uint32) {
-	*s = SQE{Opcode: OpTee, FD: int32(fdOut), Len: n, OpFlags: flags, FileIndex: uint32(fdIn)}
+	*s = SQE{Opcode: OpTee, FD: file(fdOut), Len: n, OpFlags: flags, FileIndex: uint32(file(fdIn))}
 }
 
 // PrepPipe makes a pipe and stores its ends, to read and to write, in fds;
@@ -146,7 +157,7 @@ func (s *SQE) PrepPipeDirect(fds *[2]int32, flags, slot uint32) {
 // PrepFgetxattr reads an extended attribute of an open file into value; the
 // result is its length. It stands for io_uring_prep_fgetxattr; Linux 5.19.
 func (s *SQE) PrepFgetxattr(fd int, name *byte, value []byte) {
-	*s = SQE{Opcode: OpFgetxattr, FD: int32(fd), Off: bytes(value), Addr: text(name), Len: uint32(len(value))}
+	*s = SQE{Opcode: OpFgetxattr, FD: file(fd), Off: bytes(value), Addr: text(name), Len: count(len(value))}
 }
 
 // PrepFsetxattr sets an extended attribute of an open file; flags are

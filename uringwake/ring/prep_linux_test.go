@@ -94,6 +94,8 @@ func preps() []prepared {
 		{"PrepSendBundle", ring.OpSend, func(s *ring.SQE) { s.PrepSendBundle(1, 2, 3, 4) }},
 		{"PrepSendZC", ring.OpSendZC, func(s *ring.SQE) { s.PrepSendZC(1, p, 2, 3) }},
 		{"PrepSendZCFixed", ring.OpSendZC, func(s *ring.SQE) { s.PrepSendZCFixed(1, p, 2, 3, 4) }},
+		{"PrepSendVectorized", ring.OpSend, func(s *ring.SQE) { s.PrepSendVectorized(1, o.v[:], 2) }},
+		{"PrepSendZCVectorized", ring.OpSendZC, func(s *ring.SQE) { s.PrepSendZCVectorized(1, o.v[:], 2, 1) }},
 		{"PrepSendmsg", ring.OpSendmsg, func(s *ring.SQE) { s.PrepSendmsg(1, &o.m, 2) }},
 		{"PrepSendmsgZC", ring.OpSendmsgZC, func(s *ring.SQE) { s.PrepSendmsgZC(1, &o.m, 2) }},
 		{"PrepSendmsgZCFixed", ring.OpSendmsgZC, func(s *ring.SQE) { s.PrepSendmsgZCFixed(1, &o.m, 2, 3) }},

@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"math"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +15,7 @@ import (
 // PrepSocket makes a socket; the result is its file descriptor. flags must be 0
 // as yet. It stands for io_uring_prep_socket; Linux 5.19.
 func (s *SQE) PrepSocket(domain, typ, protocol int, flags uint32) {
-	*s = SQE{Opcode: OpSocket, FD: int32(domain), Off: uint64(typ), Len: uint32(protocol), OpFlags: flags}
+	*s = SQE{Opcode: OpSocket, FD: file(domain), Off: uint64(file(typ)), Len: uint32(file(protocol)), OpFlags: flags}
 }
 
 // PrepSocketDirect makes a socket in a slot of the registered files, or in a
@@ -35,14 +36,14 @@ func (s *SQE) PrepBind(fd int, addr *unix.RawSockaddrAny, n uint32) {
 // PrepListen lets a socket take connections. It stands for
 // io_uring_prep_listen; Linux 6.11.
 func (s *SQE) PrepListen(fd, backlog int) {
-	*s = SQE{Opcode: OpListen, FD: int32(fd), Len: uint32(backlog)}
+	*s = SQE{Opcode: OpListen, FD: file(fd), Len: uint32(file(backlog))}
 }
 
 // PrepAccept takes a connection; the result is its file descriptor. addr and n,
 // its room and then its length, may be nil; flags are unix.SOCK_... It stands
 // for io_uring_prep_accept; Linux 5.5.
 func (s *SQE) PrepAccept(fd int, addr *unix.RawSockaddrAny, n *uint32, flags uint32) {
-	*s = SQE{Opcode: OpAccept, FD: int32(fd), Off: operand(unsafe.Pointer(n)), Addr: sockaddr(addr), OpFlags: flags}
+	*s = SQE{Opcode: OpAccept, FD: file(fd), Off: operand(unsafe.Pointer(n)), Addr: sockaddr(addr), OpFlags: flags}
 }
 
 // PrepAcceptDirect takes a connection into a slot of the registered files, or
@@ -69,18 +70,18 @@ func (s *SQE) PrepAcceptMultishotDirect(fd int, flags uint32) {
 
 // PrepConnect connects a socket. It stands for io_uring_prep_connect; Linux 5.5.
 func (s *SQE) PrepConnect(fd int, addr *unix.RawSockaddrAny, n uint32) {
-	*s = SQE{Opcode: OpConnect, FD: int32(fd), Off: uint64(n), Addr: sockaddr(addr)}
+	*s = SQE{Opcode: OpConnect, FD: file(fd), Off: uint64(n), Addr: sockaddr(addr)}
 }
 
 // PrepShutdown ends one direction of a connection, or both: unix.SHUT_... It
 // stands for io_uring_prep_shutdown; Linux 5.11.
 func (s *SQE) PrepShutdown(fd int, how uint32) {
-	*s = SQE{Opcode: OpShutdown, FD: int32(fd), Len: how}
+	*s = SQE{Opcode: OpShutdown, FD: file(fd), Len: how}
 }
 
 // PrepSend sends p. It stands for io_uring_prep_send; Linux 5.6.
 func (s *SQE) PrepSend(fd int, p []byte, flags uint32) {
-	*s = SQE{Opcode: OpSend, FD: int32(fd), Addr: bytes(p), Len: uint32(len(p)), OpFlags: flags}
+	*s = SQE{Opcode: OpSend, FD: file(fd), Addr: bytes(p), Len: length(p), OpFlags: flags}
 }
 
 // PrepSendto sends p to an address. It stands for io_uring_prep_sendto; Linux
@@ -101,7 +102,7 @@ func (s *SQE) SetDestination(addr *unix.RawSockaddrAny, n uint16) {
 // most n bytes if n is not 0. It stands for io_uring_prep_send_bundle; Linux
 // 6.10.
 func (s *SQE) PrepSendBundle(fd int, n uint32, flags uint32, group uint16) {
-	*s = SQE{Opcode: OpSend, Flags: SQEBufferSelect, IOPrio: RecvSendBundle, FD: int32(fd),
+	*s = SQE{Opcode: OpSend, Flags: SQEBufferSelect, IOPrio: RecvSendBundle, FD: file(fd),
 		Len: n, OpFlags: flags, BufIndex: group}
 }
 
@@ -123,7 +124,7 @@ func (s *SQE) PrepSendZCFixed(fd int, p []byte, flags uint32, zcFlags, index uin
 
 // PrepSendmsg sends a message. It stands for io_uring_prep_sendmsg; Linux 5.3.
 func (s *SQE) PrepSendmsg(fd int, m *unix.Msghdr, flags uint32) {
-	*s = SQE{Opcode: OpSendmsg, FD: int32(fd), Addr: operand(unsafe.Pointer(m)), Len: 1, OpFlags: flags}
+	*s = SQE{Opcode: OpSendmsg, FD: file(fd), Addr: operand(unsafe.Pointer(m)), Len: 1, OpFlags: flags}
 }
 
 // PrepSendmsgZC sends a message without a copy, with two completions as
@@ -150,7 +151,7 @@ func (s *SQE) PrepRecv(fd int, p []byte, flags uint32) {
 // buffer of that group; there is a completion for each. It stands for
 // io_uring_prep_recv_multishot; Linux 6.0.
 func (s *SQE) PrepRecvMultishot(fd int, flags uint32, group uint16) {
-	*s = SQE{Opcode: OpRecv, Flags: SQEBufferSelect, IOPrio: RecvMultishot, FD: int32(fd), OpFlags: flags, BufIndex: group}
+	*s = SQE{Opcode: OpRecv, Flags: SQEBufferSelect, IOPrio: RecvMultishot, FD: file(fd), OpFlags: flags, BufIndex: group}
 }
 
 // PrepRecvmsg receives a message. It stands for io_uring_prep_recvmsg; Linux
@@ -162,7 +163,8 @@ func (s *SQE) PrepRecvmsg(fd int, m *unix.Msghdr, flags uint32) {
 
 // PrepRecvmsgMultishot receives messages until it is canceled, each into a
 // provided buffer of that group, which [RecvmsgOut] takes apart. Of m only the
-// lengths of name and control data count. It stands for
+// lengths of name and control data count. An empty datagram ends it, with a
+// completion without [CQEMore]: prepare it again. It stands for
 // io_uring_prep_recvmsg_multishot; Linux 6.0.
 func (s *SQE) PrepRecvmsgMultishot(fd int, m *unix.Msghdr, flags uint32, group uint16) {
 	s.PrepRecvmsg(fd, m, flags)
@@ -174,15 +176,15 @@ func (s *SQE) PrepRecvmsgMultishot(fd int, m *unix.Msghdr, flags uint32, group u
 // is canceled; n, if not 0, bounds the bytes. The socket's queue must be that
 // one. [OpRecvZC]: liburing has no function for it; Linux 6.15.
 func (s *SQE) PrepRecvZC(fd int, n, queue uint32) {
-	*s = SQE{Opcode: OpRecvZC, IOPrio: RecvMultishot, FD: int32(fd), Len: n, FileIndex: queue}
+	*s = SQE{Opcode: OpRecvZC, IOPrio: RecvMultishot, FD: file(fd), Len: n, FileIndex: queue}
 }
 
 // PrepCmdSock is a command for a socket, SocketOp...; value and level as of
-// getsockopt. It stands for io_uring_prep_cmd_sock; Linux 6.5.
+// getsockopt. It stands for io_uring_prep_cmd_sock; Linux 6.7.
 func (s *SQE) PrepCmdSock(op uint32, fd int, level, name uint32, value []byte) {
 	s.PrepURingCmd(op, fd)
 	pair(&s.Addr, level, name)
-	s.Addr3, s.FileIndex = bytes(value), uint32(len(value))
+	s.Addr3, s.FileIndex = bytes(value), uint32(min(len(value), math.MaxInt32))
 }
 
 func sockaddr(a *unix.RawSockaddrAny) uint64 { return operand(unsafe.Pointer(a)) }
@@ -213,4 +215,18 @@ func ParseRecvmsg(p []byte, m *unix.Msghdr) (out RecvmsgOut, name, control, payl
 	control = p[names:][:min(controls, uint64(out.ControlLen))]
 	payload = p[names+controls:]
 	return out, name, control, payload, true
+}
+
+// PrepSendVectorized sends several buffers, one after the other. [SendVectorized]:
+// liburing has no function for it; Linux 6.17.
+func (s *SQE) PrepSendVectorized(fd int, v []unix.Iovec, flags uint32) {
+	*s = SQE{Opcode: OpSend, IOPrio: SendVectorized, FD: file(fd), Addr: iovecs(v), Len: count(len(v)), OpFlags: flags}
+}
+
+// PrepSendZCVectorized is PrepSendZC of several buffers; with [RecvSendFixedBuf]
+// in zcFlags it is EINVAL: see PrepSendmsgZCFixed. [SendVectorized]: liburing has
+// no function for it; Linux 6.17.
+func (s *SQE) PrepSendZCVectorized(fd int, v []unix.Iovec, flags uint32, zcFlags uint16) {
+	s.PrepSendVectorized(fd, v, flags)
+	s.Opcode, s.IOPrio = OpSendZC, SendVectorized|zcFlags
 }

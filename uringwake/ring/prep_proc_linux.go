@@ -38,13 +38,13 @@ func (v *FutexWaitv) Futex(word *uint32, value uint64, flags uint32) {
 // PrepFutexWaitv waits until one of several words is woken; the result is which.
 // flags must be 0. It stands for io_uring_prep_futex_waitv; Linux 6.7.
 func (s *SQE) PrepFutexWaitv(v []FutexWaitv, flags uint32) {
-	*s = SQE{Opcode: OpFutexWaitv, Addr: operand(unsafe.Pointer(unsafe.SliceData(v))), Len: uint32(len(v)), OpFlags: flags}
+	*s = SQE{Opcode: OpFutexWaitv, Addr: operand(unsafe.Pointer(unsafe.SliceData(v))), Len: count(len(v)), OpFlags: flags}
 }
 
 // PrepWaitid waits until a child process changes state: unix.P_..., options are
 // unix.WEXITED and others; info may be nil; flags must be 0. It stands for
 // io_uring_prep_waitid; Linux 6.7.
 func (s *SQE) PrepWaitid(idType, id int, info *unix.Siginfo, options, flags uint32) {
-	*s = SQE{Opcode: OpWaitid, FD: int32(id), Off: operand(unsafe.Pointer(info)), Len: uint32(idType),
+	*s = SQE{Opcode: OpWaitid, FD: file(id), Off: operand(unsafe.Pointer(info)), Len: uint32(file(idType)),
 		OpFlags: flags, FileIndex: options}
 }

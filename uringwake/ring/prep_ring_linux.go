@@ -11,9 +11,10 @@ import (
 func (s *SQE) PrepNop() { *s = SQE{Opcode: OpNop, FD: -1} }
 
 // PrepPollAdd waits until one of the events, unix.POLL..., has come; the result
-// is those that have. It stands for io_uring_prep_poll_add; Linux 5.1.
+// is those that have. [PollAddLevel] is EINVAL: the kernel keeps it to itself. It
+// stands for io_uring_prep_poll_add; Linux 5.1.
 func (s *SQE) PrepPollAdd(fd int, events uint32) {
-	*s = SQE{Opcode: OpPollAdd, FD: int32(fd), OpFlags: pollMask(events)}
+	*s = SQE{Opcode: OpPollAdd, FD: file(fd), OpFlags: pollMask(events)}
 }
 
 // PrepPollMultishot is PrepPollAdd again and again, until it is canceled or has
@@ -40,20 +41,23 @@ func (s *SQE) PrepPollUpdate(oldUserData, newUserData uint64, events, flags uint
 // PrepEpollCtl changes what an epoll set waits for: unix.EPOLL_CTL_... It
 // stands for io_uring_prep_epoll_ctl; Linux 5.6.
 func (s *SQE) PrepEpollCtl(epollFD, fd, op int, event *unix.EpollEvent) {
-	*s = SQE{Opcode: OpEpollCtl, FD: int32(epollFD), Off: uint64(fd), Addr: operand(unsafe.Pointer(event)), Len: uint32(op)}
+	*s = SQE{Opcode: OpEpollCtl, FD: file(epollFD), Off: uint64(file(fd)), Addr: operand(unsafe.Pointer(event)), Len: uint32(file(op))}
 }
 
 // PrepEpollWait waits for events of an epoll set; the result is how many. flags
 // must be 0 as yet. It stands for io_uring_prep_epoll_wait; Linux 6.15.
 func (s *SQE) PrepEpollWait(epollFD int, events []unix.EpollEvent, flags uint32) {
-	*s = SQE{Opcode: OpEpollWait, FD: int32(epollFD), Addr: operand(unsafe.Pointer(unsafe.SliceData(events))),
-		Len: uint32(len(events)), OpFlags: flags}
+	*s = SQE{Opcode: OpEpollWait, FD: file(epollFD), Addr: operand(unsafe.Pointer(unsafe.SliceData(events))),
+		Len: count(len(events)), OpFlags: flags}
 }
 
 // PrepTimeout completes with ETIME at the end of t, a duration or, with
 // [TimeoutAbs], a point in time, or with 0 once count others have completed, if
 // count is not 0; flags are Timeout... It stands for io_uring_prep_timeout;
 // Linux 5.4.
+//
+// In a time namespace the kernel takes a point in time for the system's, not for
+// the namespace's. The same holds for PrepTimeoutUpdate and PrepLinkTimeout.
 func (s *SQE) PrepTimeout(t *Timespec, count, flags uint32) {
 	*s = SQE{Opcode: OpTimeout, FD: -1, Off: uint64(count), Addr: operand(unsafe.Pointer(t)), Len: 1, OpFlags: flags}
 }
@@ -88,7 +92,7 @@ func (s *SQE) PrepCancel64(userData uint64, flags uint32) {
 // PrepCancelFD cancels what waits on that file; flags are AsyncCancel... It
 // stands for io_uring_prep_cancel_fd; Linux 5.19.
 func (s *SQE) PrepCancelFD(fd int, flags uint32) {
-	*s = SQE{Opcode: OpAsyncCancel, FD: int32(fd), OpFlags: flags | AsyncCancelFD}
+	*s = SQE{Opcode: OpAsyncCancel, FD: file(fd), OpFlags: flags | AsyncCancelFD}
 }
 
 // PrepCancelAny cancels any operation of the ring, with [AsyncCancelAll] all of
@@ -105,7 +109,7 @@ func (s *SQE) PrepCancelOp(opcode uint8, flags uint32) {
 // PrepMsgRing makes a completion with that result and user data in another ring;
 // flags must be 0. It stands for io_uring_prep_msg_ring; Linux 5.18.
 func (s *SQE) PrepMsgRing(ringFD int, res uint32, userData uint64, flags uint32) {
-	*s = SQE{Opcode: OpMsgRing, FD: int32(ringFD), Off: userData, Addr: MsgData, Len: res, OpFlags: flags}
+	*s = SQE{Opcode: OpMsgRing, FD: file(ringFD), Off: userData, Addr: MsgData, Len: res, OpFlags: flags}
 }
 
 // PrepMsgRingFlags is PrepMsgRing and sets the completion's flags too. It stands
@@ -119,7 +123,7 @@ func (s *SQE) PrepMsgRingFlags(ringFD int, res uint32, userData uint64, flags, c
 // ring, or to a free one with [FileIndexAlloc]; with [MsgRingCQESkip] that ring
 // gets no completion. It stands for io_uring_prep_msg_ring_fd; Linux 6.0.
 func (s *SQE) PrepMsgRingFD(ringFD int, from, to uint32, userData uint64, flags uint32) {
-	*s = SQE{Opcode: OpMsgRing, FD: int32(ringFD), Off: userData, Addr: MsgSendFD, OpFlags: flags, Addr3: uint64(from)}
+	*s = SQE{Opcode: OpMsgRing, FD: file(ringFD), Off: userData, Addr: MsgSendFD, OpFlags: flags, Addr3: uint64(from)}
 	s.SetDirect(to)
 }
 
@@ -129,34 +133,38 @@ func (s *SQE) PrepMsgRingFD(ringFD int, from, to uint32, userData uint64, flags 
 // 5.6.
 func (s *SQE) PrepFilesUpdate(fds []int32, slot uint32) {
 	off := uint64(slot)
-	*s = SQE{Opcode: OpFilesUpdate, FD: -1, Off: off, Addr: operand(unsafe.Pointer(unsafe.SliceData(fds))), Len: uint32(len(fds))}
+	*s = SQE{Opcode: OpFilesUpdate, FD: -1, Off: off, Addr: operand(unsafe.Pointer(unsafe.SliceData(fds))), Len: count(len(fds))}
 }
 
 // PrepFixedFDInstall gives a registered file a file descriptor, close-on-exec
 // unless flags have [FixedFDNoCloexec]. It stands for
 // io_uring_prep_fixed_fd_install; Linux 6.8.
 func (s *SQE) PrepFixedFDInstall(slot int, flags uint32) {
-	*s = SQE{Opcode: OpFixedFDInstall, Flags: SQEFixedFile, FD: int32(slot), OpFlags: flags}
+	*s = SQE{Opcode: OpFixedFDInstall, Flags: SQEFixedFile, FD: file(slot), OpFlags: flags}
 }
 
 // PrepProvideBuffers gives the kernel n buffers of size bytes each, which follow
 // each other in p and are numbered from id, to choose from. See [BufRing] for
-// the faster way. It stands for io_uring_prep_provide_buffers; Linux 5.7.
+// the faster way. It stands for io_uring_prep_provide_buffers; Linux 5.7. It
+// panics if p does not hold them.
 func (s *SQE) PrepProvideBuffers(p []byte, size uint32, n int, group, id uint16) {
-	*s = SQE{Opcode: OpProvideBuffers, FD: int32(n), Off: uint64(id), Addr: bytes(p), Len: size, BufIndex: group}
+	if n > 0 && uint64(size) > uint64(len(p))/uint64(n) {
+		panic("ring: PrepProvideBuffers of more than there is")
+	}
+	*s = SQE{Opcode: OpProvideBuffers, FD: file(n), Off: uint64(id), Addr: bytes(p), Len: size, BufIndex: group}
 }
 
 // PrepRemoveBuffers takes n buffers of a group back. It stands for
 // io_uring_prep_remove_buffers; Linux 5.7.
 func (s *SQE) PrepRemoveBuffers(n int, group uint16) {
-	*s = SQE{Opcode: OpRemoveBuffers, FD: int32(n), BufIndex: group}
+	*s = SQE{Opcode: OpRemoveBuffers, FD: file(n), BufIndex: group}
 }
 
 // PrepURingCmd is a command that the file's driver knows; its operands go into
 // the command area, [SubmissionQueue.Cmd]. It stands for
 // io_uring_prep_uring_cmd; Linux 5.19.
 func (s *SQE) PrepURingCmd(op uint32, fd int) {
-	*s = SQE{Opcode: OpURingCmd, FD: int32(fd)}
+	*s = SQE{Opcode: OpURingCmd, FD: file(fd)}
 	pair(&s.Off, op, 0)
 }
 

@@ -2,7 +2,10 @@ package ring
 
 import (
 	"errors"
+	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // RegionDesc is memory to register: struct io_uring_region_desc; Linux 6.13.
@@ -23,11 +26,40 @@ type memRegion struct {
 }
 
 // RegisterRegion registers memory for use by other calls; flags may have
-// [MemRegionRegWaitArg], on a ring that is disabled as yet. It stands for
+// [MemRegionRegWaitArg], on a ring that is disabled as yet; memory of the caller
+// must stay until the ring is closed then. It stands for
 // io_uring_register_region; Linux 6.13.
 func (r *Registrar) RegisterRegion(d *RegionDesc, flags uint64) error {
 	arg := &memRegion{region: operand(unsafe.Pointer(d)), flags: flags}
-	return r.do(RegisterMemRegion, unsafe.Pointer(arg), 1)
+	if err := r.do(RegisterMemRegion, unsafe.Pointer(arg), 1); err != nil {
+		return err
+	}
+	if flags&MemRegionRegWaitArg == 0 {
+		return nil
+	}
+	return r.findWaits(d)
+}
+
+// findWaits has the ring know where the options of waits are, since a wait that
+// goes on after a signal must know its end.
+func (r *Registrar) findWaits(d *RegionDesc) error {
+	base := pointer(d.UserAddr)
+	if d.Flags&MemRegionTypeUser == 0 {
+		m, err := unix.Mmap(r.ring.fd, int64(d.MmapOffset), int(d.Size), unix.PROT_READ, unix.MAP_SHARED)
+		if err != nil {
+			return wrap("mmap", errnoOf(err))
+		}
+		r.hold(m, nil)
+		base = unsafe.Pointer(unsafe.SliceData(m))
+	}
+	r.ring.waits = unsafe.Slice((*RegWait)(base), d.Size/uint64(unsafe.Sizeof(RegWait{})))
+	return nil
+}
+
+// pointer is an address of the kernel's structures that a caller made of one.
+func pointer(addr uint64) unsafe.Pointer {
+	p := uintptr(addr)
+	return *(*unsafe.Pointer)(unsafe.Pointer(&p))
 }
 
 // RegWait are the options of a wait in a registered region: struct
@@ -42,14 +74,34 @@ type RegWait struct {
 	pad2        [2]uint64
 }
 
+// options are what the kernel reads there.
+func (w *RegWait) options() (o WaitOptions) {
+	if w.Flags&RegWaitTS != 0 {
+		t := w.Timeout
+		o.Timeout = &t
+	}
+	o.MinWait = time.Duration(w.MinWait) * time.Microsecond
+	if w.Sigmask != 0 {
+		o.Sigmask = (*uint64)(pointer(w.Sigmask))
+	}
+	return o
+}
+
 // A WaitRegion holds options of waits, which the kernel need not copy for each.
-type WaitRegion struct{ waits []RegWait }
+type WaitRegion struct {
+	waits []RegWait // nil once the ring is closed
+	n     int
+}
 
 // SetupWaitRegion registers room for n options of waits, on a ring with
 // [SetupRDisabled] that is not enabled yet. Closing the ring frees it. It stands
 // for io_uring_register_wait_reg; Linux 6.13.
 func (r *Registrar) SetupWaitRegion(n int) (*WaitRegion, error) {
-	mem, err := anonymous(uint64(max(n, 1)) * uint64(unsafe.Sizeof(RegWait{})))
+	const size = unsafe.Sizeof(RegWait{})
+	if n < 1 || n > maxMemory/int(size) {
+		return nil, wrap("io_uring_register", unix.EINVAL)
+	}
+	mem, err := anonymous(uint64(n) * uint64(size))
 	if err != nil {
 		return nil, err
 	}
@@ -58,12 +110,19 @@ func (r *Registrar) SetupWaitRegion(n int) (*WaitRegion, error) {
 	if err := r.RegisterRegion(&d, MemRegionRegWaitArg); err != nil {
 		return nil, errors.Join(err, unmapAll([][]byte{mem}))
 	}
-	r.hold(mem)
-	return &WaitRegion{waits: unsafe.Slice((*RegWait)(base), n)}, nil
+	w := &WaitRegion{waits: unsafe.Slice((*RegWait)(base), n), n: n}
+	r.hold(mem, func() { w.waits = nil })
+	return w, nil
 }
 
-// At is the options with that index, to be filled in before a wait.
-func (w *WaitRegion) At(i int) *RegWait { return &w.waits[i] }
+// At is the options with that index, to be filled in before a wait. They are gone
+// when the ring is closed, and At panics then.
+func (w *WaitRegion) At(i int) *RegWait {
+	if w.waits == nil {
+		panic("ring: WaitRegion used after Ring.Close")
+	}
+	return &w.waits[i]
+}
 
 // Len is how many there are.
-func (w *WaitRegion) Len() int { return len(w.waits) }
+func (w *WaitRegion) Len() int { return w.n }

@@ -37,12 +37,13 @@ type cloneBuffers struct {
 // for io_uring_register_buffers; Linux 5.1.
 func (r *Registrar) RegisterBuffers(buffers [][]byte) error {
 	v := vectors(buffers)
-	return r.do(RegisterBuffers, unsafe.Pointer(unsafe.SliceData(v)), uint32(len(v)))
+	return r.do(RegisterBuffers, unsafe.Pointer(unsafe.SliceData(v)), count(len(v)))
 }
 
 // RegisterBuffersTags is RegisterBuffers, and when the kernel has let go of a
-// buffer there is a completion with its tag as user data, unless that is 0. It
-// stands for io_uring_register_buffers_tags; Linux 5.13.
+// buffer there is a completion with its tag as user data, unless that is 0. Do not
+// wait for all of them after UnregisterBuffers: Linux 6.12 and some before post
+// not all. It stands for io_uring_register_buffers_tags; Linux 5.13.
 func (r *Registrar) RegisterBuffersTags(buffers [][]byte, tags []uint64) error {
 	if len(tags) != len(buffers) {
 		return wrap("io_uring_register", unix.EINVAL)
@@ -75,6 +76,9 @@ func (r *Registrar) CloneBuffers(src *Ring) error { return r.CloneBuffersOffset(
 // have [RegisterDstReplace]. It stands for io_uring_clone_buffers_offset; Linux
 // 6.13.
 func (r *Registrar) CloneBuffersOffset(src *Ring, dstOff, srcOff, n, flags uint32) error {
+	if src.enterFD < 0 {
+		return errClosed()
+	}
 	arg := cloneBuffers{srcFD: uint32(src.fd), flags: flags, srcOff: srcOff, dstOff: dstOff, nr: n}
 	if src.fd < 0 {
 		arg.srcFD, arg.flags = uint32(src.enterFD), flags|RegisterSrcRegistered
@@ -101,7 +105,7 @@ func (r *Registrar) sparse(op, n uint32) error {
 }
 
 func (r *Registrar) registerTagged(op uint32, data unsafe.Pointer, tags []uint64) error {
-	arg := rsrcRegister{nr: uint32(len(tags)), data: operand(data), tags: operand(unsafe.Pointer(unsafe.SliceData(tags)))}
+	arg := rsrcRegister{nr: count(len(tags)), data: operand(data), tags: operand(unsafe.Pointer(unsafe.SliceData(tags)))}
 	err := r.do(op, unsafe.Pointer(&arg), uint32(unsafe.Sizeof(arg)))
 	runtime.KeepAlive(data)
 	runtime.KeepAlive(tags)
@@ -112,7 +116,7 @@ func (r *Registrar) updateTagged(op, off uint32, data unsafe.Pointer, n int, tag
 	if tags != nil && len(tags) != n {
 		return 0, wrap("io_uring_register", unix.EINVAL)
 	}
-	arg := rsrcUpdate2{offset: off, data: operand(data), tags: operand(unsafe.Pointer(unsafe.SliceData(tags))), nr: uint32(n)}
+	arg := rsrcUpdate2{offset: off, data: operand(data), tags: operand(unsafe.Pointer(unsafe.SliceData(tags))), nr: count(n)}
 	done, err := r.call(op, unsafe.Pointer(&arg), uint32(unsafe.Sizeof(arg)))
 	runtime.KeepAlive(data)
 	runtime.KeepAlive(tags)

@@ -17,7 +17,7 @@ type fileRange struct {
 // empty. They may be closed then: the ring has them. It stands for
 // io_uring_register_files; Linux 5.1.
 func (r *Registrar) RegisterFiles(fds []int32) error {
-	return r.do(RegisterFiles, unsafe.Pointer(unsafe.SliceData(fds)), uint32(len(fds)))
+	return r.do(RegisterFiles, unsafe.Pointer(unsafe.SliceData(fds)), count(len(fds)))
 }
 
 // RegisterFilesTags is RegisterFiles, and when the kernel has let go of a file
@@ -39,7 +39,7 @@ func (r *Registrar) RegisterFilesSparse(n uint32) error { return r.sparse(Regist
 // stands for io_uring_register_files_update; Linux 5.5.
 func (r *Registrar) RegisterFilesUpdate(off uint32, fds []int32) (int, error) {
 	arg := rsrcUpdate{offset: off, data: operand(unsafe.Pointer(unsafe.SliceData(fds)))}
-	n, err := r.call(RegisterFilesUpdate, unsafe.Pointer(&arg), uint32(len(fds)))
+	n, err := r.call(RegisterFilesUpdate, unsafe.Pointer(&arg), count(len(fds)))
 	runtime.KeepAlive(fds)
 	return n, err
 }

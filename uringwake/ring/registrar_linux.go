@@ -25,7 +25,14 @@ type Registrar struct {
 	ring *Ring
 
 	mu   sync.Mutex
-	maps [][]byte // memory that the kernel reads or writes, until Close
+	maps []mapping // until Close
+}
+
+// A mapping is memory that the kernel reads or writes, and what is to be done
+// when it is gone, so that nobody uses what is mapped there then.
+type mapping struct {
+	mem  []byte
+	gone func() // or nil
 }
 
 // call is io_uring_register on this ring, until no signal interrupts it.
@@ -40,7 +47,10 @@ func (r *Registrar) call(op uint32, arg unsafe.Pointer, n uint32) (int, error) {
 
 func (r *Registrar) try(op uint32, arg unsafe.Pointer, n uint32) (int, error) {
 	fd := r.ring.fd
-	if fd < 0 {
+	switch {
+	case r.ring.enterFD < 0:
+		return 0, errClosed()
+	case fd < 0:
 		fd, op = r.ring.enterFD, op|RegisterUseRegisteredRing
 	}
 	res, e := register(fd, op, arg, n)
@@ -65,19 +75,22 @@ func register(fd int, op uint32, arg unsafe.Pointer, n uint32) (int, unix.Errno)
 }
 
 // hold keeps a mapping until it is released or the ring is closed.
-func (r *Registrar) hold(m []byte) {
+func (r *Registrar) hold(m []byte, gone func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.maps = append(r.maps, m)
+	r.maps = append(r.maps, mapping{m, gone})
 }
 
 // release unmaps m, unless that was done.
 func (r *Registrar) release(m []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i := slices.IndexFunc(r.maps, func(o []byte) bool { return unsafe.SliceData(o) == unsafe.SliceData(m) })
+	i := slices.IndexFunc(r.maps, func(o mapping) bool { return unsafe.SliceData(o.mem) == unsafe.SliceData(m) })
 	if i < 0 {
 		return nil
+	}
+	if gone := r.maps[i].gone; gone != nil {
+		gone()
 	}
 	r.maps = slices.Delete(r.maps, i, i+1)
 	return wrap("munmap", errnoOf(unix.Munmap(m)))
@@ -90,7 +103,7 @@ func (r *Registrar) unmap() error {
 	r.mu.Unlock()
 	var errs []error
 	for _, m := range maps {
-		errs = append(errs, r.release(m))
+		errs = append(errs, r.release(m.mem))
 	}
 	return errors.Join(errs...)
 }

@@ -12,14 +12,14 @@ import (
 // outward, nothing comes in by it. It stands for io_uring_register_eventfd;
 // Linux 5.2.
 func (r *Registrar) RegisterEventFD(fd int) error {
-	n := int32(fd)
+	n := file(fd)
 	return r.do(RegisterEventFD, unsafe.Pointer(&n), 1)
 }
 
 // RegisterEventFDAsync does so at completions that were not there when the
 // submission returned. It stands for io_uring_register_eventfd_async; Linux 5.6.
 func (r *Registrar) RegisterEventFDAsync(fd int) error {
-	n := int32(fd)
+	n := file(fd)
 	return r.do(RegisterEventFDAsync, unsafe.Pointer(&n), 1)
 }
 
@@ -66,10 +66,14 @@ func RequireFlags(flags uint8) Restriction {
 }
 
 // RegisterRestrictions bounds, for good, what a ring with [SetupRDisabled] may do
-// once it is enabled: nothing but what is listed. Others complete with EACCES.
+// once it is enabled: nothing but what is listed, so nothing at all if no
+// argument is given. Others complete with EACCES.
 // It stands for io_uring_register_restrictions; Linux 5.10.
 func (r *Registrar) RegisterRestrictions(list ...Restriction) error {
-	return r.do(RegisterRestrictions, unsafe.Pointer(unsafe.SliceData(list)), uint32(len(list)))
+	if len(list) == 0 { // which the kernel takes for a mistake
+		list = []Restriction{AllowFlags(0)}
+	}
+	return r.do(RegisterRestrictions, unsafe.Pointer(unsafe.SliceData(list)), count(len(list)))
 }
 
 // EnableRings starts a ring with [SetupRDisabled]; with [SetupSingleIssuer] the
@@ -103,7 +107,11 @@ func (r *Registrar) RegisterIOWQMaxWorkers(bounded, unbounded uint32) (oldBounde
 // default, or unix.CLOCK_BOOTTIME. It stands for io_uring_register_clock; Linux
 // 6.12.
 func (r *Registrar) RegisterClock(clock uint32) error {
-	return r.do(RegisterClock, unsafe.Pointer(&[4]uint32{clock}), 0)
+	err := r.do(RegisterClock, unsafe.Pointer(&[4]uint32{clock}), 0)
+	if err == nil {
+		r.ring.clock.Store(clock)
+	}
+	return err
 }
 
 // NAPI is how a ring polls network devices while it waits: struct
@@ -131,7 +139,7 @@ type SyncCancel struct {
 	FD       int           // with AsyncCancelFD
 	Flags    uint32        // AsyncCancel...
 	Opcode   uint8         // with AsyncCancelOp; Linux 6.6
-	Timeout  time.Duration // 0 is none
+	Timeout  time.Duration // 0 is none, a negative one is over
 }
 
 // syncCancel is struct io_uring_sync_cancel_reg.
@@ -149,11 +157,11 @@ type syncCancel struct {
 // there is none, ETIME at the end of the time. It stands for
 // io_uring_register_sync_cancel; Linux 6.0.
 func (r *Registrar) SyncCancel(c SyncCancel) error {
-	arg := syncCancel{addr: c.UserData, fd: int32(c.FD), flags: c.Flags, opcode: c.Opcode}
+	arg := syncCancel{addr: c.UserData, fd: file(c.FD), flags: c.Flags, opcode: c.Opcode}
 	end := time.Now().Add(c.Timeout)
 	for again := false; ; again = true {
 		arg.timeout = Timespec{-1, -1}
-		if c.Timeout > 0 {
+		if c.Timeout != 0 {
 			arg.timeout = TimespecOf(max(time.Until(end), 0))
 		}
 		_, err := r.try(RegisterSyncCancel, unsafe.Pointer(&arg), 1)

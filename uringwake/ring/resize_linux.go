@@ -19,6 +19,9 @@ import (
 // ring is closed.
 func (r *Registrar) ResizeRings(p *Params) error {
 	ring := r.ring
+	if ring.enterFD < 0 {
+		return errClosed()
+	}
 	if p.Flags&^(SetupCQSize|SetupClamp) != 0 {
 		return wrap("io_uring_register", unix.EINVAL)
 	}
@@ -47,8 +50,7 @@ func (r *Ring) allocateResized(p *Params) error {
 	}
 	sized := *p
 	sized.Flags |= r.flags & (SetupSQE128 | SetupCQE32)
-	if err := r.allocate(p.SQEntries, &sized); err != nil {
-		r.maps = nil
+	if err := r.allocate(p.SQEntries, &sized, anonymous); err != nil {
 		return err
 	}
 	p.sqOff.userAddr, p.cqOff.userAddr = sized.sqOff.userAddr, sized.cqOff.userAddr

@@ -3,6 +3,7 @@ package ring
 import (
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -52,6 +53,8 @@ type Ring struct {
 	cq       CompletionQueue
 	reg      Registrar
 	maps     [][]byte
+	waits    []RegWait     // of the registered region, see SubmitAndWaitReg
+	clock    atomic.Uint32 // of waits; 0 is CLOCK_MONOTONIC
 
 	arrayFollows bool // the completions: see arrayAt
 }
@@ -71,17 +74,19 @@ func Setup(entries uint32, p *Params) (*Ring, error) {
 		return nil, wrap("io_uring_setup", unix.EINVAL)
 	}
 	r := &Ring{flags: p.Flags}
-	if p.Flags&SetupNoMmap != 0 {
-		if err := r.allocate(entries, p); err != nil {
-			return nil, err
+	fd, err := r.create(entries, p, anonymous)
+	if errnoOf(err) == unix.EINVAL && p.Flags&SetupNoMmap != 0 {
+		if again, e := r.create(entries, p, contiguous); e == nil {
+			fd, err = again, nil
 		}
 	}
-	fd, _, e := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(p)), 0)
-	if e != 0 {
-		_ = r.unmap() // what the kernel said matters more
+	if e, ok := err.(unix.Errno); ok {
 		return nil, wrapIf("io_uring_setup", e, func(e unix.Errno) bool { return unknownSetup(p.Flags, e) })
 	}
-	r.fd, r.enterFD, r.flags, r.features = int(fd), int(fd), p.Flags, p.Features
+	if err != nil {
+		return nil, err
+	}
+	r.fd, r.enterFD, r.flags, r.features = fd, fd, p.Flags, p.Features
 	if p.Flags&SetupRegisteredFDOnly != 0 {
 		r.fd, r.enter = -1, EnterRegisteredRing
 	}
@@ -93,6 +98,21 @@ func Setup(entries uint32, p *Params) (*Ring, error) {
 	r.layOut(p)
 	r.reg.ring, r.arrayFollows = r, p.sqOff.array == arrayAt(p)
 	return r, nil
+}
+
+// create is io_uring_setup, with memory of ours if the ring is to have it.
+func (r *Ring) create(entries uint32, p *Params, alloc allocator) (fd int, err error) {
+	if p.Flags&SetupNoMmap != 0 {
+		if err := r.allocate(entries, p, alloc); err != nil {
+			return -1, err
+		}
+	}
+	n, _, e := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(p)), 0)
+	if e != 0 {
+		_ = r.unmap() // what the kernel said matters more
+		return -1, e
+	}
+	return int(n), nil
 }
 
 // FD is the ring's file descriptor, close-on-exec, or -1 once it is only
@@ -118,6 +138,11 @@ func (r *Ring) Registrar() *Registrar { return &r.reg }
 // keep the ring alive by themselves. It stands for io_uring_queue_exit. What is
 // in flight is canceled by the kernel, some time later, and is never heard of;
 // its buffers must stay until then. A second Close returns nil. Linux 5.1.
+//
+// Pointers to entries, to completions and into a [WaitRegion] are void after it:
+// what is mapped there then may be somebody else's. What is called on the ring or
+// its parts returns an error that matches EBADF, 0 or false, or panics; the
+// methods that look into the queues panic with a nil dereference.
 func (r *Ring) Close() error {
 	if r.enterFD < 0 {
 		return nil
@@ -159,3 +184,21 @@ func (r *Ring) raw(submit, flags uint32) (int, error) {
 
 //go:noinline
 func enterError(e syscall.Errno) error { return wrap("io_uring_enter", e) }
+
+// DontFork keeps the queues out of the memory of child processes, which would
+// share them until they execute another program. It stands for
+// io_uring_ring_dontfork; Linux 5.1.
+func (r *Ring) DontFork() error {
+	if r.enterFD < 0 {
+		return errClosed()
+	}
+	for _, m := range r.maps {
+		if m == nil {
+			continue
+		}
+		if err := unix.Madvise(m, unix.MADV_DONTFORK); err != nil {
+			return wrap("madvise", errnoOf(err))
+		}
+	}
+	return nil
+}

@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"math"
 	"runtime"
 	"unsafe"
 )
@@ -42,11 +43,13 @@ func (s *SQE) SetFlags(flags uint8) { s.Flags = flags }
 func (s *SQE) SetFixedFile() { s.Flags |= SQEFixedFile }
 
 // SetDrain has it start after all earlier ones have completed, and all later
-// ones after it. [SQEDrain]; Linux 5.2.
+// ones after it. It is EOPNOTSUPP on a ring that has had an entry with
+// SetSkipSuccess. [SQEDrain]; Linux 5.2.
 func (s *SQE) SetDrain() { s.Flags |= SQEDrain }
 
 // SetLink has the next entry start after this one completed, and be canceled
-// if this one failed. [SQELink]; Linux 5.3.
+// if this one failed. A read or write that is shorter than asked for has failed
+// here, though its result is not negative. [SQELink]; Linux 5.3.
 func (s *SQE) SetLink() { s.Flags |= SQELink }
 
 // SetHardlink has the next entry start after this one completed, well or not.
@@ -56,8 +59,9 @@ func (s *SQE) SetHardlink() { s.Flags |= SQEHardlink }
 // SetAsync leaves it to a worker without a first try. [SQEAsync]; Linux 5.6.
 func (s *SQE) SetAsync() { s.Flags |= SQEAsync }
 
-// SetSkipSuccess asks for no completion if it succeeds. [SQECQESkipSuccess];
-// Linux 5.17.
+// SetSkipSuccess asks for no completion if it succeeds. If the head of a link has
+// it and fails, the entries that are canceled for it have no completion either.
+// [SQECQESkipSuccess]; Linux 5.17.
 func (s *SQE) SetSkipSuccess() { s.Flags |= SQECQESkipSuccess }
 
 // SetBufferGroup has the kernel take a provided buffer of that group when it
@@ -137,6 +141,26 @@ func operand(p unsafe.Pointer) uint64 {
 	}
 	return uint64(uintptr(p))
 }
+
+// file is an int as the kernel holds descriptors and other numbers. One that does
+// not fit there is -1, which is no file and no number of anything, rather than
+// another one.
+func file(fd int) int32 {
+	if int(int32(fd)) != fd {
+		return -1
+	}
+	return int32(fd)
+}
+
+// maxTransfer is the most that the kernel reads, writes, sends or receives in
+// one operation, whatever it is asked for.
+const maxTransfer = 0x7ffff000
+
+// length is that of a buffer to transfer.
+func length(p []byte) uint32 { return uint32(min(len(p), maxTransfer)) }
+
+// count is a number of things, where the kernel has a limit far below.
+func count(n int) uint32 { return uint32(min(uint64(n), math.MaxUint32)) }
 
 // bytes and text are operand of a slice and of a NUL-terminated string.
 func bytes(p []byte) uint64 { return operand(unsafe.Pointer(unsafe.SliceData(p))) }

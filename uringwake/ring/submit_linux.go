@@ -121,33 +121,33 @@ func (q *SubmissionQueue) Submit() (int, error) { return q.Enter(0, 0) }
 // stands for io_uring_submit_and_get_events; Linux 5.1.
 func (q *SubmissionQueue) SubmitAndGetEvents() (int, error) { return q.Enter(0, EnterGetEvents) }
 
-// SubmitAndWait is Submit, then waits until n completions are there. It stands
-// for io_uring_submit_and_wait; Linux 5.1. EINTR is routine: the Go runtime
-// interrupts threads with signals.
+// SubmitAndWait is Submit, and returns once n completions, but at most what the
+// queue holds, are there. It stands for io_uring_submit_and_wait; Linux 5.1.
 //
-// It submits first and waits only if the completions are not there by then, as
-// those of what the kernel does at once are: a system call that may block costs
-// the Go scheduler more than one that may not. Enter does both in one.
+// Signals, which the Go runtime sends its threads all the time, do not end the
+// wait. If the kernel refused an entry, and so took fewer than all, it does not
+// wait. Beside a goroutine that takes completions it may wait for ever: the kernel
+// counts those that come after it began to wait and those that are there then.
 func (q *SubmissionQueue) SubmitAndWait(n uint32) (int, error) {
-	if q.ring.flags&SetupSQPoll != 0 {
-		return q.Enter(n, EnterGetEvents)
-	}
-	submitted, err := q.ring.sys(q.flush(), 0, EnterGetEvents, 0, 0)
-	if err != nil || q.ring.cq.there() >= n {
-		return submitted, err
-	}
-	if _, err = q.ring.sys(0, n, EnterGetEvents, 0, 0); submitted > 0 {
-		return submitted, nil // as the kernel says it
-	}
-	return 0, err
+	return q.SubmitAndWaitWith(n, WaitOptions{})
 }
 
 // Enter is Submit with all that io_uring_enter can do: wait for that many
 // completions (with [EnterGetEvents]), and any Enter... flags but those that
-// say how arguments are passed; Linux 5.1.
+// say how arguments are passed. It stands for io_uring_enter; Linux 5.1.
+//
+// It is the system call as it is. What ends a wait early: any signal to the
+// thread, of which the Go runtime sends many; an entry that the kernel refused;
+// completions that were lost for want of memory (EBADR). If the kernel took
+// entries, or if there are completions, the error is nil then; else a signal is
+// EINTR. With [SetupCQEMixed] wait counts the queue's entries, of which a
+// completion of 32 bytes takes two. Look at what is there, and call again.
 func (q *SubmissionQueue) Enter(wait, flags uint32) (int, error) { return q.enter(wait, flags, 0, 0) }
 
 func (q *SubmissionQueue) enter(wait, flags uint32, arg, size uintptr) (int, error) {
+	if q.ring == nil {
+		return 0, errClosed()
+	}
 	if q.ring.flags&SetupSQPoll != 0 {
 		n := q.tail - *q.ktail // its thread takes them at any time: count before
 		q.flush()
@@ -167,6 +167,9 @@ func (q *SubmissionQueue) enter(wait, flags uint32, arg, size uintptr) (int, err
 // io_uring_enter. Otherwise the process may hang for good. With [EnterSQWait] it
 // is Enter. Linux 5.1.
 func (q *SubmissionQueue) EnterRaw(flags uint32) (int, error) {
+	if q.ring == nil {
+		return 0, errClosed()
+	}
 	if q.ring.flags&SetupSQPoll != 0 || flags&EnterSQWait != 0 {
 		return q.Enter(0, flags)
 	}
@@ -197,7 +200,12 @@ type SQEs struct {
 func (s SQEs) Len() int { return int(s.n) }
 
 // At returns the i-th of them.
-func (s SQEs) At(i int) *SQE { return s.q.at(s.first + uint32(i)) }
+func (s SQEs) At(i int) *SQE {
+	if uint(i) >= uint(s.n) {
+		panic("ring: SQEs.At out of range")
+	}
+	return s.q.at(s.first + uint32(i))
+}
 
 // All yields them in order.
 func (s SQEs) All() iter.Seq[*SQE] { return s.linked(0) }

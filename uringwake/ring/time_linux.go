@@ -1,6 +1,9 @@
 package ring
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // A Timespec is a duration or a point in time, as the kernel reads it on every
 // machine: struct __kernel_timespec.
@@ -12,4 +15,18 @@ type Timespec struct {
 // TimespecOf is d as a Timespec.
 func TimespecOf(d time.Duration) Timespec {
 	return Timespec{Sec: int64(d / time.Second), Nsec: int64(d % time.Second)}
+}
+
+// duration is t as a duration, 0 if it is negative, and the longest there is if
+// it is longer.
+func (t *Timespec) duration() time.Duration {
+	const most = math.MaxInt64 / int64(time.Second) // and the nanoseconds are fewer
+	sec, nsec := min(max(t.Sec, -2*most), 2*most)+t.Nsec/1e9, t.Nsec%1e9
+	switch {
+	case sec >= most:
+		return math.MaxInt64
+	case sec < 0:
+		return 0
+	}
+	return max(time.Duration(sec*1e9+nsec), 0)
 }

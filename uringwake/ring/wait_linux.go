@@ -3,6 +3,7 @@ package ring
 import (
 	"errors"
 	"iter"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -11,18 +12,23 @@ import (
 
 // WaitOptions bound a wait.
 type WaitOptions struct {
-	// Timeout is how long to wait at most, or until when; nil is for ever.
-	// Linux 5.11, [FeatExtArg].
+	// Timeout is how long to wait at most, or until when; nil is for ever, and a
+	// negative one is 0. One of more than 146 years is that long. Linux 5.11,
+	// [FeatExtArg].
 	Timeout *Timespec
 	// Absolute says that Timeout is a point in time, of CLOCK_MONOTONIC or the
-	// clock that [Registrar.RegisterClock] chose; Linux 6.12.
+	// clock that [Registrar.RegisterClock] chose, as this process reads it. It is
+	// given to the kernel as what is left: [EnterAbsTimer] takes it for a time
+	// outside of the process's time namespace.
 	Absolute bool
 	// MinWait is how long to wait for all that was asked for; after it, one
-	// completion is enough. Microseconds count; Linux 6.12.
+	// completion is enough. Microseconds count, up to 2^32-1, and parts of one
+	// are rounded up; a negative one is 0. Linux 6.12, [FeatMinTimeout].
 	MinWait time.Duration
 	// Sigmask are the signals to block meanwhile, bit n-1 is signal n; nil
 	// leaves them as they are. A wait with it ends with EINTR at any other
-	// signal, the Go runtime's own too; Linux 5.11.
+	// signal, the Go runtime's own too, even if fewer completions than asked for
+	// are there; Linux 5.11.
 	Sigmask *uint64
 	// NoIOWait keeps the wait out of the system's iowait time; Linux 6.15. It
 	// stands for io_uring_set_iowait.
@@ -41,9 +47,6 @@ func (o *WaitOptions) flags(features uint32) (flags uint32, err error) {
 	}
 	if o.MinWait > 0 {
 		need |= FeatMinTimeout
-	}
-	if o.Absolute {
-		flags, need = flags|EnterAbsTimer, need|FeatMinTimeout // of the same kernel
 	}
 	if o.NoIOWait {
 		flags, need = flags|EnterNoIOWait, need|FeatNoIOWait
@@ -67,39 +70,8 @@ type waitArg struct {
 
 const waitArgSize = 24
 
-func (a *waitArg) set(o *WaitOptions) {
-	*a = waitArg{}
-	if o.Timeout != nil {
-		a.time = *o.Timeout
-		a.timeout = operand(unsafe.Pointer(&a.time))
-	}
-	if o.Sigmask != nil {
-		a.mask = *o.Sigmask
-		a.sigmask, a.maskSize = operand(unsafe.Pointer(&a.mask)), uint32(unsafe.Sizeof(a.mask))
-	}
-	a.minWait = uint32(min(o.MinWait.Microseconds(), 1<<32-1))
-}
-
-// A countdown is what is left of a relative timeout after an interruption.
-type countdown struct {
-	end  time.Time
-	left Timespec
-}
-
-// resume has o wait for the rest; start was when it began.
-func (c *countdown) resume(o *WaitOptions, start time.Time) {
-	if o.Timeout == nil || o.Absolute {
-		return
-	}
-	if c.end.IsZero() {
-		c.end = start.Add(time.Duration(o.Timeout.Sec)*time.Second + time.Duration(o.Timeout.Nsec))
-	}
-	c.left = TimespecOf(max(time.Until(c.end), 0))
-	o.Timeout = &c.left
-}
-
-// SubmitAndWaitTimeout is SubmitAndWait for at most d. It stands for
-// io_uring_submit_and_wait_timeout; Linux 5.11.
+// SubmitAndWaitTimeout is SubmitAndWait for at most d; a negative d is 0. It
+// stands for io_uring_submit_and_wait_timeout; Linux 5.11.
 func (q *SubmissionQueue) SubmitAndWaitTimeout(n uint32, d time.Duration) (int, error) {
 	t := TimespecOf(max(d, 0))
 	return q.SubmitAndWaitWith(n, WaitOptions{Timeout: &t})
@@ -108,38 +80,72 @@ func (q *SubmissionQueue) SubmitAndWaitTimeout(n uint32, d time.Duration) (int, 
 // SubmitAndWaitWith is SubmitAndWait with all that can bound the wait. It stands
 // for io_uring_submit_and_wait_min_timeout; Linux 5.11.
 //
-// The kernel tells one thing at a time: if it took entries, or if there are
-// completions, the error is nil however the wait ended. Else it is ETIME at the
-// end of the time. A signal that interrupts a wait in which nothing was
-// submitted is not seen.
+// The end of the time is ETIME only if the kernel took no entries and there are
+// no completions; else the error is nil, and there may be fewer than n. With a
+// Sigmask a signal that interrupts the wait is EINTR, also beside a number of
+// entries that the kernel took.
 func (q *SubmissionQueue) SubmitAndWaitWith(n uint32, o WaitOptions) (int, error) {
-	flags, err := o.flags(q.ring.features)
+	w, err := q.wait(n, &o)
 	if err != nil {
 		return 0, err
 	}
-	start, rest := time.Now(), countdown{}
-	for {
-		q.arg.set(&o)
-		taken, err := q.enter(n, flags|EnterGetEvents, q.arg.pointer(flags), waitArgSize)
-		if o.Sigmask != nil || !errors.Is(err, unix.EINTR) {
-			return taken, err
-		}
-		rest.resume(&o, start)
-	}
+	return q.submitAndWait(&w, w.flags, w.set(&q.arg), waitArgSize)
 }
 
-// SubmitAndWaitReg is SubmitAndWait with the options that lie in that element of
-// the ring's [WaitRegion]. It stands for io_uring_submit_and_wait_reg; Linux
-// 6.13.
+// SubmitAndWaitReg is SubmitAndWaitWith the options that lie in that element of
+// the ring's [WaitRegion], or EFAULT if there is no such element. It stands for
+// io_uring_submit_and_wait_reg; Linux 6.13.
 func (q *SubmissionQueue) SubmitAndWaitReg(n, index uint32) (int, error) {
+	if q.ring == nil {
+		return 0, errClosed()
+	}
+	if uint64(index) >= uint64(len(q.ring.waits)) {
+		return 0, wrap("io_uring_enter", unix.EFAULT)
+	}
+	o := q.ring.waits[index].options()
+	w, err := q.wait(n, &o)
+	if err != nil {
+		return 0, err
+	}
 	const size = unsafe.Sizeof(RegWait{})
-	return q.enter(n, EnterGetEvents|EnterExtArg|EnterExtArgReg, uintptr(index)*size, size)
+	return q.submitAndWait(&w, w.flags|EnterExtArg|EnterExtArgReg, uintptr(index)*size, size)
+}
+
+// wait begins one: what is there already counts.
+func (q *SubmissionQueue) wait(n uint32, o *WaitOptions) (wait, error) {
+	if q.ring == nil {
+		return wait{}, errClosed()
+	}
+	return q.ring.wait(atomic.LoadUint32(q.ring.cq.khead), n, o)
+}
+
+// submitAndWait makes the first enter as it is told, and then those that the wait
+// asks for.
+func (q *SubmissionQueue) submitAndWait(w *wait, flags uint32, arg, size uintptr) (int, error) {
+	pending := q.Ready()
+	taken, err := q.enter(w.ask(), flags, arg, size)
+	if err == nil && uint32(taken) < pending && q.ring.flags&SetupSQPoll == 0 {
+		return taken, nil // an entry was refused: the kernel did not wait
+	}
+	for {
+		more, result := w.again(err)
+		if !more {
+			if _, held := q.ring.cq.since(0); errnoOf(result) == unix.ETIME && (taken > 0 || held > 0) {
+				result = nil
+			}
+			return taken, result
+		}
+		_, err = q.enter(w.ask(), w.flags, w.set(&q.arg), waitArgSize)
+	}
 }
 
 // WaitRoom waits, with [SetupSQPoll], until the kernel has made room in a full
 // queue; on other rings it does nothing: submit. It stands for
 // io_uring_sqring_wait; Linux 5.10.
 func (q *SubmissionQueue) WaitRoom() error {
+	if q.ring == nil {
+		return errClosed()
+	}
 	for q.ring.flags&SetupSQPoll != 0 && q.SpaceLeft() == 0 {
 		if _, err := q.Enter(0, EnterSQWait); err != nil && !errors.Is(err, unix.EINTR) {
 			return err
@@ -148,18 +154,13 @@ func (q *SubmissionQueue) WaitRoom() error {
 	return nil
 }
 
-// pointer is the argument's address if the flags say that there is one.
-func (a *waitArg) pointer(flags uint32) uintptr {
-	if flags&EnterExtArg == 0 {
-		return 0
-	}
-	return uintptr(unsafe.Pointer(a))
-}
-
 // GetEvents runs what completions wait for and moves those that overflowed into
 // the queue, as far as there is room. It never waits. It stands for
 // io_uring_get_events; Linux 5.1.
 func (q *CompletionQueue) GetEvents() error {
+	if q.ring == nil {
+		return errClosed()
+	}
 	_, err := q.ring.sys(0, 0, EnterGetEvents, 0, 0)
 	return err
 }
@@ -171,45 +172,51 @@ func (q *CompletionQueue) Wait() (*CQE, error) { return q.WaitN(1) }
 
 // WaitN returns the first completion once n of them, but at most what the queue
 // holds, are there. It stands for io_uring_wait_cqe_nr; Linux 5.1.
-func (q *CompletionQueue) WaitN(n uint32) (*CQE, error) {
-	if c := q.Peek(); c != nil && q.Ready() >= n {
-		return c, nil
-	}
-	return q.WaitWith(n, WaitOptions{})
-}
+//
+// With [SetupCQEMixed] one of 32 bytes counts as one, and a queue in which such a
+// one might not fit any more is full.
+func (q *CompletionQueue) WaitN(n uint32) (*CQE, error) { return q.WaitWith(n, WaitOptions{}) }
 
-// WaitTimeout is WaitN for at most d: then there may be fewer and, if there is
-// none, the error is ETIME. It stands for io_uring_wait_cqes; Linux 5.11.
+// WaitTimeout is WaitN for at most d, of which a negative one is 0: then there
+// may be fewer and, if there is none, the error is ETIME. It stands for
+// io_uring_wait_cqes; Linux 5.11.
 func (q *CompletionQueue) WaitTimeout(n uint32, d time.Duration) (*CQE, error) {
 	t := TimespecOf(max(d, 0))
 	return q.WaitWith(n, WaitOptions{Timeout: &t})
 }
 
-// WaitWith is WaitN with all that can bound the wait; with a Timeout or MinWait
-// there may be fewer completions than n, but at least one. It stands for
-// io_uring_wait_cqes_min_timeout; Linux 5.11.
+// WaitWith is WaitN with all that can bound the wait: at the end of a Timeout, and
+// after MinWait, there may be fewer completions than n, but at least one. It
+// stands for io_uring_wait_cqes_min_timeout; Linux 5.11.
 //
-// A signal does not end it, nor prolong it, unless Sigmask is set.
+// A signal does not end it, nor prolong it, unless Sigmask is set: then it is
+// EINTR, and the completions that are there stay.
 func (q *CompletionQueue) WaitWith(n uint32, o WaitOptions) (*CQE, error) {
-	flags, err := o.flags(q.ring.features)
+	if q.ring == nil {
+		return nil, errClosed()
+	}
+	n = max(n, 1)
+	if c := q.Peek(); c != nil && (n == 1 || q.Ready() >= n && !q.mixed) {
+		return c, nil
+	}
+	w, err := q.ring.wait(q.head, n, &o)
 	if err != nil {
 		return nil, err
 	}
-	n = min(max(n, 1), q.entries)
-	start, rest := time.Now(), countdown{}
-	for enough := n; ; {
-		if c := q.Peek(); c != nil && q.Ready() >= enough {
-			return c, nil
+	for {
+		ask, more, err := w.ask(), false, error(nil)
+		if ask > 0 {
+			_, err = q.ring.sys(0, ask, w.flags, w.set(&q.arg), waitArgSize)
+			more, err = w.again(err)
 		}
-		q.arg.set(&o)
-		_, err := q.ring.sys(0, n, flags|EnterGetEvents, q.arg.pointer(flags), waitArgSize)
+		c := q.Peek()
 		switch {
-		case err == nil && o.bounded():
-			enough = 1 // the kernel hides the end of the time if there is any
-		case err != nil && (o.Sigmask != nil || !errors.Is(err, unix.EINTR)):
+		case more:
+		case c != nil && (err == nil || errnoOf(err) == unix.ETIME):
+			return c, nil
+		case err != nil:
 			return nil, err
 		}
-		rest.resume(&o, start)
 	}
 }
 
@@ -219,13 +226,10 @@ func (q *CompletionQueue) WaitWith(n uint32, o WaitOptions) (*CQE, error) {
 func (q *CompletionQueue) Blocking(n uint32) iter.Seq2[*CQE, error] {
 	return func(yield func(*CQE, error) bool) {
 		for {
-			c := q.Peek()
-			if c == nil {
-				var err error
-				if c, err = q.WaitN(n); err != nil {
-					yield(nil, err)
-					return
-				}
+			c, err := q.next(n)
+			if err != nil {
+				yield(nil, err)
+				return
 			}
 			more := yield(c, nil)
 			q.Seen()
@@ -234,4 +238,14 @@ func (q *CompletionQueue) Blocking(n uint32) iter.Seq2[*CQE, error] {
 			}
 		}
 	}
+}
+
+// next is the first completion, or after a wait the first of n.
+func (q *CompletionQueue) next(n uint32) (*CQE, error) {
+	if q.ring != nil {
+		if c := q.Peek(); c != nil {
+			return c, nil
+		}
+	}
+	return q.WaitN(n)
 }

@@ -48,7 +48,7 @@ func TestTimedWaitReturnsWhatThereIs(t *testing.T) {
 
 func TestAbsoluteTimeout(t *testing.T) {
 	g := newRig(t, nil)
-	needFeature(t, g.r, ring.FeatMinTimeout)
+	needFeature(t, g.r, ring.FeatExtArg)
 	past := ring.WaitOptions{Timeout: &ring.Timespec{Sec: 1}, Absolute: true}
 	_, err := g.r.CQ().WaitWith(1, past)
 	require.ErrorIs(t, err, unix.ETIME)
@@ -159,41 +159,283 @@ func (s *sleeper) inEnter(t *testing.T) {
 	}
 }
 
-// Hazard: EINTR from a blocking enter is routine, for the Go runtime signals its
-// threads.
-func TestSubmitAndWaitIsInterrupted(t *testing.T) {
+// The raw call is what signals interrupt.
+func TestEnterIsInterrupted(t *testing.T) {
 	g := newRig(t, nil)
-	s := sleep(t, func() error { _, err := g.r.SQ().SubmitAndWait(1); return err })
+	s := sleep(t, func() error { _, err := g.r.SQ().Enter(1, ring.EnterGetEvents); return err })
 	for len(s.done) == 0 {
 		s.signal(t)
 	}
 	require.ErrorIs(t, <-s.done, unix.EINTR)
 }
 
-func TestWaitsSurviveSignals(t *testing.T) {
-	hour := ring.WaitOptions{Timeout: never()}
-	tests := map[string]func(r *ring.Ring) error{
-		"Wait":              func(r *ring.Ring) error { _, err := r.CQ().Wait(); return err },
-		"WaitWith":          func(r *ring.Ring) error { _, err := r.CQ().WaitWith(1, hour); return err },
-		"SubmitAndWaitWith": func(r *ring.Ring) error { _, err := r.SQ().SubmitAndWaitWith(1, hour); return err },
+// waits are all calls that wait for n completions; each fails if there are
+// fewer after it.
+func waits(o ring.WaitOptions) map[string]func(r *ring.Ring, n uint32) error {
+	calls := map[string]func(r *ring.Ring, n uint32) error{
+		"SubmitAndWait":        func(r *ring.Ring, n uint32) error { _, err := r.SQ().SubmitAndWait(n); return err },
+		"SubmitAndWaitTimeout": func(r *ring.Ring, n uint32) error { _, err := r.SQ().SubmitAndWaitTimeout(n, time.Hour); return err },
+		"SubmitAndWaitWith":    func(r *ring.Ring, n uint32) error { _, err := r.SQ().SubmitAndWaitWith(n, o); return err },
+		"SubmitAndWaitReg":     func(r *ring.Ring, n uint32) error { _, err := r.SQ().SubmitAndWaitReg(n, 0); return err },
+		"WaitN":                func(r *ring.Ring, n uint32) error { _, err := r.CQ().WaitN(n); return err },
+		"WaitTimeout":          func(r *ring.Ring, n uint32) error { _, err := r.CQ().WaitTimeout(n, time.Hour); return err },
+		"WaitWith":             func(r *ring.Ring, n uint32) error { _, err := r.CQ().WaitWith(n, o); return err },
 	}
-	for name, wait := range tests {
-		t.Run(name, func(t *testing.T) {
-			g := newRig(t, nil)
-			needFeature(t, g.r, ring.FeatExtArg)
-			r, w := pipe(t)
-			p := make([]byte, 1)
-			data := g.prep(func(s *ring.SQE) { s.PrepRead(r, p, 0) })
-			g.submit()
-			s := sleep(t, func() error { return wait(g.r) })
-			for range 50 {
+	for name, call := range calls {
+		calls[name] = func(r *ring.Ring, n uint32) error { return enough(r, n, call(r, n)) }
+	}
+	calls["Blocking"] = func(r *ring.Ring, n uint32) error {
+		for _, err := range r.CQ().Blocking(n) {
+			return enough(r, n, err)
+		}
+		return nil
+	}
+	return calls
+}
+
+func enough(r *ring.Ring, n uint32, err error) error {
+	if there := r.CQ().Ready(); err == nil && there < n {
+		return fmt.Errorf("%d completions instead of %d", there, n)
+	}
+	return err
+}
+
+// waitRig is a rig with a region of waits, the first of which lasts an hour.
+func waitRig(t *testing.T, flags uint32) *rig {
+	t.Helper()
+	g := newRig(t, &ring.Params{Flags: flags | ring.SetupRDisabled, SQThreadIdle: 1})
+	w, err := g.r.Registrar().SetupWaitRegion(4)
+	skipUnsupported(t, err)
+	require.NoError(t, err)
+	*w.At(0) = ring.RegWait{Timeout: *never(), Flags: ring.RegWaitTS}
+	require.NoError(t, g.r.Registrar().EnableRings())
+	return g
+}
+
+// Hazard: a wait that returns success without a completion, after a signal. The
+// kernel does so if the same call submitted something, or if fewer completions
+// than asked for are there; and the Go runtime signals its threads all the time.
+func TestWaitsSurviveSignals(t *testing.T) {
+	for kind, flags := range map[string]uint32{"plain": 0, "SQPOLL": ring.SetupSQPoll, "mixed": ring.SetupCQEMixed} {
+		for name, wait := range waits(ring.WaitOptions{Timeout: never()}) {
+			t.Run(kind+"/"+name, func(t *testing.T) {
+				g := waitRig(t, flags)
+				submits := strings.HasPrefix(name, "Submit")
+				surviveSignals(t, g, submits, func() error { return wait(g.r, 3) })
+			})
+		}
+	}
+}
+
+// surviveSignals waits for three completions under signals: none is there at
+// first, then one.
+func surviveSignals(t *testing.T, g *rig, submits bool, wait func() error) {
+	t.Helper()
+	r, w := pipe(t)
+	p := make([]byte, 3)
+	for i := range 3 {
+		g.prep(func(s *ring.SQE) { s.PrepRead(r, p[i:i+1], 0) })
+	}
+	if !submits {
+		g.submit()
+	}
+	s := sleep(t, wait)
+	for _, part := range []string{"", "x", "yz"} {
+		_, err := unix.Write(w, []byte(part))
+		require.NoError(t, err)
+		for range 30 {
+			if part != "yz" {
 				s.signal(t)
-				require.Empty(t, s.done)
+				require.Empty(t, s.done, "the wait ended after a signal")
 			}
-			_, err := unix.Write(w, []byte("x"))
+		}
+	}
+	require.NoError(t, <-s.done)
+	g.r.CQ().Advance(g.r.CQ().Ready())
+}
+
+// A ring with SetupDeferTaskrun is entered by the thread that waits.
+func TestDeferredWaitsSurviveSignals(t *testing.T) {
+	for name, wait := range waits(ring.WaitOptions{Timeout: never()}) {
+		t.Run(name, func(t *testing.T) {
+			from, to := pipe(t)
+			s := sleep(t, func() error {
+				r, err := ring.Setup(8, &ring.Params{Flags: ring.SetupSingleIssuer | ring.SetupDeferTaskrun | ring.SetupRDisabled})
+				if err != nil {
+					return err
+				}
+				defer r.Close()
+				return deferredWait(r, from, wait)
+			})
+			for range 30 {
+				s.signal(t)
+			}
+			if len(s.done) == 0 {
+				_, err := unix.Write(to, []byte("xy"))
+				require.NoError(t, err)
+			}
+			err := <-s.done
+			skipUnsupported(t, err)
 			require.NoError(t, err)
-			require.NoError(t, <-s.done)
-			g.waitFor(data)
+		})
+	}
+}
+
+// deferredWait waits for two reads of one byte, and fails if they are not there.
+func deferredWait(r *ring.Ring, fd int, wait func(r *ring.Ring, n uint32) error) error {
+	w, err := r.Registrar().SetupWaitRegion(1)
+	if err != nil {
+		return err
+	}
+	*w.At(0) = ring.RegWait{Timeout: *never(), Flags: ring.RegWaitTS}
+	if err := r.Registrar().EnableRings(); err != nil {
+		return err
+	}
+	p := make([]byte, 2)
+	for i := range 2 {
+		r.SQ().GetSQE().PrepRead(fd, p[i:i+1], 0)
+	}
+	if _, err := r.SQ().Submit(); err != nil {
+		return err
+	}
+	return wait(r, 2)
+}
+
+// A timeout that is longer than any duration, or than what the kernel can add,
+// does not end at a signal.
+func TestEndlessTimeoutsSurviveSignals(t *testing.T) {
+	for _, sec := range []int64{1 << 33, 1 << 34, 1<<63 - 1} {
+		endless := ring.WaitOptions{Timeout: &ring.Timespec{Sec: sec, Nsec: 999999999}}
+		for _, name := range []string{"WaitWith", "SubmitAndWaitWith"} {
+			t.Run(fmt.Sprint(name, " ", sec), func(t *testing.T) {
+				g := waitRig(t, 0)
+				surviveSignals(t, g, false, func() error { return waits(endless)[name](g.r, 3) })
+			})
+		}
+	}
+}
+
+func TestEndlessTimeoutInARegion(t *testing.T) {
+	g := newRig(t, &ring.Params{Flags: ring.SetupRDisabled})
+	w, err := g.r.Registrar().SetupWaitRegion(1)
+	skipUnsupported(t, err)
+	require.NoError(t, err)
+	require.NoError(t, g.r.Registrar().EnableRings())
+	*w.At(0) = ring.RegWait{Timeout: ring.Timespec{Sec: 1 << 34}, Flags: ring.RegWaitTS}
+	surviveSignals(t, g, false, func() error { _, err := g.r.SQ().SubmitAndWaitReg(3, 0); return err })
+}
+
+// Times before now are over, and a negative MinWait is none: it is content with
+// nothing less than what was asked for.
+func TestNegativeTimes(t *testing.T) {
+	g := newRig(t, nil)
+	needFeature(t, g.r, ring.FeatExtArg)
+	for _, ts := range []ring.Timespec{{Sec: -1}, {Sec: -1 << 63}, {Nsec: -1}, {Sec: 1, Nsec: -2e9}} {
+		_, err := g.r.CQ().WaitWith(1, ring.WaitOptions{Timeout: &ts})
+		require.ErrorIs(t, err, unix.ETIME, "%+v", ts)
+		_, err = g.r.SQ().SubmitAndWaitWith(1, ring.WaitOptions{Timeout: &ts})
+		require.ErrorIs(t, err, unix.ETIME, "%+v", ts)
+	}
+	_, err := g.r.SQ().SubmitAndWaitTimeout(1, -time.Hour)
+	require.ErrorIs(t, err, unix.ETIME)
+	g.ok(func(s *ring.SQE) { s.PrepNop() })
+	g.prep(func(s *ring.SQE) { s.PrepNop() })
+	g.submit()
+	_, err = g.r.CQ().WaitWith(2, ring.WaitOptions{Timeout: soon(), MinWait: -time.Second})
+	require.NoError(t, err, "the kernel would wait for 71 minutes")
+	g.wait()
+}
+
+// A signal during MinWait does not end it, and after it one is enough.
+func TestMinWaitUnderSignals(t *testing.T) {
+	g := newRig(t, nil)
+	needFeature(t, g.r, ring.FeatMinTimeout)
+	g.prep(func(s *ring.SQE) { s.PrepNop() })
+	g.submit()
+	const d = 50 * time.Millisecond
+	start, took := time.Now(), time.Duration(0)
+	s := sleep(t, func() error {
+		_, err := g.r.CQ().WaitWith(2, ring.WaitOptions{Timeout: never(), MinWait: d})
+		took = time.Since(start)
+		return err
+	})
+	for len(s.done) == 0 {
+		s.signal(t)
+	}
+	require.NoError(t, <-s.done)
+	require.GreaterOrEqual(t, took, d)
+	g.wait()
+}
+
+// Parts of a microsecond count as one: none would be no MinWait.
+func TestShortestMinWait(t *testing.T) {
+	g := newRig(t, nil)
+	needFeature(t, g.r, ring.FeatMinTimeout)
+	g.prep(func(s *ring.SQE) { s.PrepNop() })
+	g.submit()
+	_, err := g.r.CQ().WaitWith(2, ring.WaitOptions{Timeout: never(), MinWait: 1})
+	require.NoError(t, err)
+	g.wait()
+}
+
+// With a Sigmask a signal is an answer, also where the kernel hides it: beside a
+// completion, and beside entries that it took.
+func TestSigmaskShowsSignals(t *testing.T) {
+	masked := ring.WaitOptions{Sigmask: new(uint64), Timeout: never()}
+	for name, wait := range waits(masked) {
+		if name != "WaitWith" && name != "SubmitAndWaitWith" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			g := waitRig(t, 0)
+			g.prep(func(s *ring.SQE) { s.PrepNop() })
+			if name == "WaitWith" {
+				g.submit()
+			}
+			s := sleep(t, func() error { return wait(g.r, 2) })
+			for len(s.done) == 0 {
+				s.signal(t)
+			}
+			require.ErrorIs(t, <-s.done, unix.EINTR)
+			g.wait()
+		})
+	}
+}
+
+// The kernel does not wait if it refused an entry, and the completions of the
+// others would never come.
+func TestSubmitAndWaitReturnsWhenAnEntryIsRefused(t *testing.T) {
+	g := newRig(t, nil)
+	for range 2 {
+		bad := g.prep(func(s *ring.SQE) { s.PrepNop(); s.Opcode = 250 })
+		good := g.prep(func(s *ring.SQE) { s.PrepNop() })
+		n, err := g.r.SQ().SubmitAndWait(2)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.Equal(t, unix.EINVAL, errno(g.waitFor(bad)))
+		n, err = g.r.SQ().SubmitAndWait(1)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		g.waitFor(good)
+	}
+}
+
+// What is there already counts, and a queue can be no more than full: what
+// overflowed comes when there is room.
+func TestSubmitAndWaitIsBoundedByTheQueue(t *testing.T) {
+	for _, flags := range []uint32{0, ring.SetupSingleIssuer | ring.SetupDeferTaskrun} {
+		onThread(t, func() {
+			g := newRig(t, &ring.Params{Flags: ring.SetupCQSize | flags, CQEntries: 16})
+			for range 2 {
+				for range 16 {
+					g.prep(func(s *ring.SQE) { s.PrepNop() })
+				}
+				_, err := g.r.SQ().SubmitAndWait(1000)
+				require.NoError(t, err)
+			}
+			_, err := g.r.SQ().SubmitAndWait(16)
+			require.NoError(t, err)
+			require.Len(t, g.drain(32), 32)
 		})
 	}
 }
@@ -214,19 +456,6 @@ func TestTimedWaitUnderSignals(t *testing.T) {
 	}
 	require.ErrorIs(t, <-s.done, unix.ETIME)
 	require.GreaterOrEqual(t, took, d)
-}
-
-func TestWaitWithSigmaskShowsSignals(t *testing.T) {
-	g := newRig(t, nil)
-	needFeature(t, g.r, ring.FeatExtArg)
-	s := sleep(t, func() error {
-		_, err := g.r.CQ().WaitWith(1, ring.WaitOptions{Sigmask: new(uint64)})
-		return err
-	})
-	for len(s.done) == 0 {
-		s.signal(t)
-	}
-	require.ErrorIs(t, <-s.done, unix.EINTR)
 }
 
 func TestRegisteredWaits(t *testing.T) {

@@ -33,10 +33,34 @@ type ZcrxAreaReg struct {
 	Addr     uint64 // whole pages
 	Len      uint64
 	Token    uint64 // answered: goes into the refill queue
-	Flags    uint32
-	DMABufFD uint32
+	Flags    uint32 // ZcrxAreaDMABuf
+	DMABufFD uint32 // with ZcrxAreaDMABuf, of which Addr and Len are a part then; Linux 6.16
 	resv     [2]uint64
 }
+
+// ZcrxRQE is an entry of the refill queue, by which the caller gives a buffer
+// back: struct io_uring_zcrx_rqe; Linux 6.15.
+type ZcrxRQE struct {
+	Off uint64 // where the buffer is: the completion's Off, in the area of that token
+	Len uint32
+	pad uint32
+}
+
+// ZcrxCQE is what a completion of [SQE.PrepRecvZC] has to say beside its length,
+// see [CompletionQueue.Extra]: struct io_uring_zcrx_cqe; Linux 6.15.
+type ZcrxCQE struct {
+	Off uint64 // where the data is in the area, see ZcrxAreaShift
+	pad uint64
+}
+
+// ZcrxExtra takes a completion's Extra apart.
+func ZcrxExtra(extra [2]uint64) ZcrxCQE { return ZcrxCQE{Off: extra[0], pad: extra[1]} }
+
+// Area is the number of the area.
+func (c ZcrxCQE) Area() uint16 { return uint16(c.Off >> ZcrxAreaShift) }
+
+// Start is the first byte of the data in its area.
+func (c ZcrxCQE) Start() uint64 { return c.Off &^ ZcrxAreaMask }
 
 // RegisterZcrxIfq binds the queue: area is where data goes, region holds the
 // refill queue. The ring needs [SetupDeferTaskrun] and either

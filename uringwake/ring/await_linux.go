@@ -1,0 +1,188 @@
+package ring
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A wait is one call that waits, by as many enters as it takes: the kernel ends
+// each at a signal, and shows that only if it took no entries and there are no
+// completions at all.
+type wait struct {
+	ring    *Ring
+	o       *WaitOptions
+	flags   uint32        // of the enters
+	head, n uint32        // the goal: n completions from that one on
+	end     time.Duration // of a Timeout, by now
+	content time.Duration // when MinWait is over: one completion is enough then
+	left    time.Duration // until end
+	minLeft time.Duration // until content
+}
+
+// longest is what the kernel is told at most: it adds the time since boot, and
+// must not overflow.
+const longest = math.MaxInt64 / 2
+
+// wait begins one for n completions from head on.
+func (r *Ring) wait(head, n uint32, o *WaitOptions) (w wait, err error) {
+	flags, err := o.flags(r.features)
+	if err != nil {
+		return w, err
+	}
+	w = wait{ring: r, o: o, flags: flags | EnterGetEvents, head: head, n: min(n, r.cq.entries)}
+	if !o.bounded() {
+		return w, nil
+	}
+	now := w.now()
+	if o.Timeout != nil {
+		if w.left = o.Timeout.duration(); o.Absolute {
+			w.left = max(w.left-now, 0)
+		}
+		w.end = later(now, w.left)
+	}
+	w.minLeft = max(o.MinWait, 0)
+	w.content = later(now, w.minLeft)
+	return w, nil
+}
+
+// epoch is what now counts from.
+var epoch = time.Now()
+
+// now is the time by the ring's clock: from anywhere, but as that clock itself
+// counts, in this process's time namespace, if the Timeout is a point in time.
+func (w *wait) now() time.Duration {
+	clock := int32(w.ring.clock.Load())
+	if !w.o.Absolute && clock == 0 {
+		return time.Since(epoch)
+	}
+	if clock == 0 {
+		clock = unix.CLOCK_MONOTONIC
+	}
+	var t unix.Timespec
+	if err := unix.ClockGettime(clock, &t); err != nil {
+		panic("ring: clock_gettime: " + err.Error()) // the kernel accepted the clock
+	}
+	return time.Duration(t.Nano())
+}
+
+// later is t+d, or the end of all time.
+func later(t, d time.Duration) time.Duration {
+	if d > math.MaxInt64-t {
+		return math.MaxInt64
+	}
+	return t + d
+}
+
+// set fills in the argument of the next enter, if it has one.
+func (w *wait) set(a *waitArg) uintptr {
+	if w.flags&EnterExtArg == 0 {
+		return 0
+	}
+	*a = waitArg{minWait: microseconds(w.minLeft)}
+	if w.o.Timeout != nil {
+		a.time = TimespecOf(min(w.left, longest))
+		a.timeout = address(unsafe.Pointer(&a.time))
+	}
+	if w.o.Sigmask != nil {
+		a.mask = *w.o.Sigmask
+		a.sigmask, a.maskSize = address(unsafe.Pointer(&a.mask)), uint32(unsafe.Sizeof(a.mask))
+	}
+	return uintptr(unsafe.Pointer(a))
+}
+
+// microseconds rounds up, for 0 is none.
+func microseconds(d time.Duration) uint32 {
+	us := d / time.Microsecond
+	if d%time.Microsecond > 0 {
+		us++
+	}
+	return uint32(min(us, math.MaxUint32))
+}
+
+// ask is how many entries of the completion queue the next enter waits for, and 0
+// if the goal is reached. Of a queue of mixed completions the kernel counts the
+// entries, and each that is missing takes one at least.
+func (w *wait) ask() uint32 {
+	q := &w.ring.cq
+	came, held := q.since(w.head)
+	switch {
+	case came >= w.n, q.mixed && held+1 >= q.entries: // a large one may not fit
+		return 0
+	}
+	return held + w.n - came
+}
+
+// again reports, after an enter, that the wait goes on. Otherwise err is its
+// result: ETIME at the end of the time, even if the kernel did not say so.
+func (w *wait) again(err error) (more bool, result error) {
+	e := errnoOf(err)
+	if e != 0 && e != unix.EINTR && e != unix.ETIME {
+		return false, err
+	}
+	if w.ask() == 0 {
+		return false, nil
+	}
+	if w.o.bounded() {
+		w.tick()
+	}
+	switch {
+	case w.ask() == 0:
+		return false, nil
+	case e == unix.ETIME, w.o.Timeout != nil && w.left == 0:
+		return false, wrap("io_uring_enter", unix.ETIME)
+	case w.o.Sigmask != nil && (e == unix.EINTR || w.ring.flags&SetupIOPoll == 0):
+		return false, wrap("io_uring_enter", unix.EINTR)
+	}
+	return true, nil
+}
+
+// tick looks at the clock.
+func (w *wait) tick() {
+	now := w.now()
+	w.left = max(w.end-now, 0)
+	if w.minLeft > 0 {
+		if w.minLeft = max(w.content-now, 0); w.minLeft == 0 {
+			w.n = min(w.n, 1)
+		}
+	}
+}
+
+// since counts the completions that came from head on, and the entries of the
+// queue that hold those that were not seen. Unlike Ready it is for the goroutine
+// that submits too. Head is looked at before the tail, which never lies before
+// it, and once more after it: what lay between them did not change meanwhile.
+func (q *CompletionQueue) since(head uint32) (came, held uint32) {
+	for {
+		from := atomic.LoadUint32(q.khead)
+		to := atomic.LoadUint32(q.ktail)
+		came, held = to-from, to-from
+		if q.mixed {
+			came = q.completions(from, to)
+		}
+		if atomic.LoadUint32(q.khead) == from {
+			return from - head + came, held
+		}
+	}
+}
+
+// completions counts them in a part of a mixed queue.
+func (q *CompletionQueue) completions(from, to uint32) (n uint32) {
+	for left := int64(to - from); left > 0; {
+		slots := uint32(1)
+		switch flags := atomic.LoadUint32(&q.at(from).Flags); {
+		case flags&CQESkip != 0:
+		case flags&CQE32 != 0:
+			slots = 2
+			fallthrough
+		default:
+			n++
+		}
+		from += slots
+		left -= int64(slots)
+	}
+	return n
+}

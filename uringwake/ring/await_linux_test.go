@@ -1,0 +1,63 @@
+package ring
+
+import (
+	"math"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Head is read before the tail: beside a reader the count would else be less than
+// nothing, and so as large as can be.
+func TestCountBesideAReaderNeverUnderflows(t *testing.T) {
+	var head, tail uint32
+	q := &CompletionQueue{khead: &head, ktail: &tail, entries: 4}
+	stop := make(chan struct{})
+	go func() {
+		defer close(stop)
+		for range 2_000_000 { // the kernel, then a reader
+			atomic.AddUint32(&tail, 1)
+			atomic.AddUint32(&head, 1)
+		}
+	}()
+	for last := uint32(0); ; {
+		came, held := q.since(0)
+		require.LessOrEqual(t, held, uint32(1))
+		require.GreaterOrEqual(t, came, last)
+		last = came
+		select {
+		case <-stop:
+			return
+		default:
+		}
+	}
+}
+
+func TestTimespecDuration(t *testing.T) {
+	for _, test := range []struct {
+		ts   Timespec
+		want time.Duration
+	}{
+		{Timespec{}, 0},
+		{Timespec{Sec: 2, Nsec: 5}, 2*time.Second + 5},
+		{Timespec{Nsec: 3e9}, 3 * time.Second},
+		{Timespec{Sec: 2, Nsec: -1e9}, time.Second},
+		{Timespec{Sec: -1}, 0},
+		{Timespec{Sec: -1, Nsec: 5}, 0},
+		{Timespec{Nsec: -1}, 0},
+		{Timespec{Sec: math.MinInt64, Nsec: math.MinInt64}, 0},
+		{Timespec{Sec: 1 << 34}, math.MaxInt64},
+		{Timespec{Sec: math.MaxInt64, Nsec: math.MaxInt64}, math.MaxInt64},
+		{Timespec{Sec: math.MaxInt64 / 1_000_000_000, Nsec: 5}, math.MaxInt64},
+		{Timespec{Nsec: math.MaxInt64}, math.MaxInt64},
+	} {
+		require.Equal(t, test.want, test.ts.duration(), "%+v", test.ts)
+	}
+	require.Equal(t, time.Duration(math.MaxInt64), later(2, math.MaxInt64-1))
+	require.EqualValues(t, 5, later(2, 3))
+	require.EqualValues(t, 1, microseconds(1))
+	require.EqualValues(t, 2, microseconds(2*time.Microsecond))
+	require.Equal(t, uint32(math.MaxUint32), microseconds(2*time.Hour))
+}
