@@ -1,7 +1,11 @@
 package main
 
+import "slices"
+
 // mutations are what was taken out, each in turn.
-var mutations = []mutation{
+var mutations = slices.Concat(ofWaits, ofRings)
+
+var ofWaits = []mutation{
 	{
 		file: "internal/waitq/waitq.go", why: "Await looks before it parks",
 		old: "	for !w.Done() {\n		yield.At(yield.WaiterLooks)\n		err := p.Park(ctx)\n",
@@ -316,39 +320,6 @@ var mutations = []mutation{
 		old: "c.shelf.DeleteIf(key, e)", new: "c.shelf.Delete(key)",
 	},
 	{
-		file: "uringwake/turn_linux.go", why: "a loop looks for mail after it is announced asleep",
-		old: "	if !l.mailbox.empty() {\n		l.door.retract()\n		return\n	}\n", new: "",
-	},
-	{
-		file: "uringwake/bell_linux.go", why: "mail first, then the door",
-		old: "	if !l.mailbox.push(m) {\n		return false\n	}\n	yield.At(yield.LoopMailed)\n	if l.door.claim() {\n		yield.At(yield.LoopClaimed)\n		l.ringBell()\n	}\n	return true\n",
-		new: "	if l.door.claim() {\n		yield.At(yield.LoopClaimed)\n		l.ringBell()\n	}\n	yield.At(yield.LoopMailed)\n	return l.mailbox.push(m)\n",
-	},
-	{
-		file: "uringwake/task_linux.go", why: "a permit that comes while the task parks",
-		old: "	if t.state.CompareAndSwap(0, parked) { // else the permit has come\n		t.coro.yield()\n	}\n", new: "	t.state.Store(parked)\n	t.coro.yield()\n",
-	},
-	{
-		file: "uringwake/door_linux.go", why: "who rings is counted",
-		old: "w-asleep+rung+oneRinger", new: "w-asleep+rung",
-	},
-	{
-		file: "uringwake/door_linux.go", why: "a loop's end waits for those who ring",
-		old: "	for d.word.Load()>>2 != 0 {\n		runtime.Gosched()\n	}\n", new: "	if d.word.Load()>>2 != 0 {\n		runtime.Gosched()\n	}\n",
-	},
-	{
-		file: "uringwake/close_linux.go", why: "a loop with mail is not finished",
-		old: "l.ops.inFlight() == 0 && l.mailbox.seal()", new: "l.ops.inFlight() == 0 && (l.mailbox.seal() || true)",
-	},
-	{
-		file: "uringwake/turn_linux.go", why: "a poll that has ended is armed again",
-		old: "l.unarmed || flags&ring.CQEMore == 0\n", new: "l.unarmed || flags&ring.CQEMore == 0 && false\n",
-	},
-	{
-		file: "uringwake/flight_linux.go", why: "a completion that is not the last ends nothing",
-		old: "	if flags&ring.CQEMore != 0 {\n		return nil\n	}\n", new: "",
-	},
-	{
 		file: "notify/notify.go", why: "a Wait that dies of a wake of NotifyOne hands it on",
 		old: "if !n.remove(w) && w.Value.handOn {", new: "if !n.remove(w) && false {",
 	},
@@ -407,42 +378,6 @@ var mutations = []mutation{
 	{
 		file: "vigildebug/waits.go", why: "a time that JSON lacks does not spoil the answer",
 		old: "presentable(r.since)", new: "r.since",
-	},
-	{
-		file: "uringwake/task_linux.go", why: "Park fails with an error, whatever the context says",
-		old: "	if ctx.Err() != nil {\n		return whyEnded(ctx)", new: "	if ctx.Err() != nil {\n		return context.Cause(ctx)",
-		only: "FailsWithAnError|Hostile|Liar",
-	},
-	{
-		file: "uringwake/task_linux.go", why: "Park sees a Done that is closed though Err is nil",
-		old: "	if over(done) {\n		return whyEnded(ctx)\n	}\n", new: "",
-		only: "FailsWithAnError|Hostile|Liar",
-	},
-	{
-		file: "uringwake/task_linux.go", why: "package context does not see that Err is nil, in Park",
-		old: "context.AfterFunc(tamed(ctx), t.Wake)", new: "context.AfterFunc(ctx, t.Wake)",
-		only: "FailsWithAnError|Hostile|Liar",
-	},
-	{
-		file: "uringwake/turn_linux.go", why: "a context is called before the kernel has the operation",
-		old:  "	var c *canceler\n	switch done := ctx.Done(); done {\n	case nil:\n	case t.done:\n		t.flying = o\n	default:\n		c = &canceler{loop: l, o: o}\n		defer context.AfterFunc(tamed(ctx), c.contextEnded)()\n	}\n	o.waker = t\n	l.launch(o)\n",
-		new:  "	var c *canceler\n	o.waker = t\n	l.launch(o)\n	switch done := ctx.Done(); done {\n	case nil:\n	case t.done:\n		t.flying = o\n	default:\n		c = &canceler{loop: l, o: o}\n		defer context.AfterFunc(tamed(ctx), c.contextEnded)()\n	}\n",
-		only: "FailsWithAnError|Hostile|Liar",
-	},
-	{
-		file: "uringwake/direct_linux.go", why: "an operation lands before its goroutine unwinds",
-		old: "		if !landed { // canceled", new: "		if false { // canceled",
-		only: "FailsWithAnError|Hostile|Liar",
-	},
-	{
-		file: "uringwake/direct_linux.go", why: "a parker's own error is returned",
-		old: "		if err := p.Park(ctx); err != nil {\n			return err\n", new: "		if p.Park(ctx) != nil {\n			return context.Canceled\n",
-		only: "FailsWithAnError|Hostile|Liar",
-	},
-	{
-		file: "uringwake/wakers_linux.go", why: "a Wait without a ring sees a Done that is closed though Err is nil",
-		old: "ctx.Err() != nil || over(ctx.Done())", new: "ctx.Err() != nil",
-		only: "FailsWithAnError|Hostile|Liar",
 	},
 	{
 		file: "waitmap/engine.go", why: "a wait for a computation ends with its context",
