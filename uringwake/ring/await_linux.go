@@ -23,10 +23,6 @@ type wait struct {
 	minLeft time.Duration // until content
 }
 
-// longest is what the kernel is told at most: it adds the time since boot, and
-// must not overflow.
-const longest = math.MaxInt64 / 2
-
 // wait begins one for n completions from head on.
 func (r *Ring) wait(head, n uint32, o *WaitOptions) (w wait, err error) {
 	flags, err := o.flags(r.features)
@@ -84,7 +80,7 @@ func (w *wait) set(a *waitArg) uintptr {
 	}
 	*a = waitArg{minWait: microseconds(w.minLeft)}
 	if w.o.Timeout != nil {
-		a.time = TimespecOf(min(w.left, longest))
+		a.time = TimespecOf(w.left)
 		a.timeout = address(unsafe.Pointer(&a.time))
 	}
 	if w.o.Sigmask != nil {

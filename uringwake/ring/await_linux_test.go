@@ -2,6 +2,7 @@ package ring
 
 import (
 	"math"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,15 +18,17 @@ func TestCountBesideAReaderNeverUnderflows(t *testing.T) {
 	stop := make(chan struct{})
 	go func() {
 		defer close(stop)
-		for range 2_000_000 { // the kernel, then a reader
+		for range 300_000 { // the kernel, then a reader
 			atomic.AddUint32(&tail, 1)
 			atomic.AddUint32(&head, 1)
+			runtime.Gosched() // else head never stays long enough to be seen twice
 		}
 	}()
 	for last := uint32(0); ; {
 		came, held := q.since(0)
-		require.LessOrEqual(t, held, uint32(1))
-		require.GreaterOrEqual(t, came, last)
+		if held > 1 || came < last {
+			require.Failf(t, "wrong count", "%d held, %d came after %d", held, came, last)
+		}
 		last = came
 		select {
 		case <-stop:

@@ -13,7 +13,7 @@ import (
 // WaitOptions bound a wait.
 type WaitOptions struct {
 	// Timeout is how long to wait at most, or until when; nil is for ever, and a
-	// negative one is 0. One of more than 146 years is that long. Linux 5.11,
+	// negative one is 0. One of more than 292 years is that long. Linux 5.11,
 	// [FeatExtArg].
 	Timeout *Timespec
 	// Absolute says that Timeout is a point in time, of CLOCK_MONOTONIC or the
