@@ -157,7 +157,7 @@ func (q *SubmissionQueue) enter(wait, flags uint32, arg, size uintptr) (int, err
 }
 
 // EnterRaw is Enter that waits for no completion and does not tell the Go
-// scheduler, which spares a call some 20 to 50 ns: until it returns the thread
+// scheduler, which spares a call about 0.1 us: until it returns the thread
 // cannot be stopped, so a garbage collection waits for it, and everybody for the
 // collection. It is right only if the kernel cannot wait for this process
 // meanwhile, and not for long for anything else: nothing that is submitted, and
