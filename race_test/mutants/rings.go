@@ -268,4 +268,9 @@ var ofRings = []mutation{
 		new:  "t.onRing(ctx, 0)",
 		only: "MissingPageHolds",
 	},
+	{
+		file: "uringwake/keeper_linux.go", why: "a keeper that was sent away submits nothing",
+		old:  "return d.work == work && d.submit()", new: "return d.submit()",
+		only: "SentAway",
+	},
 }
