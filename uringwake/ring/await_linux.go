@@ -52,8 +52,8 @@ var epoch = time.Now()
 // counts, in this process's time namespace, if the Timeout is a point in time.
 func (w *wait) now() time.Duration {
 	clock := int32(w.ring.clock.Load())
-	if !w.o.Absolute && clock == 0 {
-		return time.Since(epoch)
+	if d := time.Since(epoch); d >= 0 && clock == 0 && !w.o.Absolute { // before it: a synctest bubble's time
+		return d
 	}
 	if clock == 0 {
 		clock = unix.CLOCK_MONOTONIC
@@ -100,13 +100,15 @@ func microseconds(d time.Duration) uint32 {
 }
 
 // ask is how many entries of the completion queue the next enter waits for, and 0
-// if the goal is reached. Of a queue of mixed completions the kernel counts the
-// entries, and each that is missing takes one at least.
+// if the goal is reached, or as near as can be. Of a queue of mixed completions the
+// kernel counts the entries, and each that is missing takes one at least.
 func (w *wait) ask() uint32 {
 	q := &w.ring.cq
 	came, held := q.since(w.head)
 	switch {
 	case came >= w.n, q.mixed && held+1 >= q.entries: // a large one may not fit
+		return 0
+	case held > 0 && w.ring.flags&(SetupIOPoll|SetupSQPoll) == SetupIOPoll: // the kernel polls for no more
 		return 0
 	}
 	return held + w.n - came
