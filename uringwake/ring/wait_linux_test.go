@@ -527,3 +527,22 @@ func direct(t *testing.T) (fd int, p []byte) {
 	require.NoError(t, unix.Ftruncate(fd, int64(len(p))))
 	return fd, p
 }
+
+// The kernel counts entries, of which a completion of 32 bytes takes two: when it
+// has as many as it was asked for, that is no signal.
+func TestSigmaskOnAMixedQueue(t *testing.T) {
+	needBigNop(t)
+	g := newRig(t, &ring.Params{Flags: ring.SetupCQEMixed})
+	r, w := pipe(t)
+	p := make([]byte, 1)
+	g.prep(func(s *ring.SQE) { bigNop(s, 1, 2) })
+	g.prep(func(s *ring.SQE) { s.PrepNop() })
+	g.prep(func(s *ring.SQE) { s.PrepRead(r, p, 0) })
+	all := ^uint64(0)
+	s := sleep(t, func() error { _, err := g.r.SQ().SubmitAndWaitWith(3, ring.WaitOptions{Sigmask: &all}); return err })
+	s.inEnter(t)
+	_, err := unix.Write(w, []byte("x"))
+	require.NoError(t, err)
+	require.NoError(t, <-s.done)
+	g.drain(3)
+}
