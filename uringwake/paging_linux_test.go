@@ -26,7 +26,7 @@ import (
 // touches are operations whose buffer the kernel touches at once.
 var touches = map[string]func(ctx context.Context, fds [2]int, p []byte) (int, error){
 	"read": func(ctx context.Context, fds [2]int, p []byte) (int, error) {
-		unix.Write(fds[1], make([]byte, len(p)))
+		unix.Write(fds[1], []byte("1234567\n")[:len(p)])
 		return uringwake.Read(ctx, fds[0], p, -1)
 	},
 	"write": func(ctx context.Context, fds [2]int, p []byte) (int, error) {
@@ -38,23 +38,31 @@ var touches = map[string]func(ctx context.Context, fds [2]int, p []byte) (int, e
 // goroutine's.
 func TestMissingPageHoldsUpNobodyElse(t *testing.T) {
 	newLoop(t, nil)
-	for name, touch := range touches {
-		t.Run(name, func(t *testing.T) {
-			m, fds := newMissingPage(t), openPipe(t, 0)
-			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it is TestMissingPageAndTheCollector's
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
-			touched := make(chan error, 1)
-			go func() {
-				n, err := touch(context.Background(), fds, m.page[:8])
-				touched <- errors.Join(err, unless(n == 8))
-			}()
-			require.NoError(t, m.awaitTouch())
-			late := theOthers(t)
-			require.NoError(t, m.fill())
-			require.NoError(t, <-touched)
-			require.NoError(t, late(), "they came only when the page was there")
-		})
+	files := map[string]func(t *testing.T) [2]int{
+		"pipe":     func(t *testing.T) [2]int { return openPipe(t, 0) },
+		"terminal": func(t *testing.T) [2]int { master, slave := terminal(t); return [2]int{slave, master} }, // left to a worker
 	}
+	for name, touch := range touches {
+		for kind, open := range files {
+			t.Run(name+" of a "+kind, func(t *testing.T) { missingPageHoldsUp(t, touch, open(t)) })
+		}
+	}
+}
+
+func missingPageHoldsUp(t *testing.T, touch func(context.Context, [2]int, []byte) (int, error), fds [2]int) {
+	m := newMissingPage(t)
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it is TestMissingPageAndTheCollector's
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	touched := make(chan error, 1)
+	go func() {
+		n, err := touch(context.Background(), fds, m.page[:8])
+		touched <- errors.Join(err, unless(n == 8))
+	}()
+	require.NoError(t, m.awaitTouch())
+	late := theOthers(t)
+	require.NoError(t, m.fill())
+	require.NoError(t, <-touched)
+	require.NoError(t, late(), "they came only when the page was there")
 }
 
 // theOthers runs operations of other goroutines, and returns when they have

@@ -108,6 +108,14 @@ for mutant in RETURN_AT_ONCE LAND_ON_CANCEL LAND_ON_MORE NO_GENERATION LATE_MAIL
 	refuted operation "$mutant"
 done
 
+holds keeper "2 launchers, 2 operations each" "" -DSAFETY ""
+holds keeper "1 operation each, 2 quirks" "-DLIVES=1 -DQUIRKS=2" -DSAFETY ""
+holds keeper "room for 1 entry, 3 quirks" "-DLIVES=1 -DQUIRKS=3 -DROOM=1" -DSAFETY ""
+for mutant in STALE_KEEPER LEAVE_IN_FLIGHT RING_UNLOCKED RING_FIRST NO_RECHECK NOP_ANYWAY KEEPER_STAYS CLOSE_TWICE \
+	NO_FLUSH URGE_SILENT NOTICES_STAY RESET_LATE NO_RETRY; do
+	refuted keeper "$mutant"
+done
+
 holds waiter "2 waiters, 2 waits each" "" -DSAFETY ""
 holds waiter "2 notifiers" "-DNOTIFIERS=2 -DDEEDS=1 -DWAITS=1" -DSAFETY ""
 holds waiter "2 notifiers, 2 waits each" "-DNOTIFIERS=2 -DDEEDS=1 -DQUIRKS=0" -DSAFETY ""

@@ -43,7 +43,7 @@ type ZcrxAreaReg struct {
 type ZcrxRQE struct {
 	Off uint64 // where the buffer is: the completion's Off, in the area of that token
 	Len uint32
-	pad uint32
+	_   uint32
 }
 
 // ZcrxCQE is what a completion of [SQE.PrepRecvZC] has to say beside its length,
