@@ -19,6 +19,7 @@ type wait struct {
 	head, n uint32        // the goal: n completions from that one on
 	end     time.Duration // of a Timeout, by now
 	content time.Duration // when MinWait is over: one completion is enough then
+	tail    uint32        // at which the last enter was to end
 	left    time.Duration // until end
 	minLeft time.Duration // until content
 }
@@ -52,8 +53,8 @@ var epoch = time.Now()
 // counts, in this process's time namespace, if the Timeout is a point in time.
 func (w *wait) now() time.Duration {
 	clock := int32(w.ring.clock.Load())
-	if !w.o.Absolute && clock == 0 {
-		return time.Since(epoch)
+	if d := time.Since(epoch); d >= 0 && clock == 0 && !w.o.Absolute { // before it: a synctest bubble's time
+		return d
 	}
 	if clock == 0 {
 		clock = unix.CLOCK_MONOTONIC
@@ -100,16 +101,20 @@ func microseconds(d time.Duration) uint32 {
 }
 
 // ask is how many entries of the completion queue the next enter waits for, and 0
-// if the goal is reached. Of a queue of mixed completions the kernel counts the
-// entries, and each that is missing takes one at least.
+// if the goal is reached, or as near as can be. Of a queue of mixed completions the
+// kernel counts the entries, and each that is missing takes one at least.
 func (w *wait) ask() uint32 {
 	q := &w.ring.cq
 	came, held := q.since(w.head)
 	switch {
 	case came >= w.n, q.mixed && held+1 >= q.entries: // a large one may not fit
 		return 0
+	case held > 0 && w.ring.flags&(SetupIOPoll|SetupSQPoll) == SetupIOPoll: // the kernel polls for no more
+		return 0
 	}
-	return held + w.n - came
+	ask := held + w.n - came
+	w.tail = atomic.LoadUint32(q.khead) + ask
+	return ask
 }
 
 // again reports, after an enter, that the wait goes on. Otherwise err is its
@@ -119,6 +124,7 @@ func (w *wait) again(err error) (more bool, result error) {
 	if e != 0 && e != unix.EINTR && e != unix.ETIME {
 		return false, err
 	}
+	early := e == unix.EINTR || w.early()
 	if w.ask() == 0 {
 		return false, nil
 	}
@@ -130,10 +136,16 @@ func (w *wait) again(err error) (more bool, result error) {
 		return false, nil
 	case e == unix.ETIME, w.o.Timeout != nil && w.left == 0:
 		return false, wrap("io_uring_enter", unix.ETIME)
-	case w.o.Sigmask != nil && (e == unix.EINTR || w.ring.flags&SetupIOPoll == 0):
+	case w.o.Sigmask != nil && early:
 		return false, wrap("io_uring_enter", unix.EINTR)
 	}
 	return true, nil
+}
+
+// early reports that the last enter ended with fewer entries than it waited for,
+// which is a signal's work; but who polls is sent back now and then.
+func (w *wait) early() bool {
+	return int32(atomic.LoadUint32(w.ring.cq.ktail)-w.tail) < 0 && w.ring.flags&SetupIOPoll == 0
 }
 
 // tick looks at the clock.

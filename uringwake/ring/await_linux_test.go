@@ -5,9 +5,11 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // Head is read before the tail: beside a reader the count would else be less than
@@ -63,4 +65,22 @@ func TestTimespecDuration(t *testing.T) {
 	require.EqualValues(t, 1, microseconds(1))
 	require.EqualValues(t, 2, microseconds(2*time.Microsecond))
 	require.Equal(t, uint32(math.MaxUint32), microseconds(2*time.Hour))
+}
+
+// Real time counts, though time stands still in the bubble and its clock is years
+// behind.
+func TestWaitInABubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := new(Ring)
+		r.cq = CompletionQueue{khead: new(uint32), ktail: new(uint32), entries: 4}
+		r.features = FeatExtArg
+		w, err := r.wait(0, 1, &WaitOptions{Timeout: &Timespec{Sec: 3600}})
+		require.NoError(t, err)
+		more, err := w.again(unix.EINTR)
+		require.NoError(t, err)
+		require.True(t, more, "a signal has ended the wait")
+		for start := w.now(); w.now() == start; {
+			runtime.Gosched()
+		}
+	})
 }

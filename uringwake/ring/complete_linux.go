@@ -87,22 +87,13 @@ func (q *CompletionQueue) Seen() {
 // one of 32 bytes counts as two. It panics if there are not that many. It stands
 // for io_uring_cq_advance; Linux 5.1.
 func (q *CompletionQueue) Advance(n uint32) {
-	if q.tailCached-q.head < n {
-		q.catchUp(n)
+	if q.tailCached-q.head < n { // Ready may have told of more than Peek has seen
+		if q.tailCached = atomic.LoadUint32(q.ktail); q.tailCached-q.head < n {
+			panic("ring: Seen or Advance of a completion that is not there")
+		}
 	}
 	q.head += n
 	storeRelease(q.khead, q.head) // pairs with the kernel's acquire
-}
-
-// catchUp looks for n completions: Ready may have told of more than Peek has seen.
-//
-//go:noinline
-func (q *CompletionQueue) catchUp(n uint32) {
-	if tail := atomic.LoadUint32(q.ktail); tail-q.head >= n {
-		q.tailCached = tail
-		return
-	}
-	panic("ring: Seen or Advance of a completion that is not there")
 }
 
 // Extra is what a completion of 32 bytes has to say: big_cqe. Of one of 16 bytes

@@ -62,9 +62,8 @@
 //
 // # System calls
 //
-// Those that wait, and those that submit, tell the Go scheduler: the kernel may
-// wait for this very process, if it serves page faults, a file system or a
-// seccomp filter. [SubmissionQueue.EnterRaw] does not.
+// All tell the Go scheduler: the kernel may wait for this very process, if it
+// serves page faults, a file system or a seccomp filter.
 //
 // The wait methods of both queues wait until the completions are there or the
 // time is over; the signals that the Go runtime sends its threads are not seen.

@@ -78,7 +78,6 @@ func closedErrors(t *testing.T, r *ring.Ring) {
 		"SubmitAndWaitWith": func() error { _, err := sq.SubmitAndWaitWith(1, ts); return err },
 		"SubmitAndWaitReg":  func() error { _, err := sq.SubmitAndWaitReg(1, 0); return err },
 		"GetEvents of SQ":   func() error { _, err := sq.SubmitAndGetEvents(); return err },
-		"EnterRaw":          func() error { _, err := sq.EnterRaw(0); return err },
 		"WaitRoom":          sq.WaitRoom,
 		"GetEvents":         cq.GetEvents,
 		"Wait":              func() error { _, err := cq.Wait(); return err },

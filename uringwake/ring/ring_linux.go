@@ -172,16 +172,6 @@ func (r *Ring) sys(submit, wait, flags uint32, arg, size uintptr) (int, error) {
 	return int(n), nil
 }
 
-// raw is sys for what waits for nobody.
-func (r *Ring) raw(submit, flags uint32) (int, error) {
-	n, _, e := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(submit), 0, uintptr(flags|r.enter), 0, 0)
-	runtime.KeepAlive(r)
-	if e != 0 {
-		return 0, enterError(e)
-	}
-	return int(n), nil
-}
-
 //go:noinline
 func enterError(e syscall.Errno) error { return wrap("io_uring_enter", e) }
 

@@ -125,7 +125,8 @@ func (q *SubmissionQueue) SubmitAndGetEvents() (int, error) { return q.Enter(0, 
 // queue holds, are there. It stands for io_uring_submit_and_wait; Linux 5.1.
 //
 // Signals, which the Go runtime sends its threads all the time, do not end the
-// wait. If the kernel refused an entry, and so took fewer than all, it does not
+// wait. With [SetupIOPoll] one completion may be enough, see
+// [CompletionQueue.WaitN]. If the kernel refused an entry, and so took fewer than all, it does not
 // wait. Beside a goroutine that takes completions it may wait for ever: the kernel
 // counts those that come after it began to wait and those that are there then.
 func (q *SubmissionQueue) SubmitAndWait(n uint32) (int, error) {
@@ -154,26 +155,6 @@ func (q *SubmissionQueue) enter(wait, flags uint32, arg, size uintptr) (int, err
 		return q.enterPolled(n, wait, flags, arg, size)
 	}
 	return q.ring.sys(q.flush(), wait, flags, arg, size)
-}
-
-// EnterRaw is Enter that waits for no completion and does not tell the Go
-// scheduler, which spares a call about 0.1 us: until it returns the thread
-// cannot be stopped, so a garbage collection waits for it, and everybody for the
-// collection. It is right only if the kernel cannot wait for this process
-// meanwhile, and not for long for anything else: nothing that is submitted, and
-// with [EnterGetEvents] nothing in flight, touches memory that this process
-// pages in itself (userfaultfd, a mapped file of a file system that it serves)
-// or acts on such a file, and no seccomp supervisor of this process answers
-// io_uring_enter. Otherwise the process may hang for good. With [EnterSQWait] it
-// is Enter. Linux 5.1.
-func (q *SubmissionQueue) EnterRaw(flags uint32) (int, error) {
-	if q.ring == nil {
-		return 0, errClosed()
-	}
-	if q.ring.flags&SetupSQPoll != 0 || flags&EnterSQWait != 0 {
-		return q.Enter(0, flags)
-	}
-	return q.ring.raw(q.flush(), flags)
 }
 
 // enterPolled needs the kernel only to wake its thread, or to wait.

@@ -174,7 +174,9 @@ func (q *CompletionQueue) Wait() (*CQE, error) { return q.WaitN(1) }
 // holds, are there. It stands for io_uring_wait_cqe_nr; Linux 5.1.
 //
 // With [SetupCQEMixed] one of 32 bytes counts as one, and a queue in which such a
-// one might not fit any more is full.
+// one might not fit any more is full. With [SetupIOPoll], unless [SetupSQPoll] has
+// a thread that polls, one completion is enough: the kernel does not poll while
+// there are any.
 func (q *CompletionQueue) WaitN(n uint32) (*CQE, error) { return q.WaitWith(n, WaitOptions{}) }
 
 // WaitTimeout is WaitN for at most d, of which a negative one is 0: then there

@@ -484,3 +484,65 @@ func TestRegisteredWaits(t *testing.T) {
 func TestTimespecOf(t *testing.T) {
 	require.Equal(t, ring.Timespec{Sec: 2, Nsec: 5}, ring.TimespecOf(2*time.Second+5))
 }
+
+// Where the caller polls, the kernel does so only while there are no completions:
+// a wait for more than one would never end. The Nop has one at once; the read's has
+// to be polled for.
+func TestPolledWaitsAreContentWithOne(t *testing.T) {
+	for name, wait := range waits(ring.WaitOptions{Timeout: never()}) {
+		if name == "Blocking" {
+			continue // is WaitN, and takes one
+		}
+		t.Run(name, func(t *testing.T) {
+			g := waitRig(t, ring.SetupIOPoll)
+			fd, p := direct(t)
+			g.prep(func(s *ring.SQE) { s.PrepRead(fd, p, 0) })
+			g.prep(func(s *ring.SQE) { s.PrepNop() })
+			if !strings.HasPrefix(name, "Submit") {
+				g.submit()
+			}
+			_ = wait(g.r, 2) // there may be one only
+			for range 2 {
+				if c := g.wait(); c.Res == -int32(unix.EOPNOTSUPP) {
+					t.Skip("this file system cannot be polled")
+				} else {
+					require.GreaterOrEqual(t, c.Res, int32(0))
+				}
+			}
+		})
+	}
+}
+
+// direct is a file that bypasses the cache, and a page to read it into.
+func direct(t *testing.T) (fd int, p []byte) {
+	t.Helper()
+	fd, err := unix.Open(t.TempDir()+"/file", unix.O_RDWR|unix.O_CREAT|unix.O_DIRECT, 0o600)
+	if err != nil {
+		t.Skip("no direct file here:", err)
+	}
+	closed(t, fd)
+	p, err = unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, unix.Munmap(p)) })
+	require.NoError(t, unix.Ftruncate(fd, int64(len(p))))
+	return fd, p
+}
+
+// The kernel counts entries, of which a completion of 32 bytes takes two: when it
+// has as many as it was asked for, that is no signal.
+func TestSigmaskOnAMixedQueue(t *testing.T) {
+	needBigNop(t)
+	g := newRig(t, &ring.Params{Flags: ring.SetupCQEMixed})
+	r, w := pipe(t)
+	p := make([]byte, 1)
+	g.prep(func(s *ring.SQE) { bigNop(s, 1, 2) })
+	g.prep(func(s *ring.SQE) { s.PrepNop() })
+	g.prep(func(s *ring.SQE) { s.PrepRead(r, p, 0) })
+	all := ^uint64(0)
+	s := sleep(t, func() error { _, err := g.r.SQ().SubmitAndWaitWith(3, ring.WaitOptions{Sigmask: &all}); return err })
+	s.inEnter(t)
+	_, err := unix.Write(w, []byte("x"))
+	require.NoError(t, err)
+	require.NoError(t, <-s.done)
+	g.drain(3)
+}
