@@ -114,8 +114,8 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/now_linux.go", why: "what bypasses the page cache waits on the ring",
-		old:  "	if t.isDirect() {",
-		new:  "	if false {",
+		old:  "|| t.isDirect() {",
+		new:  "|| false {",
 		only: "PastThePageCache",
 	},
 	{
@@ -270,7 +270,7 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/keeper_linux.go", why: "a keeper that was sent away submits nothing",
-		old:  "return d.work == work && d.submit()", new: "return d.submit()",
+		old: "return d.work == work && d.submit()", new: "return d.submit()",
 		only: "SentAway",
 	},
 }
