@@ -83,12 +83,6 @@ var ofRings = []mutation{
 		only: "Outrun|Outlive",
 	},
 	{
-		file: "uringwake/keeper_linux.go", why: "the reaper need not wait for its deadline",
-		old:  "	if d.cq.Peek() != nil {",
-		new:  "	if false {",
-		only: "Outrun|WhatACompletion|Refused",
-	},
-	{
 		file: "uringwake/direct_linux.go", why: "the keeper is rung",
 		old:  "	if d.stuck() || d.sq.Overflown() {\n		d.ringKeeper()\n	}\n",
 		new:  "",
