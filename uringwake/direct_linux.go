@@ -145,22 +145,28 @@ func (d *direct) cancel(o *op) {
 	d.stepAndUnlock(o)
 }
 
-// stepAndUnlock takes what has completed, wakes whose operations these were, and
-// rings the keeper if there is something to submit. It reports whether o has
-// landed.
+// stepAndUnlock is step, and wakes whose operations have landed. It reports
+// whether o is among them.
 func (d *direct) stepAndUnlock(o *op) bool {
 	var few [8]wake.Waker
-	wakers := d.collect(few[:0])
+	wakers := d.step(few[:0])
+	done := o != nil && o.state == landed
+	d.mu.Unlock()
+	wakeAll(wakers)
+	return done
+}
+
+// step takes what has completed, and rings the keeper if there is something to
+// submit.
+func (d *direct) step(wakers []wake.Waker) []wake.Waker {
+	wakers = d.collect(wakers)
 	if d.ops.inFlight() > 0 {
 		d.hire()
 	}
 	if d.stuck() || d.sq.Overflown() {
 		d.ringKeeper()
 	}
-	done := o != nil && o.state == landed
-	d.mu.Unlock()
-	wakeAll(wakers)
-	return done
+	return wakers
 }
 
 // collect takes completions until the kernel tells of the next one, or nothing

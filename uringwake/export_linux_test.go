@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/uringwake/ring"
-	"github.com/vigil-go/vigil/wake"
 )
 
 // What the external tests see of the inside.
@@ -201,12 +200,6 @@ func UseDirect(t testing.TB, entries, cq uint32) Direct {
 		Direct{d}.shut(t)
 	})
 	return Direct{d}
-}
-
-// step is what the keeper and then the reaper do. The caller has the lock.
-func (d *direct) step(wakers []wake.Waker) []wake.Waker {
-	d.submit()
-	return d.collect(wakers)
 }
 
 func (x Direct) shut(t testing.TB) {

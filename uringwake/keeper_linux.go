@@ -3,6 +3,8 @@ package uringwake
 import (
 	"runtime"
 	"time"
+
+	"github.com/vigil-go/vigil/wake"
 )
 
 // hire starts the keeper and the reaper, if they are not there. The caller has
@@ -23,40 +25,47 @@ func (d *direct) ringKeeper() {
 }
 
 // keeper submits what waits, on a thread that does nothing else: between two
-// rings it sleeps where the kernel can have it finish operations. It calls
-// nobody's code, and stays until the reaper leaves.
+// rings it sleeps where the kernel can have it finish operations. It stays until
+// the reaper leaves, and calls nobody's code.
 func (d *direct) keeper(work <-chan struct{}) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for range work {
-		for d.lockAndSubmit(work) {
+		wakers, refused := d.keep(work)
+		if len(wakers) > 0 {
+			go wakeAll(wakers)
+		}
+		if refused {
 			time.Sleep(time.Millisecond) // for the kernel to find memory
 		}
 	}
 }
 
-func (d *direct) lockAndSubmit(work <-chan struct{}) (refused bool) {
+// keep submits what is in line. It takes completions too: its thread has just
+// finished operations, and a busy processor is slow to look at the netpoller.
+func (d *direct) keep(work <-chan struct{}) (wakers []wake.Waker, refused bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.work == work && d.submit() // else it was sent away: what is in line is the next one's
+	if d.work != work { // it was sent away: what is in line is the next one's
+		return nil, false
+	}
+	refused = d.submit()
+	return d.step(nil), refused
 }
 
-// submit brings to the kernel what is in line. It reports whether something is
-// left that the kernel did not take.
+// submit brings to the kernel what is in line, until that refuses it, or wants
+// completions to be taken first.
 func (d *direct) submit() (refused bool) {
 	d.held = false
 	for !refused && (d.stuck() || d.sq.Overflown()) {
 		d.admit()
 		refused = d.enter(0) != 0
 		if d.sq.Overflown() {
-			break // until some are taken
+			break
 		}
 	}
 	d.held = true
-	if d.cq.Peek() != nil {
-		d.file.SetReadDeadline(time.Now()) // the reaper need not wait for the netpoller
-	}
-	return refused && d.stuck()
+	return refused
 }
 
 // How long the reaper stays when there is nothing to reap, and how often it
@@ -78,8 +87,6 @@ func (d *direct) reaper() {
 	}()
 	for wait := reaperShort; !left; {
 		before := d.reaped()
-		// Whoever sets another deadline has seen a completion: so does the
-		// look below.
 		d.file.SetReadDeadline(time.Now().Add(wait))
 		// The netpoller reports an edge: each new completion. Whatever
 		// comes after the look ends the wait that follows it.

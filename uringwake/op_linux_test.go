@@ -501,7 +501,8 @@ func testDirect(t *testing.T) *direct {
 	d.mu.Lock()
 	t.Cleanup(func() {
 		for d.ops.inFlight() > 0 {
-			d.step(nil)
+			d.submit()
+			d.collect(nil)
 		}
 		d.mu.Unlock()
 		Direct{d}.AwaitIdle()
@@ -517,7 +518,8 @@ func TestOperationForgetsItsWaiter(t *testing.T) {
 	o := d.newOp()
 	o.sqe.PrepNop()
 	d.flights.launch(o)
-	d.step(nil)
+	d.submit()
+	d.collect(nil)
 	require.Equal(t, landed, o.state)
 	d.mu.Unlock()
 	require.False(t, d.attach(o, nobody{})) // too late
@@ -578,7 +580,7 @@ func TestKeeperThatWasSentAway(t *testing.T) {
 	o.sqe.PrepNop()
 	d.flights.launch(o)
 	d.mu.Unlock()
-	require.False(t, d.lockAndSubmit(make(chan struct{})))
+	d.keep(make(chan struct{}))
 	d.mu.Lock()
 	require.Equal(t, prepared, o.state)
 }

@@ -362,11 +362,11 @@ func TestCompletionBetweenTheLookAndNotices(t *testing.T) {
 // One that comes later is noticed, by one that sleeps too.
 func TestCompletionAfterTheLookIsNoticed(t *testing.T) {
 	d, fd := directPoll(t)
-	require.Empty(t, d.step(nil))
+	require.Empty(t, d.collect(nil))
 	require.True(t, d.cq.EventFDEnabled())
 	complete(d, fd)
 	require.Equal(t, uint64(1), notices(t, d))
-	require.NotEmpty(t, d.step(nil))
+	require.NotEmpty(t, d.collect(nil))
 	require.False(t, d.cq.EventFDEnabled())
 }
 

@@ -64,7 +64,7 @@ byte quirks = QUIRKS;
 byte work = NONE;
 bool there[KEEPERS], token[KEEPERS], closed[KEEPERS];
 bool noticed;			/* the kernel writes to the eventfd */
-bool edge, deadline;		/* what the reaper wakes for */
+bool edge;			/* what the reaper wakes for */
 bool reaping;			/* the reaper is there */
 bool asleep, due;		/* it sleeps; its own deadline has passed */
 bool reaped;			/* something has been, since it looked at the count */
@@ -188,11 +188,7 @@ inline submit(thread) {
 		fi
 	:: else -> break
 	od;
-	if
-	:: some(cq) -> deadline = reaping
-	:: else
-	fi;
-	refused = refused && stuck
+	refused = false
 }
 
 /* One completion. */
@@ -369,30 +365,26 @@ step:
 
 active [KEEPERS] proctype keeper() {
 	mtype kind;
-	byte x, n, me = _pid - 2;
+	byte x, n, to = NONE, me = _pid - 2;
 	bool refused, flushing;
 
 end:	do
 	:: there[me] && token[me] -> token[me] = false;		/* range work */
-		do
-		:: atomic { !deciding;
+		atomic { !deciding;
 #ifndef STALE_KEEPER
 			if
-			:: work != me -> break
+			:: work != me -> goto next
 			:: else
 			fi;
 #endif
 			submit(me);
-			kind = 0; x = 0; n = 0; flushing = false;
-			if
+			collect();
 #ifndef NO_RETRY
-			:: refused -> refused = false
-			:: else -> break
-#else
-			:: refused = false; break
+			rouse();		/* itself, for what is left */
 #endif
-			fi }
-		od
+			kind = 0; x = 0; n = 0; flushing = false };
+		UNLOCKED;
+next:		skip
 	:: d_step { there[me] && !token[me] && closed[me] ->
 		assert(!(held[0] && by[0] == me));		/* 1 */
 		assert(!(held[1] && by[1] == me));
@@ -424,8 +416,7 @@ inline leave() {
 		work = NONE;
 #endif
 		reaping = false;
-		edge = false;
-		deadline = false
+		edge = false
 	fi
 }
 
@@ -438,12 +429,9 @@ active proctype reaper() {
 
 end:	do
 	:: reaping ->
-		d_step { reaped = false; deadline = false };	/* its own is yet to pass */
+		reaped = false;			/* its deadline is yet to pass */
 #ifndef RESET_LATE
-		if
-		:: deadline -> goto over	/* no look */
-		:: d_step { !deadline -> edge = false }
-		fi;
+		edge = false;
 #endif
 look:		atomic {
 #ifdef URGE_SILENT
@@ -472,13 +460,12 @@ look:		atomic {
 #endif
 end1:		if
 		:: d_step { edge -> edge = false; asleep = false }; goto look
-		:: d_step { deadline -> asleep = false }
 		:: d_step { due -> due = false; asleep = false }
 		:: d_step { inFlight == 0 || quirks > 0 ->	/* its own */
 			quirks = (inFlight == 0 -> quirks : quirks - 1);
 			asleep = false }
 		fi;
-over:		atomic {
+		atomic {
 			if
 			:: reaped
 			:: else -> leave()

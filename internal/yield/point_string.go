@@ -44,23 +44,24 @@ func _() {
 	_ = x[LoopAnnounced-33]
 	_ = x[LoopBlocks-34]
 	_ = x[LoopSealed-35]
-	_ = x[FlightMissed-36]
-	_ = x[FlightFound-37]
-	_ = x[FlightOpened-38]
-	_ = x[FlightParked-39]
-	_ = x[FlightLeft-40]
-	_ = x[FlightPublish-41]
-	_ = x[FlightLanded-42]
-	_ = x[FlightSweep-43]
-	_ = x[CacheSweep-44]
-	_ = x[CacheStores-45]
-	_ = x[CacheInvalid-46]
-	_ = x[points-47]
+	_ = x[LoopThreads-36]
+	_ = x[FlightMissed-37]
+	_ = x[FlightFound-38]
+	_ = x[FlightOpened-39]
+	_ = x[FlightParked-40]
+	_ = x[FlightLeft-41]
+	_ = x[FlightPublish-42]
+	_ = x[FlightLanded-43]
+	_ = x[FlightSweep-44]
+	_ = x[CacheSweep-45]
+	_ = x[CacheStores-46]
+	_ = x[CacheInvalid-47]
+	_ = x[points-48]
 }
 
-const _Point_name = "WaiterLooksWaiterParkedWaiterWonContextWonMapGrabbedMapWrittenMapLinesMapAnnouncedMapMissedMapFoundMapReadMapHeldMapTakersMapSettledMapLeavesMapFrozenMapAjarMapDoorMapClosedFutureJoinsNotifyKeepsNotifyTriesNotifyEntersNotifyPickedNotifyFailedGroupCountedGroupTicketsGroupReleasedGroupFailedTaskPermitsTaskParksLoopMailedLoopClaimedLoopAnnouncedLoopBlocksLoopSealedFlightMissedFlightFoundFlightOpenedFlightParkedFlightLeftFlightPublishFlightLandedFlightSweepCacheSweepCacheStoresCacheInvalidpoints"
+const _Point_name = "WaiterLooksWaiterParkedWaiterWonContextWonMapGrabbedMapWrittenMapLinesMapAnnouncedMapMissedMapFoundMapReadMapHeldMapTakersMapSettledMapLeavesMapFrozenMapAjarMapDoorMapClosedFutureJoinsNotifyKeepsNotifyTriesNotifyEntersNotifyPickedNotifyFailedGroupCountedGroupTicketsGroupReleasedGroupFailedTaskPermitsTaskParksLoopMailedLoopClaimedLoopAnnouncedLoopBlocksLoopSealedLoopThreadsFlightMissedFlightFoundFlightOpenedFlightParkedFlightLeftFlightPublishFlightLandedFlightSweepCacheSweepCacheStoresCacheInvalidpoints"
 
-var _Point_index = [...]uint16{0, 11, 23, 32, 42, 52, 62, 70, 82, 91, 99, 106, 113, 122, 132, 141, 150, 157, 164, 173, 184, 195, 206, 218, 230, 242, 254, 266, 279, 290, 301, 310, 320, 331, 344, 354, 364, 376, 387, 399, 411, 421, 434, 446, 457, 467, 478, 490, 496}
+var _Point_index = [...]uint16{0, 11, 23, 32, 42, 52, 62, 70, 82, 91, 99, 106, 113, 122, 132, 141, 150, 157, 164, 173, 184, 195, 206, 218, 230, 242, 254, 266, 279, 290, 301, 310, 320, 331, 344, 354, 364, 375, 387, 398, 410, 422, 432, 445, 457, 468, 478, 489, 501, 507}
 
 func (i Point) String() string {
 	idx := int(i) - 0

@@ -48,6 +48,7 @@ const (
 	LoopAnnounced              // the loop is asleep to others; its look for mail
 	LoopBlocks                 // there was no mail; the system call
 	LoopSealed                 // no more mail is taken; the door's end
+	LoopThreads                // the list of loops is read; the number of one's thread
 	FlightMissed               // no flight was found; one's own
 	FlightFound                // a flight was found; its lock
 	FlightOpened               // a flight is in the map; its look at the shelf
