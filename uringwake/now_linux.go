@@ -105,7 +105,7 @@ func (t *transfer) wait(ctx context.Context, why unix.Errno) (n int, again bool,
 
 // now transfers what can be without waiting.
 func (t *transfer) now() (int, unix.Errno) {
-	if t.isDirect() {
+	if len(t.p) == 0 && t.number == unix.SYS_PWRITEV2 || t.isDirect() { // a datagram may be empty: pwritev2 sends none
 		return 0, unix.EOPNOTSUPP
 	}
 	const nowait = 8 // RWF_NOWAIT; Linux 4.14
@@ -238,8 +238,12 @@ func sleepHere(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// futexWakeNow wakes those who share addr, in this process and others.
+// futexWakeNow wakes those who share addr, in this process and others. The system
+// call would wake one where none is asked for.
 func futexWakeNow(addr *atomic.Uint32, n int) (int, error) {
+	if n == 0 {
+		return 0, nil
+	}
 	const wake = 1 // FUTEX_WAKE
 	woken, _, e := syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(addr)), wake, uintptr(n), 0, 0, 0)
 	if e != 0 {

@@ -197,3 +197,46 @@ func TestFutexWakeCountsWaiters(t *testing.T) {
 	require.NoError(t, <-errs)
 	require.NoError(t, <-errs)
 }
+
+// Nobody is woken where none is asked for, on either driver.
+func TestFutexWakeOfNobody(t *testing.T) {
+	if err := uringwake.HaveFutex(); err != nil {
+		t.Skip(err)
+	}
+	eachDriver(t, func(t *testing.T, ctx context.Context) {
+		word := new(atomic.Uint32)
+		errs := make(chan error, 1)
+		go func() { errs <- uringwake.FutexWait(context.Background(), word, 0) }()
+		for woken := 0; woken == 0; {
+			n, err := uringwake.FutexWake(ctx, word, 0)
+			require.NoError(t, err)
+			require.Zero(t, n)
+			woken, err = uringwake.FutexWake(ctx, word, 1)
+			require.NoError(t, err)
+		}
+		uringwake.Blocking(ctx, func() { require.NoError(t, <-errs) })
+	})
+}
+
+// A write of nothing to a socket that keeps messages apart sends an empty one, on
+// either driver.
+func TestWriteOfAnEmptyDatagram(t *testing.T) {
+	eachDriver(t, func(t *testing.T, ctx context.Context) {
+		for _, kind := range []int{unix.SOCK_DGRAM, unix.SOCK_SEQPACKET} {
+			fds, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+			require.NoError(t, err)
+			closing(t, fds[:]...)
+			for _, message := range []string{"", "word"} {
+				n, err := uringwake.Write(ctx, fds[0], []byte(message), -1)
+				require.NoError(t, err)
+				require.Equal(t, len(message), n)
+			}
+			p := make([]byte, 8)
+			for _, message := range []string{"", "word"} {
+				n, err := uringwake.Read(ctx, fds[1], p, -1)
+				require.NoError(t, err)
+				require.Equal(t, message, string(p[:n]))
+			}
+		}
+	})
+}

@@ -83,12 +83,6 @@ var ofRings = []mutation{
 		only: "Outrun|Outlive",
 	},
 	{
-		file: "uringwake/keeper_linux.go", why: "the reaper need not wait for its deadline",
-		old:  "	if d.cq.Peek() != nil {",
-		new:  "	if false {",
-		only: "Outrun|WhatACompletion|Refused",
-	},
-	{
 		file: "uringwake/direct_linux.go", why: "the keeper is rung",
 		old:  "	if d.stuck() || d.sq.Overflown() {\n		d.ringKeeper()\n	}\n",
 		new:  "",
@@ -114,8 +108,8 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/now_linux.go", why: "what bypasses the page cache waits on the ring",
-		old:  "	if t.isDirect() {",
-		new:  "	if false {",
+		old:  "|| t.isDirect() {",
+		new:  "|| false {",
 		only: "PastThePageCache",
 	},
 	{
@@ -267,5 +261,10 @@ var ofRings = []mutation{
 		old:  "t.onRing(ctx, ring.SQEAsync)",
 		new:  "t.onRing(ctx, 0)",
 		only: "MissingPageHolds",
+	},
+	{
+		file: "uringwake/keeper_linux.go", why: "a keeper that was sent away submits nothing",
+		old: "return d.work == work && d.submit()", new: "return d.submit()",
+		only: "SentAway",
 	},
 }
