@@ -554,3 +554,29 @@ func startedLoop(t *testing.T) *Loop {
 	t.Cleanup(func() { require.NoError(t, l.Close(context.Background())) })
 	return l
 }
+
+// The kernel gets what is left of a timeout when it takes the entry, however long
+// it has refused that, and then the loop has no more to do with it.
+func TestTimeoutsBeginWhenTheKernelHasThem(t *testing.T) {
+	if !refuse.Child(t, refuse.NoEnter(marked, unix.EAGAIN)) {
+		return
+	}
+	l := manual(t, byEventFD)
+	refuseEnters(&l.flights, true)
+	o := l.newOp()
+	o.until = monotonic() + time.Hour
+	o.sqe.PrepTimeout(&o.time, 0, 0)
+	l.launch(o)
+	require.Equal(t, unix.EAGAIN, l.enter(0))
+	require.Greater(t, o.time.Sec, int64(3000))
+	o.until -= time.Hour // which passes
+	refuseEnters(&l.flights, false)
+	l.pump()
+	require.Empty(t, l.timed)
+	for o.state != landed { // at once
+		l.enter(1)
+		l.reap()
+	}
+	require.Equal(t, -int32(unix.ETIME), o.res)
+	l.release(o)
+}

@@ -98,26 +98,20 @@ func TestWatchdogLooksThroughPull(t *testing.T) {
 	seen := make(chan string, 100)
 	l, err := NewLoop(&LoopOptions{HoldLimit: time.Millisecond, Logger: slog.New(slog.NewTextHandler(lines(seen), nil))})
 	skipUnsupported(t, err)
-	found := make(chan struct{})
-	slow := func(yield func(int) bool) {
-		for report := range seen {
-			if strings.Contains(report, "TestWatchdogLooksThroughPull") {
-				close(found)
-				return
-			}
-		}
-	}
+	reports := make(chan string)
+	slow := func(yield func(int) bool) { reports <- <-seen }
 	outer := func(yield func(int) bool) { // two deep
 		next, stop := iter.Pull(iter.Seq[int](slow))
 		defer stop()
 		next()
 	}
-	require.NoError(t, l.Go(context.Background(), func(context.Context) {
-		next, stop := iter.Pull(iter.Seq[int](outer))
-		defer stop()
-		next()
-	}))
-	<-found
+	for found := false; !found; found = strings.Contains(<-reports, "TestWatchdogLooksThroughPull") { // else it had not begun
+		require.NoError(t, l.Go(context.Background(), func(context.Context) {
+			next, stop := iter.Pull(iter.Seq[int](outer))
+			defer stop()
+			next()
+		}))
+	}
 	require.NoError(t, l.Close(context.Background()))
 }
 

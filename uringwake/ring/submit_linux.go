@@ -125,10 +125,11 @@ func (q *SubmissionQueue) SubmitAndGetEvents() (int, error) { return q.Enter(0, 
 // queue holds, are there. It stands for io_uring_submit_and_wait; Linux 5.1.
 //
 // Signals, which the Go runtime sends its threads all the time, do not end the
+// wait. If the kernel refused an entry, and so took fewer than all, it does not
 // wait. With [SetupIOPoll] one completion may be enough, see
-// [CompletionQueue.WaitN]. If the kernel refused an entry, and so took fewer than all, it does not
-// wait. Beside a goroutine that takes completions it may wait for ever: the kernel
-// counts those that come after it began to wait and those that are there then.
+// [CompletionQueue.WaitN]. Beside a goroutine that takes completions it may wait
+// for ever: the kernel counts those that come after it began to wait and those
+// that are there then.
 func (q *SubmissionQueue) SubmitAndWait(n uint32) (int, error) {
 	return q.SubmitAndWaitWith(n, WaitOptions{})
 }
