@@ -51,7 +51,7 @@ func Nop(ctx context.Context) error {
 // When ctx ends, Read returns as soon as the kernel has let go of p; what was
 // read by then counts.
 func Read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
-	t := transfer{"read", fd, p, off, (*ring.SQE).PrepRead, unix.SYS_PREADV2, unix.POLLIN}
+	t := transfer{"read", fd, p, off, (*ring.SQE).PrepRead, unix.SYS_PREADV2, unix.POLLIN, false}
 	return t.do(ctx)
 }
 
@@ -66,7 +66,7 @@ func Read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 // When ctx ends, Write returns as soon as the kernel has let go of p; what was
 // written by then counts.
 func Write(ctx context.Context, fd int, p []byte, off int64) (int, error) {
-	t := transfer{"write", fd, p, off, (*ring.SQE).PrepWrite, unix.SYS_PWRITEV2, unix.POLLOUT}
+	t := transfer{"write", fd, p, off, (*ring.SQE).PrepWrite, unix.SYS_PWRITEV2, unix.POLLOUT, false}
 	return t.do(ctx)
 }
 
@@ -77,11 +77,16 @@ func PollFD(ctx context.Context, fd int, events uint32) (uint32, error) {
 	if err := checkFD("poll", fd); err != nil {
 		return 0, err
 	}
-	if _, err := inGoroutine(ctx); err != nil {
+	here, err := inGoroutine(ctx)
+	if err != nil {
 		return 0, err
 	}
-	ready, _, err := poll(ctx, fd, events)
-	return ready, err
+	if here && ctx.Err() == nil {
+		if ready := pollNow(fd, events); ready != 0 {
+			return ready, nil
+		}
+	}
+	return poll(ctx, fd, events)
 }
 
 // Close closes fd, whether ctx has ended or not; close(2). Operations in flight
