@@ -29,16 +29,18 @@ func (d *direct) keeper(work <-chan struct{}) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for range work {
-		for d.lockAndSubmit() {
+		for d.lockAndSubmit(work) {
 			time.Sleep(time.Millisecond) // for the kernel to find memory
 		}
 	}
 }
 
-func (d *direct) lockAndSubmit() (refused bool) {
+// lockAndSubmit leaves it to another keeper if that has been hired by now: what
+// this one submitted would depend on a thread that it gives back.
+func (d *direct) lockAndSubmit(work <-chan struct{}) (refused bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.submit()
+	return d.work == work && d.submit()
 }
 
 // submit brings to the kernel what is in line. It reports whether something is
