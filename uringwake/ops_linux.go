@@ -48,6 +48,7 @@ func Nop(ctx context.Context) error {
 // Only one call at a time may use a file's own position: of several the kernel
 // may have some read the same bytes, and skip others.
 //
+// A Read that waits keeps the file, and may use another descriptor for that.
 // When ctx ends, Read returns as soon as the kernel has let go of p; what was
 // read by then counts.
 func Read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
@@ -63,6 +64,7 @@ func Read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 // Only one call at a time may use a file's own position: of several the kernel
 // may have some overwrite each other. With O_APPEND there is no such position.
 //
+// A Write that waits keeps the file, and may use another descriptor for that.
 // When ctx ends, Write returns as soon as the kernel has let go of p; what was
 // written by then counts.
 func Write(ctx context.Context, fd int, p []byte, off int64) (int, error) {
@@ -90,7 +92,7 @@ func PollFD(ctx context.Context, fd int, events uint32) (uint32, error) {
 }
 
 // Close closes fd, whether ctx has ended or not; close(2). Operations in flight
-// on it go on. After an error that matches ECANCELED, which the kernel gives when
+// on it go on, with the file that it was. After an error that matches ECANCELED, which the kernel gives when
 // it could not begin, fd may be open still. io_uring_prep_close, Linux 5.6.
 func Close(ctx context.Context, fd int) error {
 	if err := checkFD("close", fd); err != nil {
