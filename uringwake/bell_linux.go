@@ -181,12 +181,24 @@ func (r *registry) remove(l *Loop) {
 
 // current returns the loop whose thread this is, or nil.
 func (r *registry) current() *Loop {
-	list := r.list.Load()
-	if list == nil || len(*list) == 0 {
-		return nil
+	for {
+		list := r.list.Load()
+		if list == nil || len(*list) == 0 {
+			return nil
+		}
+		yield.At(yield.LoopThreads)
+		l := onCurrentThread(*list)
+		// The caller may have gone to the thread of a loop that has ended
+		// since: the list is another one then.
+		if l == nil || r.list.Load() == list {
+			return l
+		}
 	}
+}
+
+func onCurrentThread(list []onThread) *Loop {
 	tid, _, _ := unix.RawSyscall(unix.SYS_GETTID, 0, 0, 0)
-	for _, t := range *list {
+	for _, t := range list {
 		if t.tid == int(tid) {
 			return t.loop
 		}

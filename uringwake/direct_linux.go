@@ -101,12 +101,15 @@ func (d *direct) fly(ctx context.Context, o *op) (failed error) {
 	return nil
 }
 
-// abandon asks the kernel to let go of o, and sleeps until it has.
+// abandon asks the kernel to let go of o, and sleeps until it has, even if a
+// waker panics or ends the goroutine meanwhile.
 func (d *direct) abandon(o *op) {
+	defer func() {
+		for p := wake.NewParker(); d.attach(o, p); {
+			p.Park(context.Background())
+		}
+	}()
 	d.cancel(o)
-	for p := wake.NewParker(); d.attach(o, p); {
-		p.Park(context.Background())
-	}
 }
 
 // attach names the one to be woken when o has landed. It reports false if it

@@ -376,3 +376,56 @@ func TestRudeWakesOfSeveral(t *testing.T) {
 		require.Equal(t, 3, left, name)
 	}
 }
+
+// The cancel of an operation goes on, though somebody else's waker leaves.
+func TestRudeWakeDuringACancel(t *testing.T) {
+	for name, leave := range leaves {
+		t.Run(name, func(t *testing.T) {
+			d, _ := directPoll(t)
+			d.work = make(chan struct{}, 1) // the test is the keeper and the reaper
+			o, other := d.ops.places[0].op, d.newOp()
+			other.sqe.PrepNop()
+			other.waker = wake.Func(leave)
+			d.flights.launch(other)
+			d.submit() // other has landed, and nobody has seen that
+			d.mu.Unlock()
+			landed := make(chan bool, 1)
+			go func() {
+				defer func() {
+					recover()
+					landed <- d.hasLanded(o)
+				}()
+				d.abandon(o)
+			}()
+			<-d.work
+			for len(landed) == 0 {
+				d.mu.Lock()
+				wakers := d.step(nil)
+				d.mu.Unlock()
+				wakeAll(wakers)
+			}
+			d.mu.Lock()
+			d.work = nil
+			require.True(t, <-landed)
+		})
+	}
+}
+
+// A keeper that has been sent away submits nothing any more: it gives its thread
+// back.
+func TestKeeperThatLeavesSubmitsNothing(t *testing.T) {
+	d := testDirect(t)
+	d.work = make(chan struct{}, 1) // of another one, which is the test
+	o := d.newOp()
+	o.sqe.PrepNop()
+	o.waker = nobody{}
+	d.flights.launch(o)
+	d.mu.Unlock()
+	old := make(chan struct{}, 1)
+	old <- struct{}{} // it was rung before it was sent away
+	close(old)
+	d.keeper(old)
+	d.mu.Lock()
+	d.work = nil
+	require.Equal(t, prepared, o.state)
+}

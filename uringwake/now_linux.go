@@ -30,6 +30,8 @@ type transfer struct {
 	prepare func(s *ring.SQE, fd int, p []byte, off uint64)
 	number  uintptr // of the system call that need not wait
 	ready   uint32  // what to poll for
+	held    bool    // fd is a duplicate
+	hasty   bool    // it was ready at the last look
 }
 
 func (t *transfer) do(ctx context.Context) (n int, err error) {
@@ -40,6 +42,7 @@ func (t *transfer) do(ctx context.Context) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	defer t.letGo()
 	raceRelease()
 	if here {
 		n, err = t.here(ctx)
@@ -93,7 +96,13 @@ func (t *transfer) here(ctx context.Context) (done int, err error) {
 func (t *transfer) wait(ctx context.Context, why unix.Errno) (n int, again bool, err error) {
 	switch {
 	case why == unix.EAGAIN:
-		if _, waited, err := poll(ctx, t.fd, t.ready); waited || err != nil {
+		ready := pollNow(t.fd, t.ready) != 0
+		if ready && !t.hasty { // since just now, maybe
+			t.hasty = true
+			return 0, true, nil
+		}
+		if t.hasty = false; !ready && t.hold() {
+			_, err := poll(ctx, t.fd, t.ready)
 			return 0, err == nil, err
 		}
 	case !elsewhere(why):
@@ -101,6 +110,26 @@ func (t *transfer) wait(ctx context.Context, why unix.Errno) (n int, again bool,
 	}
 	n, err = t.onRing(ctx, ring.SQEAsync)
 	return n, false, err
+}
+
+// hold has t go on with its file, whoever closes the descriptor while it waits:
+// the number may be another file's by then. It reports false if there are no
+// more descriptors.
+func (t *transfer) hold() bool {
+	if !t.held {
+		fd, err := unix.FcntlInt(uintptr(t.fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return false
+		}
+		t.fd, t.held = fd, true
+	}
+	return true
+}
+
+func (t *transfer) letGo() {
+	if t.held {
+		unix.Close(t.fd)
+	}
 }
 
 // now transfers what can be without waiting.
@@ -175,26 +204,22 @@ func (t *transfer) onRing(ctx context.Context, flags uint8) (int, error) {
 		if errnoOf(err) != unix.EAGAIN {
 			return n, err
 		}
+		t.hold()
 		if _, err := PollFD(ctx, t.fd, t.ready); err != nil {
 			return 0, err
 		}
 	}
 }
 
-// poll waits until fd is ready for one of events, and reports whether it had to.
-func poll(ctx context.Context, fd int, events uint32) (ready uint32, waited bool, err error) {
-	if TaskFrom(ctx) == nil && ctx.Err() == nil {
-		if ready := pollNow(fd, events); ready != 0 {
-			return ready, false, nil
-		}
-	}
+// poll waits on the ring until fd is ready for one of events.
+func poll(ctx context.Context, fd int, events uint32) (uint32, error) {
 	o, err := newOp(ctx)
 	if err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	o.sqe.PrepPollAdd(fd, events)
 	n, err := o.finish(ctx, "poll")
-	return uint32(n), true, err
+	return uint32(n), err
 }
 
 // pollNow is what fd is ready for, or 0; what only the ring can tell is for it.

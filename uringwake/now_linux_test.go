@@ -14,6 +14,7 @@ import (
 
 	"github.com/vigil-go/vigil/internal/hostile"
 	"github.com/vigil-go/vigil/uringwake"
+	"github.com/vigil-go/vigil/uringwake/internal/refuse"
 	"github.com/vigil-go/vigil/wake"
 )
 
@@ -239,4 +240,69 @@ func TestWriteOfAnEmptyDatagram(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Who waits goes on with the file that was meant, whatever has its number by then.
+func TestHazardDescriptorIsReusedMeanwhile(t *testing.T) {
+	newLoop(t, nil)
+	d := uringwake.UseDirect(t, 4, 8)
+	fds, other := openPipe(t, 0), eventFD(t, 7)
+	lengths := make(chan int, 1)
+	go func() {
+		n, err := uringwake.Read(context.Background(), fds[0], make([]byte, 64), -1)
+		assert.NoError(t, err)
+		lengths <- n
+	}()
+	d.AwaitSubmission(1)
+	require.NoError(t, unix.Dup3(other, fds[0], unix.O_CLOEXEC))
+	_, err := unix.Write(fds[1], []byte("own"))
+	require.NoError(t, err)
+	require.Equal(t, 3, <-lengths)
+}
+
+// A write goes on with its file, too, and leaves no descriptor behind.
+func TestWriteGoesOnAfterAClose(t *testing.T) {
+	newLoop(t, nil)
+	d := uringwake.UseDirect(t, 4, 8)
+	own, other := openPipe(t, unix.O_NONBLOCK), openPipe(t, unix.O_NONBLOCK)
+	full := make([]byte, 1<<16)
+	_, err := unix.Write(own[1], full)
+	require.NoError(t, err)
+	before := entries(t, "/proc/self/fd")
+	errs := make(chan error, 1)
+	go func() {
+		_, err := uringwake.Write(context.Background(), own[1], []byte("own"), -1)
+		errs <- err
+	}()
+	d.AwaitSubmission(1)
+	require.NoError(t, unix.Dup3(other[1], own[1], unix.O_CLOEXEC))
+	_, err = unix.Read(own[0], full)
+	require.NoError(t, err)
+	require.NoError(t, <-errs)
+	n, err := unix.Read(own[0], full)
+	require.NoError(t, err)
+	require.Equal(t, "own", string(full[:n]))
+	require.Equal(t, before, entries(t, "/proc/self/fd"))
+}
+
+// Who waits for a file needs a descriptor more; or, if there is none, a worker.
+func TestReadWithoutADescriptorToSpare(t *testing.T) {
+	if !refuse.Child(t, refuse.Rlimit(unix.RLIMIT_NOFILE, 64)) {
+		return
+	}
+	newLoop(t, nil)
+	d := uringwake.UseDirect(t, 4, 8)
+	fds := openPipe(t, 0)
+	for fd, err := unix.Dup(0); err == nil; fd, err = unix.Dup(0) {
+		defer unix.Close(fd)
+	}
+	errs := make(chan error, 1)
+	go func() {
+		_, err := uringwake.Read(context.Background(), fds[0], make([]byte, 8), -1)
+		errs <- err
+	}()
+	d.AwaitSubmission(1)
+	_, err := unix.Write(fds[1], []byte("word"))
+	require.NoError(t, err)
+	require.NoError(t, <-errs)
 }

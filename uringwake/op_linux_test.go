@@ -571,16 +571,3 @@ func TestCloseIsNotSubmittedAgain(t *testing.T) {
 		require.False(t, new(op).undone(-int32(unix.EIO)))
 	}
 }
-
-// A keeper that was sent away submits nothing of the next one's: its thread may
-// run anybody.
-func TestKeeperThatWasSentAway(t *testing.T) {
-	d := testDirect(t)
-	o := d.newOp()
-	o.sqe.PrepNop()
-	d.flights.launch(o)
-	d.mu.Unlock()
-	d.keep(make(chan struct{}))
-	d.mu.Lock()
-	require.Equal(t, prepared, o.state)
-}

@@ -48,10 +48,12 @@ func Nop(ctx context.Context) error {
 // Only one call at a time may use a file's own position: of several the kernel
 // may have some read the same bytes, and skip others.
 //
+// A Read that waits keeps the file, and may use another descriptor for that.
 // When ctx ends, Read returns as soon as the kernel has let go of p; what was
 // read by then counts.
 func Read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
-	t := transfer{"read", fd, p, off, (*ring.SQE).PrepRead, unix.SYS_PREADV2, unix.POLLIN}
+	t := transfer{call: "read", fd: fd, p: p, off: off,
+		prepare: (*ring.SQE).PrepRead, number: unix.SYS_PREADV2, ready: unix.POLLIN}
 	return t.do(ctx)
 }
 
@@ -63,10 +65,12 @@ func Read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 // Only one call at a time may use a file's own position: of several the kernel
 // may have some overwrite each other. With O_APPEND there is no such position.
 //
+// A Write that waits keeps the file, and may use another descriptor for that.
 // When ctx ends, Write returns as soon as the kernel has let go of p; what was
 // written by then counts.
 func Write(ctx context.Context, fd int, p []byte, off int64) (int, error) {
-	t := transfer{"write", fd, p, off, (*ring.SQE).PrepWrite, unix.SYS_PWRITEV2, unix.POLLOUT}
+	t := transfer{call: "write", fd: fd, p: p, off: off,
+		prepare: (*ring.SQE).PrepWrite, number: unix.SYS_PWRITEV2, ready: unix.POLLOUT}
 	return t.do(ctx)
 }
 
@@ -77,16 +81,22 @@ func PollFD(ctx context.Context, fd int, events uint32) (uint32, error) {
 	if err := checkFD("poll", fd); err != nil {
 		return 0, err
 	}
-	if _, err := inGoroutine(ctx); err != nil {
+	here, err := inGoroutine(ctx)
+	if err != nil {
 		return 0, err
 	}
-	ready, _, err := poll(ctx, fd, events)
-	return ready, err
+	if here && ctx.Err() == nil {
+		if ready := pollNow(fd, events); ready != 0 {
+			return ready, nil
+		}
+	}
+	return poll(ctx, fd, events)
 }
 
 // Close closes fd, whether ctx has ended or not; close(2). Operations in flight
-// on it go on. After an error that matches ECANCELED, which the kernel gives when
-// it could not begin, fd may be open still. io_uring_prep_close, Linux 5.6.
+// on it go on, with the file that it was. After an error that matches ECANCELED,
+// which the kernel gives when it could not begin, fd may be open still.
+// io_uring_prep_close, Linux 5.6.
 func Close(ctx context.Context, fd int) error {
 	if err := checkFD("close", fd); err != nil {
 		return err

@@ -265,11 +265,47 @@ var ofRings = []mutation{
 	{
 		file: "uringwake/keeper_linux.go", why: "a keeper that was sent away submits nothing",
 		old: "	if d.work != work {", new: "	if false {",
-		only: "SentAway",
+		only: "KeeperThatLeaves",
 	},
 	{
 		file: "uringwake/keeper_linux.go", why: "what the kernel refused is submitted later",
 		old: "			time.Sleep(time.Millisecond) // for", new: "			return // for",
 		only: "Refuse|Memory",
+	},
+	{
+		file: "uringwake/now_linux.go", why: "a transfer that waits keeps its file",
+		old:  "		t.fd, t.held = fd, true",
+		new:  "		unix.Close(fd)",
+		only: "DescriptorIsReused",
+	},
+	{
+		file: "uringwake/direct_linux.go", why: "an operation lands, whatever a waker does meanwhile",
+		old:  "	defer func() {\n		for p := wake.NewParker()",
+		new:  "	func() {\n		for p := wake.NewParker()",
+		only: "RudeWake",
+	},
+	{
+		file: "uringwake/now_linux.go", why: "a datagram may be empty",
+		old:  "len(t.p) == 0 && t.number == unix.SYS_PWRITEV2 || ",
+		new:  "",
+		only: "EmptyDatagram",
+	},
+	{
+		file: "uringwake/now_linux.go", why: "nobody is woken by a wake of none",
+		old:  "	if n == 0 {",
+		new:  "	if n < 0 {",
+		only: "FutexWakeOfNobody",
+	},
+	{
+		file: "uringwake/ring/await_linux.go", why: "a ring that its caller polls",
+		old:  "case held > 0 && w.ring.flags&(SetupIOPoll|SetupSQPoll) == SetupIOPoll:",
+		new:  "case false:",
+		only: "PolledWaits",
+	},
+	{
+		file: "uringwake/flight_linux.go", why: "a timeout that was refused begins anew",
+		old:  "if len(f.timed) > 0 && f.sq.Ready() == 0 {",
+		new:  "if len(f.timed) > 0 {",
+		only: "TimeoutsBegin",
 	},
 }
