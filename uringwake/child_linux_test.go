@@ -37,6 +37,8 @@ func inChild(t *testing.T, test, what string, start func(cmd *exec.Cmd) error) (
 		cancel()
 		require.NoError(t, err)
 	}
+	// If this process is killed, one that hangs and spins has an end all the same.
+	unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_CPU, &unix.Rlimit{Cur: 120, Max: 120}, nil)
 	var err error
 	ended := make(chan struct{})
 	go func() { defer close(ended); defer cancel(); err = cmd.Wait() }()

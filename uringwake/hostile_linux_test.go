@@ -400,7 +400,8 @@ func TestRudeWakeDuringACancel(t *testing.T) {
 			<-d.work
 			for len(landed) == 0 {
 				d.mu.Lock()
-				wakers := d.step(nil)
+				d.submit()
+				wakers := d.collect(nil)
 				d.mu.Unlock()
 				wakeAll(wakers)
 			}

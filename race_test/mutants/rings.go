@@ -128,7 +128,7 @@ var ofRings = []mutation{
 		file: "uringwake/flight_linux.go", why: "a timeout begins when the kernel has it",
 		old:  "ring.TimespecOf(max(o.until-monotonic(), 0))",
 		new:  "ring.TimespecOf(o.until)",
-		only: "Sleep",
+		only: "TimeoutsBegin",
 	},
 	{
 		file: "uringwake/ops_linux.go", why: "a timeout is relative",
