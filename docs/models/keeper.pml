@@ -191,17 +191,30 @@ inline submit(thread) {
 	refused = false
 }
 
-/* One completion. */
+/* One completion. What the kernel posts in an enter the keeper takes after it. */
 inline take() {
 	cq?kind, x, n;
+	assert(kind != missed);
+	took()
+}
+
+inline took() {
 	reaped = true;
 	if
 	:: found(x, n) && kind == op -> land(x)
 	:: found(x, n) && kind == undone && canceling[x] -> land(x)
 	:: found(x, n) && kind == undone && !canceling[x] -> state[x] = prepared; line!x
-	:: found(x, n) && kind == missed -> urgent!again, x, n
 	:: found(x, n) && kind == again -> urgent!cancel, x, n
 	:: else
+	fi
+}
+
+/* The keeper's. */
+inline take_after_enter() {
+	cq?kind, x, n;
+	if
+	:: found(x, n) && kind == missed -> reaped = true; urgent!again, x, n
+	:: else -> took()
 	fi
 }
 
@@ -378,7 +391,12 @@ end:	do
 			fi;
 #endif
 			submit(me);
-			collect();
+			do
+			:: some(cq) -> take_after_enter()
+			:: none(cq) -> break
+			od;
+			assert(inFlight == 0 || noticed);
+			notices_off();
 #ifndef NO_RETRY
 			rouse();		/* itself, for what is left */
 #endif
