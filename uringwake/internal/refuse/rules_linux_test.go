@@ -284,6 +284,9 @@ func TestNoOpcodesSingleIssuer(t *testing.T) {
 
 // TestNoOpcodesNoMmap: memory that the caller brings is the caller's.
 func TestNoOpcodesNoMmap(t *testing.T) {
+	if !kernelHas(t, 6, 5) {
+		t.Skip("before Linux 6.5 no caller brings memory")
+	}
 	if !ruled(t, refuse.NoOpcodes(ring.OpMsgRing)) {
 		return
 	}
