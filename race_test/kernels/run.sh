@@ -58,6 +58,21 @@ build() {
 	(cd "$root" && find . | cpio -o -H newc --quiet) >"$work/initramfs"
 }
 
+# modules makes a second root file system: what a disk in memory needs, so that
+# files can be read anew. A kernel without its package has it built in, or does
+# without.
+modules() {
+	local loop
+	rm -rf "$work/modules" && mkdir "$work/modules"
+	for loop in "$(dirname "$1")"/../lib/modules/*/kernel/drivers/block/loop.ko*; do
+		case $loop in
+		*.ko) cp "$loop" "$work/modules/" ;;
+		*.ko.xz) xz -dc "$loop" >"$work/modules/loop.ko" ;;
+		esac
+	done
+	(cd "$work/modules" && find . | cpio -o -H newc --quiet) | cat "$work/initramfs" - >"$work/initrd"
+}
+
 # boot NAME VMLINUZ ARGUMENTS boots once. The tests write to the second serial line.
 boot() {
 	local out=$work/$1.out machine shown
@@ -65,7 +80,7 @@ boot() {
 	outputs+=("$out")
 	echo "kernels: $1: boots"
 	nice -n 10 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2560 -nodefaults -display none -no-reboot \
-		-kernel "$2" -initrd "$work/initramfs" -append "console=ttyS0 panic=-1 vigil.patience=$patience $3" \
+		-kernel "$2" -initrd "$work/initrd" -append "console=ttyS0 panic=-1 vigil.patience=$patience $3" \
 		-serial "file:$work/$1.console" -serial "file:$out" &
 	machine=$!
 	tail -f -n +1 --pid=$machine "$out" | grep -aE --line-buffered '^(== (package|kernel|exit)|--- FAIL|panic: )' &
@@ -82,6 +97,7 @@ for kernel in "${@:-6.1 6.12}"; do
 	for k in $kernel; do
 		[ -f "$k" ] && vmlinuz=$k || vmlinuz=$(fetch "$k")
 		name=$(basename "$vmlinuz")
+		modules "$vmlinuz"
 		boot "$name" "$vmlinuz" ""
 		if grep -aq '^== refused no' "$work/$name.out"; then
 			echo "kernels: $name: no sysctl refuses io_uring there"
