@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -20,11 +21,11 @@ func main() {
 			fmt.Fprintln(os.Stderr, "kernels:", err)
 			os.Exit(2)
 		}
-		suites = append(suites, read(string(b))...)
-	}
-	if len(suites) == 0 {
-		fmt.Fprintln(os.Stderr, "kernels: no kernel has run a test")
-		os.Exit(2)
+		some := read(string(b))
+		if len(some) == 0 {
+			some = []*suite{{kernel: filepath.Base(name), name: "none"}}
+		}
+		suites = append(suites, some...)
 	}
 	if !report(os.Stdout, suites) {
 		os.Exit(1)

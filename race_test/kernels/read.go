@@ -22,6 +22,7 @@ type test struct {
 	name   string
 	result string // PASS, FAIL, SKIP, or "" if it never ended
 	why    string // the last that it said
+	log    []string
 }
 
 var (
@@ -69,19 +70,26 @@ func mark(line string) (word, rest string, ok bool) {
 }
 
 // line takes a line of the package's output and returns the test that speaks. A
-// result whose indentation is not that of its name's depth is a child's.
+// result that is indented more than its name's depth allows is of a test in a
+// child process.
 func (s *suite) line(line string, now *test) *test {
 	if m := began.FindStringSubmatch(line); m != nil {
 		return s.test(m[1])
 	}
 	if m := ended.FindStringSubmatch(line); m != nil {
-		if len(m[1]) == 4*strings.Count(m[3], "/") {
+		if len(m[1]) <= 4*strings.Count(m[3], "/") {
 			s.test(m[3]).result = m[2]
 		}
 		return now
 	}
-	if m := said.FindStringSubmatch(line); m != nil && now != nil && now.result == "" {
+	if now == nil || now.result != "" {
+		return now
+	}
+	if m := said.FindStringSubmatch(line); m != nil {
 		now.why = m[1]
+	}
+	if len(now.log) < 20 && line != "" {
+		now.log = append(now.log, line)
 	}
 	return now
 }
@@ -120,7 +128,7 @@ func (s *suite) faults() (all []string) {
 	for _, t := range s.tests {
 		switch {
 		case t.result == "FAIL":
-			all = append(all, t.name+" failed: "+t.why)
+			all = append(all, strings.Join(append([]string{t.name + " failed"}, t.log...), "\n"))
 		case t.result == "":
 			all = append(all, t.name+" hung, or the program ended")
 		case t.result == "SKIP" && s.stale(t.why):

@@ -18,10 +18,12 @@ const output = `== kernel 6.12.1-cloud
 === RUN   TestParts
 === RUN   TestParts/old
     parts_test.go:8: before Linux 6.13
+=== RUN   TestParts/of_a/name
 === RUN   TestParts/new
     parts_test.go:9: before Linux 6.12
 --- PASS: TestParts (0.01s)
     --- SKIP: TestParts/old (0.00s)
+    --- PASS: TestParts/of_a/name (0.00s)
     --- SKIP: TestParts/new (0.00s)
 === RUN   TestChild
     child_test.go:5: refuse: the child was skipped
@@ -50,7 +52,7 @@ func TestFaults(t *testing.T) {
 	ring := suites[0]
 	require.Equal(t, []int{2, 2, 1}, []int{ring.count("PASS"), ring.count("FAIL"), ring.count("SKIP")})
 	require.Equal(t, []string{
-		"TestBad failed: it is bad",
+		"TestBad failed\n    bad_test.go:7: it is bad",
 		"TestParts/new was skipped on a kernel that has what it wants: before Linux 6.12",
 		"TestHangs hung, or the program ended",
 	}, ring.faults())

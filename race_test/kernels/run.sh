@@ -79,7 +79,7 @@ boot() {
 	: >"$out"
 	outputs+=("$out")
 	echo "kernels: $1: boots"
-	nice -n 10 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2560 -nodefaults -display none -no-reboot \
+	nice -n 10 timeout 2h qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2560 -nodefaults -display none -no-reboot \
 		-kernel "$2" -initrd "$work/initrd" -append "console=ttyS0 panic=-1 vigil.patience=$patience $3" \
 		-serial "file:$work/$1.console" -serial "file:$out" &
 	machine=$!

@@ -56,8 +56,8 @@ func TestCloneBuffers(t *testing.T) {
 	require.Equal(t, 5, to.ok(func(s *ring.SQE) { s.PrepReadFixed(fd, p, 0, 1) }))
 	require.ErrorIs(t, to.r.Registrar().CloneBuffers(from.r), unix.EBUSY)
 	err = to.r.Registrar().CloneBuffersOffset(from.r, 0, 1, 1, ring.RegisterDstReplace)
-	if errors.Is(err, unix.EINVAL) {
-		t.Skip("offsets need Linux 6.13")
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EBUSY) {
+		t.Skip("before Linux 6.13 all are cloned, to a ring that has none")
 	}
 	require.NoError(t, err)
 	require.Equal(t, 5, to.ok(func(s *ring.SQE) { s.PrepReadFixed(fd, p, 0, 0) }))
