@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/uringwake/ring"
 )
 
 // The watchdog, on a loop that only has a count of holds: its time is the
@@ -133,6 +135,15 @@ func (c lines) Write(p []byte) (int, error) {
 
 // leaves are ways to end a function.
 var leaves = map[string]func(){"return": func() {}, "panic": func() { panic("left") }, "Goexit": runtime.Goexit}
+
+// needRings skips the test where the kernel makes none. It does not ask
+// Supported, which remembers its answer: a child's rules are not in force yet.
+func needRings(t *testing.T) {
+	t.Helper()
+	r, err := ring.Setup(1, nil)
+	skipUnsupported(t, err)
+	require.NoError(t, r.Close())
+}
 
 // skipUnsupported skips the test where there is no io_uring.
 func skipUnsupported(t *testing.T, err error) {

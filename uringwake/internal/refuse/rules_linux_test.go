@@ -118,7 +118,7 @@ func setups(flags ...uint32) (errs []error) {
 func ruled(t testing.TB, rules ...refuse.Rule) bool {
 	t.Helper()
 	if err := setups(0)[0]; errors.Is(err, errors.ErrUnsupported) {
-		t.Skip("no rings here: ", err)
+		t.Skip("no rings here:", err)
 	}
 	return refuse.Child(t, rules...)
 }
