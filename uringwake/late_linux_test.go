@@ -136,7 +136,9 @@ func newColdFile(t testing.TB, pages int) coldFile {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, file.Close()) })
 	f := coldFile{int(file.Fd()), pages}
-	require.NoError(t, unix.Fallocate(f.fd, 0, 0, f.offset(pages)))
+	if err := unix.Fallocate(f.fd, 0, 0, f.offset(pages)); err != unix.EOPNOTSUPP { // or the writes do
+		require.NoError(t, err)
+	}
 	for i := range pages {
 		_, err := file.WriteAt([]byte(f.content(i)), f.offset(i))
 		require.NoError(t, err)

@@ -138,6 +138,7 @@ func TestKernelDoesNotLetSleep(t *testing.T) {
 // What could not be brought to the kernel is brought when it can be: by a loop,
 // and by the goroutines' reaper, since nobody else may come.
 func TestKernelHasNoMemoryForAWhile(t *testing.T) {
+	needRings(t)
 	for name, errno := range map[string]unix.Errno{"EAGAIN": unix.EAGAIN, "ENOMEM": unix.ENOMEM, "EBUSY": unix.EBUSY} {
 		t.Run(name, func(t *testing.T) {
 			if !refuse.Child(t, refuse.NoEnter(marked, errno)) {

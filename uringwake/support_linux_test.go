@@ -32,6 +32,7 @@ func TestRefusalsAreCertain(t *testing.T) {
 
 // A lack of descriptors passes: it is not taken for a lack of io_uring.
 func TestLackOfDescriptorsPasses(t *testing.T) {
+	needRings(t)
 	if !refuse.Child(t, refuse.Rlimit(unix.RLIMIT_NOFILE, 64)) {
 		return
 	}

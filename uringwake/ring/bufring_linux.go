@@ -59,11 +59,26 @@ func (r *Registrar) SetupBufRing(entries uint32, group, flags uint16) (*BufRing,
 		err = b.give(entries, flags)
 	}
 	if err != nil {
-		return nil, err
+		return nil, unknownBufRing(r, err, entries, group, flags)
 	}
 	r.hold(b.mem, func() { b.bufs = nil })
 	b.bufs = unsafe.Slice((*buf)(unsafe.Pointer(unsafe.SliceData(b.mem))), entries)
 	return b, nil
+}
+
+// unknownBufRing is err, and says so if the kernel certainly does not know one
+// of flags: it takes the same without them.
+func unknownBufRing(r *Registrar, err error, entries uint32, group, flags uint16) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Errno != unix.EINVAL || flags == 0 {
+		return err
+	}
+	plain := &BufRing{reg: r, group: group}
+	if plain.give(entries, 0) != nil {
+		return err
+	}
+	e.Unsupported = true
+	return errors.Join(err, plain.unregister(), unmapAll([][]byte{plain.mem}))
 }
 
 // give registers memory that we allocate.

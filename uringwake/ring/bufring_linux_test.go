@@ -1,6 +1,7 @@
 package ring_test
 
 import (
+	"errors"
 	"os"
 	"testing"
 
@@ -78,8 +79,8 @@ func available(t *testing.T, br *ring.BufRing) {
 // With PbufRingInc a buffer is used up bit by bit.
 func TestIncrementalBuffers(t *testing.T) {
 	g := newRig(t, nil)
-	needFeature(t, g.r, ring.FeatMinTimeout) // of the same kernel
 	br, err := g.r.Registrar().SetupBufRing(1, 9, ring.PbufRingInc)
+	skipUnsupported(t, err)
 	require.NoError(t, err)
 	p := make([]byte, 8)
 	br.Add(p, 3)
@@ -102,9 +103,14 @@ func TestRefusedBufRings(t *testing.T) {
 		_, err := g.r.Registrar().SetupBufRing(entries, 1, 0)
 		require.ErrorIs(t, err, unix.EINVAL)
 	}
+	const unknown = 1 << 15
+	_, err := g.r.Registrar().SetupBufRing(2, 2, unknown)
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+	require.ErrorIs(t, err, unix.EINVAL)
 	provide(g, 2, 8, 1)
-	_, err := g.r.Registrar().SetupBufRing(2, 1, 0)
+	_, err = g.r.Registrar().SetupBufRing(2, 1, 0)
 	require.ErrorIs(t, err, unix.EEXIST, "the group is there")
+	require.NotErrorIs(t, err, errors.ErrUnsupported)
 }
 
 // What was not freed goes with the ring: TestMain looks for mappings.

@@ -94,6 +94,7 @@ func TestCompanionsAreAccepted(t *testing.T) {
 	for flag, with := range companions {
 		require.False(t, refusesSetup(flag|with), "flag %#x", flag)
 	}
+	require.False(t, refusesNoMmap())
 	require.True(t, refusesSetup(1<<30))
 	require.False(t, unknownSetup(SetupTaskrunFlag, unix.EINVAL), "it is known, and not so alone")
 	require.True(t, unknownSetup(SetupTaskrunFlag|1<<30, unix.EINVAL))

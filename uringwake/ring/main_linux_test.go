@@ -108,6 +108,7 @@ func newRig(t *testing.T, p *ring.Params) *rig { return &rig{T: t, r: setup(t, 1
 // prep prepares an operation and returns its user data.
 func (g *rig) prep(f func(s *ring.SQE)) uint64 {
 	g.Helper()
+	require.NoError(g, g.r.SQ().WaitRoom()) // a polling thread may complete before it makes room
 	s := g.r.SQ().GetSQE()
 	require.NotNil(g, s, "submission queue full")
 	f(s)

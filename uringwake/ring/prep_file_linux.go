@@ -101,8 +101,8 @@ func (s *SQE) PrepFadvise(fd int, off uint64, n uint32, advice uint32) {
 }
 
 // PrepFadvise64 is PrepFadvise of any length. It stands for
-// io_uring_prep_fadvise64; Linux 6.11. Before, the kernel takes the length for 0,
-// which is all that follows.
+// io_uring_prep_fadvise64; Linux 6.11. Before, the kernel answers EINVAL, or on
+// some takes the length for 0, which is all that follows.
 func (s *SQE) PrepFadvise64(fd int, off, n uint64, advice uint32) {
 	*s = SQE{Opcode: OpFadvise, FD: file(fd), Off: off, Addr: n, OpFlags: advice}
 }
@@ -120,8 +120,8 @@ func (s *SQE) PrepMadvise(p []byte, advice uint32) {
 }
 
 // PrepMadvise64 is PrepMadvise of any length. It stands for
-// io_uring_prep_madvise64; Linux 6.11. Before, the kernel takes the length for 0
-// and does nothing.
+// io_uring_prep_madvise64; Linux 6.11. Before, the kernel answers EINVAL, or on
+// some takes the length for 0 and does nothing.
 func (s *SQE) PrepMadvise64(p []byte, advice uint32) {
 	*s = SQE{Opcode: OpMadvise, FD: -1, Off: uint64(len(p)), Addr: bytes(p), OpFlags: advice}
 }

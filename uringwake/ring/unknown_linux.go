@@ -40,6 +40,7 @@ var companions = map[uint32]uint32{
 	SetupSingleIssuer: 0,
 	SetupDeferTaskrun: SetupSingleIssuer,
 	SetupNoSQArray:    0,
+	SetupHybridIOPoll: SetupIOPoll,
 	SetupCQEMixed:     0,
 }
 
@@ -57,7 +58,19 @@ func unknownSetup(flags uint32, e unix.Errno) bool {
 			return true
 		}
 	}
-	return false
+	return flags&SetupNoMmap != 0 && refusesNoMmap()
+}
+
+// refusesNoMmap tries a ring whose queues take a page each, which every kernel
+// takes that knows SetupNoMmap.
+func refusesNoMmap() bool {
+	r := new(Ring)
+	fd, err := r.create(1, &Params{Flags: SetupNoMmap}, anonymous)
+	if err == nil {
+		unix.Close(fd)
+		_ = r.unmap()
+	}
+	return errnoOf(err) == unix.EINVAL
 }
 
 func refusesSetup(flags uint32) bool {
