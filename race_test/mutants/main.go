@@ -2,7 +2,7 @@
 // being lost. It takes one re-check, one ordering or one hand-over out of a
 // copy of the module, runs the tests that should notice, and prints which did.
 //
-//	go run ./race_test/mutants             all, an hour and a quarter
+//	go run ./race_test/mutants             all, two hours
 //	go run ./race_test/mutants -run waitq  those whose file or reason matches
 //	go run ./race_test/mutants -by stress  which of them the stress alone catches
 //
