@@ -105,11 +105,25 @@ func (t *transfer) wait(ctx context.Context, why unix.Errno) (n int, again bool,
 			_, err := poll(ctx, t.fd, t.ready)
 			return 0, err == nil, err
 		}
+	case why == unix.ESPIPE && t.off >= 0: // it has no position
+		t.off = -1
+		return 0, true, nil
 	case !elsewhere(why):
 		return 0, false, &ring.Error{Call: t.call, Errno: why}
 	}
-	n, err = t.onRing(ctx, ring.SQEAsync)
+	n, err = t.onRing(ctx, t.worker(why))
 	return n, false, err
+}
+
+// worker is what the kernel is told of who waits: one of its workers. What knows
+// no RWF_NOWAIT it leaves to one anyway, once it is ready: with IOSQE_ASYNC the
+// worker would look whether it is, and Linux 6.1 spins for ever when another
+// reader was faster.
+func (t *transfer) worker(why unix.Errno) (flags uint8) {
+	if why == unix.EOPNOTSUPP && !isRegular(t.fd) {
+		return 0
+	}
+	return ring.SQEAsync
 }
 
 // hold has t go on with its file, whoever closes the descriptor while it waits:
@@ -138,13 +152,50 @@ func (t *transfer) now() (int, unix.Errno) {
 		return 0, unix.EOPNOTSUPP
 	}
 	const nowait = 8 // RWF_NOWAIT; Linux 4.14
+	n, e := t.vector(nowait)
+	if e == unix.EOPNOTSUPP {
+		return t.nowUntold()
+	}
+	return n, e
+}
+
+// nowUntold is now for a file that knows no RWF_NOWAIT, as pipes and sockets of
+// Linux 6.1, and can be told otherwise.
+func (t *transfer) nowUntold() (int, unix.Errno) {
+	switch flags, err := unix.FcntlInt(uintptr(t.fd), unix.F_GETFL, 0); {
+	case kind(t.fd) == unix.S_IFSOCK:
+		return t.socket()
+	case err == nil && flags&unix.O_NONBLOCK != 0 && !isRegular(t.fd):
+		return t.vector(0)
+	}
+	return 0, unix.EOPNOTSUPP
+}
+
+// vector makes the system call with these RWF flags.
+func (t *transfer) vector(flags uintptr) (int, unix.Errno) {
 	var v unix.Iovec
 	_, p := memory(t.p)
 	v.Base = unsafe.SliceData(p)
 	v.SetLen(len(p))
 	n, _, e := syscall.Syscall6(t.number, uintptr(t.fd), uintptr(unsafe.Pointer(&v)), 1,
-		uintptr(t.off), uintptr(uint64(t.off)>>32), nowait)
+		uintptr(t.off), uintptr(uint64(t.off)>>32), flags)
 	runtime.KeepAlive(t.p)
+	return result(n, e)
+}
+
+// socket is vector for a socket, which has flags of its own.
+func (t *transfer) socket() (int, unix.Errno) {
+	number, flags := uintptr(unix.SYS_RECVFROM), unix.MSG_DONTWAIT
+	if t.number == unix.SYS_PWRITEV2 {
+		number, flags = unix.SYS_SENDTO, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL
+	}
+	_, p := memory(t.p)
+	n, _, e := syscall.Syscall6(number, uintptr(t.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), uintptr(flags), 0, 0)
+	runtime.KeepAlive(t.p)
+	return result(n, e)
+}
+
+func result(n uintptr, e unix.Errno) (int, unix.Errno) {
 	if e != 0 {
 		return 0, e
 	}
@@ -173,9 +224,17 @@ func (t *transfer) isDirect() bool {
 // isRegular reports whether a transfer goes on until all is done or the file
 // ends: what is not in memory is fetched.
 func isRegular(fd int) bool {
+	k := kind(fd)
+	return k == unix.S_IFREG || k == unix.S_IFBLK
+}
+
+// kind is the S_IF bits of a file's mode, or 0.
+func kind(fd int) uint32 {
 	var st unix.Stat_t
-	err := unix.Fstat(fd, &st)
-	return err == nil && (st.Mode&unix.S_IFMT == unix.S_IFREG || st.Mode&unix.S_IFMT == unix.S_IFBLK)
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0
+	}
+	return uint32(st.Mode) & unix.S_IFMT
 }
 
 // elsewhere reports whether an error is of the way to ask, so that the ring may

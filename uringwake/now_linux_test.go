@@ -150,22 +150,100 @@ func TestStreamIgnoresTheOffset(t *testing.T) {
 
 // Of several who wait for the same bytes one gets them, and the others wait on.
 func TestReadersOfOnePipe(t *testing.T) {
-	newLoop(t, nil)
-	fds := openPipe(t, 0)
-	const readers = 8
-	got := make(chan byte, readers)
-	for range readers {
-		go func() {
-			p := []byte{0}
-			_, err := uringwake.Read(context.Background(), fds[0], p, -1)
-			assert.NoError(t, err)
-			got <- p[0]
-		}()
+	eachStart(t, func(t *testing.T, start func(f func(context.Context))) {
+		fds := openPipe(t, 0)
+		testReaders(t, start, fds[0], fds[1])
+	})
+}
+
+// So it is with a terminal, which does not tell whether it would wait.
+func TestReadersOfOneTerminal(t *testing.T) {
+	eachStart(t, func(t *testing.T, start func(f func(context.Context))) {
+		master, slave := terminal(t)
+		testReaders(t, start, slave, master)
+	})
+}
+
+// What knows no RWF_NOWAIT and yet need not wait does not go to the ring when it is
+// ready, and what has to wait waits all the same.
+func TestWithoutNowait(t *testing.T) {
+	if !refuse.Child(t, refuse.NoNowait(unix.EOPNOTSUPP)) {
+		return
 	}
-	for i := range byte(readers) {
-		_, err := unix.Write(fds[1], []byte{i})
+	newLoop(t, nil)
+	sockets, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	closing(t, sockets[0], sockets[1])
+	nonblocking := openPipe(t, unix.O_NONBLOCK)
+	blocking := openPipe(t, 0)
+	for _, test := range []struct {
+		name     string
+		from, to int
+		ring     bool
+	}{
+		{"socket", sockets[0], sockets[1], false},
+		{"O_NONBLOCK", nonblocking[0], nonblocking[1], false},
+		{"pipe", blocking[0], blocking[1], true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			testTransfers(t, test.from, test.to, test.ring)
+			testReaders(t, func(f func(context.Context)) { go f(context.Background()) }, test.from, test.to)
+		})
+	}
+}
+
+// testTransfers writes and reads, which goes by the ring or does not, and has a
+// context end a read that waits.
+func testTransfers(t *testing.T, from, to int, byRing bool) {
+	d := uringwake.UseDirect(t, 4, 8)
+	n, err := uringwake.Write(context.Background(), to, []byte("word"), 9)
+	require.NoError(t, err)
+	require.Equal(t, 4, n)
+	p := make([]byte, 8)
+	n, err = uringwake.Read(context.Background(), from, p, -1)
+	require.NoError(t, err)
+	require.Equal(t, "word", string(p[:n]))
+	require.Equal(t, byRing, d.Submitted() > 0)
+	ctx, cancel := context.WithCancel(context.Background())
+	errs := make(chan error, 1)
+	go func() {
+		_, err := uringwake.Read(ctx, from, p, -1)
+		errs <- err
+	}()
+	d.AwaitSubmission(1)
+	cancel()
+	require.ErrorIs(t, <-errs, context.Canceled)
+}
+
+// eachStart has f start tasks, and then goroutines.
+func eachStart(t *testing.T, f func(t *testing.T, start func(f func(context.Context)))) {
+	t.Run("task", func(t *testing.T) {
+		l := newLoop(t, nil)
+		f(t, func(f func(context.Context)) { require.NoError(t, l.Go(context.Background(), f)) })
+	})
+	t.Run("goroutine", func(t *testing.T) {
+		newLoop(t, nil) // or skip
+		f(t, func(f func(context.Context)) { go f(context.Background()) })
+	})
+}
+
+// testReaders has several wait, and writes line after line.
+func testReaders(t *testing.T, start func(f func(context.Context)), from, to int) {
+	const readers = 8
+	got := make(chan string, readers)
+	for range readers {
+		start(func(ctx context.Context) {
+			p := make([]byte, 8)
+			n, err := uringwake.Read(ctx, from, p, -1)
+			assert.NoError(t, err)
+			got <- string(p[:n])
+		})
+	}
+	for i := range readers {
+		line := fmt.Sprintln(i)
+		_, err := unix.Write(to, []byte(line))
 		require.NoError(t, err)
-		require.Equal(t, i, <-got)
+		require.Equal(t, line, <-got)
 	}
 }
 

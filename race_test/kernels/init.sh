@@ -12,16 +12,19 @@ mount -t tmpfs shm /dev/shm
 ip link set lo up
 exec >/dev/ttyS1 2>&1 </dev/null
 [ ! -f /loop.ko ] || insmod /loop.ko
-truncate -s 600M /dev/shm/disk
-mke2fs -F /dev/shm/disk >/dev/null && mount -t ext4 -o loop /dev/shm/disk /tmp || mount -t tmpfs tmp /tmp
+gunzip -c /disk.gz >/dev/shm/disk
+mount -t ext4 -o loop /dev/shm/disk /tmp || mount -t tmpfs tmp /tmp
 chmod 1777 /tmp
-patience=$(sed -n 's/.*vigil.patience=\([^ ]*\).*/\1/p' /proc/cmdline)
+argument() { sed -n "s/.*vigil.$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
 echo "== kernel $(uname -r)"
 echo "== refused $(cat /proc/sys/kernel/io_uring_disabled 2>/dev/null || echo no)"
 while read -r package; do
 	echo "== package $package"
-	cd "/t/$package" && ./test -test.short -test.v -test.timeout "$patience" </dev/null
+	(sleep "$(argument patience)" && sleep 60 && echo "== hung" && poweroff -f) & # a test that the kernel does not let go
+	watch=$!
+	cd "/t/$package" && ./test -test.short -test.v -test.run "$(argument run)" -test.timeout "$(argument patience)" </dev/null
 	echo "== exit $?"
+	kill $watch
 done </packages
 echo "== end"
 sleep 1

@@ -8,23 +8,26 @@
 # boots twice, the second time with io_uring refused by sysctl, which came with
 # Linux 6.6. Nothing is installed but, for root, the tools; x86-64 only, and no
 # KVM is needed. What the machines say is kept in $KERNELS_DIR, or a new
-# directory. PACKAGES are the packages to test, if not all of these.
+# directory. PACKAGES are the packages to test, if not all of these; RUN is a
+# regular expression of the tests' names; PATIENCE is for one package's tests.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=race_test/kernels
-packages=${PACKAGES:-wake internal/waitq internal/yield waitmap notify waitgroup dedup uringwake/internal/refuse uringwake/ring uringwake race_test/faults}
-patience=${PATIENCE:-15m} # for one package's tests
+PATH=$PATH:/usr/sbin:/sbin
+packages=${PACKAGES:-wake internal/waitq waitmap notify waitgroup dedup uringwake/internal/refuse uringwake/ring uringwake race_test/faults}
+patience=${PATIENCE:-15m}
 work=${KERNELS_DIR:-$(mktemp -d -t vigil-kernels.XXXXXX)}
 outputs=()
 
 die() { echo "kernels: $*" >&2 && exit 2; }
 
 install_tools() {
-	if command -v qemu-system-x86_64 cpio >/dev/null && [ -x /bin/busybox ]; then
+	local tools="qemu-system-x86 busybox-static cpio e2fsprogs xz-utils"
+	if command -v qemu-system-x86_64 && command -v cpio && command -v mke2fs && command -v xz && [ -x /bin/busybox ]; then
 		return
-	fi
-	[ "$(id -u)" = 0 ] || die "needs qemu-system-x86, busybox-static and cpio: install them, or run as root"
-	apt-get update -qq && apt-get install -qq -y --no-install-recommends qemu-system-x86 busybox-static cpio >/dev/null
+	fi >/dev/null
+	[ "$(id -u)" = 0 ] || die "needs $tools: install them, or run as root"
+	apt-get update -qq && apt-get install -qq -y --no-install-recommends $tools >/dev/null
 }
 
 # fetch prints the path of the newest kernel of a Debian version, out of its package.
@@ -38,7 +41,7 @@ fetch() {
 }
 
 # build makes the first root file system: the tests beside their sources, which
-# some of them read, and busybox.
+# some of them read, busybox, and a disk.
 build() {
 	local root=$work/root package
 	rm -rf "$root"
@@ -55,6 +58,8 @@ build() {
 		CGO_ENABLED=0 go test -c -o "$root/t/$package/test" "./$package"
 		echo "$package" >>"$root/packages"
 	done
+	truncate -s 300M "$work/disk" && mke2fs -q -t ext4 "$work/disk" # busybox's knows ext2 only
+	gzip -1 <"$work/disk" >"$root/disk.gz" && rm "$work/disk"
 	(cd "$root" && find . | cpio -o -H newc --quiet) >"$work/initramfs"
 }
 
@@ -80,7 +85,7 @@ boot() {
 	outputs+=("$out")
 	echo "kernels: $1: boots"
 	nice -n 10 timeout 2h qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2560 -nodefaults -display none -no-reboot \
-		-kernel "$2" -initrd "$work/initrd" -append "console=ttyS0 panic=-1 vigil.patience=$patience $3" \
+		-kernel "$2" -initrd "$work/initrd" -append "console=ttyS0 panic=-1 vigil.patience=$patience vigil.run=${RUN:-.} $3" \
 		-serial "file:$work/$1.console" -serial "file:$out" &
 	machine=$!
 	tail -f -n +1 --pid=$machine "$out" | grep -aE --line-buffered '^(== (package|kernel|exit)|--- FAIL|panic: )' &

@@ -78,6 +78,17 @@ func NoEnter(flags uint32, errno syscall.Errno) Rule {
 	}
 }
 
+// NoNowait refuses preadv2 and pwritev2 with RWF_NOWAIT, with that errno:
+// EOPNOTSUPP is what they answer for a pipe of Linux 6.1.
+func NoNowait(errno syscall.Errno) Rule {
+	const flags = 5 // the argument
+	return func(p *policy) {
+		for _, nr := range []uint32{unix.SYS_PREADV2, unix.SYS_PWRITEV2} {
+			p.plain = append(p.plain, refuse(errno, system(nr), argument(flags, unix.RWF_NOWAIT, unix.RWF_NOWAIT)))
+		}
+	}
+}
+
 // NoSetupFlags refuses io_uring_setup with any of these IORING_SETUP flags, with
 // EINVAL, as a kernel does that does not know them. Needs Linux 5.19.
 func NoSetupFlags(mask uint32) Rule { return func(p *policy) { p.flags |= mask } }

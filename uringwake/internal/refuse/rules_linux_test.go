@@ -15,6 +15,7 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/vigil-go/vigil/uringwake/internal/refuse"
 	"github.com/vigil-go/vigil/uringwake/ring"
@@ -161,6 +162,26 @@ func TestNoEnter(t *testing.T) {
 		require.Equal(t, [4]syscall.Errno{mine, syscall.EAGAIN, syscall.EINVAL, syscall.EBADF}, got)
 	}
 	require.Zero(t, complete(t, newRing(t, 0), ring.OpNop))
+}
+
+func TestNoNowait(t *testing.T) {
+	if !ruled(t, refuse.NoNowait(mine)) {
+		return
+	}
+	file, err := os.CreateTemp(t.TempDir(), "")
+	require.NoError(t, err)
+	defer file.Close()
+	for _, got := range onThreads(func() [4]error {
+		var errs [4]error
+		p := [][]byte{{0}}
+		_, errs[0] = unix.Pwritev2(int(file.Fd()), p, 0, unix.RWF_NOWAIT)
+		_, errs[1] = unix.Pwritev2(int(file.Fd()), p, 0, 0)
+		_, errs[2] = unix.Preadv2(int(file.Fd()), p, 0, unix.RWF_NOWAIT)
+		_, errs[3] = unix.Preadv2(int(file.Fd()), p, 0, 0)
+		return errs
+	}) {
+		require.Equal(t, [4]error{mine, nil, mine, nil}, got)
+	}
 }
 
 func TestNoRegister(t *testing.T) {
@@ -517,7 +538,7 @@ func TestRlimitFiles(t *testing.T) {
 
 // TestRlimitMemory: locked memory is limited for those without capabilities.
 func TestRlimitMemory(t *testing.T) {
-	const limit = 1 << 20
+	const limit = 4 << 20 // more than a huge page, which Linux 6.1 counts whole
 	if !ruled(t, refuse.Unprivileged(), refuse.Rlimit(rlimitMemlock, limit)) {
 		return
 	}
