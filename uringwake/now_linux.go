@@ -95,9 +95,9 @@ func (t *transfer) here(ctx context.Context) (done int, err error) {
 // to try again, or has it done.
 func (t *transfer) wait(ctx context.Context, why unix.Errno) (n int, again bool, err error) {
 	switch {
-	case why == unix.EAGAIN:
+	case why == unix.EAGAIN || why == unix.EOPNOTSUPP:
 		ready := pollNow(t.fd, t.ready) != 0
-		if ready && !t.hasty { // since just now, maybe
+		if ready && !t.hasty && why == unix.EAGAIN { // since just now, maybe
 			t.hasty = true
 			return 0, true, nil
 		}
@@ -113,17 +113,6 @@ func (t *transfer) wait(ctx context.Context, why unix.Errno) (n int, again bool,
 	}
 	n, err = t.onRing(ctx, t.worker(why))
 	return n, false, err
-}
-
-// worker is what the kernel is told of who waits: one of its workers. What knows
-// no RWF_NOWAIT it leaves to one anyway, once it is ready: with IOSQE_ASYNC the
-// worker would look whether it is, and Linux 6.1 spins for ever when another
-// reader was faster.
-func (t *transfer) worker(why unix.Errno) (flags uint8) {
-	if why == unix.EOPNOTSUPP && !isRegular(t.fd) {
-		return 0
-	}
-	return ring.SQEAsync
 }
 
 // hold has t go on with its file, whoever closes the descriptor while it waits:
@@ -159,18 +148,6 @@ func (t *transfer) now() (int, unix.Errno) {
 	return n, e
 }
 
-// nowUntold is now for a file that knows no RWF_NOWAIT, as pipes and sockets of
-// Linux 6.1, and can be told otherwise.
-func (t *transfer) nowUntold() (int, unix.Errno) {
-	switch flags, err := unix.FcntlInt(uintptr(t.fd), unix.F_GETFL, 0); {
-	case kind(t.fd) == unix.S_IFSOCK:
-		return t.socket()
-	case err == nil && flags&unix.O_NONBLOCK != 0 && !isRegular(t.fd):
-		return t.vector(0)
-	}
-	return 0, unix.EOPNOTSUPP
-}
-
 // vector makes the system call with these RWF flags.
 func (t *transfer) vector(flags uintptr) (int, unix.Errno) {
 	var v unix.Iovec
@@ -179,18 +156,6 @@ func (t *transfer) vector(flags uintptr) (int, unix.Errno) {
 	v.SetLen(len(p))
 	n, _, e := syscall.Syscall6(t.number, uintptr(t.fd), uintptr(unsafe.Pointer(&v)), 1,
 		uintptr(t.off), uintptr(uint64(t.off)>>32), flags)
-	runtime.KeepAlive(t.p)
-	return result(n, e)
-}
-
-// socket is vector for a socket, which has flags of its own.
-func (t *transfer) socket() (int, unix.Errno) {
-	number, flags := uintptr(unix.SYS_RECVFROM), unix.MSG_DONTWAIT
-	if t.number == unix.SYS_PWRITEV2 {
-		number, flags = unix.SYS_SENDTO, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL
-	}
-	_, p := memory(t.p)
-	n, _, e := syscall.Syscall6(number, uintptr(t.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), uintptr(flags), 0, 0)
 	runtime.KeepAlive(t.p)
 	return result(n, e)
 }
@@ -241,7 +206,7 @@ func kind(fd int) uint32 {
 // do what the system call did not.
 func elsewhere(e unix.Errno) bool {
 	switch e {
-	case unix.EOPNOTSUPP, unix.ENOSYS, unix.EPERM, unix.EINVAL, unix.ESPIPE, unix.EINTR:
+	case unix.ENOSYS, unix.EPERM, unix.EINVAL, unix.ESPIPE, unix.EINTR:
 		return true
 	}
 	return false

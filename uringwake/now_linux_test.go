@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -152,7 +153,7 @@ func TestStreamIgnoresTheOffset(t *testing.T) {
 func TestReadersOfOnePipe(t *testing.T) {
 	eachStart(t, func(t *testing.T, start func(f func(context.Context))) {
 		fds := openPipe(t, 0)
-		testReaders(t, start, fds[0], fds[1])
+		testReaders(t, start, fds[0], writeTo(t, fds[1]))
 	})
 }
 
@@ -160,8 +161,73 @@ func TestReadersOfOnePipe(t *testing.T) {
 func TestReadersOfOneTerminal(t *testing.T) {
 	eachStart(t, func(t *testing.T, start func(f func(context.Context))) {
 		master, slave := terminal(t)
-		testReaders(t, start, slave, master)
+		testReaders(t, start, slave, writeTo(t, master))
 	})
+}
+
+// And so with what the kernel never tries without waiting.
+func TestReadersOfOneWatch(t *testing.T) {
+	eachStart(t, func(t *testing.T, start func(f func(context.Context))) {
+		fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+		require.NoError(t, err)
+		closing(t, fd)
+		dir := t.TempDir()
+		_, err = unix.InotifyAddWatch(fd, dir, unix.IN_CREATE)
+		require.NoError(t, err)
+		testReaders(t, start, fd, func(i int) {
+			require.NoError(t, os.Mkdir(fmt.Sprint(dir, "/", i), 0o700))
+		})
+	})
+}
+
+func writeTo(t *testing.T, fd int) func(int) {
+	return func(i int) {
+		_, err := unix.Write(fd, []byte(fmt.Sprintln(i)))
+		require.NoError(t, err)
+	}
+}
+
+// eachStart has f start tasks, and then goroutines.
+func eachStart(t *testing.T, f func(t *testing.T, start func(f func(context.Context)))) {
+	t.Run("task", func(t *testing.T) {
+		l := newLoop(t, nil)
+		f(t, func(f func(context.Context)) { require.NoError(t, l.Go(context.Background(), f)) })
+	})
+	t.Run("goroutine", func(t *testing.T) {
+		newLoop(t, nil) // or skip
+		f(t, func(f func(context.Context)) { go f(context.Background()) })
+	})
+}
+
+// testReaders has several wait, and writes again and again what one of them gets.
+func testReaders(t *testing.T, start func(f func(context.Context)), from int, write func(i int)) {
+	const readers, rounds = 8, 50
+	over, end := context.WithCancel(context.Background())
+	var ends sync.WaitGroup
+	ends.Add(readers)
+	got := make(chan int, rounds)
+	for range readers {
+		start(func(ctx context.Context) {
+			defer ends.Done()
+			ctx, cancel := context.WithCancel(ctx)
+			defer context.AfterFunc(over, cancel)()
+			for {
+				n, err := uringwake.Read(ctx, from, make([]byte, 64), -1)
+				if err != nil {
+					assert.ErrorIs(t, err, context.Canceled)
+					return
+				}
+				got <- n
+			}
+		})
+	}
+	for i := range rounds {
+		write(i)
+		require.Positive(t, <-got)
+	}
+	end()
+	ends.Wait()
+	require.Empty(t, got)
 }
 
 // What knows no RWF_NOWAIT and yet need not wait does not go to the ring when it is
@@ -187,7 +253,7 @@ func TestWithoutNowait(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			testTransfers(t, test.from, test.to, test.ring)
-			testReaders(t, func(f func(context.Context)) { go f(context.Background()) }, test.from, test.to)
+			testReaders(t, func(f func(context.Context)) { go f(context.Background()) }, test.from, writeTo(t, test.to))
 		})
 	}
 }
@@ -213,38 +279,6 @@ func testTransfers(t *testing.T, from, to int, byRing bool) {
 	d.AwaitSubmission(1)
 	cancel()
 	require.ErrorIs(t, <-errs, context.Canceled)
-}
-
-// eachStart has f start tasks, and then goroutines.
-func eachStart(t *testing.T, f func(t *testing.T, start func(f func(context.Context)))) {
-	t.Run("task", func(t *testing.T) {
-		l := newLoop(t, nil)
-		f(t, func(f func(context.Context)) { require.NoError(t, l.Go(context.Background(), f)) })
-	})
-	t.Run("goroutine", func(t *testing.T) {
-		newLoop(t, nil) // or skip
-		f(t, func(f func(context.Context)) { go f(context.Background()) })
-	})
-}
-
-// testReaders has several wait, and writes line after line.
-func testReaders(t *testing.T, start func(f func(context.Context)), from, to int) {
-	const readers = 8
-	got := make(chan string, readers)
-	for range readers {
-		start(func(ctx context.Context) {
-			p := make([]byte, 8)
-			n, err := uringwake.Read(ctx, from, p, -1)
-			assert.NoError(t, err)
-			got <- string(p[:n])
-		})
-	}
-	for i := range readers {
-		line := fmt.Sprintln(i)
-		_, err := unix.Write(to, []byte(line))
-		require.NoError(t, err)
-		require.Equal(t, line, <-got)
-	}
 }
 
 // Sleep lasts, whatever wakes its parker.

@@ -1,0 +1,81 @@
+package uringwake
+
+import (
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake/ring"
+)
+
+// This file is about files that know no RWF_NOWAIT: terminals, and more kinds the
+// older the kernel is.
+
+// nowUntold is now for a file that knows no RWF_NOWAIT, as pipes and sockets of
+// Linux 6.1, and can be told otherwise.
+func (t *transfer) nowUntold() (int, unix.Errno) {
+	switch flags, err := unix.FcntlInt(uintptr(t.fd), unix.F_GETFL, 0); {
+	case kind(t.fd) == unix.S_IFSOCK:
+		return t.socket()
+	case err == nil && flags&unix.O_NONBLOCK != 0 && !isRegular(t.fd):
+		return t.vector(0)
+	}
+	return 0, unix.EOPNOTSUPP
+}
+
+// socket is vector for a socket, which has flags of its own.
+func (t *transfer) socket() (int, unix.Errno) {
+	number, flags := uintptr(unix.SYS_RECVFROM), unix.MSG_DONTWAIT
+	if t.number == unix.SYS_PWRITEV2 {
+		number, flags = unix.SYS_SENDTO, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL
+	}
+	_, p := memory(t.p)
+	n, _, e := syscall.Syscall6(number, uintptr(t.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), uintptr(flags), 0, 0)
+	runtime.KeepAlive(t.p)
+	return result(n, e)
+}
+
+// worker is what the kernel is told to have one of its workers transfer. The
+// keeper's thread is not to: it would copy with the ring locked.
+//
+// With IOSQE_ASYNC a worker starts at once, and looks first whether the file is
+// ready: if another reader was faster, the kernel polls for it. When the file
+// is ready again, a kernel that does not attempt such files spins for ever, in
+// the keeper's thread. Without the flag it leaves them to a worker that waits.
+func (t *transfer) worker(why unix.Errno) (flags uint8) {
+	if why != unix.EOPNOTSUPP || isRegular(t.fd) || attempts.ask() == nil {
+		return ring.SQEAsync
+	}
+	return 0
+}
+
+// attempts tells whether the kernel, when a file is ready that knows no
+// RWF_NOWAIT, transfers where it was submitted: Linux 6.12 does, 6.1 does not.
+var attempts = probe{test: testAttempts}
+
+// testAttempts writes to such a file, a terminal.
+func testAttempts() error {
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return refusal("attempts of ready files", "no terminal to try with", &ring.Error{Call: "open", Errno: errnoOf(err)})
+	}
+	defer unix.Close(fd)
+	r, err := ring.Setup(2, nil)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	r.SQ().GetSQE().PrepWrite(fd, []byte("x"), 0)
+	if _, err := r.SQ().Submit(); err != nil {
+		return err
+	}
+	if r.CQ().Peek() != nil {
+		return nil
+	}
+	if _, err := one(r); err != nil {
+		return err
+	}
+	return &unsupported{"attempts of ready files", "the kernel leaves those without RWF_NOWAIT to a worker", nil}
+}
