@@ -33,6 +33,7 @@ func init() {
 // Where a filter refuses io_uring, all else works as ever, under load, and
 // uringwake says why it does not.
 func TestFilterLeavesAllElseAtWork(t *testing.T) {
+	needRings(t) // else there is another reason
 	for _, errno := range []unix.Errno{unix.EPERM, unix.ENOSYS} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			nothingLeft(t)

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -162,6 +163,22 @@ func TestNoEnter(t *testing.T) {
 		require.Equal(t, [4]syscall.Errno{mine, syscall.EAGAIN, syscall.EINVAL, syscall.EBADF}, got)
 	}
 	require.Zero(t, complete(t, newRing(t, 0), ring.OpNop))
+}
+
+// TestRefusedAlready: where a filter refuses rings, as in a container, rules that
+// ask cannot be had; nor do they wait for ever.
+func TestRefusedAlready(t *testing.T) {
+	if !ruled(t, refuse.NoRing(mine)) {
+		return
+	}
+	for _, name := range []string{"TestNoSetupFlags", "TestNoOpcodes", "TestHideOpcodes"} {
+		cmd := exec.Command(os.Args[0], "-test.run=^"+name+"$", "-test.v", "-test.timeout=20s")
+		cmd.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "VIGIL_REFUSE_CHILD=") })
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Contains(t, string(out), "--- SKIP: "+name)
+		require.Contains(t, string(out), "refused here already: "+mine.Error())
+	}
 }
 
 func TestNoNowait(t *testing.T) {
