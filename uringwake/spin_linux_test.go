@@ -43,8 +43,8 @@ func TestNoSpinWhileGoroutinesWait(t *testing.T) {
 	require.False(t, s.worth())
 	s.sample = nobodyWait
 	require.True(t, s.worth())
+	l := manual(t, LoopOptions{Doorbell: DoorbellEventFD, SpinFor: time.Hour}) // or skip
 	stop := busyGoroutines()
-	l := manual(t, LoopOptions{Doorbell: DoorbellEventFD, SpinFor: time.Hour})
 	for range 100 {
 		require.True(t, l.spin.goroutineWaits())
 		require.False(t, l.lookForMail())
