@@ -120,9 +120,21 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/now_linux.go", why: "what does not tell is left to a worker",
-		old:  "	case unix.EOPNOTSUPP, unix.ENOSYS",
-		new:  "	case unix.ENOSYS",
+		old:  "why == unix.EAGAIN || why == unix.EOPNOTSUPP",
+		new:  "why == unix.EAGAIN",
 		only: "Terminal",
+	},
+	{
+		file: "uringwake/nowait_linux.go", why: "the keeper's thread copies nothing",
+		old:  "attempts.ask() == nil",
+		new:  "false",
+		only: "MissingPageHoldsUp",
+	},
+	{
+		file: "uringwake/nowait_linux.go", why: "a socket is told otherwise",
+		old:  "kind(t.fd) == unix.S_IFSOCK",
+		new:  "false",
+		only: "WithoutNowait",
 	},
 	{
 		file: "uringwake/flight_linux.go", why: "a timeout begins when the kernel has it",
@@ -258,7 +270,7 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/now_linux.go", why: "a worker copies, not the thread that submits",
-		old:  "t.onRing(ctx, ring.SQEAsync)",
+		old:  "t.onRing(ctx, t.worker(why))",
 		new:  "t.onRing(ctx, 0)",
 		only: "MissingPageHolds",
 	},
