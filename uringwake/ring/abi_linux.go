@@ -76,7 +76,7 @@ const (
 const (
 	CQEBuffer       = 1 << 0  // the upper bits are a buffer's number; 5.7
 	CQEMore         = 1 << 1  // there will be more of the same submission; 5.13
-	CQESockNonempty = 1 << 2  // the socket holds more; 5.19
+	CQESockNonempty = 1 << 2  // the socket, of TCP, holds more; 5.19
 	CQENotif        = 1 << 3  // a zero-copy send let go of its buffer; 6.0
 	CQEBufMore      = 1 << 4  // the buffer is not used up; 6.12
 	CQESkip         = 1 << 5  // a gap before the queue's end, skipped by all of this package; 6.18
@@ -90,10 +90,10 @@ const (
 
 // Flags in the shared memory: IORING_SQ_ and IORING_CQ_.
 const (
-	SQNeedWakeup      = 1 << 0
-	SQCQOverflow      = 1 << 1
-	SQTaskrun         = 1 << 2
-	CQEventFDDisabled = 1 << 0
+	SQNeedWakeup      = 1 << 0 // SetupSQPoll's thread sleeps; 5.1
+	SQCQOverflow      = 1 << 1 // completions are held back for want of room; 5.8
+	SQTaskrun         = 1 << 2 // completions wait for an enter; 5.19
+	CQEventFDDisabled = 1 << 0 // a registered eventfd is not told; set by the caller; 5.8
 )
 
 // Opcodes: IORING_OP_.

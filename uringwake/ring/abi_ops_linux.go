@@ -30,20 +30,20 @@ const (
 	AsyncCancelFD       = 1 << 1 // those of a file; 5.19
 	AsyncCancelAny      = 1 << 2 // those of the ring; 5.19
 	AsyncCancelFDFixed  = 1 << 3 // the file is a registered one; 6.0
-	AsyncCancelUserData = 1 << 4 // those with this user data, beside other keys; 6.6
-	AsyncCancelOp       = 1 << 5 // those of an opcode; 6.6
+	AsyncCancelUserData = 1 << 4 // those with this user data, beside other keys; 6.6; not of polls on 6.1.192, which takes it
+	AsyncCancelOp       = 1 << 5 // those of an opcode; 6.6; no polls on 6.1.192, which takes it
 )
 
 // Flags of sends and receives, [SQE.IOPrio]: IORING_RECVSEND_, IORING_RECV_
 // and IORING_SEND_.
 const (
-	RecvSendPollFirst  = 1 << 0 // wait for the socket before the first try; 5.19
-	RecvMultishot      = 1 << 1 // 6.0
-	RecvSendFixedBuf   = 1 << 2 // of the registered buffer BufIndex; 6.0
-	SendZCReportUsage  = 1 << 3 // the notification tells if it was copied; 6.2
-	RecvSendBundle     = 1 << 4 // as many provided buffers as it takes; 6.10
-	SendVectorized     = 1 << 5 // the buffer is an array of iovecs; 6.17
-	NotifUsageZCCopied = 1 << 31
+	RecvSendPollFirst  = 1 << 0  // wait for the socket before the first try; 5.19
+	RecvMultishot      = 1 << 1  // 6.0
+	RecvSendFixedBuf   = 1 << 2  // of the registered buffer BufIndex; 6.0
+	SendZCReportUsage  = 1 << 3  // the notification tells if it was copied; 6.2; updates of 6.1
+	RecvSendBundle     = 1 << 4  // as many provided buffers as it takes; 6.10
+	SendVectorized     = 1 << 5  // the buffer is an array of iovecs; 6.17
+	NotifUsageZCCopied = 1 << 31 // it was; 6.2; updates of 6.1
 )
 
 // Flags of an accept, [SQE.IOPrio]: IORING_ACCEPT_.
@@ -71,7 +71,7 @@ const (
 	NopFixedBuffer    = 1 << 3  // so is BufIndex; 6.13
 	NopTW             = 1 << 4  // complete by task work; 6.16
 	NopCQE32          = 1 << 5  // with a completion of 32 bytes; 6.18
-	URingCmdFixed     = 1 << 0  // BufIndex is a registered buffer; 5.19
+	URingCmdFixed     = 1 << 0  // BufIndex is a registered buffer; 6.1
 	URingCmdMultishot = 1 << 1  // with SQEBufferSelect; 6.18
 	RWAttrFlagPI      = 1 << 0  // the attribute is an [AttrPI]; 6.14
 	SpliceFDInFixed   = 1 << 31 // fdIn is a registered file; 5.7

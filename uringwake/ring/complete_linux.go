@@ -15,7 +15,9 @@ type CQE struct {
 	Flags    uint32 // CQE...
 }
 
-// Err returns the completion's error, or nil if Res is not negative.
+// Err returns the completion's error, or nil if Res is not negative. It does not
+// tell an operation or a flag that the kernel has never heard of from a mistake:
+// both are EINVAL. [Probe.Supported] and [Ring.Features] do, before.
 func (c *CQE) Err() error {
 	if c.Res >= 0 {
 		return nil

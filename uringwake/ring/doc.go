@@ -81,5 +81,5 @@
 //
 // Errors are an [*Error] with the errno inside; one that says that this kernel
 // does not have, or does not allow, what was asked for matches
-// errors.ErrUnsupported.
+// errors.ErrUnsupported. A completion's errno does not say so, see [CQE.Err].
 package ring

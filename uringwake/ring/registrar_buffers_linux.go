@@ -85,6 +85,12 @@ func (r *Registrar) CloneBuffersOffset(src *Ring, dstOff, srcOff, n, flags uint3
 	}
 	err := r.do(RegisterCloneBuffers, unsafe.Pointer(&arg), 1)
 	runtime.KeepAlive(src)
+	switch { // Linux 6.12 looks at what this ring has before it looks at flags
+	case flags&RegisterDstReplace != 0:
+		return unknownPart(err, clonesAll, unix.EINVAL, unix.EBUSY)
+	case dstOff|srcOff|n != 0:
+		return unknownPart(err, clonesAll, unix.EINVAL)
+	}
 	return err
 }
 

@@ -56,11 +56,61 @@ func TestCloneBuffers(t *testing.T) {
 	require.Equal(t, 5, to.ok(func(s *ring.SQE) { s.PrepReadFixed(fd, p, 0, 1) }))
 	require.ErrorIs(t, to.r.Registrar().CloneBuffers(from.r), unix.EBUSY)
 	err = to.r.Registrar().CloneBuffersOffset(from.r, 0, 1, 1, ring.RegisterDstReplace)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EBUSY) {
-		t.Skip("before Linux 6.13 all are cloned, to a ring that has none")
-	}
+	skipUnsupported(t, err) // before Linux 6.13 all are cloned, to a ring that has none
 	require.NoError(t, err)
 	require.Equal(t, 5, to.ok(func(s *ring.SQE) { s.PrepReadFixed(fd, p, 0, 0) }))
+}
+
+// A kernel that clones all buffers or none says so, whatever the rings have; one
+// that clones some does not say so of a mistake.
+func TestCloningOfSomeBuffersIsUnsupportedOrDone(t *testing.T) {
+	from := newRig(t, nil)
+	reg := from.r.Registrar()
+	require.NoError(t, reg.RegisterBuffers([][]byte{make([]byte, 8), make([]byte, 8)}))
+	skipUnsupported(t, newRig(t, nil).r.Registrar().CloneBuffers(from.r))
+	some := newRig(t, nil).r.Registrar().CloneBuffersOffset(from.r, 1, 0, 1, 0)
+	replace := reg.CloneBuffersOffset(from.r, 0, 0, 0, ring.RegisterDstReplace)
+	tooMany := newRig(t, nil).r.Registrar().CloneBuffersOffset(from.r, 0, 0, 9, 0)
+	busy := reg.CloneBuffersOffset(from.r, 0, 0, 1, 0)
+	require.ErrorIs(t, busy, unix.EBUSY)
+	require.NotErrorIs(t, busy, errors.ErrUnsupported)
+	require.ErrorIs(t, tooMany, unix.EINVAL)
+	if some == nil {
+		require.NoError(t, replace)
+		require.NotErrorIs(t, tooMany, errors.ErrUnsupported)
+		return
+	}
+	for _, err := range []error{some, replace, tooMany} {
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+	}
+}
+
+// What a kernel does not know of tracking is unsupported; what none knows is a
+// mistake to one that knows the rest.
+func TestTrackingIsUnsupportedOrDone(t *testing.T) {
+	reg := newRig(t, nil).r.Registrar()
+	skipUnsupported(t, reg.RegisterNAPI(&ring.NAPI{BusyPoll: 1}))
+	err := reg.RegisterNAPI(&ring.NAPI{BusyPoll: 1, Param: ring.NAPITrackingStatic})
+	mistake := reg.RegisterNAPI(&ring.NAPI{Param: 77})
+	require.ErrorIs(t, mistake, unix.EINVAL)
+	if err != nil {
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+	}
+	require.Equal(t, err != nil, errors.Is(mistake, errors.ErrUnsupported))
+}
+
+// An enter flag that the kernel does not know is unsupported; what is none is a
+// mistake.
+func TestEnterFlagIsUnsupportedOrTaken(t *testing.T) {
+	g := newRig(t, nil)
+	for _, flag := range []uint32{ring.EnterAbsTimer, ring.EnterExtArgReg, ring.EnterNoIOWait} {
+		if _, err := g.r.SQ().Enter(0, flag); err != nil {
+			require.ErrorIs(t, err, errors.ErrUnsupported, "flag %#x", flag)
+		}
+	}
+	_, err := g.r.SQ().Enter(0, 1<<30)
+	require.ErrorIs(t, err, unix.EINVAL)
+	require.NotErrorIs(t, err, errors.ErrUnsupported)
 }
 
 func TestFilesWithTags(t *testing.T) {

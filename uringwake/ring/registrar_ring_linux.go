@@ -127,7 +127,14 @@ type NAPI struct {
 
 // RegisterNAPI sets it, and stores what was before in n. It stands for
 // io_uring_register_napi; Linux 6.9.
-func (r *Registrar) RegisterNAPI(n *NAPI) error { return r.do(RegisterNAPI, unsafe.Pointer(n), 1) }
+func (r *Registrar) RegisterNAPI(n *NAPI) error {
+	asked := *n
+	err := r.do(RegisterNAPI, unsafe.Pointer(n), 1)
+	if asked.Opcode != 0 || asked.Param != 0 {
+		return unknownPart(err, pollsDynamically, unix.EINVAL)
+	}
+	return err
+}
 
 // UnregisterNAPI ends it, and stores what was before in n, unless that is nil.
 // It stands for io_uring_unregister_napi; Linux 6.9.

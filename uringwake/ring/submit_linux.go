@@ -144,7 +144,13 @@ func (q *SubmissionQueue) SubmitAndWait(n uint32) (int, error) {
 // entries, or if there are completions, the error is nil then; else a signal is
 // EINTR. With [SetupCQEMixed] wait counts the queue's entries, of which a
 // completion of 32 bytes takes two. Look at what is there, and call again.
-func (q *SubmissionQueue) Enter(wait, flags uint32) (int, error) { return q.enter(wait, flags, 0, 0) }
+func (q *SubmissionQueue) Enter(wait, flags uint32) (int, error) {
+	n, err := q.enter(wait, flags, 0, 0)
+	if err != nil {
+		err = q.enterFailed(err, flags)
+	}
+	return n, err
+}
 
 func (q *SubmissionQueue) enter(wait, flags uint32, arg, size uintptr) (int, error) {
 	if q.ring == nil {

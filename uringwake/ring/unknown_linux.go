@@ -1,6 +1,8 @@
 package ring
 
 import (
+	"errors"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -80,4 +82,65 @@ func refusesSetup(flags uint32) bool {
 		unix.Close(int(fd))
 	}
 	return e == unix.EINVAL
+}
+
+// unknownPart is err, and says so if it is one of these and the kernel certainly
+// does not know a part of what it was asked for.
+func unknownPart(err error, unknown func() bool, these ...unix.Errno) error {
+	if e, ok := errors.AsType[*Error](err); ok && slices.Contains(these, e.Errno) && !e.Unsupported {
+		e.Unsupported = unknown()
+	}
+	return err
+}
+
+// onScratch calls f with a ring that has nothing. What f finds there depends on
+// nothing but the kernel; without a ring it is false.
+func onScratch(f func(r *Registrar) bool) bool {
+	r, err := Setup(1, nil)
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	return f(r.Registrar())
+}
+
+// clonesAll reports that the kernel clones all buffers or none: it does not clone
+// one that is empty, to a ring that has none.
+func clonesAll() bool {
+	return onScratch(func(from *Registrar) bool {
+		return onScratch(func(to *Registrar) bool {
+			arg := cloneBuffers{srcFD: uint32(from.ring.fd), nr: 1}
+			if from.RegisterBuffersSparse(1) != nil {
+				return false
+			}
+			_, e := register(to.ring.fd, RegisterCloneBuffers, unsafe.Pointer(&arg), 1)
+			return e == unix.EINVAL
+		})
+	})
+}
+
+// pollsDynamically reports that the kernel knows no other way to track network
+// devices.
+func pollsDynamically() bool {
+	return onScratch(func(r *Registrar) bool {
+		n := NAPI{Param: NAPITrackingStatic}
+		_, e := register(r.ring.fd, RegisterNAPI, unsafe.Pointer(&n), 1)
+		return e == unix.EINVAL
+	})
+}
+
+// enterFailed is err, and says so if the kernel certainly does not know one of
+// these enter flags: one that it knows does nothing by itself.
+func (q *SubmissionQueue) enterFailed(err error, flags uint32) error {
+	return unknownPart(err, func() bool {
+		for _, flag := range []uint32{EnterAbsTimer, EnterExtArgReg, EnterNoIOWait} {
+			if flags&flag == 0 {
+				continue
+			}
+			if _, err := q.ring.sys(0, 0, flag, 0, 0); errnoOf(err) == unix.EINVAL {
+				return true
+			}
+		}
+		return false
+	}, unix.EINVAL)
 }
