@@ -18,6 +18,7 @@ chmod 1777 /tmp
 argument() { sed -n "s/.*vigil.$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
 echo "== kernel $(uname -r)"
 echo "== refused $(cat /proc/sys/kernel/io_uring_disabled 2>/dev/null || echo no)"
+[ ! -x /probe ] || /probe
 while read -r package; do
 	echo "== package $package"
 	(sleep "$(argument patience)" && sleep 60 && echo "== hung" && poweroff -f) & # a test that the kernel does not let go

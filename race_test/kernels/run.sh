@@ -10,6 +10,11 @@
 # KVM is needed. What the machines say is kept in $KERNELS_DIR, or a new
 # directory. PACKAGES are the packages to test, if not all of these; RUN is a
 # regular expression of the tests' names; PATIENCE is for one package's tests.
+#
+#	race_test/kernels/run.sh -probe [KERNEL...]
+#
+# runs no test but ./probe, there and here, and writes docs/kernels.md anew from
+# what it found.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=race_test/kernels
@@ -18,6 +23,11 @@ packages=${PACKAGES:-wake internal/waitq waitmap notify waitgroup dedup uringwak
 patience=${PATIENCE:-15m}
 work=${KERNELS_DIR:-$(mktemp -d -t vigil-kernels.XXXXXX)}
 outputs=()
+probe=
+if [ "${1:-}" = -probe ]; then
+	probe=1 packages=
+	shift
+fi
 
 die() { echo "kernels: $*" >&2 && exit 2; }
 
@@ -51,6 +61,8 @@ build() {
 	cp $here/init.sh "$root/init"
 	chmod +x "$root/init"
 	printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' >"$root/etc/passwd"
+	[ -z "$probe" ] || CGO_ENABLED=0 go build -o "$root/probe" ./$here/probe
+	touch "$root/packages"
 	for package in $packages; do
 		mkdir -p "$root/t/$package"
 		cp -r "$package"/*.go "$root/t/$package/"
@@ -104,6 +116,7 @@ for kernel in "${@:-6.1 6.12}"; do
 		name=$(basename "$vmlinuz")
 		modules "$vmlinuz"
 		boot "$name" "$vmlinuz" ""
+		[ -z "$probe" ] || continue
 		if grep -aq '^== refused no' "$work/$name.out"; then
 			echo "kernels: $name: no sysctl refuses io_uring there"
 			continue
@@ -111,4 +124,9 @@ for kernel in "${@:-6.1 6.12}"; do
 		boot "$name-refused" "$vmlinuz" sysctl.kernel.io_uring_disabled=2
 	done
 done
+if [ -n "$probe" ]; then
+	go run ./$here/probe >"$work/here.out"
+	go run ./$here/probe record "$work/here.out" "${outputs[@]}"
+	exec go run ./$here/probe page
+fi
 go run ./$here "${outputs[@]}"

@@ -21,7 +21,7 @@ const (
 	PollAddMulti       = 1 << 0 // 5.13
 	PollUpdateEvents   = 1 << 1 // 5.13
 	PollUpdateUserData = 1 << 2 // 5.13
-	PollAddLevel       = 1 << 3 // level, not edge triggered; 6.0; see [SQE.PrepPollAdd]
+	PollAddLevel       = 1 << 3 // level, not edge triggered: no kernel takes it; see [SQE.PrepPollAdd]
 )
 
 // Flags of the cancel operations and of [SyncCancel]: IORING_ASYNC_CANCEL_.
