@@ -103,13 +103,14 @@ var face = map[string]func(ctx context.Context, l *lab) error{
 		_, err := uringwake.FutexWake(ctx, pointed(l, atomic.Uint32{}), 1)
 		return err
 	},
-	"NewMsgRing": func(_ context.Context, l *lab) error {
+	"NewMsgRing": func(ctx context.Context, l *lab) error { // and its message arrives
 		m, err := uringwake.NewMsgRing(l.ring().FD(), 1, 2)
 		if err != nil {
 			return err
 		}
 		m.Wake()
-		return m.Close()
+		uringwake.Blocking(ctx, func() { _, err = l.ring().CQ().WaitTimeout(1, patience) })
+		return errors.Join(err, m.Err(), m.Close())
 	},
 	"NewLoop": func(ctx context.Context, _ *lab) (err error) {
 		uringwake.Blocking(ctx, func() { err = ringLoops(ctx) })
