@@ -91,6 +91,7 @@ func TestTrackingIsUnsupportedOrDone(t *testing.T) {
 	reg := newRig(t, nil).r.Registrar()
 	skipUnsupported(t, reg.RegisterNAPI(&ring.NAPI{BusyPoll: 1}))
 	err := reg.RegisterNAPI(&ring.NAPI{BusyPoll: 1, Param: ring.NAPITrackingStatic})
+	require.ErrorIs(t, reg.RegisterNAPI(nil), unix.EINVAL)
 	mistake := reg.RegisterNAPI(&ring.NAPI{Param: 77})
 	require.ErrorIs(t, mistake, unix.EINVAL)
 	if err != nil {

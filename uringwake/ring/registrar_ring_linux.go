@@ -128,9 +128,9 @@ type NAPI struct {
 // RegisterNAPI sets it, and stores what was before in n. It stands for
 // io_uring_register_napi; Linux 6.9.
 func (r *Registrar) RegisterNAPI(n *NAPI) error {
-	asked := *n
+	later := n != nil && (n.Opcode != 0 || n.Param != 0) // before n is what was before
 	err := r.do(RegisterNAPI, unsafe.Pointer(n), 1)
-	if asked.Opcode != 0 || asked.Param != 0 {
+	if later {
 		return unknownPart(err, pollsDynamically, unix.EINVAL)
 	}
 	return err
