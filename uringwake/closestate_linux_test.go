@@ -26,6 +26,7 @@ type subject struct {
 	ready    bool                          // it completes at once
 	always   bool                          // it cannot be canceled
 	ringless bool                          // in a goroutine it needs no ring
+	pipe     bool                          // it reads or writes one
 	skip     error                         // the kernel does not have it
 }
 
@@ -75,6 +76,7 @@ func readSubject(t *testing.T, content int) subject {
 			require.Equal(t, all, n+drain(t, fds[0]))
 		},
 		ready: content > 0,
+		pipe:  true,
 	}
 }
 
@@ -96,7 +98,16 @@ func writeSubject(t *testing.T, content int) subject {
 			require.Equal(t, content+n, taken+drain(t, fds[0]))
 		},
 		ready: content == 0,
+		pipe:  true,
 	}
+}
+
+// triesPipes reports whether the kernel can try a pipe without waiting, which
+// Linux 6.1 cannot: who has waited there waits for a worker as well.
+func triesPipes(t *testing.T) bool {
+	fds := openPipe(t, 0)
+	_, err := unix.Preadv2(fds[0], [][]byte{{0}}, -1, unix.RWF_NOWAIT)
+	return err == unix.EAGAIN
 }
 
 func pollSubject(t *testing.T, content uint) subject {
@@ -316,7 +327,7 @@ func TestContextEndsAtEveryStateOfAGoroutine(t *testing.T) {
 			if s := make(t); !s.ready && !s.ringless {
 				endedMeanwhile(t, d, s)
 			}
-			if s := make(t); !s.ready && s.complete != nil {
+			if s := make(t); !s.ready && s.complete != nil && (!s.pipe || triesPipes(t)) {
 				endedTooLate(t, d, s)
 			}
 		})
