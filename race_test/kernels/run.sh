@@ -4,17 +4,21 @@
 #	race_test/kernels/run.sh [KERNEL...]
 #
 # A KERNEL is a version of Debian's, such as 6.12, of which the newest package is
-# taken that apt offers, or the path of a vmlinuz; without any, 6.1 and 6.12. Each
-# boots twice, the second time with io_uring refused by sysctl, which came with
-# Linux 6.6. Nothing is installed but, for root, the tools; x86-64 only, and no
-# KVM is needed. What the machines say is kept in $KERNELS_DIR, or a new
-# directory. PACKAGES are the packages to test, if not all of these; RUN is a
-# regular expression of the tests' names; PATIENCE is for one package's tests.
+# taken that apt offers, 6.12/arm64-16k for another flavour than the one for
+# clouds, or the path of a vmlinuz; without any, 6.1 and 6.12. Each boots twice,
+# the second time with io_uring refused by sysctl, which came with Linux 6.6.
+# Nothing is installed but, for root, the tools; on x86-64 only, and no KVM is
+# needed. What the machines say is kept in $KERNELS_DIR, or a new directory.
+# PACKAGES are the packages to test, if not all of these; RUN is a regular
+# expression of the tests' names; PATIENCE is for one package's tests.
 #
 #	race_test/kernels/run.sh -probe [KERNEL...]
 #
 # runs no test but ./probe, there and here, and writes docs/kernels.md anew from
 # what it found.
+#
+# With ARCH=arm64 kernels, machines and tests are arm64; without a KERNEL there
+# is a third then, with pages of 16 KiB.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=race_test/kernels
@@ -22,6 +26,7 @@ PATH=$PATH:/usr/sbin:/sbin
 packages=${PACKAGES:-wake internal/waitq waitmap notify waitgroup dedup uringwake/internal/refuse uringwake/ring uringwake race_test/faults}
 patience=${PATIENCE:-15m}
 work=${KERNELS_DIR:-$(mktemp -d -t vigil-kernels.XXXXXX)}
+arch=${ARCH:-amd64}
 outputs=()
 probe=
 if [ "${1:-}" = -probe ]; then
@@ -31,23 +36,69 @@ fi
 
 die() { echo "kernels: $*" >&2 && exit 2; }
 
+case $arch in
+amd64)
+	qemu=qemu-system-x86_64 qemu_package=qemu-system-x86 kernels="6.1 6.12"
+	machine=(-cpu max) console=ttyS0 results=ttyS1
+	;;
+arm64) # this machine has one serial line; boot adds one
+	qemu=qemu-system-aarch64 qemu_package=qemu-system-arm kernels="6.1 6.12 6.12/arm64-16k"
+	machine=(-M virt -cpu "max,pauth-impdef=on") console=ttyAMA0 results=ttyS0
+	;;
+*) die "no machine for $arch" ;;
+esac
+[ -z "$probe" ] || [ $arch = amd64 ] || die "docs/kernels.md is of x86-64"
+
 install_tools() {
-	local tools="qemu-system-x86 busybox-static cpio e2fsprogs xz-utils"
-	if command -v qemu-system-x86_64 && command -v cpio && command -v mke2fs && command -v xz && [ -x /bin/busybox ]; then
+	local tools="$qemu_package busybox-static cpio e2fsprogs xz-utils"
+	if command -v $qemu && command -v cpio && command -v mke2fs && command -v xz && [ -x /bin/busybox ]; then
 		return
 	fi >/dev/null
 	[ "$(id -u)" = 0 ] || die "needs $tools: install them, or run as root"
 	apt-get update -qq && apt-get install -qq -y --no-install-recommends $tools >/dev/null
 }
 
+# foreign has apt look for another architecture's packages, with lists of its own:
+# the system's are left alone.
+foreign() {
+	[ $arch != "$(dpkg --print-architecture)" ] || return 0
+	mkdir -p "$work"/apt/{state/lists,cache/archives}/partial
+	cat >"$work/apt/conf" <<-END
+		APT::Architecture "$arch";
+		APT::Architectures { "$arch"; };
+		Dir::State "$work/apt/state";
+		Dir::State::status "/dev/null";
+		Dir::Cache "$work/apt/cache";
+		APT::Sandbox::User "root";
+	END
+	export APT_CONFIG=$work/apt/conf
+	apt-get update -qq
+}
+
+# unpack gets a package and unpacks it into a directory of its name.
+unpack() {
+	rm -rf "${work:?}/$1" && mkdir -p "$work/$1"
+	(cd "$work/$1" && apt-get -qq -o APT::Sandbox::User=root download "$1" && dpkg -x ./*.deb . && rm ./*.deb) >&2
+}
+
 # fetch prints the path of the newest kernel of a Debian version, out of its package.
 fetch() {
-	local package
-	package=$(apt-cache pkgnames "linux-image-$1" | grep -E "^linux-image-${1//./\\.}[.+-].*-cloud-amd64-unsigned$" | sort -V | tail -n 1) || true
+	local package version=${1%%/*} flavour=cloud-$arch
+	[ "$1" = "$version" ] || flavour=${1#*/}
+	package=$(apt-cache pkgnames "linux-image-$version" | grep -E "^linux-image-${version//./\\.}[.+-][^-]*(-[0-9]+)?-$flavour-unsigned$" | sort -V | tail -n 1) || true
 	[ -n "$package" ] || die "apt offers no kernel $1: apt-get update, or add the Debian release that has it to apt's sources"
-	mkdir -p "$work/$package"
-	(cd "$work/$package" && apt-get -qq -o APT::Sandbox::User=root download "$package" && dpkg -x ./*.deb . && rm ./*.deb) >&2
+	unpack "$package"
 	echo "$work/$package"/boot/vmlinuz-*
+}
+
+# busybox prints the path of one for the machine.
+busybox() {
+	if [ $arch = "$(dpkg --print-architecture)" ]; then
+		echo /bin/busybox
+		return
+	fi
+	unpack busybox-static
+	echo "$work/busybox-static/bin/busybox"
 }
 
 # build makes the first root file system: the tests beside their sources, which
@@ -56,7 +107,7 @@ build() {
 	local root=$work/root package
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,proc,sys,dev,tmp,etc,root,t}
-	cp /bin/busybox "$root/bin/"
+	cp "$(busybox)" "$root/bin/"
 	ln -s busybox "$root/bin/sh"
 	cp $here/init.sh "$root/init"
 	chmod +x "$root/init"
@@ -67,7 +118,7 @@ build() {
 		mkdir -p "$root/t/$package"
 		cp -r "$package"/*.go "$root/t/$package/"
 		[ ! -d "$package/testdata" ] || cp -r "$package/testdata" "$root/t/$package/"
-		CGO_ENABLED=0 go test -c -o "$root/t/$package/test" "./$package"
+		GOARCH=$arch CGO_ENABLED=0 go test -c -o "$root/t/$package/test" "./$package"
 		echo "$package" >>"$root/packages"
 	done
 	truncate -s 300M "$work/disk" && mke2fs -q -t ext4 "$work/disk" # busybox's knows ext2 only
@@ -79,38 +130,46 @@ build() {
 # files can be read anew. A kernel without its package has it built in, or does
 # without.
 modules() {
-	local loop
-	rm -rf "$work/modules" && mkdir "$work/modules"
-	for loop in "$(dirname "$1")"/../lib/modules/*/kernel/drivers/block/loop.ko*; do
-		case $loop in
-		*.ko) cp "$loop" "$work/modules/" ;;
-		*.ko.xz) xz -dc "$loop" >"$work/modules/loop.ko" ;;
-		esac
+	local name file
+	rm -rf "$work/modules" && mkdir -p "$work/modules/modules"
+	for name in drivers/block/loop crypto/crc32c_generic lib/crc16 fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4; do # each after what it needs
+		for file in "$(dirname "$1")"/../lib/modules/*/kernel/$name.ko*; do
+			case $file in
+			*.ko) cp "$file" "$work/modules/modules/" ;;
+			*.ko.xz) xz -dc "$file" >"$work/modules/modules/${name##*/}.ko" ;;
+			*) continue ;;
+			esac
+			echo "/modules/${name##*/}.ko" >>"$work/modules/modules/list"
+		done
 	done
 	(cd "$work/modules" && find . | cpio -o -H newc --quiet) | cat "$work/initramfs" - >"$work/initrd"
 }
 
 # boot NAME VMLINUZ ARGUMENTS boots once. The tests write to the second serial line.
 boot() {
-	local out=$work/$1.out machine shown
+	local out=$work/$1.out second pid shown
 	: >"$out"
 	outputs+=("$out")
 	echo "kernels: $1: boots"
-	nice -n 10 timeout 2h qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2560 -nodefaults -display none -no-reboot \
-		-kernel "$2" -initrd "$work/initrd" -append "console=ttyS0 panic=-1 vigil.patience=$patience vigil.run=${RUN:-.} $3" \
-		-serial "file:$work/$1.console" -serial "file:$out" &
-	machine=$!
-	tail -f -n +1 --pid=$machine "$out" | grep -aE --line-buffered '^(== (package|kernel|exit)|--- FAIL|panic: )' &
+	second=(-serial "file:$out")
+	[ $arch != arm64 ] || second=(-chardev "file,id=results,path=$out" -device pci-serial,chardev=results)
+	nice -n 10 timeout 2h $qemu -accel tcg,thread=multi "${machine[@]}" -smp 2 -m 2560 -nodefaults -display none -no-reboot \
+		-kernel "$2" -initrd "$work/initrd" \
+		-append "console=$console panic=-1 vigil.results=$results vigil.patience=$patience vigil.run=${RUN:-.} $3" \
+		-serial "file:$work/$1.console" "${second[@]}" &
+	pid=$!
+	tail -f -n +1 --pid=$pid "$out" | grep -aE --line-buffered '^(== (package|kernel|exit)|--- FAIL|panic: )' &
 	shown=$!
-	wait $machine || true
+	wait $pid || true
 	wait $shown || true
 }
 
 install_tools
 echo "kernels: keeps what the machines say in $work"
 mkdir -p "$work"
+foreign
 build
-for kernel in "${@:-6.1 6.12}"; do
+for kernel in "${@:-$kernels}"; do
 	for k in $kernel; do
 		[ -f "$k" ] && vmlinuz=$k || vmlinuz=$(fetch "$k")
 		name=$(basename "$vmlinuz")
