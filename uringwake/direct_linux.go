@@ -191,7 +191,7 @@ func (d *direct) settle() bool {
 		return true
 	}
 	d.noticed = on
-	d.cq.ToggleEventFD(on) // with a full fence, for the look that follows
+	d.cq.ToggleEventFD(on) // its store comes before the look that follows
 	return !on || d.cq.Peek() == nil
 }
 

@@ -61,8 +61,8 @@ func (q *CompletionQueue) Peek() *CQE {
 			if q.head == q.tailCached {
 				return nil
 			}
-			raceAcquire(q.ring)
 		}
+		raceAcquire(q.ring) // it may have been Advance that looked
 		c := q.at(q.head)
 		if !q.mixed || c.Flags&CQESkip == 0 {
 			return c

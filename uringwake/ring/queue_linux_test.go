@@ -387,3 +387,24 @@ func TestAdvanceOverCompletionsThatNobodyLookedAt(t *testing.T) {
 		require.Nil(t, r.CQ().Peek(), "round %d", round)
 	}
 }
+
+// TestAdvanceHappensAfterTheSubmission: Peek takes from what Advance has seen, and
+// the race detector must know that as well.
+func TestAdvanceHappensAfterTheSubmission(t *testing.T) {
+	r := setup(t, 4, nil)
+	written, submitted := 0, make(chan error, 1)
+	go func() {
+		written = 1
+		r.SQ().GetSQE().PrepNop()
+		r.SQ().GetSQE().PrepNop()
+		_, err := r.SQ().Submit()
+		submitted <- err
+	}()
+	for r.CQ().Ready() < 2 {
+		runtime.Gosched()
+	}
+	r.CQ().Advance(1)
+	require.NotNil(t, r.CQ().Peek())
+	require.Equal(t, 1, written)
+	require.NoError(t, <-submitted)
+}

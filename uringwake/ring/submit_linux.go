@@ -166,8 +166,9 @@ func (q *SubmissionQueue) enter(wait, flags uint32, arg, size uintptr) (int, err
 
 // enterPolled needs the kernel only to wake its thread, or to wait.
 func (q *SubmissionQueue) enterPolled(n, wait, flags uint32, arg, size uintptr) (int, error) {
-	// The fence between the tail and the flag: the kernel's thread sets the
-	// flag, then looks at the tail once more.
+	// The flag is looked at after the tail was stored: the kernel's thread sets
+	// the flag, then looks at the tail once more. Where storeRelease is a plain
+	// store, this addition is the fence; elsewhere atomics keep their order.
 	atomic.AddUint32(&q.headCached, 0)
 	if atomic.LoadUint32(q.kflags)&SQNeedWakeup != 0 {
 		flags |= EnterSQWakeup
