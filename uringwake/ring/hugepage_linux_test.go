@@ -43,7 +43,7 @@ func TestOrdinaryPagesAreEnough(t *testing.T) {
 	}
 	b.Advance()
 	for _, m := range append(r.maps, b.mem) {
-		require.Less(t, len(m), hugePage)
+		require.Less(t, uint64(len(m)), hugePage())
 	}
 }
 
@@ -55,11 +55,11 @@ func TestContiguousMemory(t *testing.T) {
 	require.NoError(t, unix.Munmap(m))
 	_, err = contiguous(maxMemory + 1)
 	require.ErrorIs(t, err, unix.EINVAL)
-	if m, err = contiguous(hugePage / 2); err != nil {
+	if m, err = contiguous(2 << 20); err != nil {
 		t.Log("no huge pages:", err)
 		return
 	}
 	m[len(m)-1] = 1
-	require.Len(t, m, hugePage)
+	require.Zero(t, uint64(len(m))%hugePage())
 	require.NoError(t, unix.Munmap(m))
 }

@@ -2,7 +2,10 @@ package ring
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"strings"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -127,7 +130,7 @@ func contiguous(size uint64) ([]byte, error) {
 	if size <= uint64(os.Getpagesize()) {
 		return anonymous(size)
 	}
-	n, err := pages(size, hugePage)
+	n, err := pages(size, hugePage())
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +141,18 @@ func contiguous(size uint64) ([]byte, error) {
 	return touch(m)
 }
 
-const hugePage = 2 << 20
+// hugePage is the size of the kernel's default huge pages, of which a mapping of
+// such is whole ones. It is another one where ordinary pages are larger, or where
+// default_hugepagesz says so.
+var hugePage = sync.OnceValue(func() uint64 {
+	info, _ := os.ReadFile("/proc/meminfo")
+	_, rest, _ := strings.Cut(string(info), "\nHugepagesize:")
+	var kib uint64
+	if n, _ := fmt.Sscan(rest, &kib); n == 1 && kib > 0 {
+		return kib << 10
+	}
+	return 2 << 20
+})
 
 func mapHuge(n int) ([]byte, error) {
 	return unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, shared|unix.MAP_HUGETLB)
