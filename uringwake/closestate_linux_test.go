@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -35,7 +36,7 @@ var subjects = map[string]func(t *testing.T) subject{
 	"nop":        func(*testing.T) subject { return subject{op: uringwake.Nop, ready: true} },
 	"read":       func(t *testing.T) subject { return readSubject(t, 0) },
 	"read ready": func(t *testing.T) subject { return readSubject(t, 8) },
-	"write":      func(t *testing.T) subject { return writeSubject(t, 4096) },
+	"write":      func(t *testing.T) subject { return writeSubject(t, os.Getpagesize()) },
 	"write ready": func(t *testing.T) subject {
 		return writeSubject(t, 0)
 	},
@@ -82,7 +83,7 @@ func readSubject(t *testing.T, content int) subject {
 
 func writeSubject(t *testing.T, content int) subject {
 	fds := openPipe(t, 0)
-	_, err := unix.FcntlInt(uintptr(fds[1]), unix.F_SETPIPE_SZ, 4096)
+	_, err := unix.FcntlInt(uintptr(fds[1]), unix.F_SETPIPE_SZ, os.Getpagesize())
 	require.NoError(t, err)
 	_, err = unix.Write(fds[1], make([]byte, content))
 	require.NoError(t, err)
@@ -92,7 +93,7 @@ func writeSubject(t *testing.T, content int) subject {
 			n, err = uringwake.Write(ctx, fds[1], make([]byte, 64), -1)
 			return err
 		},
-		complete: func() { taken, _ = unix.Read(fds[0], make([]byte, 4096)) },
+		complete: func() { taken, _ = unix.Read(fds[0], make([]byte, os.Getpagesize())) },
 		check: func(t *testing.T, err error) {
 			require.Equal(t, err == nil, n == 64)
 			require.Equal(t, content+n, taken+drain(t, fds[0]))

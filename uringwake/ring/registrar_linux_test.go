@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -304,11 +305,11 @@ func TestRegisterRingFD(t *testing.T) {
 
 func TestRegion(t *testing.T) {
 	g := newRig(t, nil)
-	d := ring.RegionDesc{Size: 4096}
+	d := ring.RegionDesc{Size: uint64(os.Getpagesize())}
 	err := g.r.Registrar().RegisterRegion(&d, 0)
 	skipUnsupported(t, err)
 	require.NoError(t, err)
-	m, err := unix.Mmap(g.r.FD(), int64(d.MmapOffset), 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	m, err := unix.Mmap(g.r.FD(), int64(d.MmapOffset), os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	require.NoError(t, err, "the kernel's memory can be mapped")
 	m[0] = 1
 	require.NoError(t, unix.Munmap(m))
