@@ -377,8 +377,10 @@ func TestWriteGoesOnAfterAClose(t *testing.T) {
 	newLoop(t, nil)
 	d := uringwake.UseDirect(t, 4, 8)
 	own, other := openPipe(t, unix.O_NONBLOCK), openPipe(t, unix.O_NONBLOCK)
-	full := make([]byte, 1<<16)
-	_, err := unix.Write(own[1], full)
+	room, err := unix.FcntlInt(uintptr(own[1]), unix.F_GETPIPE_SZ, 0) // of pages
+	require.NoError(t, err)
+	full := make([]byte, room)
+	_, err = unix.Write(own[1], full)
 	require.NoError(t, err)
 	before := entries(t, "/proc/self/fd")
 	errs := make(chan error, 1)
