@@ -155,7 +155,7 @@ boot() {
 	[ $arch != arm64 ] || second=(-chardev "file,id=results,path=$out" -device pci-serial,chardev=results)
 	nice -n 10 timeout 2h $qemu -accel tcg,thread=multi "${machine[@]}" -smp 2 -m 2560 -nodefaults -display none -no-reboot \
 		-kernel "$2" -initrd "$work/initrd" \
-		-append "console=$console panic=-1 vigil.results=$results vigil.patience=$patience vigil.run=${RUN:-.} $3" \
+		-append "console=$console panic=-1 hugepages=4 vigil.results=$results vigil.patience=$patience vigil.run=${RUN:-.} $3" \
 		-serial "file:$work/$1.console" "${second[@]}" &
 	pid=$!
 	tail -f -n +1 --pid=$pid "$out" | grep -aE --line-buffered '^(== (package|kernel|exit)|--- FAIL|panic: )' &
