@@ -35,50 +35,65 @@ if [ "${1:-}" = -probe ]; then
 fi
 
 die() { echo "kernels: $*" >&2 && exit 2; }
+missing() { echo "kernels: not here: $*" >&2 && exit 75; }
 
 case $arch in
 amd64)
-	qemu=qemu-system-x86_64 qemu_package=qemu-system-x86 kernels="6.1 6.12"
+	qemu=qemu-system-x86_64 qemu_package=qemu-system-x86 kernels=(5.10 6.1 6.12)
 	machine=(-cpu max) console=ttyS0 results=ttyS1
 	;;
 arm64) # this machine has one serial line; boot adds one
-	qemu=qemu-system-aarch64 qemu_package=qemu-system-arm kernels="6.1 6.12 6.12/arm64-16k"
+	qemu=qemu-system-aarch64 qemu_package=qemu-system-arm kernels=(6.1 6.12 6.12/arm64-16k)
 	machine=(-M virt -cpu "max,pauth-impdef=on") console=ttyAMA0 results=ttyS0
 	;;
 *) die "no machine for $arch" ;;
 esac
-[ -z "$probe" ] || [ $arch = amd64 ] || die "docs/kernels.md is of x86-64"
+if [ -n "$probe" ]; then
+	[ $arch = amd64 ] || die "docs/kernels.md is of x86-64"
+	kernels=(6.1 6.12)
+fi
+[ $# = 0 ] || kernels=("$@")
 
 install_tools() {
 	local tools="$qemu_package busybox-static cpio e2fsprogs xz-utils"
 	if command -v $qemu && command -v cpio && command -v mke2fs && command -v xz && [ -x /bin/busybox ]; then
 		return
 	fi >/dev/null
-	[ "$(id -u)" = 0 ] || die "needs $tools: install them, or run as root"
-	apt-get update -qq && apt-get install -qq -y --no-install-recommends $tools >/dev/null
+	[ "$(id -u)" = 0 ] || missing "needs $tools: install them, or run as root"
+	{ apt-get update -qq && apt-get install -qq -y --no-install-recommends $tools >/dev/null; } || missing "apt does not install $tools"
 }
 
-# foreign has apt look for another architecture's packages, with lists of its own:
-# the system's are left alone.
-foreign() {
-	[ $arch != "$(dpkg --print-architecture)" ] || return 0
+# lists has apt look for this architecture's packages in the Debian releases that
+# have kernels to boot, with lists of its own: the system's are left alone. If all
+# kernels are files, it need not.
+lists() {
+	local keys=/usr/share/keyrings/debian-archive-keyring.gpg suite kernel wanted=
+	for kernel; do [ -f "$kernel" ] || wanted=1; done
+	[ -n "$wanted" ] || [ $arch != "$(dpkg --print-architecture)" ] || return 0
+	[ -e $keys ] || missing "apt has no keys of Debian's here: it is the package debian-archive-keyring"
 	mkdir -p "$work"/apt/{state/lists,cache/archives}/partial
+	for suite in debian/bullseye debian/bookworm debian-security/bookworm-security; do
+		echo "deb [signed-by=$keys] http://deb.debian.org/${suite/\// } main"
+	done >"$work/apt/sources"
 	cat >"$work/apt/conf" <<-END
 		APT::Architecture "$arch";
 		APT::Architectures { "$arch"; };
+		APT::Sandbox::User "root";
+		APT::Update::Error-Mode "any";
 		Dir::State "$work/apt/state";
 		Dir::State::status "/dev/null";
 		Dir::Cache "$work/apt/cache";
-		APT::Sandbox::User "root";
+		Dir::Etc::sourcelist "$work/apt/sources";
+		Dir::Etc::sourceparts "-";
 	END
 	export APT_CONFIG=$work/apt/conf
-	apt-get update -qq
+	apt-get update -qq || missing "apt does not reach Debian's packages"
 }
 
 # unpack gets a package and unpacks it into a directory of its name.
 unpack() {
 	rm -rf "${work:?}/$1" && mkdir -p "$work/$1"
-	(cd "$work/$1" && apt-get -qq -o APT::Sandbox::User=root download "$1" && dpkg -x ./*.deb . && rm ./*.deb) >&2
+	(cd "$work/$1" && apt-get -qq download "$1" && dpkg -x ./*.deb . && rm ./*.deb) >&2 || missing "apt does not get $1"
 }
 
 # fetch prints the path of the newest kernel of a Debian version, out of its package.
@@ -86,7 +101,7 @@ fetch() {
 	local package version=${1%%/*} flavour=cloud-$arch
 	[ "$1" = "$version" ] || flavour=${1#*/}
 	package=$(apt-cache pkgnames "linux-image-$version" | grep -E "^linux-image-${version//./\\.}[.+-][^-]*(-[0-9]+)?-$flavour-unsigned$" | sort -V | tail -n 1) || true
-	[ -n "$package" ] || die "apt offers no kernel $1: apt-get update, or add the Debian release that has it to apt's sources"
+	[ -n "$package" ] || die "no kernel $1 in Debian 11 and 12"
 	unpack "$package"
 	echo "$work/$package"/boot/vmlinuz-*
 }
@@ -167,21 +182,19 @@ boot() {
 install_tools
 echo "kernels: keeps what the machines say in $work"
 mkdir -p "$work"
-foreign
+lists "${kernels[@]}"
 build
-for kernel in "${@:-$kernels}"; do
-	for k in $kernel; do
-		[ -f "$k" ] && vmlinuz=$k || vmlinuz=$(fetch "$k")
-		name=$(basename "$vmlinuz")
-		modules "$vmlinuz"
-		boot "$name" "$vmlinuz" ""
-		[ -z "$probe" ] || continue
-		if grep -aq '^== refused no' "$work/$name.out"; then
-			echo "kernels: $name: no sysctl refuses io_uring there"
-			continue
-		fi
-		boot "$name-refused" "$vmlinuz" sysctl.kernel.io_uring_disabled=2
-	done
+for kernel in "${kernels[@]}"; do
+	[ -f "$kernel" ] && vmlinuz=$kernel || vmlinuz=$(fetch "$kernel")
+	name=$(basename "$vmlinuz")
+	modules "$vmlinuz"
+	boot "$name" "$vmlinuz" ""
+	[ -z "$probe" ] || continue
+	if grep -aq '^== refused no' "$work/$name.out"; then
+		echo "kernels: $name: no sysctl refuses io_uring there"
+		continue
+	fi
+	boot "$name-refused" "$vmlinuz" sysctl.kernel.io_uring_disabled=2
 done
 if [ -n "$probe" ]; then
 	go run ./$here/probe >"$work/here.out"
