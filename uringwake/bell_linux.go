@@ -70,6 +70,26 @@ func (b *bell) ring() {
 	writeEventFD(b.eventFD, 1)
 }
 
+// listen has the ring's completions ring the bell, too; and work that is deferred,
+// which a poll of the ring's own descriptor sleeps through (Linux 6.18).
+func (b *bell) listen(r *ring.Ring) error {
+	err := r.Registrar().RegisterEventFD(b.eventFD)
+	if errnoOf(err) == unix.EBUSY { // it does already
+		return nil
+	}
+	return err
+}
+
+// await blocks until somebody has rung, or there is a completion, and takes the
+// ring. A signal ends it, too.
+func (b *bell) await() {
+	fds := [2]unix.PollFd{{Fd: int32(b.eventFD), Events: unix.POLLIN}, {Fd: int32(b.ringFD), Events: unix.POLLIN}}
+	if n, err := unix.Poll(fds[:], -1); n > 0 && err == nil && fds[0].Revents&unix.POLLIN != 0 {
+		var rings [8]byte
+		unix.Read(b.eventFD, rings[:])
+	}
+}
+
 func (b *bell) close() { unix.Close(b.eventFD) }
 
 // writeEventFD adds n to the counter. It does not tell the scheduler: the call

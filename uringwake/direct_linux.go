@@ -34,11 +34,14 @@ type direct struct {
 }
 
 func newDirect(entries, cq uint32) (*direct, error) {
+	d := new(direct)
+	if d.endless = cancelable.ask(); inconclusive(d.endless) != nil {
+		return nil, d.endless
+	}
 	r, err := setupShared(entries, cq)
 	if err != nil {
 		return nil, err
 	}
-	d := new(direct)
 	if err := d.listen(r); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}

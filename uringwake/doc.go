@@ -31,7 +31,11 @@
 // What newer kernels have is used where it is there: deferred task work (6.1),
 // messages between rings (5.18, 6.13), futex operations (6.7).
 //
-// A seccomp filter that refuses io_uring must be there before the first use. One
+// Where the kernel allows io_uring and refuses single operations, each falls back
+// on a system call or another operation, or fails by itself, with an error that
+// matches errors.ErrUnsupported, too; docs/uringwake.md has the list.
+//
+// What restricts io_uring must be there before the first use. A seccomp filter
 // that comes later takes no rings away; but if it refuses io_uring_enter, the
 // program ends with a panic that says so, for the kernel then has memory of the
 // program's that it does not give back. So it does if the kernel, out of memory,

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/vigil-go/vigil/uringwake/ring"
 )
@@ -72,6 +73,22 @@ func (l *Loop) EndPoll() {
 	s := l.entry()
 	s.PrepCancel64(uint64(l.poll), 0)
 	s.UserData = uint64(messageData)
+}
+
+// SleepOutside has l sleep as if the kernel had refused to poll its doorbell. On the
+// loop.
+func (l *Loop) SleepOutside() { l.others(l.poll, -int32(unix.EACCES), 0) }
+
+// CancelNow asks the kernel by a system call to let go of all operations, and gives
+// the last answer. On the loop.
+func (l *Loop) CancelNow() (res int32) {
+	for _, p := range l.ops.places {
+		if p.op != nil {
+			p.op.canceling = true
+			res = l.cancelNow(p.op)
+		}
+	}
+	return res
 }
 
 // Starve puts an operation into l's line that stays there until the loop looks at
@@ -234,6 +251,18 @@ func (x Direct) InFlight() int {
 	x.d.mu.Lock()
 	defer x.d.mu.Unlock()
 	return x.d.ops.inFlight()
+}
+
+// Opcodes are those of the operations in flight.
+func (x Direct) Opcodes() (all []uint8) {
+	x.d.mu.Lock()
+	defer x.d.mu.Unlock()
+	for _, p := range x.d.ops.places {
+		if p.op != nil {
+			all = append(all, p.op.sqe.Opcode)
+		}
+	}
+	return all
 }
 
 // AwaitSubmission waits until n operations are in flight and the kernel has them

@@ -23,6 +23,14 @@ import (
 func workout(t *testing.T, o *uringwake.LoopOptions) {
 	t.Helper()
 	loops := []*uringwake.Loop{newLoop(t, o), newLoop(t, o)}
+	handOvers(t, loops, uringwake.Nop)
+	canceledReads(t, loops[0])
+}
+
+// handOvers has tasks of two loops and goroutines wake each other, and do
+// something in between.
+func handOvers(t *testing.T, loops []*uringwake.Loop, between func(context.Context) error) {
+	t.Helper()
 	var m waitmap.Map[string, int]
 	var g waitgroup.Group
 	var bad atomic.Int64
@@ -33,7 +41,7 @@ func workout(t *testing.T, o *uringwake.LoopOptions) {
 				if v, err := m.Take(ctx, pair+strconv.Itoa(i)); v != i || err != nil {
 					bad.Add(1)
 				}
-				if uringwake.Nop(ctx) != nil {
+				if between(ctx) != nil {
 					bad.Add(1)
 				}
 				m.Store(pair+strconv.Itoa(i+1), i+1)
@@ -52,7 +60,6 @@ func workout(t *testing.T, o *uringwake.LoopOptions) {
 	}
 	require.NoError(t, g.Wait(context.Background()))
 	require.Zero(t, bad.Load())
-	canceledReads(t, loops[0])
 }
 
 // canceledReads cancels a read in a goroutine and in a task.

@@ -25,6 +25,8 @@ type flights struct {
 	// other takes the completions that are no operation's; may be nil.
 	other func(u userData, res int32, flags uint32)
 
+	endless error // why nothing that waits can be canceled; nil: it can
+
 	enters, submitted, completed uint64
 }
 
@@ -222,11 +224,18 @@ func (f *flights) take(u userData, res int32, flags uint32) wake.Waker {
 			return f.landed(o, res, flags)
 		}
 	case kindCancel:
+		if refusing(res) {
+			res = f.cancelNow(o)
+		}
 		if missed(res) {
 			f.urge(o, (*op).prepareAgain)
 		}
 	case kindAgain:
-		f.urge(o, (*op).prepareCancel)
+		if refusing(res) {
+			o.cancelLater()
+		} else {
+			f.urge(o, (*op).prepareCancel)
+		}
 	}
 	return nil
 }

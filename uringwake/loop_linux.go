@@ -54,6 +54,7 @@ type Loop struct {
 	count   LoopStats
 	poll    userData // the doorbell's, the current one
 	unarmed bool     // the doorbell's poll is to be armed, again
+	outside bool     // that was refused: the loop sleeps outside of its ring
 	exited  bool     // a posted function has called runtime.Goexit
 	over    bool     // run has returned
 }
@@ -137,6 +138,9 @@ func (l *Loop) open(o LoopOptions) error {
 	}
 	if cq == 0 {
 		cq = 16 * entries
+	}
+	if l.endless = cancelable.ask(); inconclusive(l.endless) != nil {
+		return l.endless
 	}
 	r, err := setupOwned(entries, cq)
 	if err != nil {

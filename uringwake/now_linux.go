@@ -46,8 +46,8 @@ func (t *transfer) do(ctx context.Context) (n int, err error) {
 	raceRelease()
 	if here {
 		n, err = t.here(ctx)
-	} else {
-		n, err = t.onRing(ctx, 0)
+	} else if n, err = t.onRing(ctx, 0); isUnsupported(err) {
+		n, err = t.here(ctx)
 	}
 	raceAcquire()
 	return n, err
@@ -64,8 +64,9 @@ func inGoroutine(ctx context.Context) (bool, error) {
 	return true, err
 }
 
-// here transfers in a goroutine. What is done by the time that something goes
-// wrong counts; and so does what has become possible by the time that ctx ends.
+// here transfers in a goroutine, and in a task where the ring does not. What is
+// done by the time that something goes wrong counts; and so does what has become
+// possible by the time that ctx ends.
 func (t *transfer) here(ctx context.Context) (done int, err error) {
 	if ctx.Err() != nil {
 		return 0, waitq.ContextError(ctx)
@@ -102,8 +103,9 @@ func (t *transfer) wait(ctx context.Context, why unix.Errno) (n int, again bool,
 			return 0, true, nil
 		}
 		if t.hasty = false; !ready && t.hold() {
-			_, err := poll(ctx, t.fd, t.ready)
-			return 0, err == nil, err
+			if _, err := poll(ctx, t.fd, t.ready); !isUnsupported(err) {
+				return 0, err == nil, err
+			}
 		}
 	case why == unix.ESPIPE && t.off >= 0: // it has no position
 		t.off = -1
@@ -112,7 +114,21 @@ func (t *transfer) wait(ctx context.Context, why unix.Errno) (n int, again bool,
 		return 0, false, &ring.Error{Call: t.call, Errno: why}
 	}
 	n, err = t.onRing(ctx, t.worker(why))
+	if isUnsupported(err) && isRegular(t.fd) {
+		return t.blocking(ctx)
+	}
 	return n, false, err
+}
+
+// blocking has the system call wait for the device, where the ring does not:
+// nobody has to cancel that.
+func (t *transfer) blocking(ctx context.Context) (n int, again bool, err error) {
+	var e unix.Errno
+	Blocking(ctx, func() { n, e = t.vector(0) })
+	if e != 0 {
+		return 0, false, &ring.Error{Call: t.call, Errno: e}
+	}
+	return n, false, nil
 }
 
 // hold has t go on with its file, whoever closes the descriptor while it waits:

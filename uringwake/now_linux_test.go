@@ -16,6 +16,7 @@ import (
 	"github.com/vigil-go/vigil/internal/hostile"
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/uringwake/internal/refuse"
+	"github.com/vigil-go/vigil/uringwake/ring"
 	"github.com/vigil-go/vigil/wake"
 )
 
@@ -75,7 +76,8 @@ func TestReadPastThePageCache(t *testing.T) {
 	}
 }
 
-// A terminal does not tell whether it would wait.
+// A terminal does not tell whether it would wait: it is polled before a worker of the
+// kernel's reads it, who might sleep there.
 func TestReadOfATerminal(t *testing.T) {
 	newLoop(t, nil)
 	d := uringwake.UseDirect(t, 4, 8)
@@ -87,6 +89,7 @@ func TestReadOfATerminal(t *testing.T) {
 		errs <- err
 	}()
 	d.AwaitSubmission(1)
+	require.Equal(t, []uint8{ring.OpPollAdd}, d.Opcodes())
 	cancel()
 	require.ErrorIs(t, <-errs, context.Canceled)
 	go func() {

@@ -191,6 +191,9 @@ func (o *op) finish(ctx context.Context, call string) (int, error) {
 	if ctx.Err() != nil {
 		return 0, waitq.ContextError(ctx)
 	}
+	if err := o.mayWait(ctx, call); err != nil {
+		return 0, err
+	}
 	var failed error
 	if o.loop != nil {
 		o.loop.fly(ctx, o)
@@ -206,10 +209,36 @@ func (o *op) finish(ctx context.Context, call string) (int, error) {
 	return 0, o.err(call)
 }
 
-// err is the error of a negative result.
+// err is the error of a negative result. That of a refused operation is an
+// [unsupported].
 func (o *op) err(call string) error {
-	e := unix.Errno(-o.res)
-	return &ring.Error{Call: call, Errno: e, Unsupported: e == unix.EINVAL && !kernelKnows(o.sqe.Opcode)}
+	err := &ring.Error{Call: call, Errno: unix.Errno(-o.res)}
+	if refusing(o.res) && refused(o.sqe.Opcode) {
+		return &unsupported{call, notHad, err}
+	}
+	return err
+}
+
+// brief reports whether o does not wait for anybody.
+func (o *op) brief() bool {
+	return o.atOnce() || o.sqe.Opcode == ring.OpClose || o.sqe.Opcode == ring.OpFutexWake
+}
+
+// mayWait returns an error if o may have to wait, ctx may end, and nothing would
+// cancel o then.
+func (o *op) mayWait(ctx context.Context, call string) error {
+	f := o.flights()
+	if f.endless == nil || o.brief() || ctx.Done() == nil {
+		return nil
+	}
+	return &unsupported{call, "it may have to wait, and could not be canceled", f.endless}
+}
+
+func (o *op) flights() *flights {
+	if o.loop != nil {
+		return &o.loop.flights
+	}
+	return &o.direct.flights
 }
 
 func (o *op) release() {

@@ -50,7 +50,8 @@ func Nop(ctx context.Context) error {
 //
 // A Read that waits keeps the file, and may use another descriptor for that.
 // When ctx ends, Read returns as soon as the kernel has let go of p; what was
-// read by then counts.
+// read by then counts. Where the kernel refuses to read by the ring, what can be
+// had by poll(2) and preadv2(2) is, and a Read of a terminal or the like fails.
 func Read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 	t := transfer{call: "read", fd: fd, p: p, off: off,
 		prepare: (*ring.SQE).PrepRead, number: unix.SYS_PREADV2, ready: unix.POLLIN}
@@ -67,7 +68,8 @@ func Read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 //
 // A Write that waits keeps the file, and may use another descriptor for that.
 // When ctx ends, Write returns as soon as the kernel has let go of p; what was
-// written by then counts.
+// written by then counts. Where the kernel refuses to write by the ring, it is as
+// with [Read].
 func Write(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 	t := transfer{call: "write", fd: fd, p: p, off: off,
 		prepare: (*ring.SQE).PrepWrite, number: unix.SYS_PWRITEV2, ready: unix.POLLOUT}
@@ -76,7 +78,7 @@ func Write(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 
 // PollFD waits until fd is ready for one of events (unix.POLLIN and the like)
 // and returns those it is ready for, errors and hang-ups among them; poll(2).
-// io_uring_prep_poll_add, Linux 5.1.
+// Where the kernel refuses that, it fails. io_uring_prep_poll_add, Linux 5.1.
 func PollFD(ctx context.Context, fd int, events uint32) (uint32, error) {
 	if err := checkFD("poll", fd); err != nil {
 		return 0, err
@@ -95,8 +97,9 @@ func PollFD(ctx context.Context, fd int, events uint32) (uint32, error) {
 
 // Close closes fd, whether ctx has ended or not; close(2). Operations in flight
 // on it go on, with the file that it was. After an error that matches ECANCELED,
-// which the kernel gives when it could not begin, fd may be open still.
-// io_uring_prep_close, Linux 5.6.
+// which the kernel gives when it could not begin, fd may be open still. It is by
+// close(2) where the kernel refuses to close by the ring. io_uring_prep_close,
+// Linux 5.6.
 func Close(ctx context.Context, fd int) error {
 	if err := checkFD("close", fd); err != nil {
 		return err
@@ -114,6 +117,10 @@ func Close(ctx context.Context, fd int) error {
 	}
 	o.sqe.PrepClose(fd)
 	_, err = o.finish(context.WithoutCancel(ctx), "close")
+	if isUnsupported(err) {
+		Blocking(ctx, func() { err = closeNow(fd) })
+		return err
+	}
 	if errnoOf(err) == unix.EINTR {
 		return nil // the number is free all the same
 	}
@@ -122,7 +129,8 @@ func Close(ctx context.Context, fd int) error {
 
 // Sleep returns nil when d has passed, by the monotonic clock, which stands
 // still while the system is suspended; or an error when ctx ends before. In a
-// goroutine it is a timer of Go's. io_uring_prep_timeout, Linux 5.4.
+// goroutine, and where the kernel refuses its own, it is a timer of Go's.
+// io_uring_prep_timeout, Linux 5.4.
 //
 // In a task, the kernel looks for a timer that is to be canceled among all of its
 // ring's: ten thousands of Sleeps that are canceled at once take seconds.
@@ -144,6 +152,9 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 	o.sqe.PrepTimeout(&o.time, 0, 0)
 	_, err = o.finish(ctx, "timeout")
+	if isUnsupported(err) {
+		return sleepHere(ctx, d)
+	}
 	if errnoOf(err) == unix.ETIME {
 		return nil
 	}
@@ -156,7 +167,7 @@ func Sleep(ctx context.Context, d time.Duration) error {
 // share; private futexes, as those of C libraries' locks and of Go's runtime,
 // neither wake it nor are woken. io_uring_prep_futex_wait, Linux 6.7.
 func FutexWait(ctx context.Context, addr *atomic.Uint32, val uint32) error {
-	if err := mayFutex(ctx, "futex wait", addr); err != nil {
+	if err := mayFutex(ctx, "futex wait", addr, HaveFutex); err != nil {
 		return err
 	}
 	if TaskFrom(ctx) == nil && ctx.Err() == nil && addr.Load() != val {
@@ -172,13 +183,14 @@ func FutexWait(ctx context.Context, addr *atomic.Uint32, val uint32) error {
 }
 
 // FutexWake wakes up to n of those who wait for addr by [FutexWait] or futex(2),
-// and returns how many. io_uring_prep_futex_wake, Linux 6.7.
+// and returns how many. In a goroutine, and where the kernel refuses the
+// operation or does not know it, it is futex(2). io_uring_prep_futex_wake, Linux 6.7.
 func FutexWake(ctx context.Context, addr *atomic.Uint32, n int) (int, error) {
 	if n < 0 {
 		panic("uringwake: FutexWake of a negative number")
 	}
 	n = min(n, math.MaxInt32)
-	if err := mayFutex(ctx, "futex wake", addr); err != nil {
+	if err := mayFutex(ctx, "futex wake", addr, Supported); err != nil {
 		return 0, err
 	}
 	if here, err := inGoroutine(ctx); here {
@@ -190,9 +202,13 @@ func FutexWake(ctx context.Context, addr *atomic.Uint32, n int) (int, error) {
 		}
 		return futexWakeNow(addr, n)
 	}
-	return futex(ctx, "futex wake", addr, func(s *ring.SQE, p *uint32) {
+	woken, err := futex(ctx, "futex wake", addr, func(s *ring.SQE, p *uint32) {
 		s.PrepFutexWake(p, uint64(n), futexAny, futexU32, 0)
 	})
+	if isUnsupported(err) {
+		return futexWakeNow(addr, n)
+	}
+	return woken, err
 }
 
 const (
@@ -200,13 +216,13 @@ const (
 	futexU32 = 2         // FUTEX2_SIZE_U32; shared, so that it works across processes
 )
 
-// mayFutex panics on misuse, and returns why there are no futex operations.
-func mayFutex(ctx context.Context, call string, addr *atomic.Uint32) error {
+// mayFutex panics on misuse, and returns what have does.
+func mayFutex(ctx context.Context, call string, addr *atomic.Uint32, have func() error) error {
 	waitq.MustContext(ctx, "uringwake")
 	if addr == nil {
 		panic("uringwake: " + call + " of a nil address")
 	}
-	return HaveFutex()
+	return have()
 }
 
 func futex(ctx context.Context, call string, addr *atomic.Uint32, prepare func(*ring.SQE, *uint32)) (int, error) {

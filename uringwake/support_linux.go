@@ -76,6 +76,9 @@ var (
 // system call, a sysctl or a seccomp filter forbids it, or the kernel is too
 // old, and for what. Linux 5.13 is the first that will do. An error that does not
 // match, such as a lack of file descriptors, may be another one next time.
+//
+// Where single operations are refused, Supported returns nil: those fall back on
+// something else, or fail with an error that matches errors.ErrUnsupported.
 func Supported() error { return supported.ask() }
 
 // HaveMsgRing returns nil if rings can send messages to each other
@@ -87,16 +90,13 @@ func HaveMsgRing() error { return msgRing.ask() }
 // [Supported] does.
 func HaveSendMsgRing() error { return sendMsgRing.ask() }
 
-// HaveFutex returns nil if [FutexWait] and [FutexWake] work here
-// (IORING_OP_FUTEX_WAIT, Linux 6.7), and else why not, as [Supported] does.
+// HaveFutex returns nil if [FutexWait] works here (IORING_OP_FUTEX_WAIT, Linux
+// 6.7), and else why not, as [Supported] does. [FutexWake] needs [Supported] only.
 func HaveFutex() error {
 	if err := Supported(); err != nil {
 		return err
 	}
-	if kernelKnows(ring.OpFutexWait) && kernelKnows(ring.OpFutexWake) {
-		return nil
-	}
-	return &unsupported{"futex operations", "the kernel is older than 6.7, or they are refused", nil}
+	return trials[ring.OpFutexWait].ask()
 }
 
 func testSupported() error {
@@ -111,10 +111,15 @@ func testSupported() error {
 	}{
 		{ring.FeatNoDrop, "the kernel is too old: completions may be lost (5.5 keeps them)"},
 		{ring.FeatExtArg, "the kernel is too old: no timed waits (5.11 has them)"},
+		{ring.FeatRsrcTags, "the kernel is older than 5.13"}, // which has multishot poll, too
 	} {
 		if r.Features()&need.feature == 0 {
 			return &unsupported{"io_uring", need.why, nil}
 		}
+	}
+	r.SQ().GetSQE().PrepNop()
+	if _, err := one(r); err != nil { // whatever comes of it
+		return setupError(err)
 	}
 	return testEventFD(r)
 }
@@ -168,22 +173,13 @@ func filtered() bool {
 	return err == nil && strings.Contains(string(b), "\nSeccomp:\t2")
 }
 
-// testEventFD polls an eventfd that is readable, as a loop does: with multishot
-// there is more to come. Then it registers it, as goroutines need it.
+// testEventFD registers an eventfd, as goroutines need it.
 func testEventFD(r *ring.Ring) error {
 	fd, err := unix.Eventfd(1, unix.EFD_CLOEXEC)
 	if err != nil {
 		return &ring.Error{Call: "eventfd", Errno: errnoOf(err)}
 	}
 	defer unix.Close(fd)
-	r.SQ().GetSQE().PrepPollMultishot(fd, unix.POLLIN)
-	c, err := one(r)
-	if err != nil {
-		return setupError(err)
-	}
-	if c.Res < 0 || !c.More() {
-		return refusal("io_uring", "the kernel is too old, or refuses it: no multishot poll (5.13 has it)", c.Err())
-	}
 	if err := r.Registrar().RegisterEventFD(fd); err != nil {
 		return setupError(err)
 	}

@@ -37,7 +37,7 @@ func (l *Loop) sleep() {
 	}
 	if l.unarmed || l.waiting() {
 		// Nobody could ring, or there was no room: not before that is mended.
-		if l.enter(0) != 0 {
+		if l.enter(0) != 0 || l.unarmed && l.outside {
 			time.Sleep(time.Millisecond)
 		}
 		return
@@ -50,11 +50,24 @@ func (l *Loop) sleep() {
 	}
 	yield.At(yield.LoopBlocks)
 	l.count.Sleeps++
-	if e := l.enter(1); e == unix.EAGAIN || e == unix.EBUSY {
+	if e := l.block(); e == unix.EAGAIN || e == unix.EBUSY {
 		time.Sleep(time.Millisecond) // it did not wait: for the kernel to find memory
 	}
 	l.door.retract()
 	l.reap()
+}
+
+// block blocks until there is a completion; where the kernel does not poll the
+// doorbell for the ring, until there is one or somebody has rung.
+func (l *Loop) block() unix.Errno {
+	if !l.outside {
+		return l.enter(1)
+	}
+	if e := l.enter(0); e != 0 || l.sq.Ready() > 0 { // for lack of memory: not all is with the kernel
+		return e
+	}
+	l.bell.await()
+	return 0
 }
 
 // reap takes all completions, and readies whom they wake.
@@ -79,6 +92,8 @@ func (l *Loop) wake(w wake.Waker) {
 // messages from elsewhere.
 func (l *Loop) others(u userData, res int32, flags uint32) {
 	switch {
+	case u == l.poll && refusing(res):
+		l.outside, l.unarmed = true, true // this sleep has ended
 	case u == l.poll:
 		l.unarmed = l.unarmed || flags&ring.CQEMore == 0
 	case u&ours == 0 && l.onMessage != nil:
@@ -89,11 +104,16 @@ func (l *Loop) others(u userData, res int32, flags uint32) {
 
 // arm sets up the poll of the doorbell's eventfd. An overflow of the completion
 // queue may end it. A poll that is there after all, since somebody sent a
-// message that looked like its end, is removed.
+// message that looked like its end, is removed. A loop that sleeps outside of
+// its ring has completions ring its bell instead.
 func (l *Loop) arm() {
 	if s := l.entry(); s != nil {
 		s.PrepCancel64(uint64(l.poll), 0)
 		s.UserData = uint64(disarmData)
+	}
+	if l.outside {
+		l.unarmed = l.bell.listen(l.ring) != nil
+		return
 	}
 	if s := l.entry(); s != nil {
 		l.poll = nextPoll(l.poll)

@@ -45,11 +45,11 @@ type EventFD struct {
 }
 
 // NewEventFD makes an eventfd that stands at 0. Its descriptor is close-on-exec,
-// and blocks, as a ring wants that reads it; where io_uring is not to be had it
-// does not. An error that is none of these, such as a lack of descriptors, may be
+// and blocks, as a ring wants that reads it; where io_uring is not to be had, or
+// may not wait for files, it does not. An error that is none of these, such as a lack of descriptors, may be
 // another one next time.
 func NewEventFD() (*EventFD, error) {
-	err := Supported()
+	err := canWaitForFiles()
 	if doubt := inconclusive(err); doubt != nil {
 		return nil, doubt
 	}
@@ -123,14 +123,18 @@ func (e *EventFD) Wait(ctx context.Context) (uint64, error) {
 	}
 	defer e.end()
 	var buf [8]byte
-	read := e.read
-	if e.file != nil {
-		read = e.readFile
-	}
-	if err := read(ctx, buf[:]); err != nil {
+	if err := e.take(ctx, buf[:]); err != nil {
 		return 0, err
 	}
 	return binary.NativeEndian.Uint64(buf[:]), nil
+}
+
+func (e *EventFD) take(ctx context.Context, p []byte) (err error) {
+	if e.file == nil {
+		return e.read(ctx, p)
+	}
+	Blocking(ctx, func() { err = e.readFile(ctx, p) })
+	return err
 }
 
 func (e *EventFD) read(ctx context.Context, p []byte) error {
@@ -204,12 +208,14 @@ type MsgRing struct {
 // it since, of 256 bytes each in the kernel. Close the wakers into a ring whose
 // process has ended.
 func NewMsgRing(ringFD int, userData uint64, res int32) (*MsgRing, error) {
-	if err := HaveMsgRing(); err != nil {
-		return nil, err
-	}
 	direct := HaveSendMsgRing()
 	if err := inconclusive(direct); err != nil {
 		return nil, err
+	}
+	if direct != nil {
+		if err := HaveMsgRing(); err != nil {
+			return nil, err
+		}
 	}
 	if err := checkFD("msg_ring", ringFD); err != nil {
 		return nil, err

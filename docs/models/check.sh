@@ -93,9 +93,10 @@ holds doorbell "every run ends, 2 deeds each" "-DQUIRKS=0" -DNP -l
 holds doorbell "every run ends, 3 quirks" "-DDEEDS=1 -DQUIRKS=3" -DNP -l
 holds doorbell "ltl heard, wakes without end" -DENDLESS "" "-a -f"
 for mutant in NO_LOOK LOOK_FIRST LATE_REAP NO_REARM PUSH_AFTER_RING ALWAYS_RING RETRACT_STORE NO_COUNT LATE_COUNT \
-	EARLY_HANG_UP BLIND_SEAL ALWAYS_PUSH WAKE_SPLIT PARK_STORE; do
+	EARLY_HANG_UP BLIND_SEAL ALWAYS_PUSH WAKE_SPLIT PARK_STORE DEAF DRAIN_FIRST; do
 	refuted doorbell "$mutant"
 done
+refuted doorbell NO_DRAIN "-DQUIRKS=0" -DNP -l
 for mutant in NO_LOOK PARK_STORE; do
 	refuted doorbell "$mutant" -DENDLESS "" "-a -f"
 done

@@ -74,8 +74,9 @@ byte next[MAILS];
 byte state[TASKS] = { PARKED, PERMIT };	/* PERMIT: only Go pushes a new task */
 bool closing;
 
-/* The kernel: the doorbell's eventfd, its poll, the poll's completion. */
-bool open = true, armed = true, completed;
+/* The kernel: the doorbell's eventfd, that it was written to, its poll on the
+ * ring, the poll's completion. */
+bool open = true, written, armed, completed;
 byte quirks = QUIRKS;		/* things that happen unasked */
 
 /* What only the checks look at. */
@@ -196,6 +197,7 @@ ring:
 	assert(open);						/* 3 */
 	d_step {	/* and the end of the system call */
 		assert(open);					/* 3 */
+		written = true;
 		completed = completed || armed
 	};
 #ifndef EARLY_HANG_UP
@@ -326,6 +328,7 @@ active proctype loop() {
 	byte batch, m, t, last, living = 1;
 	bool alive[TASKS] = { true, false };
 	bool yields[TASKS], over[TASKS], new;
+	bool outside;		/* the poll was refused: waits by poll(2), not on the ring */
 
 take:
 	take_mail();
@@ -395,15 +398,30 @@ look:
 #ifdef LATE_REAP
 	completed = false;
 #endif
+#ifdef DRAIN_FIRST
+	if
+	:: outside -> written = false
+	:: else
+	fi;
+#endif
 	if			/* the poll goes to the kernel with the call that blocks */
 #ifndef NO_REARM
-	:: !armed -> d_step { armed = true; completed = true }	/* rung before, and never read */
+	:: d_step { !outside && !armed -> armed = true; completed = completed || written }
 #endif
-	:: else
+#if defined(NO_REARM) || defined(DEAF)
+	:: !outside && !armed
+#else
+	:: d_step { !outside && !armed -> outside = true }; goto retract	/* refused: that is a completion, too */
+#endif
+	:: outside || armed
 	fi;
 block:
 	if
 	:: completed
+	:: outside && written ->
+#ifndef NO_DRAIN
+		written = false
+#endif
 	:: d_step { quirks > 0 -> quirks-- }	/* an operation's completion, or a signal */
 	:: timeout -> at_rest(); goto gone
 	fi;

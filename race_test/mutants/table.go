@@ -3,7 +3,7 @@ package main
 import "slices"
 
 // mutations are what was taken out, each in turn.
-var mutations = slices.Concat(ofWaits, ofRings)
+var mutations = slices.Concat(ofWaits, ofRings, ofRefusals)
 
 var ofWaits = []mutation{
 	{

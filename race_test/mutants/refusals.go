@@ -1,0 +1,167 @@
+package main
+
+// ofRefusals are of what is done where the kernel refuses single operations.
+var ofRefusals = []mutation{
+	{
+		file: "uringwake/op_linux.go", why: "a refused operation says so",
+		old:  "if refusing(o.res) && refused(o.sqe.Opcode) {",
+		new:  "if false {",
+		only: "RefusedOperations",
+	},
+	{
+		file: "uringwake/op_linux.go", why: "a file's own error is no refusal",
+		old:  "if refusing(o.res) && refused(o.sqe.Opcode) {",
+		new:  "if refusing(o.res) {",
+		only: "ErrorsOf",
+	},
+	{
+		file: "uringwake/op_linux.go", why: "nothing waits that cannot be canceled",
+		old:  "if f.endless == nil || o.brief()",
+		new:  "if f != nil || o.brief()",
+		only: "RefusedOperations/all",
+	},
+	{
+		file: "uringwake/op_linux.go", why: "what does not wait need not be canceled",
+		old:  "if f.endless == nil || o.brief()",
+		new:  "if f.endless == nil || false",
+		only: "RefusedOperations/all",
+	},
+	{
+		file: "uringwake/op_linux.go", why: "who never asks to cancel may wait",
+		old:  "|| ctx.Done() == nil {",
+		new:  "|| false {",
+		only: "WaitsWithoutAnEnd",
+	},
+	{
+		file: "uringwake/flight_linux.go", why: "a cancel that is refused is a system call",
+		old:  "			res = f.cancelNow(o)\n",
+		new:  "			_ = f\n",
+		only: "RefusedOperations/cancel",
+	},
+	{
+		file: "uringwake/flight_linux.go", why: "a timeout that is refused is no time",
+		old:  "			o.cancelLater()\n",
+		new:  "			_ = o\n",
+		only: "CancelIsRepeated",
+	},
+	{
+		file: "uringwake/turn_linux.go", why: "a loop whose poll is refused sleeps elsewhere",
+		old:  "l.outside, l.unarmed = true, true",
+		new:  "l.unarmed = true",
+		only: "RefusedOperations/poll",
+	},
+	{
+		file: "uringwake/turn_linux.go", why: "completions ring a loop that sleeps elsewhere",
+		old:  "l.unarmed = l.bell.listen(l.ring) != nil",
+		new:  "l.unarmed = false",
+		only: "OutsideOfItsRing",
+	},
+	{
+		file: "uringwake/bell_linux.go", why: "who sleeps elsewhere takes the ring",
+		old:  "		unix.Read(b.eventFD, rings[:])",
+		new:  "		_ = rings",
+		only: "RestsOutside",
+	},
+	{
+		file: "uringwake/bell_linux.go", why: "the bell is polled elsewhere",
+		old:  "Fd: int32(b.eventFD), Events",
+		new:  "Fd: -1, Events",
+		only: "OutsideOfItsRing",
+	},
+	{
+		file: "uringwake/now_linux.go", why: "a worker reads what is ready",
+		old:  "ready := pollNow(t.fd, t.ready) != 0",
+		new:  "ready := why == unix.EOPNOTSUPP || pollNow(t.fd, t.ready) != 0",
+		only: "Terminal",
+	},
+	{
+		file: "uringwake/now_linux.go", why: "where the poll is refused the read waits",
+		old:  "t.ready); !isUnsupported(err) {",
+		new:  "t.ready); true {",
+		only: "RefusedOperations/poll",
+	},
+	{
+		file: "uringwake/now_linux.go", why: "where the read is refused a task does as a goroutine",
+		old:  "t.onRing(ctx, 0); isUnsupported(err) {",
+		new:  "t.onRing(ctx, 0); false {",
+		only: "RefusedOperations/read",
+	},
+	{
+		file: "uringwake/ops_linux.go", why: "where the close is refused a task closes by itself",
+		old:  "	if isUnsupported(err) {\n		Blocking(",
+		new:  "	if false {\n		Blocking(",
+		only: "RefusedOperations/close",
+	},
+	{
+		file: "uringwake/ops_linux.go", why: "where timeouts are refused a task sleeps by a timer of Go's",
+		old:  "	if isUnsupported(err) {\n		return sleepHere",
+		new:  "	if false {\n		return sleepHere",
+		only: "RefusedOperations/timeout",
+	},
+	{
+		file: "uringwake/ops_linux.go", why: "where the wake of a futex is refused a task makes it",
+		old:  "	if isUnsupported(err) {\n		return futexWakeNow",
+		new:  "	if false {\n		return futexWakeNow",
+		only: "RefusedOperations/futex",
+	},
+	{
+		file: "uringwake/wakers_linux.go", why: "an EventFD waits without a ring that cannot",
+		old:  "	err := canWaitForFiles()",
+		new:  "	err := Supported()",
+		only: "RefusedOperations/all",
+	},
+	{
+		file: "uringwake/wakers_linux.go", why: "a Wait without a ring does not hold up a loop",
+		old:  "	Blocking(ctx, func() { err = e.readFile(ctx, p) })\n	return err",
+		new:  "	return e.readFile(ctx, p)",
+		only: "RefusedOperations/all",
+	},
+	{
+		file: "uringwake/wakers_linux.go", why: "a message needs one of two ways",
+		old:  "	if direct != nil {\n		if err := HaveMsgRing()",
+		new:  "	if true {\n		if err := HaveMsgRing()",
+		only: "RefusedOperations/message",
+	},
+	{
+		file: "uringwake/opcodes_linux.go", why: "a trial that was not made tells nothing",
+		old:  "		if err != nil { // it says",
+		new:  "		if err != nil {\n			return &unsupported{what, notHad, err}\n		}\n		if err != nil { // it says",
+		only: "DoubtAboutAnOperation",
+	},
+	{
+		file: "uringwake/opcodes_linux.go", why: "either way to cancel will do",
+		old:  "	if err == nil || errnoOf(err) == unix.ENOENT {\n		return nil\n	}\n	return refusal(\"cancel\"",
+		new:  "	return refusal(\"cancel\"",
+		only: "RefusedOperations/cancel",
+	},
+	{
+		file: "uringwake/support_linux.go", why: "a futex that is refused is not there",
+		old:  "return trials[ring.OpFutexWait].ask()",
+		new:  "return nil",
+		only: "RefusedOperations/futex",
+	},
+	{
+		file: "uringwake/now_linux.go", why: "where the read is refused a device is waited for",
+		old:  "if isUnsupported(err) && isRegular(t.fd) {",
+		new:  "if false {",
+		only: "RefusedOperations/read",
+	},
+	{
+		file: "uringwake/now_linux.go", why: "nobody waits in a system call for a peer",
+		old:  "if isUnsupported(err) && isRegular(t.fd) {",
+		new:  "if isUnsupported(err) {",
+		only: "RefusedOperations/read_and_poll",
+	},
+	{
+		file: "uringwake/nowait_linux.go", why: "a refusal is no attempt",
+		old:  "c != nil && !refusing(c.Res) {",
+		new:  "c != nil {",
+		only: "RefusedWriteIs",
+	},
+	{
+		file: "uringwake/support_linux.go", why: "rings that cannot be entered are of no use",
+		old:  "	if _, err := one(r); err != nil { // whatever",
+		new:  "	if err := error(nil); err != nil { // whatever",
+		only: "CannotBeEntered",
+	},
+}

@@ -1,0 +1,131 @@
+package uringwake
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake/internal/refuse"
+	"github.com/vigil-go/vigil/uringwake/ring"
+)
+
+// Nothing is refused that the kernel knows, and each trial has an answer.
+func TestTrialsOfAllOperations(t *testing.T) {
+	skipUnsupported(t, Supported())
+	for opcode, p := range trials {
+		err := p.test()
+		if kernelKnows(opcode) {
+			require.NoError(t, err, opcode)
+		} else {
+			require.True(t, isUnsupported(err), err)
+		}
+	}
+	require.NoError(t, testCancel())
+}
+
+// What the kernel refuses fails with the errno and as unsupported, whichever errno
+// that is, and nothing else does.
+func TestErrorsOfRefusedOperations(t *testing.T) {
+	skipUnsupported(t, Supported())
+	for _, errno := range []unix.Errno{unix.EACCES, unix.EPERM, unix.EINVAL, unix.EOPNOTSUPP, unix.EBADF, unix.EAGAIN} {
+		for _, no := range []bool{false, true} {
+			o := &op{res: -int32(errno)}
+			o.sqe.PrepNop()
+			answer := error(nil)
+			if no {
+				answer = &unsupported{"nop", notHad, nil}
+			}
+			old := trials[ring.OpNop].answer.Swap(&answer)
+			err := o.err("nop")
+			trials[ring.OpNop].answer.Store(old)
+			require.ErrorIs(t, err, errno)
+			require.Equal(t, no && errno != unix.EBADF && errno != unix.EAGAIN, isUnsupported(err), err)
+			require.ErrorContains(t, err, "nop")
+		}
+	}
+}
+
+// As long as it is not certain that the operation is refused, the error is as the
+// kernel gave it; and that is not remembered.
+func TestDoubtAboutAnOperationIsNotRemembered(t *testing.T) {
+	if !refuse.Child(t, refuse.NoOpcodes(ring.OpNop), refuse.Rlimit(unix.RLIMIT_NOFILE, 64)) {
+		return
+	}
+	skipUnsupported(t, Supported())
+	_, err := goroutineDriver()
+	require.NoError(t, err)
+	give := takeDescriptors(t, 0)
+	err = Nop(context.Background())
+	give()
+	require.ErrorIs(t, err, unix.EACCES)
+	require.NotErrorIs(t, err, errors.ErrUnsupported)
+	err = Nop(context.Background())
+	require.ErrorIs(t, err, unix.EACCES)
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+}
+
+// Where the kernel refuses the timeout until the next attempt to cancel, that is
+// made all the same.
+func TestCancelIsRepeatedWithoutTimeouts(t *testing.T) {
+	l, err := NewLoop(nil)
+	skipUnsupported(t, err)
+	require.NoError(t, err)
+	over := make(chan struct{})
+	read := func(ctx context.Context) {
+		waitForNothing(ctx)
+		close(over)
+	}
+	require.NoError(t, l.Go(context.Background(), read))
+	refuseAgain := func(f *flights) (done bool) {
+		for _, p := range f.ops.places {
+			if o := p.op; o != nil && o.state == submitted {
+				o.canceling, done = true, true
+				f.take(userData(o.id.as(kindAgain)), -int32(unix.EACCES), 0)
+			}
+		}
+		return done
+	}
+	for done := false; !done; {
+		OnLoop(t, l, func() { done = refuseAgain(&l.flights) })
+	}
+	<-over
+	require.NoError(t, l.Close(context.Background()))
+
+	over = make(chan struct{})
+	x := UseDirect(t, 4, 8)
+	go read(context.Background())
+	x.AwaitSubmission(1)
+	x.d.mu.Lock()
+	require.True(t, refuseAgain(&x.d.flights))
+	x.d.mu.Unlock()
+	<-over
+}
+
+// waitForNothing waits until it is canceled.
+func waitForNothing(ctx context.Context) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err == nil {
+		defer unix.Close(fd)
+		Read(ctx, fd, make([]byte, 8), -1)
+	}
+}
+
+// A write that is refused does not tell that the kernel attempts what is ready.
+func TestRefusedWriteIsNoAttempt(t *testing.T) {
+	if refuse.Child(t, refuse.NoOpcodes(ring.OpWrite)) {
+		require.True(t, isUnsupported(testAttempts()))
+	}
+}
+
+// Set-up needs no operation, but rings that can be entered.
+func TestRingsThatCannotBeEntered(t *testing.T) {
+	if refuse.Child(t, refuse.NoEnter(0, unix.EPERM)) {
+		err := Supported()
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+		require.ErrorIs(t, err, unix.EPERM)
+		require.ErrorContains(t, err, "seccomp")
+	}
+}
