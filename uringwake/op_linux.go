@@ -131,11 +131,18 @@ const maxResubmit = 64
 // thread that submitted it has exited. A close is never submitted again: if it did
 // happen after all, the number may be another file's by now.
 func (o *op) undone(res int32) bool {
-	if o.canceling || o.resubmits == maxResubmit || !isCanceled(res) || o.sqe.Opcode == ring.OpClose {
+	if o.canceling || o.resubmits == maxResubmit || !o.cameToNothing(res) || o.sqe.Opcode == ring.OpClose {
 		return false
 	}
 	o.resubmits++
 	return true
+}
+
+// cameToNothing reports whether a completion says that the kernel gave the
+// operation up. It gives up the poll of a file with two wait queues, as a
+// terminal, with EINVAL if somebody else has taken what it was woken for (6.18).
+func (o *op) cameToNothing(res int32) bool {
+	return isCanceled(res) || o.sqe.Opcode == ring.OpPollAdd && res == -int32(unix.EINVAL)
 }
 
 func isCanceled(res int32) bool {
@@ -203,7 +210,7 @@ func (o *op) finish(ctx context.Context, call string) (int, error) {
 	if o.res >= 0 {
 		return int(o.res), nil
 	}
-	if o.canceling && isCanceled(o.res) {
+	if o.canceling && o.cameToNothing(o.res) {
 		return 0, waitq.ParkError(ctx, failed)
 	}
 	return 0, o.err(call)

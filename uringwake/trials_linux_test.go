@@ -129,3 +129,21 @@ func TestRingsThatCannotBeEntered(t *testing.T) {
 		require.ErrorContains(t, err, "seccomp")
 	}
 }
+
+// A poll that the kernel gives up with EINVAL, as of a terminal that others read
+// (TestReadersOfOneTerminal), is submitted again, but not without end, nor when it
+// is to be canceled; nothing else is.
+func TestPollThatWasWokenForNothing(t *testing.T) {
+	const res = -int32(unix.EINVAL)
+	var poll, canceled, read op
+	poll.sqe.PrepPollAdd(0, unix.POLLIN)
+	canceled.sqe, canceled.canceling = poll.sqe, true
+	read.sqe.PrepRead(0, nil, 0)
+	for range maxResubmit {
+		require.True(t, poll.undone(res))
+	}
+	require.False(t, poll.undone(res))
+	require.False(t, canceled.undone(res))
+	require.True(t, canceled.cameToNothing(res))
+	require.False(t, read.undone(res))
+}

@@ -164,4 +164,10 @@ var ofRefusals = []mutation{
 		new:  "	if err := error(nil); err != nil { // whatever",
 		only: "CannotBeEntered",
 	},
+	{
+		file: "uringwake/op_linux.go", why: "a poll that was woken for nothing goes on",
+		old:  "|| !o.cameToNothing(res) ||",
+		new:  "|| !isCanceled(res) ||",
+		only: "WokenForNothing",
+	},
 }
