@@ -266,8 +266,10 @@ func readColdFile(t *testing.T, c caller) error {
 
 func writePipe(t *testing.T, c caller, flags int) error {
 	fds := c.plainPipe(t, flags)
-	full := make([]byte, 1<<16)
-	_, err := unix.Write(fds[1], full)
+	room, err := unix.FcntlInt(uintptr(fds[1]), unix.F_GETPIPE_SZ, 0)
+	require.NoError(t, err)
+	full := make([]byte, room)
+	_, err = unix.Write(fds[1], full)
 	require.NoError(t, err)
 	return c.whenever(func() error {
 		_, err := uringwake.Write(c.ctx, fds[1], []byte("word"), -1)
