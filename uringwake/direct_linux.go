@@ -31,6 +31,8 @@ type direct struct {
 	file    *os.File        // the eventfd
 	conn    syscall.RawConn // file's, for the netpoller
 	pool    sync.Pool       // of idle operations
+
+	restsLong bool // the reaper does, since what is in flight has been so for long
 }
 
 func newDirect(entries, cq uint32) (*direct, error) {
@@ -195,6 +197,9 @@ func (d *direct) settle() bool {
 	}
 	d.noticed = on
 	d.cq.ToggleEventFD(on) // its store comes before the look that follows
+	if !on {
+		d.stir()
+	}
 	return !on || d.cq.Peek() == nil
 }
 

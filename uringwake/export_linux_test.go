@@ -286,6 +286,13 @@ func (x Direct) Submitted() uint64 {
 	return x.d.submitted
 }
 
+// RestsLong reports whether the reaper looks seldom.
+func (x Direct) RestsLong() bool {
+	x.d.mu.Lock()
+	defer x.d.mu.Unlock()
+	return x.d.restsLong
+}
+
 // Send sends a message to the ring fd.
 func Send(fd int, userData uint64, res int32) error {
 	var s ring.SQE

@@ -86,8 +86,7 @@ func (d *direct) reaper() {
 		}
 	}()
 	for wait := reaperShort; !left; {
-		before := d.reaped()
-		d.file.SetReadDeadline(time.Now().Add(wait))
+		before := d.rest(wait)
 		// The netpoller reports an edge: each new completion. Whatever
 		// comes after the look ends the wait that follows it.
 		d.conn.Read(func(uintptr) bool {
@@ -100,6 +99,26 @@ func (d *direct) reaper() {
 		} else {
 			wait, left = min(2*wait, reaperLong), d.leave()
 		}
+	}
+}
+
+// rest sets how long the reaper waits, and gives how much has completed.
+func (d *direct) rest(wait time.Duration) (completed uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ops.inFlight() == 0 {
+		wait = reaperShort
+	}
+	d.restsLong = wait > reaperShort
+	d.file.SetReadDeadline(time.Now().Add(wait))
+	return d.completed
+}
+
+// stir has a reaper that rests long look soon: nothing is in flight any more.
+func (d *direct) stir() {
+	if d.restsLong {
+		d.restsLong = false
+		d.file.SetReadDeadline(time.Now().Add(reaperShort))
 	}
 }
 

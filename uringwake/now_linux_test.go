@@ -423,3 +423,23 @@ func TestReadWithoutADescriptorToSpare(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, <-errs)
 }
+
+// The reaper looks seldom while the same is in flight for long, and yet leaves
+// soon when that has landed.
+func TestReaperLeavesSoonAfterALongWait(t *testing.T) {
+	newLoop(t, nil)
+	d := uringwake.UseDirect(t, 4, 8)
+	fds := openPipe(t, 0)
+	errs := make(chan error, 1)
+	go func() {
+		_, err := uringwake.Read(context.Background(), fds[0], make([]byte, 8), -1)
+		errs <- err
+	}()
+	for !d.RestsLong() {
+		time.Sleep(time.Millisecond)
+	}
+	_, err := unix.Write(fds[1], []byte("x"))
+	require.NoError(t, err)
+	require.NoError(t, <-errs)
+	require.False(t, d.RestsLong())
+}

@@ -275,6 +275,12 @@ var ofRings = []mutation{
 		only: "MissingPageHolds",
 	},
 	{
+		file: "uringwake/keeper_linux.go", why: "who looks seldom looks soon when all has landed",
+		old:  "	if d.restsLong {",
+		new:  "	if false {",
+		only: "ReaperLeavesSoon",
+	},
+	{
 		file: "uringwake/keeper_linux.go", why: "a keeper that was sent away submits nothing",
 		old: "	if d.work != work {", new: "	if false {",
 		only: "KeeperThatLeaves",
