@@ -24,8 +24,10 @@ var without = map[string]string{
 	"SetupSingleIssuer":   "`SetupCoopTaskrun`",
 	"SetupDeferTaskrun":   "`SetupCoopTaskrun`",
 	"SetupNoSQArray":      "an index between the queue and its entries",
-	"OpFutexWait":         "`HaveFutex`, `FutexWait` and `FutexWake` return an error",
-	"OpFutexWake":         "`HaveFutex`, `FutexWait` and `FutexWake` return an error",
+	"FeatCQESkip":         "a loop whose doorbell's poll is refused looks every millisecond",
+	"RegisterSyncCancel":  "where `OpAsyncCancel` is refused, what may wait under a context that can end fails",
+	"OpFutexWait":         "`HaveFutex` and `FutexWait` return an error",
+	"OpFutexWake":         "futex(2)",
 	"RegisterSendMsgRing": "a goroutine rings by an eventfd, and `MsgRing.Wake` by the goroutines' ring",
 }
 
@@ -71,7 +73,7 @@ func (s *source) claimsOf(name string) (all []claim) {
 	if i := slices.IndexFunc(s.constants, func(c claim) bool { return c.name == name }); i >= 0 {
 		all = append(all, s.constants[i])
 	}
-	for _, prefix := range []string{"Prep", "Register", "SendMsgRing", "ToggleEventFD", "Overflown", "TaskRun", "More"} {
+	for _, prefix := range []string{"Prep", "Register", "SendMsgRing", "SyncCancel", "ToggleEventFD", "Overflown", "TaskRun", "More"} {
 		if strings.HasPrefix(name, prefix) {
 			return append(all, s.needs(name)...)
 		}
