@@ -156,6 +156,9 @@ func TestSysctlForbidsRingsToUsers(t *testing.T) {
 // Before 6.13: a goroutine's doorbell is the eventfd, a loop's may be a message.
 func TestFallsBackWithoutSendMsgRing(t *testing.T) {
 	needRings(t)
+	if err := uringwake.HaveMsgRing(); err != nil {
+		t.Skip(err)
+	}
 	if !refuse.Child(t, refuse.NoSendMsgRing(unix.EINVAL)) {
 		return
 	}
