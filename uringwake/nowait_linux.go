@@ -55,27 +55,45 @@ func (t *transfer) worker(why unix.Errno) (flags uint8) {
 // RWF_NOWAIT, transfers where it was submitted: Linux 6.12 does, 6.1 does not.
 var attempts = probe{test: testAttempts}
 
-// testAttempts writes to such a file, a terminal.
+// testAttempts writes to such a file, a terminal, and has an eventfd told of what
+// a worker completes. That a write has completed when the submission returns says
+// nothing: the worker may be fast.
 func testAttempts() error {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return refusal("attempts of ready files", "no terminal to try with", &ring.Error{Call: "open", Errno: errnoOf(err)})
 	}
 	defer unix.Close(fd)
+	event, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return refusal("attempts of ready files", "no eventfd to try with", &ring.Error{Call: "eventfd", Errno: errnoOf(err)})
+	}
+	defer unix.Close(event)
 	r, err := ring.Setup(2, nil)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	r.SQ().GetSQE().PrepWrite(fd, []byte("x"), 0)
-	if _, err := r.SQ().Submit(); err != nil {
-		return err
+	if err := r.Registrar().RegisterEventFDAsync(event); err != nil {
+		return refusal("attempts of ready files", "nobody tells what a worker completes", err)
 	}
-	if c := r.CQ().Peek(); c != nil && !refusing(c.Res) {
-		return nil
+	for range attemptRounds {
+		r.SQ().GetSQE().PrepWrite(fd, []byte("x"), 0)
+		c, err := one(r)
+		if err != nil {
+			return err
+		}
+		if refusing(c.Res) {
+			return leftToWorkers
+		}
 	}
-	if _, err := one(r); err != nil {
-		return err
+	if n, _ := unix.Read(event, make([]byte, 8)); n == 8 {
+		return leftToWorkers
 	}
-	return &unsupported{"attempts of ready files", "the kernel leaves those without RWF_NOWAIT to a worker", nil}
+	return nil
 }
+
+var leftToWorkers = &unsupported{"attempts of ready files", "the kernel leaves those without RWF_NOWAIT to a worker, or refuses them", nil}
+
+// attemptRounds are more than one, for a worker tells after it has completed.
+const attemptRounds = 16

@@ -1,0 +1,35 @@
+package uringwake
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Whether the kernel attempts ready files must not depend on how fast its workers
+// are: on one that does not the wrong answer has it spin for ever.
+func TestAttemptsIsSure(t *testing.T) {
+	want := testAttempts()
+	if inconclusive(want) != nil {
+		t.Skip(want)
+	}
+	over := make(chan struct{})
+	defer close(over)
+	for range runtime.GOMAXPROCS(0) + 1 { // so that this thread is often held up
+		go busy(over)
+	}
+	for range 100 {
+		require.Equal(t, want, testAttempts())
+	}
+}
+
+func busy(over <-chan struct{}) {
+	for {
+		select {
+		case <-over:
+			return
+		default:
+		}
+	}
+}
