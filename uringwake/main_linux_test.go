@@ -1,6 +1,10 @@
 package uringwake_test
 
-import "github.com/vigil-go/vigil/uringwake/ring"
+import (
+	"errors"
+
+	"github.com/vigil-go/vigil/uringwake/ring"
+)
 
 // haveRing does not ask Supported, which remembers its answer: a child's rules
 // are not in force yet.
@@ -10,4 +14,11 @@ func haveRing() error {
 		return err
 	}
 	return r.Close()
+}
+
+func haveMessages() error {
+	if p, err := ring.GetProbe(); err != nil || !p.Supported(ring.OpMsgRing) {
+		return errors.Join(errors.New("before Linux 5.18"), err)
+	}
+	return nil
 }

@@ -8,13 +8,19 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails the run if any test left a goroutine behind. Where there is no
-// io_uring the examples are left out: they cannot skip themselves.
+// TestMain fails the run if any test left a goroutine behind. What the kernel has
+// not got for an example leaves that out: it cannot skip itself.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if err := haveRing(); err != nil {
-		fmt.Println("no examples:", err)
-		flag.Set("test.skip", "^Example")
+		leaveOut("^Example", err)
+	} else if err := haveMessages(); err != nil {
+		leaveOut("^ExampleNewMsgRing$", err)
 	}
 	goleak.VerifyTestMain(m)
+}
+
+func leaveOut(examples string, why error) {
+	fmt.Println("no", examples+":", why)
+	flag.Set("test.skip", examples)
 }

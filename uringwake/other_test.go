@@ -14,6 +14,8 @@ import (
 
 func haveRing() error { return uringwake.Supported() }
 
+func haveMessages() error { return uringwake.HaveMsgRing() }
+
 // Off Linux, whatever makes something returns one error that says why.
 func TestUnsupported(t *testing.T) {
 	ctx := context.Background()
