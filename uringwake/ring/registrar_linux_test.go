@@ -203,7 +203,9 @@ func TestEventFDCountsCompletions(t *testing.T) {
 	require.Zero(t, count(), "it completed in the submission")
 }
 
-func TestWorkers(t *testing.T) {
+func TestWorkers(t *testing.T) { onThread(t, func() { testWorkers(t) }) } // each thread has its own
+
+func testWorkers(t *testing.T) {
 	g := newRig(t, nil)
 	reg := g.r.Registrar()
 	_, _, err := reg.RegisterIOWQMaxWorkers(3, 5)
