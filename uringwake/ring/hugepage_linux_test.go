@@ -22,7 +22,7 @@ func TestMemoryThatCannotBeTouchedIsAnError(t *testing.T) {
 	require.NoError(t, err)
 	m, err = touch(m)
 	if errnoOf(err) == unix.EINVAL {
-		t.Skip("before Linux 5.14:", err)
+		t.Skip("before Linux 5.14's madvise:", err)
 	}
 	require.NoError(t, err)
 	m[0] = 1
