@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -21,11 +22,7 @@ func main() {
 			fmt.Fprintln(os.Stderr, "kernels:", err)
 			os.Exit(2)
 		}
-		some := read(string(b))
-		if len(some) == 0 {
-			some = []*suite{{kernel: filepath.Base(name), name: "none"}}
-		}
-		suites = append(suites, some...)
+		suites = append(suites, readMachine(filepath.Base(name), string(b))...)
 	}
 	if !report(os.Stdout, suites) {
 		os.Exit(1)
@@ -55,21 +52,57 @@ func report(w io.Writer, suites []*suite) (good bool) {
 	return good
 }
 
-// reportSkips prints the reasons and what was skipped for each; of subtests, the
-// test.
+// reportSkips prints the reasons, and after each what was skipped for it; of
+// subtests, the test. Reasons that differ in numbers only are one, and the numbers
+// stand behind what they are about.
 func reportSkips(w io.Writer, s *suite) {
-	tests := map[string][]string{}
-	var reasons []string
+	var reasons []*reason
 	for _, t := range s.skipped() {
-		name, _, _ := strings.Cut(t.name, "/")
-		if tests[t.why] == nil {
-			reasons = append(reasons, t.why)
+		text := numbers.ReplaceAllString(t.why, "N")
+		i := slices.IndexFunc(reasons, func(r *reason) bool { return r.text == text })
+		if i < 0 {
+			i = len(reasons)
+			reasons = append(reasons, &reason{text: text, first: t.why})
 		}
-		if !slices.Contains(tests[t.why], name) {
-			tests[t.why] = append(tests[t.why], name)
-		}
+		reasons[i].add(t)
 	}
-	for _, why := range reasons {
-		fmt.Fprintf(w, "skipped: %s: %s: %s: %s\n", s.kernel, s.name, why, strings.Join(tests[why], ", "))
+	for _, r := range reasons {
+		fmt.Fprintf(w, "skipped: %s: %s: %s\n", s.kernel, s.name, r)
 	}
+}
+
+// numbers are versions, opcodes, bits and the like.
+var numbers = regexp.MustCompile(`0x[0-9a-f]+|\d+(\.\d+)*`)
+
+// A reason is why tests were skipped.
+type reason struct {
+	text, first string // with N for numbers; as the first test said
+	differ      bool   // the numbers do
+	tests       []string
+	whys        [][]string // of each test, the numbers
+}
+
+func (r *reason) add(t *test) {
+	name, _, _ := strings.Cut(t.name, "/")
+	why := strings.Join(numbers.FindAllString(t.why, -1), " ")
+	r.differ = r.differ || t.why != r.first
+	i := slices.Index(r.tests, name)
+	if i < 0 {
+		i = len(r.tests)
+		r.tests, r.whys = append(r.tests, name), append(r.whys, nil)
+	}
+	if !slices.Contains(r.whys[i], why) {
+		r.whys[i] = append(r.whys[i], why)
+	}
+}
+
+func (r *reason) String() string {
+	if !r.differ {
+		return r.first + ": " + strings.Join(r.tests, ", ")
+	}
+	var all []string
+	for i, name := range r.tests {
+		all = append(all, name+" ("+strings.Join(r.whys[i], ", ")+")")
+	}
+	return r.text + ": " + strings.Join(all, ", ")
 }

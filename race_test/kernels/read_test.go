@@ -54,7 +54,7 @@ func TestFaults(t *testing.T) {
 	require.Equal(t, []string{
 		"TestBad failed\n    bad_test.go:7: it is bad",
 		"TestParts/new was skipped on a kernel that has what it wants: before Linux 6.12",
-		"TestHangs hung, or the program ended",
+		"TestHangs hung, or the program ended\npanic: test timed out after 5s",
 	}, ring.faults())
 	require.Equal(t, []string{"exit status 1"}, suites[1].faults())
 	require.Equal(t, []string{"TestGood hung, or the program ended", "the machine went down or hung"}, suites[2].faults())
@@ -78,12 +78,52 @@ func TestStaleReasons(t *testing.T) {
 		"before Linux 6.13":                           false,
 		"before Linux 7.0":                            false,
 		"no time namespace (root, Linux 6.3)":         false,
+		"before Linux 5.14's madvise there is none":   true,
 		"the kernel is older than 6.7, or it refuses": true,
 	} {
 		require.Equal(t, stale, s.stale(why), why)
 	}
 	s.refused = true
 	require.False(t, s.stale("the kernel is older than 6.7, or it refuses"))
+	require.True(t, (&suite{kernel: "unknown"}).stale("before Linux 6.13"))
+}
+
+// Debian's 5.10 has the io_uring of 5.15, and nothing else of it.
+func TestStaleReasonsOf510(t *testing.T) {
+	s := &suite{kernel: "5.10.0-32-cloud-amd64"}
+	require.True(t, s.stale("before Linux 5.13"))
+	require.True(t, s.stale("before Linux 5.15: no opcode 37"))
+	require.False(t, s.stale("before Linux 5.16"))
+	require.False(t, s.stale("before Linux 5.14's madvise: invalid argument"))
+	require.True(t, s.stale("before Linux 5.10's madvise"))
+}
+
+// A machine must come to its end, and what refuses io_uring must have refused it.
+func TestMachine(t *testing.T) {
+	text := "== kernel 6.12\n== refused 0\n== package p\n=== RUN   TestGood\n--- PASS: TestGood (0s)\n== exit 0\n"
+	wrong := func(file, text string) (all []string) {
+		for _, s := range readMachine(file, terminal(text)) {
+			all = append(all, s.faults()...)
+		}
+		return all
+	}
+	require.Empty(t, wrong("a.out", text+"== end\n"))
+	require.Len(t, wrong("a.out", text), 1)
+	require.Len(t, wrong("a.out", "no kernel"), 1)
+	require.Len(t, wrong("a-refused.out", text+"== end\n"), 1)
+	require.Empty(t, wrong("a-refused.out", strings.Replace(text, "refused 0", "refused 2", 1)+"== end\n"))
+}
+
+// The panic that ended a test is told, also if it comes after the result.
+func TestPanicIsTold(t *testing.T) {
+	for _, text := range []string{
+		"--- FAIL: TestBad (0s)\npanic: oops [recovered]\n",
+		strings.Repeat("noise\n", 30) + "panic: oops [recovered]\n",
+	} {
+		s := read("== kernel 6.1\n== package p\n=== RUN   TestBad\n" + text + "== exit 2\n")[0]
+		require.Len(t, s.faults(), 1)
+		require.Contains(t, s.faults()[0], "panic: oops")
+	}
 }
 
 // The table counts, and says by its result whether all is well.
@@ -91,7 +131,8 @@ func TestReport(t *testing.T) {
 	var b strings.Builder
 	require.False(t, report(&b, read(output)))
 	require.Regexp(t, `6\.12\.1-cloud +ring +2 +2 +1\n`, b.String())
-	require.Contains(t, b.String(), "skipped: 6.12.1-cloud: ring: before Linux 6.13: TestParts\n")
+	require.Contains(t, b.String(), "skipped: 6.12.1-cloud: ring: before Linux N: TestParts (6.13, 6.12)\n")
+	require.Contains(t, b.String(), "skipped: 6.12.1-cloud: ring: for a reason: TestChild\n")
 	good := "== kernel 6.1\n== package p\n=== RUN   TestGood\n--- PASS: TestGood (0s)\n== exit 0\n"
 	require.True(t, report(&b, read(good)))
 }

@@ -3,56 +3,86 @@
 #
 #	race_test/kernels/run.sh [KERNEL...]
 #
-# A KERNEL is a version of Debian's, such as 6.12, of which the newest package is
-# taken that apt offers, 6.12/arm64-16k for another flavour than the one for
-# clouds, or the path of a vmlinuz; without any, 6.1 and 6.12. Each boots twice,
-# the second time with io_uring refused by sysctl, which came with Linux 6.6.
-# Nothing is installed but, for root, the tools; on x86-64 only, and no KVM is
-# needed. What the machines say is kept in $KERNELS_DIR, or a new directory.
-# PACKAGES are the packages to test, if not all of these; RUN is a regular
-# expression of the tests' names; PATIENCE is for one package's tests.
+# A KERNEL is a version of Debian's, such as 6.12, whose newest package for clouds
+# is taken; or a version and a flavour, such as 6.12/arm64-16k; or the path of a
+# vmlinuz. Without one, 5.10, 6.1 and 6.12 boot. Each boots twice if it has the
+# sysctl that refuses io_uring (Linux 6.6): the second time with that.
+#
+# PACKAGES are the packages to test, if not all that are named below. RUN is a
+# regular expression of the tests' names, without spaces. PATIENCE is how long one
+# package's tests may take, such as 30s. KERNELS_DIR is where packages and what
+# the machines say are kept, if not in a new directory.
 #
 #	race_test/kernels/run.sh -probe [KERNEL...]
 #
-# runs no test but ./probe, there and here, and writes docs/kernels.md anew from
-# what it found.
+# runs ./probe in place of the tests, there and on this kernel, and writes
+# docs/kernels.md from what it found. Without a KERNEL, 6.1 and 6.12 boot.
 #
-# With ARCH=arm64 kernels, machines and tests are arm64; without a KERNEL there
-# is a third then, with pages of 16 KiB.
+# With ARCH=arm64 kernels, machines and tests are arm64. Without a KERNEL, 6.1,
+# 6.12 and 6.12 with pages of 16 KiB boot.
+#
+# It needs Linux on x86-64, Go, and apt if a KERNEL is a version; not KVM. Tools
+# that are missing are installed if root runs it, and nothing else is.
+# It exits with 75 if something cannot be had, 2 if it was called wrongly, 1 if a
+# test failed.
 set -euo pipefail
+die() { echo "kernels: $*" >&2 && exit 2; }
+missing() { echo "kernels: not here: $*" >&2 && exit 75; }
+
+probe=
+if [ "${1:-}" = -probe ]; then
+	probe=1
+	shift
+fi
+kernels=()
+for kernel; do
+	case $kernel in
+	-*) die "no flag $kernel: run.sh [-probe] [KERNEL...]" ;;
+	[0-9]*.[0-9]*) [ ! -f "$kernel" ] || kernel=$(realpath "$kernel") ;;
+	*) [ -f "$kernel" ] && kernel=$(realpath "$kernel") || die "neither a version nor a file: $kernel" ;;
+	esac
+	kernels+=("$kernel")
+done
+work=$(realpath -m "${KERNELS_DIR:-$(mktemp -d -t vigil-kernels.XXXXXX)}")
 cd "$(dirname "$0")/../.."
 here=race_test/kernels
 PATH=$PATH:/usr/sbin:/sbin
 packages=${PACKAGES:-wake internal/waitq waitmap notify waitgroup dedup uringwake/internal/refuse uringwake/ring uringwake race_test/faults}
+[ -z "$probe" ] || packages=
 patience=${PATIENCE:-15m}
-work=${KERNELS_DIR:-$(mktemp -d -t vigil-kernels.XXXXXX)}
 arch=${ARCH:-amd64}
 outputs=()
-probe=
-if [ "${1:-}" = -probe ]; then
-	probe=1 packages=
-	shift
-fi
-
-die() { echo "kernels: $*" >&2 && exit 2; }
-missing() { echo "kernels: not here: $*" >&2 && exit 75; }
 
 case $arch in
 amd64)
-	qemu=qemu-system-x86_64 qemu_package=qemu-system-x86 kernels=(5.10 6.1 6.12)
+	qemu=qemu-system-x86_64 qemu_package=qemu-system-x86 defaults=(5.10 6.1 6.12)
 	machine=(-cpu max) console=ttyS0 results=ttyS1
 	;;
 arm64) # this machine has one serial line; boot adds one
-	qemu=qemu-system-aarch64 qemu_package=qemu-system-arm kernels=(6.1 6.12 6.12/arm64-16k)
+	qemu=qemu-system-aarch64 qemu_package=qemu-system-arm defaults=(6.1 6.12 6.12/arm64-16k)
 	machine=(-M virt -cpu "max,pauth-impdef=on") console=ttyAMA0 results=ttyS0
 	;;
 *) die "no machine for $arch" ;;
 esac
 if [ -n "$probe" ]; then
 	[ $arch = amd64 ] || die "docs/kernels.md is of x86-64"
-	kernels=(6.1 6.12)
+	defaults=(6.1 6.12)
 fi
-[ $# = 0 ] || kernels=("$@")
+[ ${#kernels[@]} != 0 ] || kernels=("${defaults[@]}")
+
+# leave ends the machine that runs, if one does, and removes what the next run
+# makes anew.
+machine_pid=
+leave() {
+	if [ -n "$machine_pid" ]; then
+		kill "$machine_pid" && wait "$machine_pid" || true
+	fi 2>/dev/null
+	rm -rf "$work"/{root,modules,initramfs,initrd,disk}
+}
+trap leave EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 install_tools() {
 	local tools="$qemu_package busybox-static cpio e2fsprogs xz-utils"
@@ -162,7 +192,7 @@ modules() {
 
 # boot NAME VMLINUZ ARGUMENTS boots once. The tests write to the second serial line.
 boot() {
-	local out=$work/$1.out second pid shown
+	local out=$work/$1.out second shown
 	: >"$out"
 	outputs+=("$out")
 	echo "kernels: $1: boots"
@@ -172,24 +202,42 @@ boot() {
 		-kernel "$2" -initrd "$work/initrd" \
 		-append "console=$console panic=-1 hugepages=4 vigil.results=$results vigil.patience=$patience vigil.run=${RUN:-.} $3" \
 		-serial "file:$work/$1.console" "${second[@]}" &
-	pid=$!
-	tail -f -n +1 --pid=$pid "$out" | grep -aE --line-buffered '^(== (package|kernel|exit)|--- FAIL|panic: )' &
+	machine_pid=$!
+	tail -f -n +1 --pid=$machine_pid "$out" | grep -aE --line-buffered '^(== (package|kernel|exit)|--- FAIL|panic: )' &
 	shown=$!
-	wait $pid || true
+	awaitInit "$1" "$out"
+	wait $machine_pid || true
+	machine_pid=
 	wait $shown || true
+}
+
+# awaitInit ends a machine that does not get as far as init.sh.
+awaitInit() {
+	local end=$((SECONDS + 600))
+	until grep -aq '^== kernel' "$2"; do
+		kill -0 $machine_pid 2>/dev/null || break
+		((SECONDS < end)) || { kill $machine_pid && break; }
+		sleep 1
+	done
+	grep -aq '^== kernel' "$2" || echo "kernels: $1: did not boot: see $work/$1.console" >&2
 }
 
 install_tools
 echo "kernels: keeps what the machines say in $work"
 mkdir -p "$work"
 lists "${kernels[@]}"
-build
+images=()
 for kernel in "${kernels[@]}"; do
-	[ -f "$kernel" ] && vmlinuz=$kernel || vmlinuz=$(fetch "$kernel")
+	[ -f "$kernel" ] && images+=("$kernel") || images+=("$(fetch "$kernel")")
+done
+build
+for vmlinuz in "${images[@]}"; do
 	name=$(basename "$vmlinuz")
+	[[ " ${outputs[*]} " != *" $work/$name.out "* ]] || name+=-${#outputs[@]} # another of that name
 	modules "$vmlinuz"
 	boot "$name" "$vmlinuz" ""
 	[ -z "$probe" ] || continue
+	grep -aq '^== refused' "$work/$name.out" || continue
 	if grep -aq '^== refused no' "$work/$name.out"; then
 		echo "kernels: $name: no sysctl refuses io_uring there"
 		continue
@@ -199,6 +247,7 @@ done
 if [ -n "$probe" ]; then
 	go run ./$here/probe >"$work/here.out"
 	go run ./$here/probe record "$work/here.out" "${outputs[@]}"
-	exec go run ./$here/probe page
+	go run ./$here/probe page
+	exit
 fi
 go run ./$here "${outputs[@]}"
