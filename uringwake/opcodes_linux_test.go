@@ -242,7 +242,7 @@ func (c caller) plainPipe(t *testing.T, flags int) [2]int {
 	fds := openPipe(t, flags)
 	_, err := unix.Preadv2(fds[0], [][]byte{{0}}, -1, unix.RWF_NOWAIT)
 	if err == unix.EOPNOTSUPP && (flags == unix.O_NONBLOCK || c.ringless) {
-		t.Skip("pipes of this kernel know no RWF_NOWAIT")
+		t.Skip("before Linux 6.12 pipes may know no RWF_NOWAIT")
 	}
 	return fds
 }
@@ -460,7 +460,7 @@ func loopRests(t *testing.T, l *uringwake.Loop) {
 // The system call cancels on rings of every kind.
 func TestCancelByASystemCall(t *testing.T) {
 	if !haveSyncCancel(t) {
-		t.Skip("the kernel is older than 6.0")
+		t.Skip("before Linux 6.0")
 	}
 	l := newLoop(t, nil)
 	fds := openPipe(t, 0)

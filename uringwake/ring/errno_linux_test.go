@@ -86,7 +86,7 @@ func TestUnknownRegistrationIsUnsupported(t *testing.T) {
 // knows them all.
 func TestCompanionsAreAccepted(t *testing.T) {
 	if _, err := Query(); err != nil {
-		t.Skip("not Linux 6.18:", err)
+		t.Skip("before Linux 6.18:", err)
 	}
 	if _, err := GetProbe(); err != nil {
 		t.Skip(err)

@@ -68,12 +68,29 @@ func descriptors() (list []string) {
 func setup(t testing.TB, entries uint32, p *ring.Params) *ring.Ring {
 	t.Helper()
 	r, err := ring.Setup(entries, p)
+	if p != nil && p.Flags != 0 && errors.Is(err, unix.EINVAL) && errors.Is(err, errors.ErrUnsupported) {
+		t.Skipf("%s: %v", beforeFlags(t, p), err)
+	}
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skip("no such ring here:", err)
 	}
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.Close()) })
 	return r
+}
+
+// beforeFlags names the first kernel that knows all flags.
+func beforeFlags(t testing.TB, p *ring.Params) (why string) {
+	var newest [2]int
+	for flags := p.Flags; flags != 0; flags &= flags - 1 {
+		before := ring.BeforeFirst(t, "Setup", int64(flags&-flags))
+		var first [2]int
+		fmt.Sscanf(before, "before Linux %d.%d", &first[0], &first[1])
+		if slices.Compare(first[:], newest[:]) > 0 {
+			newest, why = first, before
+		}
+	}
+	return why
 }
 
 // skipUnsupported skips if err says that this kernel has not got it.
@@ -90,8 +107,11 @@ func needOp(t testing.TB, op uint8) {
 	p, err := ring.GetProbe()
 	skipUnsupported(t, err)
 	require.NoError(t, err)
+	if op > p.LastOp() {
+		t.Skip(ring.BeforeFirst(t, "Op", int64(op)))
+	}
 	if !p.Supported(op) {
-		t.Skipf("this kernel's last opcode is %d, and %d is not there", p.LastOp(), op)
+		t.Skipf("this kernel was built without opcode %d", op)
 	}
 }
 

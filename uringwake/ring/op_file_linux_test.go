@@ -24,9 +24,7 @@ func opReadWrite(g *rig) {
 // An offset of -1 is the file's position, which moves.
 func TestReadAtFilePosition(t *testing.T) {
 	g := newRig(t, nil)
-	if g.r.Features()&ring.FeatRWCurPos == 0 {
-		t.Skip("needs FeatRWCurPos")
-	}
+	needFeature(t, g.r, ring.FeatRWCurPos)
 	fd := tempFile(t, "abcdef")
 	const here = ^uint64(0)
 	p := make([]byte, 3)

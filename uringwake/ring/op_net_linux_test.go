@@ -355,9 +355,7 @@ func TestRecvmsgMultishot(t *testing.T) {
 
 func TestSendBundle(t *testing.T) {
 	g := newRig(t, nil)
-	if g.r.Features()&ring.FeatRecvSendBundle == 0 {
-		t.Skip("needs FeatRecvSendBundle")
-	}
+	needFeature(t, g.r, ring.FeatRecvSendBundle)
 	b := provide(g, 2, 4, 3)
 	copy(b.bufs[0], "abcd")
 	copy(b.bufs[1], "efgh")

@@ -112,9 +112,7 @@ func TestAsyncRunsInAWorker(t *testing.T) {
 
 func TestSkipSuccessIsSilent(t *testing.T) {
 	g := newRig(t, nil)
-	if g.r.Features()&ring.FeatCQESkip == 0 {
-		t.Skip("needs FeatCQESkip")
-	}
+	needFeature(t, g.r, ring.FeatCQESkip)
 	g.prep(func(s *ring.SQE) { s.PrepNop(); s.SetSkipSuccess() })
 	failed := g.prep(func(s *ring.SQE) { s.PrepRead(-1, nil, 0); s.SetSkipSuccess() })
 	g.submit()
@@ -188,9 +186,7 @@ func TestSubmissionStopsAtARefusedEntry(t *testing.T) {
 // Hazard: completions that overflow the queue are lost, or never flushed.
 func TestCompletionQueueOverflowLosesNothing(t *testing.T) {
 	g := newRig(t, &ring.Params{Flags: ring.SetupCQSize, CQEntries: 16})
-	if g.r.Features()&ring.FeatNoDrop == 0 {
-		t.Skip("needs FeatNoDrop")
-	}
+	needFeature(t, g.r, ring.FeatNoDrop)
 	require.EqualValues(t, 16, g.r.CQ().Entries())
 	const all = 50
 	for range all {
@@ -216,9 +212,7 @@ func TestCompletionQueueOverflowLosesNothing(t *testing.T) {
 // The blocking iterator flushes what overflowed by itself.
 func TestBlockingFlushesOverflow(t *testing.T) {
 	g := newRig(t, &ring.Params{Flags: ring.SetupCQSize, CQEntries: 16})
-	if g.r.Features()&ring.FeatNoDrop == 0 {
-		t.Skip("needs FeatNoDrop")
-	}
+	needFeature(t, g.r, ring.FeatNoDrop)
 	for range 50 {
 		g.prep(func(s *ring.SQE) { s.PrepNop() })
 		g.submit()

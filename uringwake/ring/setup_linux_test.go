@@ -135,7 +135,7 @@ func TestRefusedSetups(t *testing.T) {
 			require.ErrorIs(t, err, unix.EINVAL)
 			_, query := ring.Query()
 			if query != nil && test.unsupported {
-				t.Skip("only Linux 6.18 tells:", query)
+				t.Skip("before Linux 6.18 the kernel does not tell:", query)
 			}
 			require.Equal(t, test.unsupported, errors.Is(err, errors.ErrUnsupported), "%v", err)
 		})

@@ -17,7 +17,7 @@ import (
 func needFeature(t *testing.T, r *ring.Ring, feature uint32) {
 	t.Helper()
 	if r.Features()&feature == 0 {
-		t.Skipf("this kernel lacks feature %#x", feature)
+		t.Skip(ring.BeforeFirst(t, "Feat", int64(feature)))
 	}
 }
 
