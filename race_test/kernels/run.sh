@@ -49,6 +49,7 @@ here=race_test/kernels
 PATH=$PATH:/usr/sbin:/sbin
 packages=${PACKAGES:-wake internal/waitq waitmap notify waitgroup dedup uringwake/internal/refuse uringwake/ring uringwake race_test/faults}
 [ -z "$probe" ] || packages=
+for package in $packages; do [ -d "$package" ] || die "no package $package"; done
 patience=${PATIENCE:-15m}
 arch=${ARCH:-amd64}
 outputs=()
