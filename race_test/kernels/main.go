@@ -45,6 +45,9 @@ func report(w io.Writer, suites []*suite) (good bool) {
 			fmt.Fprintf(w, "\nwrong: %s: %s: %s", s.kernel, s.name, fault)
 		}
 	}
+	if !good {
+		fmt.Fprintln(w)
+	}
 	fmt.Fprintln(w)
 	for _, s := range suites {
 		reportSkips(w, s)

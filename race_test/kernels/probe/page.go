@@ -86,10 +86,11 @@ func (p *page) printf(format string, args ...any) { fmt.Fprintf(&p.b, format, ar
 
 const introduction = `# What kernels have
 
-Written by ` + "`race_test/kernels/run.sh -probe`" + `, which boots the older kernels in emulated machines and asks each for every
-opcode, flag and registration of package ` + "`uringwake/ring`" + `, mostly by using it. *First* is the first kernel by the
-package's comments, which are read out of the kernel's history; the columns are what was seen, and a comment that one of
-them contradicts fails the run. **?** could not be told there: the last column says why.
+Written by ` + "`race_test/kernels/run.sh -probe`" + `. It asks each kernel of the first table for every opcode, flag and
+registration of package ` + "`uringwake/ring`" + `, mostly by using it. The newest is the kernel that the command ran on; the others
+boot in emulated machines. *First* is the first kernel that the package's comments name, as read in the kernel's history.
+The columns behind it are what was seen; the command fails if one contradicts *first*. **?** means that the answer cannot
+be had on that kernel, and the last column says why.
 
 `
 
@@ -113,9 +114,9 @@ func (p *page) write() {
 	}
 }
 
-const allOfRing = `What uringwake does not use is *ring only*: who calls package ring sees what stands behind it. *Unsupported* is an error
-that matches ` + "`errors.ErrUnsupported`" + `; a completion is its errno alone, and EINVAL says mistakes too: ask
-` + "`ring.GetProbe`, `Ring.Features` or `ring.Query`" + ` before.
+const allOfRing = `What uringwake does not use is *ring only*; behind it stands what a caller of package ring gets. *Unsupported* is an error
+that matches ` + "`errors.ErrUnsupported`" + `. A completion has an errno alone, and EINVAL may also mean a wrong argument, so
+ask ` + "`ring.GetProbe`, `Ring.Features` or `ring.Query`" + ` first.
 `
 
 func (p *page) kinds() (all []string) {
@@ -136,12 +137,12 @@ var titles = map[string]struct{ title, about string }{
 	"opcode":          {"Opcodes", ""},
 	"registration":    {"Registrations", ""},
 	kindFlag:          {"Flags and commands of operations and registrations", ""},
-	kindCall:          {"Calls", "What needs a newer kernel than the names above that it uses.\n\n"},
+	kindCall:          {"Calls", "Calls that need a newer kernel than the names above that they use.\n\n"},
 }
 
 // writeUses is the short table: what a program sees of an older kernel.
 func (p *page) writeUses() {
-	p.printf("\n## What uringwake uses\n\nThe rest of what it uses is older than %s, the first kernel that will do.\n\n", floor)
+	p.printf("\n## What uringwake uses\n\nIt needs Linux %s. What it uses of older kernels is not listed here.\n\n", floor)
 	p.table(p.columns("name", "first"))
 	var last []string
 	flush := func() {
@@ -165,8 +166,10 @@ func (p *page) writeUses() {
 }
 
 func (p *page) writeFace() {
-	p.printf("\n## What uringwake offers\n\nDone in a goroutine and in a task; *no* is an error that matches `errors.ErrUnsupported`.\n\n")
-	p.table(p.columns("call"))
+	p.printf("\n## What uringwake offers\n\nEach call was made in a goroutine and in a task. *no* means an error that matches `errors.ErrUnsupported`.\n\n")
+	heads := p.columns("call")
+	heads[len(heads)-1] = "the error"
+	p.table(heads)
 	newest := p.records[len(p.records)-1]
 	for _, l := range newest.lines {
 		if l.kind == kindFace {

@@ -17,18 +17,18 @@ var floor = version{5, 13}
 var without = map[string]string{
 	"OpMsgRing":           "an eventfd; `NewMsgRing` returns an error",
 	"MsgData":             "an eventfd; `NewMsgRing` returns an error",
-	"SetupSubmitAll":      "an entry that is refused ends the call, the rest goes with the next one",
+	"SetupSubmitAll":      "an entry that is refused ends the call; the rest is submitted by the next one",
 	"SetupCoopTaskrun":    "a plain ring: the kernel interrupts the loop's thread",
-	"SetupTaskrunFlag":    "a plain ring: it holds nothing back",
-	"SQTaskrun":           "a plain ring: it holds nothing back",
+	"SetupTaskrunFlag":    "a plain ring, which holds no completion back",
+	"SQTaskrun":           "a plain ring, which holds no completion back",
 	"SetupSingleIssuer":   "`SetupCoopTaskrun`",
 	"SetupDeferTaskrun":   "`SetupCoopTaskrun`",
-	"SetupNoSQArray":      "an index between the queue and its entries",
+	"SetupNoSQArray":      "the queue has an array of indexes",
 	"FeatCQESkip":         "a loop whose doorbell's poll is refused looks every millisecond",
-	"RegisterSyncCancel":  "where `OpAsyncCancel` is refused, what may wait under a context that can end fails",
+	"RegisterSyncCancel":  "where `OpAsyncCancel` is refused too, what may wait under a context that can end fails",
 	"OpFutexWait":         "`HaveFutex` and `FutexWait` return an error",
 	"OpFutexWake":         "futex(2)",
-	"RegisterSendMsgRing": "a goroutine rings by an eventfd, and `MsgRing.Wake` by the goroutines' ring",
+	"RegisterSendMsgRing": "a goroutine wakes a loop by an eventfd; `MsgRing.Wake` sends by the goroutines' ring",
 }
 
 const withoutFloor = "nothing works: `Supported` says why"
