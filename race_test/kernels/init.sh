@@ -22,7 +22,7 @@ echo "== refused $(cat /proc/sys/kernel/io_uring_disabled 2>/dev/null || echo no
 [ ! -x /probe ] || /probe
 while read -r package; do
 	echo "== package $package"
-	(sleep "$(argument patience)" && sleep 60 && echo "== hung" && poweroff -f) & # a test that the kernel does not let go
+	(sleep "$(argument patience)" && sleep 60 && echo "== hung" && poweroff -n -f) & # a test that the kernel does not let go
 	watch=$!
 	cd "/t/$package" && ./test -test.short -test.v -test.run "$(argument run)" -test.timeout "$(argument patience)" </dev/null
 	echo "== exit $?"
