@@ -113,7 +113,8 @@ func HideOpcodes(ops ...uint8) Rule { return func(p *policy) { p.hidden.add(ops)
 
 // Rlimit sets the child's soft limit of that resource (RLIMIT_NOFILE,
 // RLIMIT_MEMLOCK in bytes, ...) until the test ends. RLIMIT_MEMLOCK binds nobody
-// who has CAP_IPC_LOCK, as root has: add [Unprivileged].
+// who has CAP_IPC_LOCK, as root has: add [Unprivileged]. A hard limit that is
+// lower is raised, for good; the test is skipped if only root may.
 func Rlimit(resource int, soft uint64) Rule {
 	return func(p *policy) { p.limits = append(p.limits, limit{resource, soft}) }
 }
@@ -136,6 +137,9 @@ func (p *policy) prepare(t testing.TB) (undo func()) {
 // for the test.
 func (p *policy) enforce(t testing.TB) {
 	t.Helper()
+	for _, l := range p.limits {
+		l.allow(t) // before that takes privileges
+	}
 	if p.nobody {
 		becomeNobody(t)
 	}
@@ -156,12 +160,29 @@ func becomeNobody(t testing.TB) {
 	}
 }
 
-func (l limit) set(t testing.TB) {
+// allow makes the hard limit no lower than the soft one will be.
+func (l limit) allow(t testing.TB) {
 	t.Helper()
-	var old unix.Rlimit
+	old := l.get(t)
+	if old.Max >= l.soft {
+		return
+	}
+	if err := unix.Prlimit(0, l.resource, &unix.Rlimit{Cur: old.Cur, Max: l.soft}, nil); err != nil {
+		t.Skip("refuse: the hard limit is lower:", err)
+	}
+}
+
+func (l limit) get(t testing.TB) (old unix.Rlimit) {
+	t.Helper()
 	if err := unix.Prlimit(0, l.resource, nil, &old); err != nil {
 		t.Fatal("refuse: prlimit:", err)
 	}
+	return old
+}
+
+func (l limit) set(t testing.TB) {
+	t.Helper()
+	old := l.get(t)
 	if err := unix.Prlimit(0, l.resource, &unix.Rlimit{Cur: l.soft, Max: old.Max}, nil); err != nil {
 		t.Fatal("refuse: prlimit:", err)
 	}

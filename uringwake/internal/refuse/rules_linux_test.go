@@ -34,9 +34,6 @@ const deferred = ring.SetupSingleIssuer | ring.SetupDeferTaskrun
 // opUnknown is an opcode that no kernel has.
 const opUnknown = 254
 
-// rlimitMemlock is RLIMIT_MEMLOCK.
-const rlimitMemlock = 8
-
 // mine is an errno that the kernel itself never answers here.
 const mine = syscall.EXFULL
 
@@ -528,48 +525,6 @@ func openRings(t testing.TB) (n int) {
 		}
 	}
 	return n
-}
-
-func TestRlimitFiles(t *testing.T) {
-	if !ruled(t, refuse.Rlimit(syscall.RLIMIT_NOFILE, 32)) {
-		return
-	}
-	var files []*os.File
-	defer func() {
-		for _, f := range files {
-			require.NoError(t, f.Close())
-		}
-	}()
-	for {
-		f, err := os.Open(os.DevNull)
-		if err != nil {
-			require.ErrorIs(t, err, syscall.EMFILE)
-			break
-		}
-		files = append(files, f)
-	}
-	require.Less(t, len(files), 32)
-	_, err := ring.Setup(8, nil)
-	require.ErrorIs(t, err, syscall.EMFILE)
-}
-
-// TestRlimitMemory: locked memory is limited for those without capabilities.
-func TestRlimitMemory(t *testing.T) {
-	const limit = 4 << 20 // more than a huge page, which Linux 6.1 counts whole
-	if !ruled(t, refuse.Unprivileged(), refuse.Rlimit(rlimitMemlock, limit)) {
-		return
-	}
-	require.NotZero(t, os.Geteuid())
-	r := newRing(t, 0)
-	b := make([]byte, 2*limit)
-	v := []syscall.Iovec{{Base: &b[0]}}
-	v[0].SetLen(len(b))
-	require.Equal(t, syscall.ENOMEM, register(r.FD(), ring.RegisterBuffers, unsafe.Pointer(&v[0]), 1))
-	v[0].SetLen(1)
-	require.Zero(t, register(r.FD(), ring.RegisterBuffers, unsafe.Pointer(&v[0]), 1))
-	groups, err := os.Getgroups()
-	require.NoError(t, err)
-	require.False(t, slices.Contains(groups, 0))
 }
 
 // TestEnd: with the test, calls are refused rather than left without an answer,
