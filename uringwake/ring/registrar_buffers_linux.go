@@ -106,6 +106,10 @@ func vectors(buffers [][]byte) []unix.Iovec {
 }
 
 func (r *Registrar) sparse(op, n uint32) error {
+	return unknownPart(r.slots(op, n), fillsSlots, unix.EINVAL)
+}
+
+func (r *Registrar) slots(op, n uint32) error {
 	arg := rsrcRegister{nr: n, flags: RsrcRegisterSparse}
 	return r.do(op, unsafe.Pointer(&arg), uint32(unsafe.Sizeof(arg)))
 }

@@ -46,6 +46,21 @@ func TestSparseBuffers(t *testing.T) {
 	require.ErrorIs(t, err, unix.EINVAL, "tags for others")
 }
 
+// A kernel that makes no empty slots says so; one that does not say so of a mistake.
+func TestSparseRegistrationIsUnsupportedOrDone(t *testing.T) {
+	g := newRig(t, nil)
+	needFeature(t, g.r, ring.FeatRsrcTags)
+	reg := g.r.Registrar()
+	for name, sparse := range map[string]func(n uint32) error{"files": reg.RegisterFilesSparse, "buffers": reg.RegisterBuffersSparse} {
+		mistake, err := sparse(0), sparse(4)
+		require.ErrorIs(t, mistake, unix.EINVAL, name)
+		if err != nil {
+			require.ErrorIs(t, err, errors.ErrUnsupported, name)
+		}
+		require.Equal(t, err != nil, errors.Is(mistake, errors.ErrUnsupported), name)
+	}
+}
+
 func TestCloneBuffers(t *testing.T) {
 	from, to := newRig(t, nil), newRig(t, nil)
 	p := make([]byte, 8)

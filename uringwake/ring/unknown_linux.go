@@ -119,6 +119,12 @@ func clonesAll() bool {
 	})
 }
 
+// fillsSlots reports that the kernel makes no empty slots: registrations with tags,
+// which are older, refuse the flag.
+func fillsSlots() bool {
+	return onScratch(func(r *Registrar) bool { return errnoOf(r.slots(RegisterFiles2, 1)) == unix.EINVAL })
+}
+
 // pollsDynamically reports that the kernel knows no other way to track network
 // devices.
 func pollsDynamically() bool {
