@@ -50,6 +50,34 @@ func TestFailingHeadThatSkipsSwallowsTheRest(t *testing.T) {
 	g.quiet()
 }
 
+// An entry that is refused cancels what follows it, however it is linked.
+func TestRefusedEntryBreaksAHardLink(t *testing.T) {
+	g := newRig(t, nil)
+	refused := g.prep(func(s *ring.SQE) { s.PrepNop(); s.Opcode = 250; s.SetHardlink() })
+	next := g.prep(func(s *ring.SQE) { s.PrepNop() })
+	g.submit()
+	done := g.drain(2)
+	require.Equal(t, unix.EINVAL, errno(done[refused]))
+	require.Equal(t, unix.ECANCELED, errno(done[next]))
+}
+
+// Registration of an eventfd does not wait for what is in flight.
+func TestEventFDBesideAMultishotPoll(t *testing.T) {
+	g := newRig(t, nil)
+	if g.r.Features()&ring.FeatCQESkip == 0 {
+		t.Skip("before Linux 5.17 it waits for the poll")
+	}
+	r, _ := pipe(t)
+	data := g.prep(func(s *ring.SQE) { s.PrepPollMultishot(r, unix.POLLIN) })
+	g.submit()
+	fd, _ := eventFD(t)
+	reg := g.r.Registrar()
+	require.NoError(t, reg.RegisterEventFD(fd))
+	require.NoError(t, reg.UnregisterEventFD())
+	require.NoError(t, reg.RegisterEventFDAsync(fd))
+	g.cancel(data)
+}
+
 func TestShortReadBreaksALink(t *testing.T) {
 	g := newRig(t, nil)
 	fd, p := tempFile(t, "abc"), make([]byte, 8)

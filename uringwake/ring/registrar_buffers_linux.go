@@ -64,8 +64,9 @@ func (r *Registrar) RegisterBuffersUpdateTag(off uint32, buffers [][]byte, tags 
 	return r.updateTagged(RegisterBuffersUpdate, off, unsafe.Pointer(unsafe.SliceData(v)), len(v), tags)
 }
 
-// UnregisterBuffers lets go of the buffers once what uses them has completed. It
-// stands for io_uring_unregister_buffers; Linux 5.1.
+// UnregisterBuffers lets go of the buffers once what uses them has completed; up to
+// Linux 6.12 it waits for that. It stands for io_uring_unregister_buffers; Linux
+// 5.1.
 func (r *Registrar) UnregisterBuffers() error { return r.do(UnregisterBuffers, nil, 0) }
 
 // CloneBuffers makes the registered buffers of another ring those of this one,

@@ -50,8 +50,9 @@ func (r *Registrar) RegisterFilesUpdateTag(off uint32, fds []int32, tags []uint6
 	return r.updateTagged(RegisterFilesUpdate2, off, unsafe.Pointer(unsafe.SliceData(fds)), len(fds), tags)
 }
 
-// UnregisterFiles lets go of the files once what uses them has completed. It
-// stands for io_uring_unregister_files; Linux 5.1.
+// UnregisterFiles lets go of the files once what uses them has completed; up to
+// Linux 6.12 it waits for that. It stands for io_uring_unregister_files; Linux
+// 5.1.
 func (r *Registrar) UnregisterFiles() error { return r.do(UnregisterFiles, nil, 0) }
 
 // RegisterFileAllocRange bounds the slots that [FileIndexAlloc] chooses from to n

@@ -17,7 +17,8 @@ import (
 //
 // With [SetupSingleIssuer] only the ring's thread may register: EEXIST. A thing
 // that the kernel has never heard of matches errors.ErrUnsupported from Linux
-// 6.0 on; before, EINVAL leaves it open.
+// 6.0 on, and on stable kernels such as 5.10.223; where not, EINVAL leaves it
+// open.
 //
 // The methods hold up the calling thread for as long as the kernel takes, and
 // try again where a signal interrupted them.

@@ -11,6 +11,9 @@ import (
 // RegisterEventFD has the kernel add to an eventfd at each completion: it tells
 // outward, nothing comes in by it. It stands for io_uring_register_eventfd;
 // Linux 5.2.
+//
+// Before Linux 5.17 it waits until nothing is in flight, beside a multishot
+// operation for ever; so do RegisterEventFDAsync and UnregisterEventFD.
 func (r *Registrar) RegisterEventFD(fd int) error {
 	n := file(fd)
 	return r.do(RegisterEventFD, unsafe.Pointer(&n), 1)
