@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PrepNop does nothing and completes. It stands for io_uring_prep_nop; Linux
-// 5.1.
+// PrepNop does nothing and completes. Before Linux 5.19, by its history, it is
+// EINVAL on rings with [SetupIOPoll]. It stands for io_uring_prep_nop; Linux 5.1.
 func (s *SQE) PrepNop() { *s = SQE{Opcode: OpNop, FD: -1} }
 
 // PrepPollAdd waits until one of the events, unix.POLL..., has come; the result
@@ -34,6 +34,11 @@ func (s *SQE) PrepPollRemove(userData uint64) {
 // PrepPollUpdate changes a poll: its user data with [PollUpdateUserData], its
 // events with [PollUpdateEvents]. It stands for io_uring_prep_poll_update;
 // Linux 5.13.
+//
+// If the new events have come already, a poll that is not multishot may never
+// complete, as on Linux 5.10.223, where no cancellation finds it either, or only
+// with a later submission, as on 6.1.192 after an update with [SQE.SetAsync].
+// PrepPollRemove and another poll do not have that fault.
 func (s *SQE) PrepPollUpdate(oldUserData, newUserData uint64, events, flags uint32) {
 	*s = SQE{Opcode: OpPollRemove, FD: -1, Off: newUserData, Addr: oldUserData, Len: flags, OpFlags: pollMask(events)}
 }
@@ -129,8 +134,8 @@ func (s *SQE) PrepMsgRingFD(ringFD int, from, to uint32, userData uint64, flags 
 
 // PrepFilesUpdate puts files into the registered ones from that slot on, -1
 // empties one; the result is how many. With [FileIndexAlloc] as slot each gets
-// a free one, stored in fds. It stands for io_uring_prep_files_update; Linux
-// 5.6.
+// a free one, stored in fds (5.19). It stands for io_uring_prep_files_update;
+// Linux 5.6.
 func (s *SQE) PrepFilesUpdate(fds []int32, slot uint32) {
 	off := uint64(slot)
 	*s = SQE{Opcode: OpFilesUpdate, FD: -1, Off: off, Addr: operand(unsafe.Pointer(unsafe.SliceData(fds))), Len: count(len(fds))}
