@@ -72,7 +72,8 @@
 // # Hazards
 //
 // A full completion queue loses nothing since Linux 5.5 ([FeatNoDrop]): the rest
-// waits in the kernel until there is room and an enter with [EnterGetEvents].
+// waits in the kernel until there is room and an enter with [EnterGetEvents]. With
+// the io_uring of Linux 5.15 it may come after what completed later.
 //
 // Lengths are an int here and 32 bits in the kernel. Of a longer buffer a
 // transfer uses the first 0x7ffff000 bytes, as read(2) does, and its result says

@@ -10,17 +10,17 @@ import (
 	"github.com/vigil-go/vigil/uringwake/ring"
 )
 
-// chain submits three entries: the first fails, the others are NOPs.
+// chain submits three entries: the first fails when it runs, the others are NOPs. A
+// read of no file some kernels refuse before that.
 func chain(g *rig, link func(s ring.SQEs) func(func(*ring.SQE) bool)) (results [3]unix.Errno) {
 	g.Helper()
 	s, ok := g.r.SQ().GetSQEs(3)
 	require.True(g, ok)
 	require.Equal(g, 3, s.Len())
 	i := uint64(0)
-	p := make([]byte, 1)
 	for e := range link(s) {
 		if i == 0 {
-			e.PrepRead(-1, p, 0)
+			e.PrepClose(-1)
 		} else {
 			e.PrepNop()
 		}
@@ -322,12 +322,12 @@ func TestPartsInDifferentGoroutines(t *testing.T) {
 	for range 2 {
 		go func() { errs <- probeUntil(r.Registrar(), stop) }()
 	}
-	for n := range all {
+	for range all { // in any order: the queue overflows
 		c, err := r.CQ().Wait()
 		require.NoError(t, err)
 		require.NoError(t, c.Err())
-		require.Equal(t, uint64(n), c.UserData)
 		require.Equal(t, c.UserData+1, slots[c.UserData])
+		slots[c.UserData] = 0 // there is one of each
 		r.CQ().Seen()
 	}
 	close(stop)

@@ -52,7 +52,8 @@ func (s *SQE) SetDrain() { s.Flags |= SQEDrain }
 // here, though its result is not negative. [SQELink]; Linux 5.3.
 func (s *SQE) SetLink() { s.Flags |= SQELink }
 
-// SetHardlink has the next entry start after this one completed, well or not.
+// SetHardlink has the next entry start after this one completed, well or not, and
+// be canceled if the kernel refused this one: see [SubmissionQueue.Submit].
 // [SQEHardlink]; Linux 5.5.
 func (s *SQE) SetHardlink() { s.Flags |= SQEHardlink }
 

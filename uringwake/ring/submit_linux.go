@@ -111,10 +111,11 @@ func (q *SubmissionQueue) flush() uint32 {
 // took. It never waits. It stands for io_uring_submit; Linux 5.1.
 //
 // Fewer than all are taken if the kernel refused one; that one has a
-// completion, and the others are submitted by the next call. EAGAIN and EBUSY
-// say that the kernel lacks memory or that completions must be taken first;
-// nothing was submitted then. With [SetupSQPoll] all are handed over, to be
-// taken by the kernel's thread.
+// completion, and the others are submitted by the next call. One whose file is
+// not open is refused by the io_uring of Linux 5.15, and fails as others do by
+// that of 6.1. EAGAIN and EBUSY say that the kernel lacks memory or that
+// completions must be taken first; nothing was submitted then. With
+// [SetupSQPoll] all are handed over, to be taken by the kernel's thread.
 func (q *SubmissionQueue) Submit() (int, error) { return q.Enter(0, 0) }
 
 // SubmitAndGetEvents is Submit, and runs the work that completions wait for. It
