@@ -153,15 +153,31 @@ func (t *transfer) letGo() {
 
 // now transfers what can be without waiting.
 func (t *transfer) now() (int, unix.Errno) {
-	if len(t.p) == 0 && t.number == unix.SYS_PWRITEV2 || t.isDirect() { // a datagram may be empty: pwritev2 sends none
+	switch {
+	case len(t.p) == 0 && t.number == unix.SYS_PWRITEV2:
+		return t.nothing()
+	case t.isDirect():
 		return 0, unix.EOPNOTSUPP
 	}
-	const nowait = 8 // RWF_NOWAIT; Linux 4.14
 	n, e := t.vector(nowait)
 	if e == unix.EOPNOTSUPP {
 		return t.nowUntold()
 	}
 	return n, e
+}
+
+const nowait = 8 // RWF_NOWAIT; Linux 4.14
+
+// nothing writes nothing. pwritev2 never sends that, but a datagram may be empty,
+// and a device may make something of it. No pipe does, nor has it to have room.
+func (t *transfer) nothing() (int, unix.Errno) {
+	switch kind(t.fd) {
+	case unix.S_IFSOCK:
+		return t.socket()
+	case unix.S_IFIFO:
+		return t.vector(nowait)
+	}
+	return 0, unix.ENOSYS
 }
 
 // vector makes the system call with these RWF flags.
@@ -241,7 +257,7 @@ func (t *transfer) onRing(ctx context.Context, flags uint8) (int, error) {
 		t.prepare(&o.sqe, t.fd, p, uint64(t.off))
 		o.sqe.Flags |= flags
 		n, err := o.finish(ctx, t.call)
-		if errnoOf(err) != unix.EAGAIN {
+		if answer(err) != unix.EAGAIN {
 			return n, err
 		}
 		t.hold()
