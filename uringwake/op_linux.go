@@ -226,6 +226,15 @@ func (o *op) err(call string) error {
 	return err
 }
 
+// answer is the errno that the kernel gave, or 0. The cause of a context's end is
+// none, whatever it is.
+func answer(err error) unix.Errno {
+	if e, ok := err.(*ring.Error); ok {
+		return e.Errno
+	}
+	return 0
+}
+
 // brief reports whether o does not wait for anybody.
 func (o *op) brief() bool {
 	return o.atOnce() || o.sqe.Opcode == ring.OpClose || o.sqe.Opcode == ring.OpFutexWake

@@ -1,7 +1,6 @@
 package uringwake
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -87,9 +86,10 @@ func refused(opcode uint8) bool {
 }
 
 // isUnsupported reports whether err is of something that is not to be had here. An
-// errno that matches errors.ErrUnsupported may be a file's own.
+// errno that matches errors.ErrUnsupported may be a file's own, and one inside of
+// err the cause of a context's end.
 func isUnsupported(err error) bool {
-	_, ok := errors.AsType[*unsupported](err)
+	_, ok := err.(*unsupported)
 	return ok
 }
 

@@ -121,7 +121,7 @@ func Close(ctx context.Context, fd int) error {
 		Blocking(ctx, func() { err = closeNow(fd) })
 		return err
 	}
-	if errnoOf(err) == unix.EINTR {
+	if answer(err) == unix.EINTR {
 		return nil // the number is free all the same
 	}
 	return err
@@ -155,7 +155,7 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	if isUnsupported(err) {
 		return sleepHere(ctx, d)
 	}
-	if errnoOf(err) == unix.ETIME {
+	if answer(err) == unix.ETIME {
 		return nil
 	}
 	return err
@@ -176,7 +176,7 @@ func FutexWait(ctx context.Context, addr *atomic.Uint32, val uint32) error {
 	_, err := futex(ctx, "futex wait", addr, func(s *ring.SQE, p *uint32) {
 		s.PrepFutexWait(p, uint64(val), futexAny, futexU32, 0)
 	})
-	if errnoOf(err) == unix.EAGAIN {
+	if answer(err) == unix.EAGAIN {
 		return nil
 	}
 	return err

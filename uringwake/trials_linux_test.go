@@ -3,13 +3,16 @@ package uringwake
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"github.com/vigil-go/vigil/uringwake/internal/refuse"
 	"github.com/vigil-go/vigil/uringwake/ring"
+	"github.com/vigil-go/vigil/wake"
 )
 
 // Nothing is refused that the kernel knows, and each trial has an answer.
@@ -146,4 +149,34 @@ func TestPollThatWasWokenForNothing(t *testing.T) {
 	require.False(t, canceled.undone(res))
 	require.True(t, canceled.cameToNothing(res))
 	require.False(t, read.undone(res))
+}
+
+// What a context ended with is no answer of the kernel's, whatever it is.
+func TestCauseIsNoAnswer(t *testing.T) {
+	l, err := NewLoop(nil)
+	skipUnsupported(t, err)
+	require.NoError(t, err)
+	waits := map[string]func(ctx context.Context) error{
+		"sleep":      func(ctx context.Context) error { return Sleep(ctx, time.Hour) },
+		"futex wait": func(ctx context.Context) error { return FutexWait(ctx, new(atomic.Uint32), 0) },
+		"futex wake": func(ctx context.Context) error {
+			_, err := FutexWake(ctx, new(atomic.Uint32), 1)
+			return err
+		},
+	}
+	for _, cause := range []error{unix.ETIME, unix.EAGAIN, &unsupported{"a cause", notHad, unix.EINVAL}} {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(cause)
+		for name, wait := range waits {
+			errs := make(chan error, 1)
+			require.NoError(t, l.Go(context.Background(), func(own context.Context) {
+				errs <- wait(wake.WithParker(ctx, TaskFrom(own)))
+			}))
+			if err := <-errs; name != "futex wait" || HaveFutex() == nil {
+				require.ErrorIs(t, err, context.Canceled, name)
+				require.ErrorIs(t, err, cause, name)
+			}
+		}
+	}
+	require.NoError(t, l.Close(context.Background()))
 }

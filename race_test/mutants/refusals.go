@@ -170,4 +170,16 @@ var ofRefusals = []mutation{
 		new:  "|| !isCanceled(res) ||",
 		only: "WokenForNothing",
 	},
+	{
+		file: "uringwake/now_linux.go", why: "a write of nothing waits for no room",
+		old:  "		return t.nothing()\n",
+		new:  "		return 0, unix.EOPNOTSUPP\n",
+		only: "WriteOfNothing",
+	},
+	{
+		file: "uringwake/ops_linux.go", why: "a context's cause is no answer",
+		old:  "if answer(err) == unix.ETIME {",
+		new:  "if errnoOf(err) == unix.ETIME {",
+		only: "CauseIsNo",
+	},
 }
