@@ -173,7 +173,7 @@ const nowait = 8 // RWF_NOWAIT; Linux 4.14
 func (t *transfer) nothing() (int, unix.Errno) {
 	switch kind(t.fd) {
 	case unix.S_IFSOCK:
-		return t.socket()
+		return t.nowUntold()
 	case unix.S_IFIFO:
 		return t.vector(nowait)
 	}

@@ -15,26 +15,39 @@ import (
 
 // nowUntold is now for a file that knows no RWF_NOWAIT, as pipes and sockets of
 // Linux 6.1, and can be told otherwise.
-func (t *transfer) nowUntold() (int, unix.Errno) {
+func (t *transfer) nowUntold() (n int, e unix.Errno) {
 	switch flags, err := unix.FcntlInt(uintptr(t.fd), unix.F_GETFL, 0); {
 	case kind(t.fd) == unix.S_IFSOCK:
-		return t.socket()
+		n, e = t.socket()
 	case err == nil && flags&unix.O_NONBLOCK != 0 && !isRegular(t.fd):
-		return t.vector(0)
+		n, e = t.vector(0)
+	default:
+		return 0, unix.EOPNOTSUPP
 	}
-	return 0, unix.EOPNOTSUPP
+	if e == unix.EOPNOTSUPP { // the file's own, which may never be ready: for the ring to tell
+		e = unix.ENOSYS
+	}
+	return n, e
 }
 
 // socket is vector for a socket, which has flags of its own.
 func (t *transfer) socket() (int, unix.Errno) {
 	number, flags := uintptr(unix.SYS_RECVFROM), unix.MSG_DONTWAIT
 	if t.number == unix.SYS_PWRITEV2 {
-		number, flags = unix.SYS_SENDTO, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL
+		number, flags = unix.SYS_SENDTO, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL|recordEnd(t.fd)
 	}
 	_, p := memory(t.p)
 	n, _, e := syscall.Syscall6(number, uintptr(t.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), uintptr(flags), 0, 0)
 	runtime.KeepAlive(t.p)
 	return result(n, e)
+}
+
+// recordEnd is MSG_EOR where write(2) says so.
+func recordEnd(fd int) int {
+	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil && kind == unix.SOCK_SEQPACKET {
+		return unix.MSG_EOR
+	}
+	return 0
 }
 
 // worker is what the kernel is told to have one of its workers transfer. The

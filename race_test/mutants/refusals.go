@@ -182,4 +182,16 @@ var ofRefusals = []mutation{
 		new:  "if errnoOf(err) == unix.ETIME {",
 		only: "CauseIsNo",
 	},
+	{
+		file: "uringwake/nowait_linux.go", why: "what a socket refuses by itself is not waited for",
+		old:  "		e = unix.ENOSYS\n",
+		new:  "		_ = e\n",
+		only: "SocketThatDoesNot",
+	},
+	{
+		file: "uringwake/nowait_linux.go", why: "a write ends a record as write(2) does",
+		old:  "		return unix.MSG_EOR\n",
+		new:  "		return 0\n",
+		only: "EndsARecord",
+	},
 }

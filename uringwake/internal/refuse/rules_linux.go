@@ -84,9 +84,15 @@ func NoNowait(errno syscall.Errno) Rule {
 	const flags = 5 // the argument
 	return func(p *policy) {
 		for _, nr := range []uint32{unix.SYS_PREADV2, unix.SYS_PWRITEV2} {
-			p.plain = append(p.plain, refuse(errno, system(nr), argument(flags, unix.RWF_NOWAIT, unix.RWF_NOWAIT)))
+			NoCall(nr, flags, unix.RWF_NOWAIT, errno)(p)
 		}
 	}
+}
+
+// NoCall refuses the system call of that number with all of these bits in its
+// argument arg, which counts from 0, with that errno.
+func NoCall(nr uint32, arg int, bits uint32, errno syscall.Errno) Rule {
+	return func(p *policy) { p.plain = append(p.plain, refuse(errno, system(nr), argument(arg, bits, bits))) }
 }
 
 // NoSetupFlags refuses io_uring_setup with any of these IORING_SETUP flags, with
