@@ -108,8 +108,8 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/now_linux.go", why: "what bypasses the page cache waits on the ring",
-		old:  "|| t.isDirect() {",
-		new:  "|| false {",
+		old:  "case t.isDirect():",
+		new:  "case false:",
 		only: "PastThePageCache",
 	},
 	{
