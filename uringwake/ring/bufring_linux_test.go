@@ -16,7 +16,7 @@ func TestBufRing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newRig(t, nil)
 			br, err := g.r.Registrar().SetupBufRing(4, 9, flags)
-			skipUnsupported(t, err)
+			skipUnsupported(t, err, "PbufRingMmap")
 			require.NoError(t, err)
 			require.EqualValues(t, 9, br.Group())
 			b := &buffers{ring: br, bufs: [][]byte{make([]byte, 8), make([]byte, 8), make([]byte, 8)}}
@@ -69,7 +69,7 @@ func cycle(g *rig, b *buffers, to int, recv func(s *ring.SQE)) {
 func available(t *testing.T, br *ring.BufRing) {
 	t.Helper()
 	n, err := br.Available()
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "RegisterPbufStatus")
 	require.NoError(t, err)
 	require.Equal(t, 3, n)
 	_, err = br.Head()
@@ -80,7 +80,7 @@ func available(t *testing.T, br *ring.BufRing) {
 func TestIncrementalBuffers(t *testing.T) {
 	g := newRig(t, nil)
 	br, err := g.r.Registrar().SetupBufRing(1, 9, ring.PbufRingInc)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "PbufRingInc")
 	require.NoError(t, err)
 	p := make([]byte, 8)
 	br.Add(p, 3)
@@ -117,7 +117,7 @@ func TestRefusedBufRings(t *testing.T) {
 func TestCloseFreesBufRings(t *testing.T) {
 	r := setup(t, 2, nil)
 	br, err := r.Registrar().SetupBufRing(4, 1, ring.PbufRingMmap)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "PbufRingMmap")
 	require.NoError(t, err)
 	require.NoError(t, r.Close())
 	require.NoError(t, br.Free())

@@ -1,7 +1,6 @@
 package ring
 
 import (
-	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -14,20 +13,31 @@ import (
 
 var firstKernel = regexp.MustCompile(`(?:^|; )(\d+\.\d+)$`)
 
-// BeforeFirst is a reason to skip: "before Linux X", where X is what the comment of
-// a constant names. The constant is the one of that prefix and value.
+// BeforeFirst is BeforeFirstOf the constant of that prefix and value.
 func BeforeFirst(t testing.TB, prefix string, value int64) string {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "abi_linux.go", nil, parser.ParseComments)
-	require.NoError(t, err)
-	var first string
 	for _, row := range abi {
 		if strings.HasPrefix(row.name, prefix) && row.value == value {
-			first = cmp.Or(first, commentOf(f, row.name))
+			return BeforeFirstOf(t, row.name)
 		}
 	}
-	require.NotEmpty(t, first, "%s of %#x", prefix, value)
-	return "before Linux " + first
+	require.Fail(t, "no such constant", "%s of %#x", prefix, value)
+	return ""
+}
+
+// BeforeFirstOf is a reason to skip: "before Linux X", where X is what the comment
+// of a constant names.
+func BeforeFirstOf(t testing.TB, name string) string {
+	t.Helper()
+	for _, file := range []string{"abi_linux.go", "abi_ops_linux.go"} {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		require.NoError(t, err)
+		if first := commentOf(f, name); first != "" {
+			return "before Linux " + first
+		}
+	}
+	require.Fail(t, "no first kernel", name)
+	return ""
 }
 
 // commentOf is the kernel in the comment of a constant.
@@ -49,6 +59,7 @@ func commentOf(f *ast.File, name string) (first string) {
 func TestBeforeFirst(t *testing.T) {
 	require.Equal(t, "before Linux 5.18", BeforeFirst(t, "Op", OpMsgRing))
 	require.Equal(t, "before Linux 5.17", BeforeFirst(t, "Feat", FeatCQESkip))
+	require.Equal(t, "before Linux 6.12", BeforeFirstOf(t, "PbufRingInc"))
 	for _, row := range abi {
 		for _, prefix := range []string{"Op", "Feat", "Setup"} {
 			if strings.HasPrefix(row.name, prefix) {

@@ -93,19 +93,24 @@ func beforeFlags(t testing.TB, p *ring.Params) (why string) {
 	return why
 }
 
-// skipUnsupported skips if err says that this kernel has not got it.
-func skipUnsupported(t testing.TB, err error) {
+// skipUnsupported skips if err says that this kernel has not got it. The comment
+// of the constant that it needs, if that is given, says since when kernels have it.
+func skipUnsupported(t testing.TB, err error, needs ...string) {
 	t.Helper()
-	if errors.Is(err, errors.ErrUnsupported) {
-		t.Skip("not here:", err)
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return
 	}
+	if len(needs) > 0 && errors.Is(err, unix.EINVAL) {
+		t.Skipf("%s: %v", ring.BeforeFirstOf(t, needs[0]), err)
+	}
+	t.Skip("not here:", err)
 }
 
 // needOp skips if the kernel does not know an operation.
 func needOp(t testing.TB, op uint8) {
 	t.Helper()
 	p, err := ring.GetProbe()
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "RegisterProbe")
 	require.NoError(t, err)
 	if op > p.LastOp() {
 		why := ring.BeforeFirst(t, "Op", int64(op))

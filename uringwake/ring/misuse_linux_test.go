@@ -19,7 +19,7 @@ func TestBufRingAfterClosePanics(t *testing.T) {
 			t.Run(name+"/"+end, func(t *testing.T) {
 				r := setup(t, 2, nil)
 				br, err := r.Registrar().SetupBufRing(4, 1, flags)
-				skipUnsupported(t, err)
+				skipUnsupported(t, err, "PbufRingMmap")
 				require.NoError(t, err)
 				if end == "Free" {
 					require.NoError(t, br.Free())
@@ -42,7 +42,7 @@ func TestBufRingAfterClosePanics(t *testing.T) {
 func TestWaitRegionAfterClosePanics(t *testing.T) {
 	r := setup(t, 2, &ring.Params{Flags: ring.SetupRDisabled})
 	w, err := r.Registrar().SetupWaitRegion(2)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "MemRegionRegWaitArg")
 	require.NoError(t, err)
 	require.NoError(t, r.Close())
 	require.PanicsWithValue(t, "ring: WaitRegion used after Ring.Close", func() { w.At(0) })
@@ -310,7 +310,7 @@ func TestLargeProvidedBuffer(t *testing.T) {
 	require.NoError(t, unix.Mprotect(p[:1<<16], unix.PROT_READ|unix.PROT_WRITE))
 	g := newRig(t, nil)
 	br, err := g.r.Registrar().SetupBufRing(1, 9, 0)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "RegisterPbufRing")
 	require.NoError(t, err)
 	br.Add(p, 0)
 	br.Advance()
@@ -356,7 +356,7 @@ func TestWaitRegionBounds(t *testing.T) {
 		require.ErrorIs(t, err, unix.EINVAL, n)
 	}
 	w, err := r.Registrar().SetupWaitRegion(64)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "MemRegionRegWaitArg")
 	require.NoError(t, err)
 	require.NoError(t, r.Registrar().EnableRings())
 	*w.At(0) = ring.RegWait{Timeout: *soon(), Flags: ring.RegWaitTS}

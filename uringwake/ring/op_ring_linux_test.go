@@ -21,7 +21,7 @@ type buffers struct {
 func provide(g *rig, n, size int, group uint16) *buffers {
 	g.Helper()
 	br, err := g.r.Registrar().SetupBufRing(uint32(n), group, 0)
-	skipUnsupported(g, err)
+	skipUnsupported(g, err, "RegisterPbufRing")
 	require.NoError(g, err)
 	b := &buffers{ring: br}
 	for i := range n {
@@ -96,7 +96,7 @@ func TestSendMsgRing(t *testing.T) {
 	var s ring.SQE
 	s.PrepMsgRing(g.r.FD(), 5, 99, 0)
 	err := ring.SendMsgRing(&s)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "RegisterSendMsgRing")
 	require.NoError(t, err)
 	require.EqualValues(t, 5, g.waitFor(99).Res)
 	s.PrepMsgRing(-1, 5, 99, 0)

@@ -66,7 +66,7 @@ func TestCloneBuffers(t *testing.T) {
 	p := make([]byte, 8)
 	require.NoError(t, from.r.Registrar().RegisterBuffers([][]byte{make([]byte, 8), p}))
 	err := to.r.Registrar().CloneBuffers(from.r)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "RegisterCloneBuffers")
 	require.NoError(t, err)
 	fd := tempFile(t, "clone")
 	require.Equal(t, 5, to.ok(func(s *ring.SQE) { s.PrepReadFixed(fd, p, 0, 1) }))
@@ -83,7 +83,7 @@ func TestCloningOfSomeBuffersIsUnsupportedOrDone(t *testing.T) {
 	from := newRig(t, nil)
 	reg := from.r.Registrar()
 	require.NoError(t, reg.RegisterBuffers([][]byte{make([]byte, 8), make([]byte, 8)}))
-	skipUnsupported(t, newRig(t, nil).r.Registrar().CloneBuffers(from.r))
+	skipUnsupported(t, newRig(t, nil).r.Registrar().CloneBuffers(from.r), "RegisterCloneBuffers")
 	some := newRig(t, nil).r.Registrar().CloneBuffersOffset(from.r, 1, 0, 1, 0)
 	replace := reg.CloneBuffersOffset(from.r, 0, 0, 0, ring.RegisterDstReplace)
 	tooMany := newRig(t, nil).r.Registrar().CloneBuffersOffset(from.r, 0, 0, 9, 0)
@@ -105,7 +105,7 @@ func TestCloningOfSomeBuffersIsUnsupportedOrDone(t *testing.T) {
 // mistake to one that knows the rest.
 func TestTrackingIsUnsupportedOrDone(t *testing.T) {
 	reg := newRig(t, nil).r.Registrar()
-	skipUnsupported(t, reg.RegisterNAPI(&ring.NAPI{BusyPoll: 1}))
+	skipUnsupported(t, reg.RegisterNAPI(&ring.NAPI{BusyPoll: 1}), "RegisterNAPI")
 	err := reg.RegisterNAPI(&ring.NAPI{BusyPoll: 1, Param: ring.NAPITrackingStatic})
 	require.ErrorIs(t, reg.RegisterNAPI(nil), unix.EINVAL)
 	mistake := reg.RegisterNAPI(&ring.NAPI{Param: 77})
@@ -167,7 +167,7 @@ func TestFileAllocRange(t *testing.T) {
 	needOp(t, ring.OpSocket)
 	require.NoError(t, g.r.Registrar().RegisterFilesSparse(8))
 	err := g.r.Registrar().RegisterFileAllocRange(5, 2)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "RegisterFileAllocRange")
 	require.NoError(t, err)
 	open := func() ring.CQE {
 		return g.do(func(s *ring.SQE) { s.PrepSocketDirect(unix.AF_UNIX, unix.SOCK_STREAM, 0, ring.FileIndexAlloc, 0) })
@@ -224,7 +224,7 @@ func testWorkers(t *testing.T) {
 	g := newRig(t, nil)
 	reg := g.r.Registrar()
 	_, _, err := reg.RegisterIOWQMaxWorkers(3, 5)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "RegisterIOWQMaxWorkers")
 	require.NoError(t, err)
 	bounded, unbounded, err := reg.RegisterIOWQMaxWorkers(0, 0)
 	require.NoError(t, err)
@@ -263,7 +263,7 @@ func TestSyncCancel(t *testing.T) {
 	g := newRig(t, nil)
 	reg := g.r.Registrar()
 	err := reg.SyncCancel(ring.SyncCancel{UserData: 1})
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "RegisterSyncCancel")
 	require.ErrorIs(t, err, unix.ENOENT)
 	r, _ := pipe(t)
 	p := make([]byte, 1)
@@ -280,7 +280,7 @@ func TestNAPI(t *testing.T) {
 	g := newRig(t, nil)
 	n := ring.NAPI{BusyPoll: 20, Prefer: 1}
 	err := g.r.Registrar().RegisterNAPI(&n)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "RegisterNAPI")
 	if errors.Is(err, unix.EINVAL) {
 		t.Skip("built without busy polling:", err)
 	}
@@ -303,7 +303,7 @@ func TestRegisterRingFD(t *testing.T) {
 			require.ErrorIs(t, reg.CloseRingFD(), errors.ErrUnsupported)
 		}
 		err := reg.RegisterRingFD()
-		skipUnsupported(t, err)
+		skipUnsupported(t, err, "RegisterRingFDs")
 		require.NoError(t, err)
 		require.ErrorIs(t, reg.RegisterRingFD(), unix.EEXIST)
 		wrapAround(g)
@@ -324,7 +324,7 @@ func TestRegion(t *testing.T) {
 	g := newRig(t, nil)
 	d := ring.RegionDesc{Size: uint64(os.Getpagesize())}
 	err := g.r.Registrar().RegisterRegion(&d, 0)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "RegisterMemRegion")
 	require.NoError(t, err)
 	m, err := unix.Mmap(g.r.FD(), int64(d.MmapOffset), os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	require.NoError(t, err, "the kernel's memory can be mapped")
@@ -335,7 +335,7 @@ func TestRegion(t *testing.T) {
 func TestQuery(t *testing.T) {
 	setup(t, 2, nil)
 	c, err := ring.Query()
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "RegisterQuery")
 	require.NoError(t, err)
 	require.Greater(t, c.Opcodes, uint32(lastOp))
 	require.Greater(t, c.RegisterOpcodes, uint32(ring.RegisterQuery))

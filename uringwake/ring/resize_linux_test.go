@@ -38,7 +38,7 @@ func resize(t *testing.T, flags uint32) {
 	}
 	p := &ring.Params{SQEntries: 32, CQEntries: 128, Flags: ring.SetupCQSize}
 	err := g.r.Registrar().ResizeRings(p)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "RegisterResizeRings")
 	require.NoError(t, err)
 	require.EqualValues(t, 32, g.r.SQ().Entries())
 	require.EqualValues(t, 128, g.r.CQ().Entries())
@@ -56,7 +56,7 @@ func resize(t *testing.T, flags uint32) {
 func TestRefusedResizes(t *testing.T) {
 	g := newRig(t, nil)
 	err := g.r.Registrar().ResizeRings(&ring.Params{SQEntries: 8})
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "RegisterResizeRings")
 	require.ErrorIs(t, err, unix.EINVAL, "a ring without SetupDeferTaskrun")
 	require.ErrorIs(t, g.r.Registrar().ResizeRings(&ring.Params{Flags: ring.SetupSQPoll}), unix.EINVAL)
 	wrapAround(g)
@@ -67,7 +67,7 @@ func TestRefusedResizes(t *testing.T) {
 				g.prep(func(s *ring.SQE) { s.PrepNop() })
 			}
 			err := g.r.Registrar().ResizeRings(&ring.Params{SQEntries: 2})
-			skipUnsupported(t, err)
+			skipUnsupported(t, err, "RegisterResizeRings")
 			require.ErrorIs(t, err, unix.EOVERFLOW)
 			g.submit()
 			require.Len(t, g.drain(5), 5, "the ring is as it was")

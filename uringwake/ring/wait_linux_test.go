@@ -77,7 +77,7 @@ func TestNoIOWait(t *testing.T) {
 func TestClockOfWaits(t *testing.T) {
 	g := newRig(t, nil)
 	err := g.r.Registrar().RegisterClock(unix.CLOCK_BOOTTIME)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "RegisterClock")
 	require.NoError(t, err)
 	_, err = g.r.CQ().WaitTimeout(1, time.Millisecond)
 	require.ErrorIs(t, err, unix.ETIME)
@@ -205,7 +205,7 @@ func waitRig(t *testing.T, flags uint32) *rig {
 	t.Helper()
 	g := newRig(t, &ring.Params{Flags: flags | ring.SetupRDisabled, SQThreadIdle: 1})
 	w, err := g.r.Registrar().SetupWaitRegion(4)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "MemRegionRegWaitArg")
 	require.NoError(t, err)
 	*w.At(0) = ring.RegWait{Timeout: *never(), Flags: ring.RegWaitTS}
 	require.NoError(t, g.r.Registrar().EnableRings())
@@ -318,7 +318,7 @@ func TestEndlessTimeoutsSurviveSignals(t *testing.T) {
 func TestEndlessTimeoutInARegion(t *testing.T) {
 	g := newRig(t, &ring.Params{Flags: ring.SetupRDisabled})
 	w, err := g.r.Registrar().SetupWaitRegion(1)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "MemRegionRegWaitArg")
 	require.NoError(t, err)
 	require.NoError(t, g.r.Registrar().EnableRings())
 	*w.At(0) = ring.RegWait{Timeout: ring.Timespec{Sec: 1 << 34}, Flags: ring.RegWaitTS}
@@ -461,7 +461,7 @@ func TestTimedWaitUnderSignals(t *testing.T) {
 func TestRegisteredWaits(t *testing.T) {
 	r := setup(t, 4, &ring.Params{Flags: ring.SetupRDisabled})
 	w, err := r.Registrar().SetupWaitRegion(100)
-	skipUnsupported(t, err)
+	skipUnsupported(t, err, "MemRegionRegWaitArg")
 	require.NoError(t, err)
 	require.Equal(t, 100, w.Len())
 	require.NoError(t, r.Registrar().EnableRings())
