@@ -43,7 +43,7 @@ func (s *SQE) SetFlags(flags uint8) { s.Flags = flags }
 func (s *SQE) SetFixedFile() { s.Flags |= SQEFixedFile }
 
 // SetDrain has it start after all earlier ones have completed, and all later
-// ones after it. It is EOPNOTSUPP on a ring that has had an entry with
+// ones after it; on Linux 6.1 a later write into a pipe overtook it at times. It is EOPNOTSUPP on a ring that has had an entry with
 // SetSkipSuccess. [SQEDrain]; Linux 5.2.
 func (s *SQE) SetDrain() { s.Flags |= SQEDrain }
 
