@@ -93,6 +93,11 @@ func isUnsupported(err error) bool {
 	return ok
 }
 
+// declined reports whether err says that nothing was done, or is a file's own. It
+// is for what has no such error of its own, or can be asked again, and takes no
+// trial, for which there may be no descriptor.
+func declined(err error) bool { return isUnsupported(err) || refusing(-int32(answer(err))) }
+
 // cancelable tells whether there is a way to cancel what waits.
 var cancelable = probe{test: testCancel}
 

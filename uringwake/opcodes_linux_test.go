@@ -515,3 +515,26 @@ func TestWaitsWithoutAnEnd(t *testing.T) {
 		})
 	})
 }
+
+// A close that failed by itself, which has freed the number, is not repeated.
+func TestCloseThatFailsByItself(t *testing.T) {
+	l := newLoop(t, nil)
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	require.NoError(t, err)
+	defer unix.Close(fd)
+	errs := make(chan error, 1)
+	uringwake.OnLoop(t, l, func() {
+		l.Starve()
+		assert.NoError(t, l.Go(context.Background(), func(ctx context.Context) { errs <- uringwake.Close(ctx, fd) }))
+		l.Turn()
+		l.AnswerNext(-int32(unix.EACCES))
+	})
+	err = <-errs
+	_, open := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	require.NoError(t, open)
+	if err == nil || errors.Is(err, unix.EINVAL) {
+		t.Skip("before Linux 6.10 the kernel cannot be told what to answer")
+	}
+	require.ErrorIs(t, err, unix.EACCES)
+	require.NotErrorIs(t, err, errors.ErrUnsupported)
+}

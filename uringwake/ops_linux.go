@@ -111,19 +111,23 @@ func Close(ctx context.Context, fd int) error {
 	if here {
 		return closeNow(fd)
 	}
+	err = closeOnRing(ctx, fd)
+	switch {
+	case declined(err) && declined(closeOnRing(ctx, -1)): // else that is EBADF
+		Blocking(ctx, func() { err = closeNow(fd) })
+	case answer(err) == unix.EINTR:
+		return nil // the number is free all the same
+	}
+	return err
+}
+
+func closeOnRing(ctx context.Context, fd int) error {
 	o, err := newOp(ctx)
 	if err != nil {
 		return err
 	}
 	o.sqe.PrepClose(fd)
 	_, err = o.finish(context.WithoutCancel(ctx), "close")
-	if isUnsupported(err) {
-		Blocking(ctx, func() { err = closeNow(fd) })
-		return err
-	}
-	if answer(err) == unix.EINTR {
-		return nil // the number is free all the same
-	}
 	return err
 }
 
@@ -152,7 +156,7 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 	o.sqe.PrepTimeout(&o.time, 0, 0)
 	_, err = o.finish(ctx, "timeout")
-	if isUnsupported(err) {
+	if declined(err) {
 		return sleepHere(ctx, d)
 	}
 	if answer(err) == unix.ETIME {
@@ -205,7 +209,7 @@ func FutexWake(ctx context.Context, addr *atomic.Uint32, n int) (int, error) {
 	woken, err := futex(ctx, "futex wake", addr, func(s *ring.SQE, p *uint32) {
 		s.PrepFutexWake(p, uint64(n), futexAny, futexU32, 0)
 	})
-	if isUnsupported(err) {
+	if declined(err) {
 		return futexWakeNow(addr, n)
 	}
 	return woken, err

@@ -180,3 +180,34 @@ func TestCauseIsNoAnswer(t *testing.T) {
 	}
 	require.NoError(t, l.Close(context.Background()))
 }
+
+// What has another way goes it though there is no descriptor left for a trial; of
+// them a close is what makes room again.
+func TestFallbacksWithoutADescriptorToSpare(t *testing.T) {
+	if !refuse.Child(t, refuse.NoOpcodes(ring.OpClose, ring.OpTimeout, ring.OpFutexWake), refuse.Rlimit(unix.RLIMIT_NOFILE, 64)) {
+		return
+	}
+	l, err := NewLoop(nil)
+	skipUnsupported(t, err)
+	require.NoError(t, err)
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	require.NoError(t, err)
+	give := takeDescriptors(t, 0)
+	errs := make(chan error, 4)
+	require.NoError(t, l.Go(context.Background(), func(ctx context.Context) {
+		errs <- Sleep(ctx, time.Millisecond)
+		_, err := FutexWake(ctx, new(atomic.Uint32), 1)
+		errs <- err
+		errs <- Close(ctx, fd)
+		errs <- Close(ctx, fd)
+	}))
+	var got [4]error
+	for i := range got {
+		got[i] = <-errs
+	}
+	give()
+	for i, want := range []error{nil, nil, nil, unix.EBADF} {
+		require.ErrorIs(t, got[i], want, i)
+	}
+	require.NoError(t, l.Close(context.Background()))
+}

@@ -194,4 +194,16 @@ var ofRefusals = []mutation{
 		new:  "		return 0\n",
 		only: "EndsARecord",
 	},
+	{
+		file: "uringwake/opcodes_linux.go", why: "what has another way needs no trial",
+		old:  "return isUnsupported(err) || refusing(-int32(answer(err)))",
+		new:  "return isUnsupported(err)",
+		only: "FallbacksWithoutADescriptor",
+	},
+	{
+		file: "uringwake/ops_linux.go", why: "a close that failed by itself is not repeated",
+		old:  "case declined(err) && declined(closeOnRing(ctx, -1)):",
+		new:  "case declined(err):",
+		only: "CloseThatFailsByItself",
+	},
 }
