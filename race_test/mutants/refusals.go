@@ -88,19 +88,19 @@ var ofRefusals = []mutation{
 	},
 	{
 		file: "uringwake/ops_linux.go", why: "where the close is refused a task closes by itself",
-		old:  "	if isUnsupported(err) {\n		Blocking(",
-		new:  "	if false {\n		Blocking(",
+		old:  "case declined(err) && declined(closeOnRing(ctx, -1)):",
+		new:  "case false:",
 		only: "RefusedOperations/close",
 	},
 	{
 		file: "uringwake/ops_linux.go", why: "where timeouts are refused a task sleeps by a timer of Go's",
-		old:  "	if isUnsupported(err) {\n		return sleepHere",
+		old:  "	if declined(err) {\n		return sleepHere",
 		new:  "	if false {\n		return sleepHere",
 		only: "RefusedOperations/timeout",
 	},
 	{
 		file: "uringwake/ops_linux.go", why: "where the wake of a futex is refused a task makes it",
-		old:  "	if isUnsupported(err) {\n		return futexWakeNow",
+		old:  "	if declined(err) {\n		return futexWakeNow",
 		new:  "	if false {\n		return futexWakeNow",
 		only: "RefusedOperations/futex",
 	},
