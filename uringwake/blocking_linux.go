@@ -35,6 +35,12 @@ func Blocking(ctx context.Context, f func()) {
 	}
 }
 
+// tryBlocking is Blocking of what may fail.
+func tryBlocking(ctx context.Context, f func() error) (err error) {
+	Blocking(ctx, func() { err = f() })
+	return err
+}
+
 // outside is a function that runs on a goroutine for a task.
 type outside struct {
 	f        func()

@@ -122,13 +122,18 @@ func (t *transfer) wait(ctx context.Context, why unix.Errno) (n int, again bool,
 
 // blocking has the system call wait for the device, where the ring does not:
 // nobody has to cancel that.
-func (t *transfer) blocking(ctx context.Context) (n int, again bool, err error) {
-	var e unix.Errno
-	Blocking(ctx, func() { n, e = t.vector(0) })
+func (t *transfer) blocking(ctx context.Context) (int, bool, error) {
+	n, e := t.onGoroutine(ctx)
 	if e != 0 {
 		return 0, false, &ring.Error{Call: t.call, Errno: e}
 	}
 	return n, false, nil
+}
+
+// onGoroutine takes a copy of t, which is to stay on the stack of who reads.
+func (t transfer) onGoroutine(ctx context.Context) (n int, e unix.Errno) {
+	Blocking(ctx, func() { n, e = t.vector(0) })
+	return n, e
 }
 
 // hold has t go on with its file, whoever closes the descriptor while it waits:

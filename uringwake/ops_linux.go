@@ -114,7 +114,7 @@ func Close(ctx context.Context, fd int) error {
 	err = closeOnRing(ctx, fd)
 	switch {
 	case declined(err) && declined(closeOnRing(ctx, -1)): // else that is EBADF
-		Blocking(ctx, func() { err = closeNow(fd) })
+		return tryBlocking(ctx, func() error { return closeNow(fd) })
 	case answer(err) == unix.EINTR:
 		return nil // the number is free all the same
 	}

@@ -129,12 +129,11 @@ func (e *EventFD) Wait(ctx context.Context) (uint64, error) {
 	return binary.NativeEndian.Uint64(buf[:]), nil
 }
 
-func (e *EventFD) take(ctx context.Context, p []byte) (err error) {
+func (e *EventFD) take(ctx context.Context, p []byte) error {
 	if e.file == nil {
 		return e.read(ctx, p)
 	}
-	Blocking(ctx, func() { err = e.readFile(ctx, p) })
-	return err
+	return tryBlocking(ctx, func() error { return e.readFile(ctx, p) })
 }
 
 func (e *EventFD) read(ctx context.Context, p []byte) error {

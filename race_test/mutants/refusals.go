@@ -112,7 +112,7 @@ var ofRefusals = []mutation{
 	},
 	{
 		file: "uringwake/wakers_linux.go", why: "a Wait without a ring does not hold up a loop",
-		old:  "	Blocking(ctx, func() { err = e.readFile(ctx, p) })\n	return err",
+		old:  "	return tryBlocking(ctx, func() error { return e.readFile(ctx, p) })",
 		new:  "	return e.readFile(ctx, p)",
 		only: "RefusedOperations/all",
 	},
