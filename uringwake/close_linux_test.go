@@ -219,9 +219,12 @@ func TestCloseWaitsForTasks(t *testing.T) {
 	l := bareLoop(t, nil)
 	var done atomic.Bool
 	require.NoError(t, l.Go(context.Background(), func(ctx context.Context) {
-		assert.NoError(t, uringwake.Sleep(context.WithoutCancel(ctx), 20*time.Millisecond))
+		for l.Post(func() {}) == nil { // until Close has begun
+			assert.NoError(t, uringwake.Sleep(context.WithoutCancel(ctx), time.Millisecond))
+		}
 		assert.ErrorIs(t, uringwake.Nop(ctx), uringwake.ErrClosed)
 		assert.ErrorIs(t, l.Go(ctx, func(context.Context) {}), uringwake.ErrClosed)
+		assert.NoError(t, uringwake.Sleep(context.WithoutCancel(ctx), 20*time.Millisecond))
 		done.Store(true)
 	}))
 	inTask(t, l, 1)

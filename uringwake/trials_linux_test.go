@@ -125,6 +125,11 @@ func TestRefusedWriteIsNoAttempt(t *testing.T) {
 
 // Set-up needs no operation, but rings that can be entered.
 func TestRingsThatCannotBeEntered(t *testing.T) {
+	r, err := ring.Setup(1, nil)
+	if err != nil {
+		t.Skip(err) // then they cannot be made
+	}
+	defer r.Close()
 	if refuse.Child(t, refuse.NoEnter(0, unix.EPERM)) {
 		err := Supported()
 		require.ErrorIs(t, err, errors.ErrUnsupported)
