@@ -581,3 +581,20 @@ func TestTimeoutsBeginWhenTheKernelHasThem(t *testing.T) {
 	require.Equal(t, -int32(unix.ETIME), o.res)
 	l.release(o)
 }
+
+// A reaper that was about to rest long rests shortly if all has landed meanwhile.
+func TestNoLongRestWhenNothingIsInFlight(t *testing.T) {
+	if err := Supported(); err != nil {
+		t.Skip(err)
+	}
+	d, err := newDirect(4, 8)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, errors.Join(d.file.Close(), d.ring.Close())) }()
+	d.rest(reaperLong)
+	require.False(t, d.restsLong)
+	d.mu.Lock()
+	d.ops.add(d.newOp())
+	d.mu.Unlock()
+	d.rest(reaperLong)
+	require.True(t, d.restsLong)
+}

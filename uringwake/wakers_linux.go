@@ -46,8 +46,8 @@ type EventFD struct {
 
 // NewEventFD makes an eventfd that stands at 0. Its descriptor is close-on-exec,
 // and blocks, as a ring wants that reads it; where io_uring is not to be had, or
-// may not wait for files, it does not. An error that is none of these, such as a lack of descriptors, may be
-// another one next time.
+// may not wait for files, it does not. An error, such as that of a lack of
+// descriptors, may be another one next time.
 func NewEventFD() (*EventFD, error) {
 	err := canWaitForFiles()
 	if doubt := inconclusive(err); doubt != nil {

@@ -281,6 +281,18 @@ var ofRings = []mutation{
 		only: "ReaperLeavesSoon",
 	},
 	{
+		file: "uringwake/keeper_linux.go", why: "nobody rests long when all has landed meanwhile",
+		old:  "	if d.ops.inFlight() == 0 {\n		wait = reaperShort",
+		new:  "	if false {\n		wait = reaperShort",
+		only: "NoLongRest",
+	},
+	{
+		file: "uringwake/now_linux.go", why: "what has no position is tried without one",
+		old:  "why == unix.ESPIPE && t.off >= 0",
+		new:  "false",
+		only: "WithoutNowait",
+	},
+	{
 		file: "uringwake/keeper_linux.go", why: "a keeper that was sent away submits nothing",
 		old: "	if d.work != work {", new: "	if false {",
 		only: "KeeperThatLeaves",
