@@ -73,7 +73,7 @@ func (b *bell) ring() {
 // listen has the ring's completions ring the bell, too; and work that is deferred,
 // which a poll of the ring's own descriptor sleeps through (Linux 6.18).
 func (b *bell) listen(r *ring.Ring) error {
-	if r.Features()&ring.FeatCQESkip == 0 { // before Linux 5.17 it waits for all that is in flight
+	if r.Features()&ring.FeatCQESkip == 0 { // as in 5.15, where it waits for all that is in flight
 		return unix.EBUSY
 	}
 	err := r.Registrar().RegisterEventFD(b.eventFD)
