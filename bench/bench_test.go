@@ -1,6 +1,6 @@
-// Package bench is what `go test -bench` runs: one benchmark per row, for a
-// quick look and for profiles. The numbers that count come from cmd/report,
-// which measures rivals in turns.
+// Package bench has one benchmark per row for `go test -bench`, for a quick look
+// and for profiles. The published numbers come from cmd/report, which measures
+// rivals in turns.
 package bench
 
 import (

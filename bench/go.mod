@@ -12,7 +12,7 @@ require (
 	github.com/puzpuzpuz/xsync/v4 v4.5.0
 	github.com/stretchr/testify v1.12.1
 	github.com/viccon/sturdyc v1.1.5
-	github.com/vigil-go/vigil v0.0.0
+	github.com/vigil-go/vigil v0.1.0
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sync v0.23.0
 	golang.org/x/sys v0.49.0

@@ -8,11 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
-// TestAllocations: a hit allocates nothing, a call of its own one flight.
+// TestAllocations checks that a hit allocates nothing, and a call that loads one flight.
 func TestAllocations(t *testing.T) {
-	if raceEnabled {
+	if testkit.Race {
 		t.Skip("the race detector allocates")
 	}
 	ctx, cancel := context.WithCancel(bg)

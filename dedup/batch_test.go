@@ -28,7 +28,7 @@ type manyResult struct {
 	end func() // instead of returning
 }
 
-// A batcher is a loader and a LoadMany that the test steers.
+// A batcher is a loader and a LoadMany that the test controls.
 type batcher struct {
 	*loader
 	many chan *manyCall
@@ -82,7 +82,7 @@ func overBatches(t *testing.T, o options, f func(t *testing.T, c *dedup.Cache[st
 	})
 }
 
-// keyErrors takes the error of GetMany apart.
+// keyErrors returns the errors that GetMany joined.
 func keyErrors(t testing.TB, err error) (errs []*dedup.KeyError[string]) {
 	t.Helper()
 	joined, ok := err.(interface{ Unwrap() []error })
@@ -95,33 +95,33 @@ func keyErrors(t testing.TB, err error) (errs []*dedup.KeyError[string]) {
 	return errs
 }
 
-// TestGetManyAsksForWhatNobodyLoads: not for what is there, not for what is in
-// flight, not twice for one key, and in one call.
-func TestGetManyAsksForWhatNobodyLoads(t *testing.T) {
+// TestGetManyLoadsWhatIsNotLoading: one call loads each key once, without the keys that
+// are stored or in flight.
+func TestGetManyLoadsWhatIsNotLoading(t *testing.T) {
 	overBatches(t, options{}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
 		c.Put("there", 1)
-		single := cacheOf(c).startN(1, bg, "flying")[0]
-		first := startMany(c, bg, "a", "there", "b", "a", "flying")
+		single := cacheOf(c).startN(1, bg, "loading")[0]
+		first := startMany(c, bg, "a", "there", "b", "a", "loading")
 		second := startMany(c, bg, "b", "c", "b")
 		one, two := b.nextMany(t), b.nextMany(t)
 		require.Equal(t, []string{"a", "b"}, one.keys)
 		require.Equal(t, []string{"c"}, two.keys)
 		joiner := cacheOf(c).startN(1, bg, "a")[0]
-		one.gate <- manyResult{m: map[string]int{"a": 2, "b": 3, "unasked": 9}}
+		one.gate <- manyResult{m: map[string]int{"a": 2, "b": 3, "unrequested": 9}}
 		require.Equal(t, result{v: 2}, <-joiner)
 		two.gate <- manyResult{m: map[string]int{"c": 4}}
 		require.Equal(t, manyOutcome{map[string]int{"b": 3, "c": 4}, nil}, <-second)
 		b.next(t).give(5)
-		require.Equal(t, manyOutcome{map[string]int{"a": 2, "there": 1, "b": 3, "flying": 5}, nil}, <-first)
+		require.Equal(t, manyOutcome{map[string]int{"a": 2, "there": 1, "b": 3, "loading": 5}, nil}, <-first)
 		require.Equal(t, result{v: 5}, <-single)
 		require.Empty(t, b.many)
-		requireHas(t, c, "unasked", 9)
+		requireHas(t, c, "unrequested", 9)
 		synctest.Wait()
 		require.Equal(t, dedup.Stats{Hits: 1, Misses: 7, Coalesced: 3, Loads: 4, Entries: 6}, c.Stats())
 	})
 }
 
-func TestGetManyOfWhatIsThere(t *testing.T) {
+func TestGetManyOfStoredKeys(t *testing.T) {
 	overBatches(t, options{}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
 		c.Put("a", 1)
 		for _, keys := range [][]string{nil, {"a"}, {"a", "a"}} {
@@ -151,9 +151,9 @@ func TestGetManyWithoutLoadMany(t *testing.T) {
 	})
 }
 
-// TestGetManyTellsErrorsApart: the error has one KeyError per key that failed,
+// TestGetManyReturnsEachKeysError: the error has one KeyError per key that failed,
 // whose text does not name it, and the map has the others.
-func TestGetManyTellsErrorsApart(t *testing.T) {
+func TestGetManyReturnsEachKeysError(t *testing.T) {
 	overBatches(t, options{MaxWaiters: 1}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
 		busy := cacheOf(c).startN(1, bg, "busy-secret")[0]
 		out := startMany(c, bg, "left-out-secret", "good", "busy-secret")
@@ -172,7 +172,7 @@ func TestGetManyTellsErrorsApart(t *testing.T) {
 	})
 }
 
-// TestLoadManyThatFails: keys that it gave a value all the same have it.
+// TestLoadManyThatFails: the keys for which it returned a value have that value.
 func TestLoadManyThatFails(t *testing.T) {
 	overBatches(t, options{ErrorTTL: time.Minute}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
 		out := startMany(c, bg, "a", "b", "c")
@@ -188,7 +188,7 @@ func TestLoadManyThatFails(t *testing.T) {
 	})
 }
 
-// TestLoadManyThatDoesNotReturn: every key fails, and is usable again.
+// TestLoadManyThatDoesNotReturn: every key fails and can be loaded again.
 func TestLoadManyThatDoesNotReturn(t *testing.T) {
 	for name, end := range map[string]func(){"panic": func() { panic(errCause) }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestLoadManyThatDoesNotReturn(t *testing.T) {
 	}
 }
 
-// TestOneKeyOfABatchPanics in an option: the others are not its business.
+// TestOneKeyOfABatchPanics in a callback, and the other keys are not affected.
 func TestOneKeyOfABatchPanics(t *testing.T) {
 	for name, end := range map[string]func(){"panic": func() { panic(errCause) }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
@@ -239,7 +239,7 @@ func TestOneKeyOfABatchPanics(t *testing.T) {
 	}
 }
 
-// TestBatchIsCanceledWhenAllItsKeysAre, not before.
+// TestBatchIsCanceledWhenAllItsKeysAre and not before.
 func TestBatchIsCanceledWhenAllItsKeysAre(t *testing.T) {
 	overBatches(t, options{}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
 		ctx, cancel := context.WithCancelCause(bg)
@@ -263,8 +263,8 @@ func TestBatchIsCanceledWhenAllItsKeysAre(t *testing.T) {
 	})
 }
 
-// TestBatchIsAbandonedBeforeItBegins: whoever made it is gone when its goroutine
-// first runs.
+// TestBatchIsAbandonedBeforeItBegins: its only caller has left when the goroutine of the
+// batch first runs.
 func TestBatchIsAbandonedBeforeItBegins(t *testing.T) {
 	overBatches(t, options{}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
@@ -275,14 +275,14 @@ func TestBatchIsAbandonedBeforeItBegins(t *testing.T) {
 	})
 }
 
-// A rudeContext panics when it is asked for the third time.
-type rudeContext struct {
+// A panickyContext panics at the third call of Err.
+type panickyContext struct {
 	context.Context
 	asked  int
 	before func()
 }
 
-func (c *rudeContext) Err() error {
+func (c *panickyContext) Err() error {
 	if c.asked++; c.asked == 3 {
 		c.before()
 		panic(errCause)
@@ -290,8 +290,8 @@ func (c *rudeContext) Err() error {
 	return nil
 }
 
-// TestGetManyWhoseContextPanics: who has joined meanwhile gets the value, and
-// nothing stays.
+// TestGetManyWhoseContextPanics: a caller that has joined meanwhile gets the value, and
+// nothing is left behind.
 func TestGetManyWhoseContextPanics(t *testing.T) {
 	for _, batch := range []bool{true, false} {
 		t.Run(fmt.Sprintf("batch %t", batch), func(t *testing.T) {
@@ -302,7 +302,7 @@ func TestGetManyWhoseContextPanics(t *testing.T) {
 				}
 				c := newCache(t, b.loadKey, o)
 				var joiner <-chan result
-				ctx := &rudeContext{Context: bg, before: func() { joiner = cacheOf(c).startN(1, bg, "a")[0] }}
+				ctx := &panickyContext{Context: bg, before: func() { joiner = cacheOf(c).startN(1, bg, "a")[0] }}
 				require.PanicsWithValue(t, errCause, func() { c.GetMany(ctx, []string{"a", "b", "c"}) })
 				if batch {
 					b.nextMany(t).gate <- manyResult{m: map[string]int{"a": 1}}
@@ -348,7 +348,7 @@ func TestCloseEndsABatch(t *testing.T) {
 	})
 }
 
-// TestInvalidateDuringABatch: that key's value is its callers', and not stored.
+// TestInvalidateDuringABatch: the value of the key goes to the callers and is not stored.
 func TestInvalidateDuringABatch(t *testing.T) {
 	overBatches(t, options{}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
 		out := startMany(c, bg, "a", "b")
@@ -383,7 +383,7 @@ func requireHas(t testing.TB, c *dedup.Cache[string, int], key string, want int)
 	require.Equal(t, want, v)
 }
 
-// TestABatchIsOneLoad to MaxLoads, and waits for its turn.
+// TestABatchIsOneLoad for MaxLoads, and waits for a slot.
 func TestABatchIsOneLoad(t *testing.T) {
 	overBatches(t, options{MaxLoads: 1}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
 		single := cacheOf(c).startN(1, bg, "k")[0]
@@ -411,7 +411,7 @@ func TestABatchIsOneLoad(t *testing.T) {
 	})
 }
 
-// TestBatchContext has the values of GetMany's.
+// TestBatchContext: the context has the values of GetMany's.
 func TestBatchContext(t *testing.T) {
 	overBatches(t, options{}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
 		type key struct{}
@@ -422,6 +422,30 @@ func TestBatchContext(t *testing.T) {
 		<-out
 		synctest.Wait()
 		require.ErrorIs(t, call.ctx.Err(), context.Canceled, "it ends with the load")
-		require.Equal(t, "dedup.load", fmt.Sprint(call.ctx))
+		require.Equal(t, "vigil.load", fmt.Sprint(call.ctx))
+	})
+}
+
+// A panickyParker panics instead of sleeping.
+type panickyParker struct{}
+
+func (panickyParker) Wake()                      {}
+func (panickyParker) Park(context.Context) error { panic("parker") }
+
+// TestGetManyLeavesAllLinesWhenItsParkerPanics: the caller also leaves the lines in which
+// it has not waited yet, so the loads are canceled.
+func TestGetManyLeavesAllLinesWhenItsParkerPanics(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, err := dedup.NewCache(func(ctx context.Context, _ int) (int, error) {
+			<-ctx.Done()
+			return 0, context.Cause(ctx)
+		}, nil)
+		require.NoError(t, err)
+		defer c.Close()
+		ctx := wake.WithParker(bg, panickyParker{})
+		require.PanicsWithValue(t, "parker", func() { _, _ = c.GetMany(ctx, []int{1, 2, 3}) })
+		synctest.Wait()
+		require.Zero(t, c.Stats().InFlight)
+		require.EqualValues(t, 3, c.Stats().LoadErrors)
 	})
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-func TestNewCacheSaysAllThatIsWrong(t *testing.T) {
+func TestNewCacheReportsEveryError(t *testing.T) {
 	_, err := dedup.NewCache(nil, &options{
 		MaxEntries: -1, MaxWaiters: -2, MaxLoads: -3, MaxWeight: 4,
 		TTL: -5, ErrorTTL: -6, StaleWhileRevalidate: -7, StaleIfError: -8, Jitter: 1.5,
@@ -63,7 +63,7 @@ func TestNilArguments(t *testing.T) {
 	require.Equal(t, "dedup: Do of a nil function", panicText(t, func() { g.Do(bg, "k", nil) }))
 }
 
-// counting is a loader that gives 1, 2, 3 and so on, or fails.
+// counting is a loader that returns 1, 2, 3 and so on, or fails.
 type counting struct {
 	n       int
 	failing bool
@@ -77,7 +77,7 @@ func (l *counting) load(context.Context, string) (int, error) {
 	return l.n, nil
 }
 
-// requireGet requires that a Get gives v.
+// requireGet requires that Get returns want.
 func requireGet(t testing.TB, want int, c *dedup.Cache[string, int]) {
 	t.Helper()
 	v, err := c.Get(bg, "k")
@@ -125,9 +125,9 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
-// TestRefreshTellsTheLoadsError though those who Get are served a stale value;
-// and a kept error does not hide a fresh one.
-func TestRefreshTellsTheLoadsError(t *testing.T) {
+// TestRefreshReturnsTheLoadsError although Get is served a stale value, and a kept error
+// does not hide a fresh one.
+func TestRefreshReturnsTheLoadsError(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := &counting{failing: true}
 		c := newCache(t, l.load, &options{TTL: time.Minute, StaleIfError: time.Minute, ErrorTTL: time.Minute})
@@ -142,7 +142,7 @@ func TestRefreshTellsTheLoadsError(t *testing.T) {
 	})
 }
 
-// TestRefreshOfAMissingKey loads it, and those who Get join.
+// TestRefreshOfAMissingKey loads it, and callers of Get join the load.
 func TestRefreshOfAMissingKey(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLoader()
@@ -158,8 +158,8 @@ func TestRefreshOfAMissingKey(t *testing.T) {
 	})
 }
 
-// TestMaxLoads: so many at a time; the others wait in their order, and one who
-// leaves the queue never runs.
+// TestMaxLoads: the other loads wait in their order, and a load that leaves the line
+// never runs.
 func TestMaxLoads(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLoader()
@@ -185,13 +185,13 @@ func TestMaxLoads(t *testing.T) {
 		require.Equal(t, result{v: 4}, <-last)
 		first.give(0)
 		require.Equal(t, result{v: 0}, <-rs[0])
-		require.EqualValues(t, 2, l.most.Load())
+		require.EqualValues(t, 2, l.peak.Load())
 		require.EqualValues(t, 5, l.total.Load())
 	})
 }
 
-// TestTurnsComeBack after a load that panicked.
-func TestTurnsComeBack(t *testing.T) {
+// TestSlotsComeBack after a load that panicked.
+func TestSlotsComeBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCache(t, func(context.Context, string) (int, error) { panic(errLoad) }, &options{MaxLoads: 1})
 		for range 3 {
@@ -250,7 +250,7 @@ func TestOnLoad(t *testing.T) {
 	})
 }
 
-// TestOnLoadOfACanceledLoad, and one that ends its goroutine.
+// TestOnLoadOfACanceledLoad and an OnLoad that ends its goroutine.
 func TestOnLoadOfACanceledLoad(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLoader()
@@ -279,7 +279,7 @@ func TestStats(t *testing.T) {
 		call := l.next(t)
 		require.Equal(t, dedup.Stats{Misses: 3, Coalesced: 2, InFlight: 1}, c.Stats())
 		time.Sleep(time.Second)
-		c.Invalidate("k") // adrift, but somebody waits
+		c.Invalidate("k") // detached, but a caller waits
 		require.Equal(t, 1, c.Stats().InFlight)
 		call.give(1)
 		<-rs[0]
@@ -348,17 +348,19 @@ func TestClose(t *testing.T) {
 		_, err := c.Get(bg, "stale")
 		require.NoError(t, err)
 		background := l.next(t)
-		flying := cacheOf(c).startN(2, bg, "flying")
+		ctx, cancel := context.WithCancel(bg)
+		defer cancel()
+		callers := cacheOf(c).startN(2, ctx, "loading")
 		loading := l.next(t)
-		astray := cacheOf(c).startN(1, bg, "astray")[0]
+		ofDetached := cacheOf(c).startN(1, ctx, "detached")[0]
 		detached := l.next(t)
-		c.Invalidate("astray")
-		queued := cacheOf(c).startN(1, bg, "queued")[0]
+		c.Invalidate("detached")
+		queued := cacheOf(c).startN(1, ctx, "queued")[0]
 
 		require.NoError(t, c.Close())
 		require.NoError(t, c.Close())
 		before := c.Stats()
-		for _, r := range append(flying, astray, queued) {
+		for _, r := range append(callers, ofDetached, queued) {
 			require.Equal(t, result{err: dedup.ErrClosed}, <-r, "though the loads go on")
 		}
 		for _, call := range []*call{background, loading, detached} {
@@ -382,7 +384,7 @@ func requireClosed(t testing.TB, c *dedup.Cache[string, int]) {
 	t.Helper()
 	_, err := c.Get(bg, "there")
 	require.Equal(t, dedup.ErrClosed, err)
-	_, err = c.Get(bg, "flying")
+	_, err = c.Get(bg, "loading")
 	require.Equal(t, dedup.ErrClosed, err)
 	require.Equal(t, dedup.ErrClosed, c.Refresh(bg, "there"))
 	_, err = c.GetMany(bg, []string{"a", "b"})
@@ -405,6 +407,7 @@ func TestMaxEntries(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, i, v)
 		}
+		time.Sleep(time.Millisecond) // what was stored during an eviction is evicted then
 		synctest.Wait()
 		s := c.Stats()
 		require.LessOrEqual(t, s.Entries, 100)
@@ -430,14 +433,15 @@ func TestMaxWeight(t *testing.T) {
 		}
 		_, err := c.Get(bg, -1)
 		require.ErrorIs(t, err, errLoad)
+		time.Sleep(time.Millisecond) // what was stored during an eviction is evicted then
 		synctest.Wait()
 		require.LessOrEqual(t, c.Stats().Entries, 10)
 		require.Positive(t, c.Stats().Entries)
 	})
 }
 
-// TestOptionsThatPanic: what they panic with is the load's error, or Put's
-// panic, and nothing is stuck.
+// TestOptionsThatPanic: the panic is the load's error, or Put's panic, and no key is
+// stuck.
 func TestOptionsThatPanic(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		no := func() { panic(errCause) }
@@ -461,7 +465,7 @@ func TestOptionsThatPanic(t *testing.T) {
 	})
 }
 
-// TestKeysThatAreNotThemselves: NaN is loaded each time, and leaves nothing.
+// TestKeysThatAreNotThemselves: NaN is loaded each time and leaves nothing behind.
 func TestKeysThatAreNotThemselves(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := 0
@@ -490,7 +494,7 @@ func TestKeysThatAreNotThemselves(t *testing.T) {
 	})
 }
 
-// TestClosedWhileNaNIsLoaded: it is in no map, and its callers hear of Close.
+// TestClosedWhileNaNIsLoaded: the flight is in no map, and its callers get ErrClosed.
 func TestClosedWhileNaNIsLoaded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCache(t, func(ctx context.Context, _ float64) (int, error) {
@@ -504,7 +508,7 @@ func TestClosedWhileNaNIsLoaded(t *testing.T) {
 	})
 }
 
-// TestUnhashableKeys panic as in a built-in map, and leave nothing.
+// TestUnhashableKeys panic as in a built-in map, and nothing is left behind.
 func TestUnhashableKeys(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCache(t, func(context.Context, any) (int, error) { return 1, nil }, nil)

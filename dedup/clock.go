@@ -1,18 +1,17 @@
 package dedup
 
-import "time"
+import (
+	"time"
 
-// epoch is what the clock counts from: time.Since costs half of what time.Now
-// does.
-var epoch = time.Now()
+	"github.com/vigil-go/vigil/internal/monotime"
+)
 
-// ahead makes the clock's times positive. In a bubble of testing/synctest it is
-// the year 2000, long before epoch.
+// ahead makes the clock's times positive. In a testing/synctest bubble the time is in
+// the year 2000, long before the start of the program.
 const ahead = 1 << 61
 
-// clock is the time in nanoseconds.
-func clock() int64 { return int64(time.Since(epoch)) + ahead }
+// clock returns the time in nanoseconds.
+func clock() int64 { return monotime.Now() + ahead }
 
-// timeOf turns a time of the clock's into a time.Time. By way of now: in a
-// bubble epoch is another one.
-func timeOf(ns int64) time.Time { return time.Now().Add(time.Duration(ns - clock())) }
+// timeOf returns the time.Time of a time of the clock.
+func timeOf(ns int64) time.Time { return monotime.Time(ns - ahead) }

@@ -12,7 +12,7 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// loadContext runs f within a load, under the context of a Do with ctx.
+// loadContext runs f in a load, with the context of a Do with ctx.
 func loadContext(t testing.TB, ctx context.Context, f func(ctx context.Context)) {
 	t.Helper()
 	var g dedup.Group[string, int]
@@ -22,8 +22,8 @@ func loadContext(t testing.TB, ctx context.Context, f func(ctx context.Context))
 
 type valueKey struct{}
 
-// TestLoadContextKeepsValuesOnly: neither the end, nor the deadline, nor the
-// cause, nor the parker of the first caller's.
+// TestLoadContextKeepsValuesOnly, not the end, the deadline, the cause or the parker of
+// the first caller's context.
 func TestLoadContextKeepsValuesOnly(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		parent, cancel := context.WithCancelCause(context.WithValue(bg, valueKey{}, "value"))
@@ -40,7 +40,7 @@ func TestLoadContextKeepsValuesOnly(t *testing.T) {
 		require.Nil(t, call.ctx.Value("no such"))
 		_, ok := call.ctx.Deadline()
 		require.False(t, ok)
-		_, ok = wake.Carried(call.ctx)
+		_, ok = wake.FromContext(call.ctx)
 		require.False(t, ok)
 		cancel(errCause)
 		require.ErrorIs(t, (<-rs[0]).err, errCause)
@@ -55,8 +55,8 @@ func TestLoadContextKeepsValuesOnly(t *testing.T) {
 	})
 }
 
-// TestLoadContextEnds when nobody waits: those who asked before, those who ask
-// after, and children of each kind.
+// TestLoadContextEnds when nobody waits, for users that asked for Done before or after
+// the end, and for children of each kind.
 func TestLoadContextEnds(t *testing.T) {
 	for name, early := range map[string]bool{"asked before": true, "asked after": false} {
 		t.Run(name, func(t *testing.T) { bubble(t, func(t *testing.T) { endOfContext(t, early) }) })
@@ -119,7 +119,7 @@ func TestChildrenOfALoadContext(t *testing.T) {
 	})
 }
 
-// TestLoadContextEndsWithTheLoad, so that nothing hangs on to it for ever.
+// TestLoadContextEndsWithTheLoad, so that nothing holds on to it.
 func TestLoadContextEndsWithTheLoad(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for _, ask := range []bool{true, false} {

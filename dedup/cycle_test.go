@@ -11,10 +11,10 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// TestALoadThatIsOverClosesNoCircle: the load of "x" is over. What it has
-// left behind asks, under its values, for the key of a load that asked for "x"
-// among others and waits for one of those still.
-func TestALoadThatIsOverClosesNoCircle(t *testing.T) {
+// TestALoadThatHasEndedClosesNoCycle: the load of "x" has ended. A goroutine that it left
+// behind asks, with its values, for the key of a load that asked for "x" and now waits
+// for another key.
+func TestALoadThatHasEndedClosesNoCycle(t *testing.T) {
 	for _, detached := range []bool{false, true} {
 		bubble(t, func(t *testing.T) {
 			var c *dedup.Cache[string, int]
@@ -64,8 +64,8 @@ func requireNoResult(t *testing.T, c chan result) {
 	}
 }
 
-// TestSlotsOfTwoCaches: no key waits for itself; two loads wait for slots
-// that loads hold which wait.
+// TestSlotsOfTwoCaches: no key waits for itself, but two loads wait for slots that are
+// held by loads that wait.
 func TestSlotsOfTwoCaches(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var a, b *dedup.Cache[string, int]

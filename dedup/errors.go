@@ -3,66 +3,60 @@ package dedup
 import (
 	"context"
 	"errors"
-	"fmt"
 
+	"github.com/vigil-go/vigil/internal/load"
 	"github.com/vigil-go/vigil/internal/waitq"
 )
 
 var (
-	// ErrTooManyWaiters is what a caller gets at once whose key has
-	// [CacheOptions].MaxWaiters callers already.
+	// ErrTooManyWaiters is returned at once to a caller that asks for a key for which
+	// [CacheOptions].MaxWaiters callers wait already.
 	ErrTooManyWaiters = errors.New("dedup: too many callers wait for this key")
 
-	// ErrClosed is what the callers of a closed Cache get. It is also the
-	// cause that the contexts of loads end with which Close canceled.
+	// ErrClosed is the error of calls of a closed Cache, and of calls that wait when it
+	// is closed. It is also the cause with which [Cache.Close] cancels the contexts of
+	// loads.
 	ErrClosed = errors.New("dedup: cache closed")
 
-	// ErrGoexit is the Value of the [PanicError] of a load that called
-	// runtime.Goexit.
-	ErrGoexit = errors.New("dedup: the load called runtime.Goexit")
+	// ErrGoexit is the Value of the [PanicError] of a load that called runtime.Goexit.
+	// Package await has the same error.
+	ErrGoexit = load.ErrGoexit
 
-	// ErrAbandoned is the cause that the context of a load ends with when
-	// its last caller has left.
-	ErrAbandoned = errors.New("dedup: nobody waits for this load any more")
+	// ErrAbandoned is the cause with which the context of a load is canceled when its
+	// last caller has left, or when [Cache.Put], [Cache.Invalidate] or
+	// [Cache.InvalidateAll] makes a load in the background useless that has no callers.
+	// Package await has the same error.
+	ErrAbandoned = load.ErrAbandoned
 
-	// ErrCycle is what a load gets that asks, under its context, for its own
-	// key or for one whose load waits for it: it would wait for itself.
-	ErrCycle = errors.New("dedup: a load waits for itself")
+	// ErrCycle is returned to a load that asks, with its own context, for its own key or
+	// for a key whose load waits for it: the load would wait for itself. Package await
+	// has the same error, also for a load that waits for itself through an await.Once.
+	ErrCycle = load.ErrCycle
 
-	// ErrNotLoaded is what a key of [Cache.GetMany] gets that
-	// [CacheOptions].LoadMany left out of its answer.
+	// ErrNotLoaded is the error for a key passed to [Cache.GetMany] for which
+	// [CacheOptions].LoadMany returned neither a value nor an error.
 	ErrNotLoaded = errors.New("dedup: LoadMany returned no value for this key")
 )
 
-// A PanicError is what every caller gets of a load that panicked or, with
-// [ErrGoexit] as its Value, called runtime.Goexit.
-type PanicError struct {
-	Value any    // what the load panicked with
-	Stack []byte // of the load's goroutine
-}
+// A PanicError is the error of a load that panicked or called runtime.Goexit:
+//
+//	type PanicError struct {
+//		Value any    // the argument of panic, or ErrGoexit
+//		Stack []byte // the stack of the goroutine that ran the load, as of debug.Stack
+//	}
+//
+// The text of the error contains the value and the stack of the panic. Its Unwrap method
+// returns Value if that is an error, else nil. Package await has the same type.
+type PanicError = load.PanicError
 
-// Error says what the load panicked with, and where.
-func (e *PanicError) Error() string {
-	if e.Value == ErrGoexit {
-		return ErrGoexit.Error()
-	}
-	return fmt.Sprintf("dedup: the load panicked: %v\n\n%s", e.Value, e.Stack)
-}
-
-// Unwrap returns Value if it is an error, else nil.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
-
-// A KeyError is the error of one key among those of [Cache.GetMany]. Its text
-// leaves the key out, which may be a secret; find it by errors.As.
+// A KeyError is the error for one key of a call of [Cache.GetMany]. Its text does not
+// contain the key, which may be secret.
 type KeyError[K comparable] struct {
 	Key K
 	Err error
 }
 
-// Error is Err's text.
+// Error returns the text of Err.
 func (e *KeyError[K]) Error() string { return e.Err.Error() }
 
 // Unwrap returns Err.

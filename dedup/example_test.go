@@ -10,7 +10,7 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// Let requests for the same thing share one call.
+// Requests for the same page share one call.
 func ExampleGroup_Do_coalesceRequests() {
 	var g dedup.Group[string, string]
 	ready := make(chan struct{})
@@ -27,7 +27,7 @@ func ExampleGroup_Do_coalesceRequests() {
 			fmt.Println(page, shared, err)
 		})
 	}
-	for waiting := 0; waiting < 3; { // only so that the output is certain
+	for waiting := 0; waiting < 3; { // wait for all callers, so that the output is certain
 		for _, info := range g.InFlight() {
 			waiting = info.Waiters
 		}
@@ -41,8 +41,8 @@ func ExampleGroup_Do_coalesceRequests() {
 	// the page true <nil>
 }
 
-// Give up waiting; the load goes on for the others, and is canceled when nobody
-// is left.
+// A caller leaves when its context ends. The load continues for the other callers, and is
+// canceled when there are none left.
 func ExampleGroup_Do_giveUp() {
 	var g dedup.Group[string, int]
 	ended := make(chan error)
@@ -57,10 +57,221 @@ func ExampleGroup_Do_giveUp() {
 	fmt.Println(<-ended)
 	// Output:
 	// true
-	// dedup: nobody waits for this load any more
+	// vigil: no caller waits for the function any more
 }
 
-// Keep what was loaded, and for a shorter time also that there is nothing.
+// After Forget, a caller starts a new call while the old one continues for its callers.
+func ExampleGroup_Forget() {
+	var g dedup.Group[string, string]
+	began, end := make(chan struct{}), make(chan struct{})
+	old := make(chan string)
+	go func() {
+		v, _, _ := g.Do(context.Background(), "key", func(context.Context) (string, error) {
+			close(began)
+			<-end
+			return "old", nil
+		})
+		old <- v
+	}()
+	<-began
+	g.Forget("key")
+	v, shared, err := g.Do(context.Background(), "key", func(context.Context) (string, error) {
+		return "new", nil
+	})
+	fmt.Println(v, shared, err)
+	close(end)
+	fmt.Println(<-old)
+	// Output:
+	// new false <nil>
+	// old
+}
+
+// See what is in flight, here from within a call.
+func ExampleGroup_InFlight() {
+	var g dedup.Group[string, int]
+	_, _, _ = g.Do(context.Background(), "key", func(context.Context) (int, error) {
+		for key, info := range g.InFlight() {
+			fmt.Println(key, info.Waiters, time.Since(info.Started) < time.Hour)
+		}
+		return 0, nil
+	})
+	// Output: key 1 true
+}
+
+// A panic reaches each caller as an error.
+func ExamplePanicError() {
+	var g dedup.Group[string, int]
+	_, _, err := g.Do(context.Background(), "key", func(context.Context) (int, error) {
+		panic("out of range")
+	})
+	if p, ok := errors.AsType[*dedup.PanicError](err); ok {
+		fmt.Println(p.Value)
+	}
+	// Output: out of range
+}
+
+// double loads a number's double, and prints that it does.
+func double(ctx context.Context, n int) (int, error) {
+	fmt.Println("loading", n)
+	return 2 * n, nil
+}
+
+// newDoubles returns a Cache of doubles with at most a thousand entries.
+func newDoubles() *dedup.Cache[int, int] {
+	c, err := dedup.NewCache(double, &dedup.CacheOptions[int, int]{MaxEntries: 1000})
+	if err != nil {
+		panic(err) // the options are invalid
+	}
+	return c
+}
+
+// Load each value once, and keep it for a minute.
+func ExampleNewCache() {
+	squares, err := dedup.NewCache(func(ctx context.Context, n int) (int, error) {
+		fmt.Println("loading", n)
+		return n * n, nil
+	}, &dedup.CacheOptions[int, int]{MaxEntries: 1000, TTL: time.Minute})
+	if err != nil {
+		panic(err)
+	}
+	defer squares.Close()
+
+	fmt.Println(squares.Get(context.Background(), 3))
+	fmt.Println(squares.Get(context.Background(), 3))
+	// Output:
+	// loading 3
+	// 9 <nil>
+	// 9 <nil>
+}
+
+// Every invalid option is reported.
+func ExampleNewCache_invalidOptions() {
+	_, err := dedup.NewCache(double, &dedup.CacheOptions[int, int]{TTL: -1, Jitter: 2})
+	fmt.Println(err)
+	// Output:
+	// dedup: CacheOptions: TTL is -1ns, must not be negative
+	// dedup: CacheOptions: Jitter is 2, must be from 0 to 1
+}
+
+// A value that is put need not be loaded.
+func ExampleCache_Put() {
+	c := newDoubles()
+	defer c.Close()
+
+	c.Put(1, 100)
+	fmt.Println(c.Get(context.Background(), 1))
+	// Output: 100 <nil>
+}
+
+// Peek does not load.
+func ExampleCache_Peek() {
+	c := newDoubles()
+	defer c.Close()
+
+	fmt.Println(c.Peek(1))
+	c.Put(1, 100)
+	fmt.Println(c.Peek(1))
+	// Output:
+	// 0 false
+	// 100 true
+}
+
+// Load a key again though its value is still fresh.
+func ExampleCache_Refresh() {
+	version := 0
+	pages, err := dedup.NewCache(func(context.Context, string) (int, error) {
+		version++
+		return version, nil
+	}, nil)
+	if err != nil {
+		panic(err)
+	}
+	defer pages.Close()
+
+	fmt.Println(pages.Get(context.Background(), "/"))
+	fmt.Println(pages.Refresh(context.Background(), "/"))
+	fmt.Println(pages.Get(context.Background(), "/"))
+	// Output:
+	// 1 <nil>
+	// <nil>
+	// 2 <nil>
+}
+
+// Remove a value that has changed at its origin. The next caller loads it.
+func ExampleCache_Invalidate() {
+	c := newDoubles()
+	defer c.Close()
+
+	fmt.Println(c.Get(context.Background(), 1))
+	c.Invalidate(1)
+	fmt.Println(c.Get(context.Background(), 1))
+	// Output:
+	// loading 1
+	// 2 <nil>
+	// loading 1
+	// 2 <nil>
+}
+
+// Remove all values.
+func ExampleCache_InvalidateAll() {
+	c := newDoubles()
+	defer c.Close()
+
+	c.Put(1, 100)
+	c.Put(2, 200)
+	c.InvalidateAll()
+	fmt.Println(c.Peek(1))
+	fmt.Println(c.Stats().Entries)
+	// Output:
+	// 0 false
+	// 0
+}
+
+// See what is being loaded, here from within a load.
+func ExampleCache_InFlight() {
+	var c *dedup.Cache[string, int]
+	c, err := dedup.NewCache(func(context.Context, string) (int, error) {
+		for key, info := range c.InFlight() {
+			fmt.Println(key, info.Waiters)
+		}
+		return 0, nil
+	}, nil)
+	if err != nil {
+		panic(err)
+	}
+	defer c.Close()
+
+	_, _ = c.Get(context.Background(), "key")
+	// Output: key 1
+}
+
+// Count hits and misses.
+func ExampleCache_Stats() {
+	c := newDoubles()
+	defer c.Close()
+
+	for range 3 {
+		_, _ = c.Get(context.Background(), 1)
+	}
+	s := c.Stats()
+	fmt.Println(s.Hits, s.Misses, s.Loads, s.Entries)
+	// Output:
+	// loading 1
+	// 2 1 1 1
+}
+
+// A closed Cache returns an error.
+func ExampleCache_Close() {
+	c := newDoubles()
+	fmt.Println(c.Close())
+	_, err := c.Get(context.Background(), 1)
+	fmt.Println(errors.Is(err, dedup.ErrClosed))
+	// Output:
+	// <nil>
+	// true
+}
+
+// Keep loaded values, and for a shorter time also the error of a missing one.
 func ExampleCache_negativeEntries() {
 	errNoUser := errors.New("no such user")
 	load := func(ctx context.Context, id int) (string, error) {
@@ -98,7 +309,7 @@ func ExampleCache_negativeEntries() {
 	//  no such user
 }
 
-// Load many keys with one call, and find out which failed.
+// Load many keys in one call, and find out which of them failed.
 func ExampleCache_GetMany_batch() {
 	prices, err := dedup.NewCache(
 		func(ctx context.Context, item string) (int, error) { return 0, errors.New("not used here") },
@@ -125,7 +336,7 @@ func ExampleCache_GetMany_batch() {
 	// nothing - dedup: LoadMany returned no value for this key
 }
 
-// Fill a cache before the first request comes.
+// Fill a Cache before the first request.
 func ExampleCache_GetMany_warmUp() {
 	squares, err := dedup.NewCache(
 		func(ctx context.Context, n int) (int, error) { return n * n, nil },
@@ -140,7 +351,7 @@ func ExampleCache_GetMany_warmUp() {
 	// Output: <nil> 5
 }
 
-// Serve what is old at once while it is renewed, and when it cannot be.
+// Serve an old value at once while a new one is loaded, or if it cannot be loaded.
 func ExampleCache_serveStale() {
 	version, renewed := 0, make(chan struct{}, 2)
 	page, err := dedup.NewCache(
@@ -169,8 +380,8 @@ func ExampleCache_serveStale() {
 	// true
 }
 
-// A load that needs another key of its Cache passes its context on. It lends its
-// slot of MaxLoads to that key's load, and a circle is an error.
+// A load that needs another key of its Cache passes its context on. It lends its slot of
+// MaxLoads to the load of that key. A cycle is an error.
 func ExampleCache_loadsThatNeedLoads() {
 	var pages *dedup.Cache[string, string]
 	load := func(ctx context.Context, name string) (string, error) {

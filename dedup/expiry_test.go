@@ -124,7 +124,7 @@ func TestErrorTTLOfOverrides(t *testing.T) {
 	})
 }
 
-// TestInvalidateDropsKeptErrors, and so does Put.
+// TestInvalidateDropsKeptErrors, as does Put.
 func TestInvalidateDropsKeptErrors(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := &counting{failing: true}
@@ -138,7 +138,7 @@ func TestInvalidateDropsKeptErrors(t *testing.T) {
 	})
 }
 
-// TestJitter: TTLs are cut by up to a fraction, not all by the same.
+// TestJitter shortens TTLs by up to the fraction, and not all of them by the same.
 func TestJitter(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCache(t, func(context.Context, int) (int, error) { return 1, nil },
@@ -164,7 +164,7 @@ func TestJitter(t *testing.T) {
 	})
 }
 
-// TestJitterOfAll: a TTL is never cut to nothing.
+// TestJitterOfAll never shortens a TTL to zero.
 func TestJitterOfAll(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCache(t, new(counting).load, &options{TTL: 1, Jitter: 1})
@@ -234,8 +234,8 @@ func TestRevalidationIsNotCanceled(t *testing.T) {
 	})
 }
 
-// TestStaleIfError: a load that fails is not repeated for a second while there is
-// an old value to serve.
+// TestStaleIfError: a failed load is not repeated for a second while an old value can be
+// served.
 func TestStaleIfError(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := new(counting)
@@ -262,7 +262,7 @@ func TestStaleIfError(t *testing.T) {
 	})
 }
 
-// TestStaleIfPanic: a panic is a failure, too.
+// TestStaleIfPanic: a panic is a failure too.
 func TestStaleIfPanic(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCache(t, func(context.Context, string) (int, error) { panic("no") },
@@ -273,8 +273,8 @@ func TestStaleIfPanic(t *testing.T) {
 	})
 }
 
-// TestStaleIfErrorWithErrorTTL: while the error is kept, the stale value is
-// served without another load; when it is too old, the error is.
+// TestStaleIfErrorWithErrorTTL: while the error is kept, the stale value is served
+// without another load. When the value is too old, the error is.
 func TestStaleIfErrorWithErrorTTL(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := new(counting)
@@ -296,9 +296,9 @@ func TestStaleIfErrorWithErrorTTL(t *testing.T) {
 	})
 }
 
-// TestTidy: what has expired goes as new entries come, though nobody asks for
-// it; what may still be served stays.
-func TestTidy(t *testing.T) {
+// TestSweep: expired entries are removed as new ones come, though nobody asks for their
+// keys. Entries that may still be served stay.
+func TestSweep(t *testing.T) {
 	for name, o := range map[string]*dedup.CacheOptions[int, int]{
 		"open": {}, "bounded": {MaxEntries: 1_000_000},
 	} {
@@ -339,8 +339,8 @@ func TestTidy(t *testing.T) {
 	}
 }
 
-// TestResultsThatAreNotStoredReplaceTheOld: a load says that there is nothing
-// to keep, so the old value goes.
+// TestResultsThatAreNotStoredReplaceTheOld: a load returns a value that is not to be
+// kept, so the old value is removed.
 func TestResultsThatAreNotStoredReplaceTheOld(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ttl := time.Minute
@@ -352,8 +352,8 @@ func TestResultsThatAreNotStoredReplaceTheOld(t *testing.T) {
 	})
 }
 
-// TestRevalidationForNothing: Put, or Invalidate, makes a load in the background
-// useless, unless somebody has joined it. Then it is canceled.
+// TestRevalidationForNothing: Put and Invalidate make a load in the background useless
+// unless a caller has joined it. Then it is canceled.
 func TestRevalidationForNothing(t *testing.T) {
 	for name, change := range map[string]func(c *dedup.Cache[string, int]){
 		"Put":           func(c *dedup.Cache[string, int]) { c.Put("k", 1) },
@@ -384,5 +384,37 @@ func TestRevalidationForNothing(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestErrorsWithoutTTLAreNotStored: an error that is not kept leaves no entry behind,
+// not even an expired one.
+func TestErrorsWithoutTTLAreNotStored(t *testing.T) {
+	c, err := dedup.NewCache(func(context.Context, int) (int, error) { return 0, errLoad },
+		&dedup.CacheOptions[int, int]{StaleIfError: time.Hour})
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.Get(bg, 1)
+	require.ErrorIs(t, err, errLoad)
+	require.Zero(t, c.Stats().Entries)
+}
+
+// TestValuesOfNoTTLAreNotStored: a value that is not stored is not served stale either.
+func TestValuesOfNoTTLAreNotStored(t *testing.T) {
+	for _, ttl := range []time.Duration{0, -time.Second} {
+		n := 0
+		c, err := dedup.NewCache(func(context.Context, int) (int, error) { n++; return n, nil },
+			&dedup.CacheOptions[int, int]{
+				TTLOf:                func(int, int) time.Duration { return ttl },
+				StaleWhileRevalidate: time.Hour,
+			})
+		require.NoError(t, err)
+		defer c.Close()
+		for want := 1; want < 3; want++ {
+			v, err := c.Get(bg, 1)
+			require.NoError(t, err)
+			require.Equal(t, want, v)
+			require.Zero(t, c.Stats().Entries)
+		}
 	}
 }

@@ -6,60 +6,60 @@ import (
 	"time"
 )
 
-// A Group coalesces: of callers that ask for one key at the same time, one
-// load runs and all get its result. It stores nothing. The zero value is ready
-// to use. It must not be copied after first use.
+// A Group coalesces calls: callers that ask for one key at the same time share one load,
+// and all get its result. A Group stores nothing. The zero value is ready to use. A Group
+// must not be copied after first use.
 //
-// The return of a load happens before the return of every Do that it serves.
+// In the terminology of the Go memory model, the return of a load synchronizes before the
+// return of every Do that returns its result.
 type Group[K comparable, V any] struct {
 	flights flights[K, V]
 }
 
-// FlightInfo tells of a load that is under way.
+// FlightInfo describes a load in flight.
 type FlightInfo struct {
-	Waiters int       // callers that wait for it; 0: it refreshes in the background
-	Started time.Time // when its first caller came
+	Waiters int       // the number of callers that wait for the load or run it; may be zero for a load in the background
+	Started time.Time // the time of the first call
 }
 
-// Do calls f, unless a call for key is under way: then it waits for that one.
-// It returns what f returned; shared tells that more than one caller got it. With
-// an error comes the zero value. If Do is called under the context of a load that
-// this call would wait for, the error is [ErrCycle].
+// Do calls f and returns its result, unless a call for key is in flight: then Do waits for
+// the result of that call. shared reports whether more than one caller got the result. If
+// err is not nil, v is the zero value. The error is [ErrCycle] if ctx is the context of a
+// load for which this call would wait, directly or through other loads.
 //
-// f runs in a goroutine of its own, with nothing held. Its context has the
-// values of ctx, but neither its end nor its parker; it ends when f has
-// returned or, with the cause [ErrAbandoned], when the last caller has left. If
-// f panics or calls runtime.Goexit, all callers get a *[PanicError].
+// f is called with nothing locked. It runs in the goroutine of the caller if ctx cannot end
+// and has no parker, like context.Background(), and in a new goroutine otherwise. The
+// context of f has the values of ctx, but does not end with it, and has no parker. It ends
+// when f has returned or, with the cause [ErrAbandoned], when the last caller has left. If
+// f panics or calls runtime.Goexit, all callers get a *[PanicError]. But if f calls Goexit
+// in the goroutine of a caller, that goroutine exits after the other callers have the
+// error.
 //
-// A caller whose ctx ends leaves at once, with an error that matches ctx.Err()
-// and context.Cause(ctx); the result wins if both came. One whose ctx has ended
-// before starts and joins nothing. A nil ctx, and a nil f, panics.
+// When ctx ends while Do waits, Do returns at once with an error that matches ctx.Err() and
+// context.Cause(ctx), unless there is a result. If ctx has ended before, Do neither starts
+// nor joins a call. It panics if ctx or f is nil.
 func (g *Group[K, V]) Do(ctx context.Context, key K, f func(ctx context.Context) (V, error)) (v V, shared bool, err error) {
 	mustContext(ctx)
 	if f == nil {
 		panic("dedup: Do of a nil function")
 	}
-	s, err := g.flights.board(ctx, request[K, V]{key: key, do: f})
+	var j joinResult[K, V]
+	if err := g.flights.join(ctx, &request[K, V]{key: key, do: f, mayRun: true}, &j); err != nil {
+		return v, false, err
+	}
+	r, err := j.fetch(ctx, f)
 	if err != nil {
 		return v, false, err
 	}
-	if s.made {
-		start(s.f)
-	}
-	if err := s.wait(ctx); err != nil {
-		return v, false, err
-	}
-	return s.f.v, s.f.got > 1, s.f.err
+	return r.v, r.got > 1, r.err()
 }
 
-// Forget lets later callers of key start anew, even if a call is under way. Its
-// result goes to the callers that it has.
+// Forget makes the next caller of key start a new call even if one is in flight. The call
+// in flight continues, and its result goes to the callers that it has.
 func (g *Group[K, V]) Forget(key K) {
-	if f, ok := g.flights.m.Load(key); ok {
-		g.flights.cutOff(f)
-	}
+	g.flights.forgetKey(key)
 }
 
-// InFlight returns an iterator over the calls that are under way and can be
-// joined. It is not a snapshot; nothing is held while the loop's body runs.
+// InFlight returns an iterator over the calls in flight that can be joined. The iterator is
+// not a snapshot, and nothing is locked while the body of the loop runs.
 func (g *Group[K, V]) InFlight() iter.Seq2[K, FlightInfo] { return g.flights.inFlight }

@@ -12,7 +12,7 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// TestShared tells of those who get the result, not of those who left.
+// TestShared counts the callers that get the result, not those that left.
 func TestShared(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLoader()
@@ -50,7 +50,7 @@ func TestErrorsComeWithoutAValue(t *testing.T) {
 	}
 }
 
-// TestEndedContextsStartNothing, and join nothing.
+// TestEndedContextsStartNothing and join nothing.
 func TestEndedContextsStartNothing(t *testing.T) {
 	overSubjects(t, func(t *testing.T, s subject, l *loader) {
 		require.ErrorIs(t, s.do(doneCtx(), "k").err, errCause)
@@ -63,13 +63,13 @@ func TestEndedContextsStartNothing(t *testing.T) {
 	})
 }
 
-// TestResultWinsOverTheEnd: both are there when the caller looks.
+// TestResultWinsOverTheEnd when both are there.
 func TestResultWinsOverTheEnd(t *testing.T) {
 	overSubjects(t, func(t *testing.T, s subject, l *loader) {
 		l.lenient = true
 		for range 20 {
 			ctx, cancel := context.WithCancel(bg)
-			p := &stuckParker{release: make(chan struct{}), Parker: wake.NewParker()}
+			p := &slowParker{release: make(chan struct{}), Parker: wake.NewParker()}
 			rs := s.startN(1, wake.WithParker(ctx, p), "k")
 			call := l.next(t)
 			call.give(1)
@@ -82,13 +82,13 @@ func TestResultWinsOverTheEnd(t *testing.T) {
 	})
 }
 
-// A stuckParker looks at the context only when it may.
-type stuckParker struct {
+// A slowParker looks at the context only when it is released.
+type slowParker struct {
 	wake.Parker
 	release chan struct{}
 }
 
-func (p *stuckParker) Park(ctx context.Context) error {
+func (p *slowParker) Park(ctx context.Context) error {
 	<-p.release
 	if ctx.Err() != nil {
 		return context.Cause(ctx) // though a permit is there
@@ -96,13 +96,13 @@ func (p *stuckParker) Park(ctx context.Context) error {
 	return p.Parker.Park(ctx)
 }
 
-// A brokenParker fails, panics, or ends its goroutine.
+// A brokenParker fails, panics or ends its goroutine.
 type brokenParker struct{ park func() error }
 
 func (p *brokenParker) Wake()                      {}
 func (p *brokenParker) Park(context.Context) error { return p.park() }
 
-// TestParkersThatFail: whatever Park does, the caller has left the flight.
+// TestParkersThatFail: whatever Park does, the caller leaves the flight.
 func TestParkersThatFail(t *testing.T) {
 	overSubjects(t, func(t *testing.T, s subject, l *loader) {
 		under := func(park func() error) context.Context { return wake.WithParker(bg, &brokenParker{park}) }
@@ -113,7 +113,7 @@ func TestParkersThatFail(t *testing.T) {
 	})
 }
 
-// TestForgetOfNothing does nothing, and leaves other keys alone.
+// TestForgetOfNothing does nothing, and does not affect other keys.
 func TestForgetOfNothing(t *testing.T) {
 	overSubjects(t, func(t *testing.T, s subject, l *loader) {
 		s.forget("k")
@@ -147,7 +147,7 @@ func TestLoadsUseTheGroup(t *testing.T) {
 	require.Equal(t, 5050, v)
 }
 
-// A badContext panics after so many calls of its methods.
+// A badContext panics after some calls of its methods.
 type badContext struct {
 	context.Context
 	calls int
@@ -163,35 +163,45 @@ func (c *badContext) Done() <-chan struct{} { c.use(); return c.Context.Done() }
 func (c *badContext) Err() error            { c.use(); return c.Context.Err() }
 func (c *badContext) Value(key any) any     { c.use(); return c.Context.Value(key) }
 
-// TestContextsThatPanic wedge nothing, wherever they do.
+// TestContextsThatPanic leave no key stuck, whichever method panics.
 func TestContextsThatPanic(t *testing.T) {
-	overSubjects(t, func(t *testing.T, s subject, l *loader) {
-		panics := 0
-		for calls := range 10 { // a Do makes fewer
-			bad := async(func() (r result) {
-				defer func() {
-					if recover() != nil {
-						r.err = errCause
-					}
-				}()
-				return s.do(&badContext{bg, calls}, "k")
-			})
-			synctest.Wait()
-			for len(l.began) > 0 {
-				(<-l.began).give(1)
-			}
-			if r := <-bad; r.err != nil {
-				panics++
-			} else {
-				require.Equal(t, result{v: 1}, r)
-			}
-			s.forget("k")
-			good := s.start(bg, "k")
-			l.next(t).give(2)
-			require.Equal(t, result{v: 2}, <-good)
-			s.forget("k")
+	for _, leaves := range []bool{false, true} {
+		overSubjects(t, func(t *testing.T, s subject, l *loader) { contextsThatPanic(t, s, l, leaves) })
+	}
+}
+
+func contextsThatPanic(t *testing.T, s subject, l *loader, leaves bool) {
+	ctx := bg
+	if leaves {
+		var cancel func()
+		ctx, cancel = context.WithCancel(bg)
+		defer cancel()
+	}
+	panics := 0
+	for calls := range 20 { // a Do makes fewer
+		bad := async(func() (r result) {
+			defer func() {
+				if recover() != nil {
+					r.err = errCause
+				}
+			}()
+			return s.do(&badContext{ctx, calls}, "k")
+		})
+		synctest.Wait()
+		for len(l.began) > 0 {
+			(<-l.began).give(1)
 		}
-		require.Positive(t, panics)
-		require.Less(t, panics, 10)
-	})
+		if r := <-bad; r.err != nil {
+			panics++
+		} else {
+			require.Equal(t, result{v: 1}, r)
+		}
+		s.forget("k")
+		good := s.start(bg, "k")
+		l.next(t).give(2)
+		require.Equal(t, result{v: 2}, <-good)
+		s.forget("k")
+	}
+	require.Positive(t, panics)
+	require.Less(t, panics, 20)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,23 +12,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 // The hazards again without a bubble: free-running goroutines, where a lost
-// wake is a test that never ends. Every load counts who runs beside it.
+// wake is a test that never ends. Every load counts the loads that run at the same time.
 
-// A meter counts the loads of each key that run at a time.
+// A meter counts the loads of each key that run at the same time.
 type meter struct {
 	running [8]atomic.Int32
 	loads   [8]atomic.Int32
-	most    atomic.Int32
+	peak    atomic.Int32
 }
 
 func (m *meter) enter(k int) {
 	m.loads[k].Add(1)
 	now := m.running[k].Add(1)
-	for most := m.most.Load(); now > most && !m.most.CompareAndSwap(most, now); {
-		most = m.most.Load()
+	for most := m.peak.Load(); now > most && !m.peak.CompareAndSwap(most, now); {
+		most = m.peak.Load()
 	}
 }
 
@@ -42,19 +44,19 @@ func (m *meter) total() (n int) {
 
 type stressOptions = dedup.CacheOptions[int, int]
 
-// TestStressLoaderRunsTwice: of a key that stays there is one load, ever, and
-// no caller misses it.
+// TestStressLoaderRunsTwice: a key that stays stored is loaded once, and no caller misses
+// it.
 func TestStressLoaderRunsTwice(t *testing.T) {
 	for name, o := range map[string]*stressOptions{"open": nil, "bounded": {MaxEntries: 1000}} {
 		t.Run(name, func(t *testing.T) {
-			for range scale(2000, 200) {
+			for range testkit.Scale(2000, 200) {
 				var m meter
 				c := newCache(t, func(_ context.Context, k int) (int, error) {
 					m.enter(k)
 					defer m.leave(k)
 					return k, nil
 				}, o)
-				together(4, func(i int) {
+				testkit.Together(4, func(i int) {
 					for k := range m.loads {
 						if v, err := c.Get(bg, k); v != k || err != nil {
 							t.Errorf("%d: %d, %v", k, v, err)
@@ -69,14 +71,14 @@ func TestStressLoaderRunsTwice(t *testing.T) {
 	}
 }
 
-// TestStressJoinsTheFinishedFlight: a load gives its number when it begins. Who
-// asked after that one was over must not get it.
+// TestStressJoinsTheFinishedFlight: a load returns a number that it takes when it begins.
+// A call that begins after the end of a load must not return its number.
 func TestStressJoinsTheFinishedFlight(t *testing.T) {
 	var g dedup.Group[int, int64]
 	var m meter
 	var begun, over atomic.Int64
-	together(4, func(i int) {
-		for range scale(50_000, 4000) {
+	testkit.Together(4, func(i int) {
+		for range testkit.Scale(50_000, 4000) {
 			past := over.Load()
 			v, _, err := g.Do(bg, 0, func(context.Context) (int64, error) {
 				m.enter(0)
@@ -92,12 +94,12 @@ func TestStressJoinsTheFinishedFlight(t *testing.T) {
 			}
 		}
 	})
-	require.EqualValues(t, 1, m.most.Load(), "one load at a time")
+	require.EqualValues(t, 1, m.peak.Load(), "one load at a time")
 }
 
-// TestStressCallersLeave: of callers some give up, at any moment. The others
-// get what they came for, whoever was first, and nobody gets an end that is not
-// his own; at the end all loads have ended, those that nobody waited for too.
+// TestStressCallersLeave: some callers give up at any moment. The others get the result,
+// whichever was first, and no caller gets the end of another one's context. In the end
+// all loads have ended, also those without callers.
 func TestStressCallersLeave(t *testing.T) {
 	var g dedup.Group[int, int]
 	var joined, left, running atomic.Int32
@@ -112,8 +114,8 @@ func TestStressCallersLeave(t *testing.T) {
 		}
 		return 1, nil
 	}
-	together(4, func(i int) {
-		for n := range scale(20_000, 2000) {
+	testkit.Together(4, func(i int) {
+		for n := range testkit.Scale(20_000, 2000) {
 			ctx, cancel := context.WithCancelCause(bg)
 			if i < 2 {
 				go func() {
@@ -135,22 +137,22 @@ func TestStressCallersLeave(t *testing.T) {
 			cancel(nil)
 		}
 	})
-	spinUntil(func() bool { return running.Load() == 0 })
+	testkit.SpinUntil(func() bool { return running.Load() == 0 })
 	require.Positive(t, joined.Load())
 	for range g.InFlight() {
 		t.Error("left behind")
 	}
 }
 
-// TestStressNobodyWaits: a load that only its end ends, and callers that all
-// give up.
+// TestStressNobodyWaits: a load ends only when it is canceled, and all its callers give
+// up.
 func TestStressNobodyWaits(t *testing.T) {
 	c := newCache(t, func(ctx context.Context, k int) (int, error) {
 		<-ctx.Done()
 		return 0, context.Cause(ctx)
 	}, &stressOptions{MaxLoads: 3})
-	together(4, func(i int) {
-		for n := range scale(5000, 500) {
+	testkit.Together(4, func(i int) {
+		for n := range testkit.Scale(5000, 500) {
 			ctx, cancel := context.WithCancel(bg)
 			go cancel()
 			if _, err := c.Get(ctx, n%2); !errors.Is(err, context.Canceled) || errors.Is(err, dedup.ErrAbandoned) {
@@ -158,18 +160,22 @@ func TestStressNobodyWaits(t *testing.T) {
 			}
 		}
 	})
-	spinUntil(func() bool { s := c.Stats(); return s.InFlight == 0 && s.Loads == s.LoadErrors })
+	testkit.SpinUntil(func() bool { s := c.Stats(); return s.InFlight == 0 && s.Loads == s.LoadErrors })
 }
 
-// TestStressPanics: each third load panics, and each third ends its goroutine.
+// TestStressPanics: each third load panics, and each third one ends its goroutine, which
+// may be that of a caller.
 func TestStressPanics(t *testing.T) {
 	var g dedup.Group[int, int]
 	var n atomic.Int32
 	var m meter
 	var got [3]atomic.Int32
-	together(4, func(i int) {
-		for range scale(5000, 500) {
-			v, _, err := g.Do(bg, 0, func(context.Context) (int, error) {
+	leaves, cancel := context.WithCancel(bg)
+	defer cancel()
+	testkit.Together(4, func(i int) {
+		ctx := [2]context.Context{leaves, bg}[i%2]
+		call := func() {
+			v, _, err := g.Do(ctx, 0, func(context.Context) (int, error) {
 				m.enter(0)
 				defer m.leave(0)
 				switch n.Add(1) % 3 {
@@ -191,20 +197,29 @@ func TestStressPanics(t *testing.T) {
 				t.Errorf("%d, %v", v, err)
 			}
 		}
+		for range testkit.Scale(5000, 500) {
+			if ctx == bg { // a Goexit is its own
+				var wg sync.WaitGroup
+				wg.Go(call)
+				wg.Wait()
+			} else {
+				call()
+			}
+		}
 	})
-	require.EqualValues(t, 1, m.most.Load())
+	require.EqualValues(t, 1, m.peak.Load())
 	for i := range got {
 		require.Positive(t, got[i].Load())
 	}
 }
 
-// TestStressForget: however old and new flights overlap, each caller gets a
-// result of a load that ended after it had asked, and nothing stays behind.
+// TestStressForget: however old and new flights overlap, each caller gets the result of a
+// load that ended after the call began, and nothing is left behind.
 func TestStressForget(t *testing.T) {
 	var g dedup.Group[int, int64]
 	var begun, forgotten atomic.Int64
-	together(4, func(i int) {
-		for range scale(30_000, 3000) {
+	testkit.Together(4, func(i int) {
+		for range testkit.Scale(30_000, 3000) {
 			if i == 0 {
 				n := begun.Load()
 				g.Forget(0)
@@ -227,9 +242,8 @@ func TestStressForget(t *testing.T) {
 	}
 }
 
-// TestStressOldValueStoredAfterInvalidate: an origin changes, then the cache is
-// told; who asks after that must not find what was before. The ways to tell are
-// tried one by one.
+// TestStressOldValueStoredAfterInvalidate: an origin changes, and then the cache is told
+// by one of several methods. A later call must not return the value from before.
 func TestStressOldValueStoredAfterInvalidate(t *testing.T) {
 	type cache = dedup.Cache[int, int64]
 	for name, tell := range map[string]func(c *cache, v int64){
@@ -245,8 +259,8 @@ func TestStressOldValueStoredAfterInvalidate(t *testing.T) {
 					runtime.Gosched()
 					return v, nil
 				}, o)
-				together(4, func(i int) {
-					for range scale(20_000, 2000) {
+				testkit.Together(4, func(i int) {
+					for range testkit.Scale(20_000, 2000) {
 						if i == 0 {
 							v := origin.Add(1)
 							tell(c, v)
@@ -264,16 +278,15 @@ func TestStressOldValueStoredAfterInvalidate(t *testing.T) {
 	}
 }
 
-// TestStressPutStays: Puts and loads of other values begin together, in any
-// order; a load that is under way when Put is called never wins over it. Loads
-// give negative values.
+// TestStressPutStays: Puts and loads of other values begin in any order, and a load in
+// flight when Put is called never replaces its value. Loads return negative values.
 func TestStressPutStays(t *testing.T) {
 	for bounds, o := range map[string]*stressOptions{"open": nil, "bounded": {MaxEntries: 10}} {
 		t.Run(bounds, func(t *testing.T) {
 			c := newCache(t, func(context.Context, int) (int, error) { return -1, nil }, o)
-			for range scale(20_000, 2000) {
+			for range testkit.Scale(20_000, 2000) {
 				c.Invalidate(0)
-				together(2, func(i int) {
+				testkit.Together(2, func(i int) {
 					if i == 0 {
 						c.Put(0, 1)
 					} else if _, err := c.Get(bg, 0); err != nil {
@@ -288,10 +301,10 @@ func TestStressPutStays(t *testing.T) {
 	}
 }
 
-// TestStressFailingLoad: callers that come together share a failure; there are
-// no more loads than rounds.
+// TestStressFailingLoad: callers that come together share a failure, so there are no more
+// loads than rounds.
 func TestStressFailingLoad(t *testing.T) {
-	for range scale(2000, 200) {
+	for range testkit.Scale(2000, 200) {
 		var m meter
 		gate := make(chan struct{})
 		c := newCache(t, func(_ context.Context, k int) (int, error) {
@@ -300,9 +313,9 @@ func TestStressFailingLoad(t *testing.T) {
 			<-gate
 			return 0, errLoad
 		}, nil)
-		together(5, func(i int) {
+		testkit.Together(5, func(i int) {
 			if i == 0 {
-				spinUntil(func() bool { return waiters(c) == 4 })
+				testkit.SpinUntil(func() bool { return waiters(c) == 4 })
 				close(gate)
 			} else if _, err := c.Get(bg, 0); !errors.Is(err, errLoad) {
 				t.Error(err)
@@ -313,7 +326,7 @@ func TestStressFailingLoad(t *testing.T) {
 	}
 }
 
-// waiters is how many wait for key 0.
+// waiters returns the number of callers that wait for key 0.
 func waiters(c *dedup.Cache[int, int]) (n int) {
 	for _, info := range c.InFlight() {
 		n += info.Waiters
@@ -321,10 +334,10 @@ func waiters(c *dedup.Cache[int, int]) (n int) {
 	return n
 }
 
-// TestStressMaxWaiters: of callers that come together, so many wait and the
-// others are sent away.
+// TestStressMaxWaiters: of callers that come together, MaxWaiters wait and the others
+// fail.
 func TestStressMaxWaiters(t *testing.T) {
-	for range scale(2000, 200) {
+	for range testkit.Scale(2000, 200) {
 		var m meter
 		var refused atomic.Int32
 		gate := make(chan struct{})
@@ -334,9 +347,9 @@ func TestStressMaxWaiters(t *testing.T) {
 			<-gate
 			return 1, nil
 		}, &stressOptions{MaxWaiters: 3})
-		together(6, func(i int) {
+		testkit.Together(6, func(i int) {
 			if i == 0 {
-				spinUntil(func() bool { return refused.Load() == 2 && waiters(c) == 3 })
+				testkit.SpinUntil(func() bool { return refused.Load() == 2 && waiters(c) == 3 })
 				close(gate)
 				return
 			}
@@ -353,8 +366,8 @@ func TestStressMaxWaiters(t *testing.T) {
 	}
 }
 
-// TestStressExpiry: values that are too old when anybody looks are results all
-// the same, and failures never look like values.
+// TestStressExpiry: values that are too old at once are results all the same, and
+// failures never look like values.
 func TestStressExpiry(t *testing.T) {
 	var n atomic.Int32
 	var m meter
@@ -366,20 +379,20 @@ func TestStressExpiry(t *testing.T) {
 		}
 		return 1, nil
 	}, &stressOptions{TTL: 1, ErrorTTL: 1, Jitter: 0.5})
-	together(4, func(i int) {
-		for range scale(20_000, 2000) {
+	testkit.Together(4, func(i int) {
+		for range testkit.Scale(20_000, 2000) {
 			v, err := c.Get(bg, 0)
 			if (err == nil) != (v == 1) || err != nil && err != errLoad {
 				t.Errorf("%d, %v", v, err)
 			}
 		}
 	})
-	require.EqualValues(t, 1, m.most.Load(), "one load at a time")
+	require.EqualValues(t, 1, m.peak.Load(), "one load at a time")
 }
 
-// TestStressClose: everything at once, and Close in the middle of it.
+// TestStressClose during calls of all methods.
 func TestStressClose(t *testing.T) {
-	for range scale(500, 100) {
+	for range testkit.Scale(500, 100) {
 		var m meter
 		load := func(ctx context.Context, k int) (int, error) {
 			m.enter(k)
@@ -397,9 +410,9 @@ func TestStressClose(t *testing.T) {
 				return map[int]int{keys[0]: v}, err
 			},
 		})
-		together(6, func(i int) {
+		testkit.Together(6, func(i int) {
 			if i == 0 {
-				spinUntil(func() bool { return m.total() > 3 })
+				testkit.SpinUntil(func() bool { return m.total() > 3 })
 				c.Close()
 				return
 			}
@@ -412,11 +425,11 @@ func TestStressClose(t *testing.T) {
 				}
 			}
 		})
-		spinUntil(func() bool { return c.Stats().InFlight == 0 })
+		testkit.SpinUntil(func() bool { return c.Stats().InFlight == 0 })
 	}
 }
 
-// useAll calls one method or another.
+// useAll calls one of the methods.
 func useAll(c *dedup.Cache[int, int], i, n int) error {
 	k := (i + n) % 8
 	switch n % 7 {
@@ -448,10 +461,94 @@ func errorsOnlyOf(err error, those ...error) bool {
 	return err == nil
 }
 
-// spinUntil yields until cond holds. A cond that never holds ends in the test
-// binary's timeout.
-func spinUntil(cond func() bool) {
-	for !cond() {
-		runtime.Gosched()
+// TestStressHandedOffLoads: loads of a bounded Cache are finished by their first callers,
+// which leave at any moment, during Invalidate, Put, InvalidateAll and Close. Each load
+// is counted once, and nothing is left behind.
+func TestStressHandedOffLoads(t *testing.T) {
+	for round := range testkit.Scale(200, 30) {
+		var loads atomic.Uint64
+		c := newCache(t, func(ctx context.Context, k int) (int, error) {
+			loads.Add(1)
+			if k%3 == 0 {
+				runtime.Gosched()
+			}
+			return k, context.Cause(ctx)
+		}, &stressOptions{MaxEntries: 4})
+		testkit.Together(4, func(i int) {
+			for n := range 100 {
+				ctx, cancel := context.WithCancel(bg)
+				if n%2 == 0 {
+					go cancel()
+				}
+				k := n % 7
+				v, err := c.Get(ctx, k)
+				if err == nil && v != k || err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, dedup.ErrClosed) {
+					t.Errorf("%d, %v", v, err)
+				}
+				cancel()
+				switch (n + i) % 20 {
+				case 0:
+					c.Invalidate(k)
+				case 5:
+					c.Put(k, k)
+				case 10:
+					c.InvalidateAll()
+				case 15:
+					if round%2 == 0 && n > 80 {
+						_ = c.Close()
+					}
+				}
+			}
+		})
+		testkit.SpinUntil(func() bool { s := c.Stats(); return s.InFlight == 0 && s.Loads >= loads.Load() })
+	}
+}
+
+// TestStressFlightsUsedAgain: callers run their loads while others join, leave, forget
+// and iterate. Each gets what was loaded for its key, and the context of a load, kept or
+// not, ends with the load.
+func TestStressFlightsUsedAgain(t *testing.T) {
+	var g dedup.Group[int, int]
+	var n atomic.Int64
+	testkit.Together(4, func(i int) {
+		var last context.Context
+		for step := range testkit.Scale(20_000, 2000) {
+			key := step % 3
+			ctx, cancel := context.WithCancel(bg)
+			if i > 0 {
+				ctx = context.WithValue(bg, valueKey{}, key)
+			} else if step%2 == 0 {
+				go cancel()
+			}
+			v, _, err := g.Do(ctx, key, func(ctx context.Context) (int, error) {
+				if of := ctx.Value(valueKey{}); ctx.Err() != nil && of != nil || of != nil && of != key {
+					t.Errorf("the context of another load, of %v", of)
+				}
+				runtime.Gosched()
+				if i > 0 { // it runs here
+					last = ctx
+				}
+				return int(n.Add(3))*3 + key, nil
+			})
+			if err == nil && v%3 != key || err != nil && !errors.Is(err, context.Canceled) {
+				t.Errorf("%d, %v", v, err)
+			}
+			if last != nil && last.Err() == nil {
+				t.Error("the load is over")
+			}
+			switch cancel(); step % 20 {
+			case 0:
+				g.Forget(key)
+			case 10:
+				for key, info := range g.InFlight() {
+					if key > 2 || info.Waiters < 1 {
+						t.Errorf("%d, %v", key, info)
+					}
+				}
+			}
+		}
+	})
+	for range g.InFlight() {
+		t.Error("nothing is in flight")
 	}
 }

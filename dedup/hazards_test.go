@@ -14,11 +14,10 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// Each test here is named after something that hurt the users of another
-// library, in a bubble, where order is certain. hazards_stress_test.go runs the
-// same freely.
+// Each test here is named after a fault that users of another library have met. It runs in
+// a bubble, where the order is certain. hazards_stress_test.go runs the same freely.
 
-// TestHazardLoaderRunsTwice: who asks while a load lands finds the load or its
+// TestHazardLoaderRunsTwice: a caller that comes while a load ends finds the load or its
 // value, never neither.
 func TestHazardLoaderRunsTwice(t *testing.T) {
 	for name, o := range map[string]*options{"open": {}, "bounded": {MaxEntries: 10}, "weighed": {MaxWeight: 10, Weigh: func(string, int) uint32 { return 1 }}} {
@@ -38,9 +37,9 @@ func TestHazardLoaderRunsTwice(t *testing.T) {
 	}
 }
 
-// TestHazardJoinsTheFinishedFlight: a caller that comes after the end starts
-// anew; it does not get a result of the past, even while those of the past have
-// not run yet.
+// TestHazardJoinsTheFinishedFlight: a caller that comes after the end starts a new load.
+// It does not get the old result, even while the callers of the old load have not run
+// yet.
 func TestHazardJoinsTheFinishedFlight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLoader()
@@ -58,8 +57,8 @@ func TestHazardJoinsTheFinishedFlight(t *testing.T) {
 	})
 }
 
-// TestHazardFailedFlightIsNotJoined: the same after an error, which no cache
-// keeps unless it is told to.
+// TestHazardFailedFlightIsNotJoined: the same after an error, which is not kept without
+// ErrorTTL.
 func TestHazardFailedFlightIsNotJoined(t *testing.T) {
 	overSubjects(t, func(t *testing.T, s subject, l *loader) {
 		r := s.start(bg, "k")
@@ -71,8 +70,8 @@ func TestHazardFailedFlightIsNotJoined(t *testing.T) {
 	})
 }
 
-// TestHazardLeadersEndFailsFollowers: the first caller's context ends. It
-// returns; the load goes on, and the others get its value.
+// TestHazardLeadersEndFailsFollowers: the first caller returns when its context ends, the
+// load continues, and the others get its value.
 func TestHazardLeadersEndFailsFollowers(t *testing.T) {
 	overSubjects(t, func(t *testing.T, s subject, l *loader) {
 		ctx, cancel := context.WithCancelCause(bg)
@@ -93,9 +92,9 @@ func TestHazardLeadersEndFailsFollowers(t *testing.T) {
 	})
 }
 
-// TestHazardNewcomerJoinsACanceledFlight: after the last caller left, the next
-// one starts a load of its own, though the canceled one has not returned; and
-// what that one gives is nobody's.
+// TestHazardNewcomerJoinsACanceledFlight: after the last caller has left, the next one
+// starts a load of its own, though the canceled one has not returned. The result of that
+// one is dropped.
 func TestHazardNewcomerJoinsACanceledFlight(t *testing.T) {
 	overSubjects(t, func(t *testing.T, s subject, l *loader) {
 		l.lenient = true
@@ -122,8 +121,8 @@ func TestHazardNewcomerJoinsACanceledFlight(t *testing.T) {
 	})
 }
 
-// TestHazardLoadRunsOnForNobody: the load is canceled when its last caller
-// leaves, and not before; nor is it after a Forget, as long as it has callers.
+// TestHazardLoadRunsOnForNobody: the load is canceled when its last caller leaves, and
+// not before. After a Forget it also continues while it has callers.
 func TestHazardLoadRunsOnForNobody(t *testing.T) {
 	for _, forget := range []bool{false, true} {
 		t.Run(fmt.Sprintf("forgotten=%t", forget), func(t *testing.T) {
@@ -156,9 +155,9 @@ func runsOnForNobody(t *testing.T, s subject, l *loader, forget bool) {
 	require.Zero(t, l.running.Load())
 }
 
-// TestHazardPanicWedgesTheKey: a load that panics gives every caller what it
-// panicked with, and where, and the process lives. So does one that ends its
-// goroutine. The key is usable again.
+// TestHazardPanicWedgesTheKey: after a load panics, every caller has the panic's value
+// and stack, and the process survives. So does a load that ends its goroutine, except for
+// a caller whose goroutine that is. The key can be loaded again.
 func TestHazardPanicWedgesTheKey(t *testing.T) {
 	for name, end := range map[string]func(){
 		"panic":  func() { panic(errCause) },
@@ -172,7 +171,17 @@ func TestHazardPanicWedgesTheKey(t *testing.T) {
 				c := newCache(t, func(ctx context.Context, _ string) (int, error) { return load(ctx) },
 					&options{ErrorTTL: time.Hour})
 				for _, s := range []subject{groupOf(new(dedup.Group[string, int]), load), cacheOf(c)} {
-					requirePanics(t, name, s, func() { gate <- end })
+					ctx, cancel := context.WithCancel(bg)
+					defer cancel()
+					requirePanics(t, name, s.startN(3, ctx, "k"), func() { gate <- end })
+					first := s.startN(1, bg, "k")[0] // it runs the load
+					rs := s.startN(2, bg, "k")
+					if name == "Goexit" {
+						requirePanics(t, name, rs, func() { gate <- end })
+						requirePending(t, first) // its goroutine has ended
+					} else {
+						requirePanics(t, name, append(rs, first), func() { gate <- end })
+					}
 					again := s.start(bg, "k")
 					gate <- func() {}
 					require.Equal(t, result{v: 1}, <-again, "usable again")
@@ -182,8 +191,8 @@ func TestHazardPanicWedgesTheKey(t *testing.T) {
 	}
 }
 
-func requirePanics(t *testing.T, how string, s subject, end func()) {
-	rs := s.startN(3, bg, "k")
+func requirePanics(t *testing.T, how string, rs []<-chan result, end func()) {
+	t.Helper()
 	end()
 	for _, c := range rs {
 		r := <-c
@@ -206,8 +215,8 @@ func requirePanics(t *testing.T, how string, s subject, end func()) {
 	}
 }
 
-// TestHazardOldEndDeletesNewFlight: Forget, start anew, then the old one ends.
-// The new one can still be joined.
+// TestHazardOldEndDeletesNewFlight: after Forget a new flight begins, then the old one
+// ends. The new one can still be joined.
 func TestHazardOldEndDeletesNewFlight(t *testing.T) {
 	overSubjects(t, func(t *testing.T, s subject, l *loader) {
 		a := s.start(bg, "k")
@@ -226,8 +235,8 @@ func TestHazardOldEndDeletesNewFlight(t *testing.T) {
 	})
 }
 
-// TestHazardOldValueStoredAfterInvalidate: whatever happens to a key while it
-// is loaded, the load's value goes to its own callers and is not stored.
+// TestHazardOldValueStoredAfterInvalidate: whatever happens to a key while it is loaded,
+// the load's value goes to its own callers and is not stored.
 func TestHazardOldValueStoredAfterInvalidate(t *testing.T) {
 	type cache = dedup.Cache[string, int]
 	for name, change := range map[string]struct {
@@ -260,7 +269,7 @@ func TestHazardOldValueStoredAfterInvalidate(t *testing.T) {
 	}
 }
 
-// TestHazardWaitersRerunAFailingLoad: one failure is the failure of all who
+// TestHazardWaitersRerunAFailingLoad: one failure is the result of all callers that
 // waited for it.
 func TestHazardWaitersRerunAFailingLoad(t *testing.T) {
 	overSubjects(t, func(t *testing.T, s subject, l *loader) {
@@ -274,8 +283,8 @@ func TestHazardWaitersRerunAFailingLoad(t *testing.T) {
 	})
 }
 
-// TestHazardWaitersWithoutBound: MaxWaiters callers wait for a key, and no
-// more; a place that is left is free again.
+// TestHazardWaitersWithoutBound: MaxWaiters callers wait for a key and no more. When one
+// leaves, another one may wait.
 func TestHazardWaitersWithoutBound(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLoader()
@@ -298,9 +307,8 @@ func TestHazardWaitersWithoutBound(t *testing.T) {
 	})
 }
 
-// TestHazardExpiredBeforeTheWaiterLooks: a value that lives for an instant is
-// still the result of those who waited for it, and so is one that is not stored
-// at all.
+// TestHazardExpiredBeforeTheWaiterLooks: a value with the shortest TTL is still the
+// result of the callers that waited for it, and so is one that is not stored.
 func TestHazardExpiredBeforeTheWaiterLooks(t *testing.T) {
 	for name, o := range map[string]*options{
 		"short":      {TTL: time.Nanosecond},
@@ -325,8 +333,8 @@ func TestHazardExpiredBeforeTheWaiterLooks(t *testing.T) {
 	}
 }
 
-// TestHazardNilErrorWithoutAValue: a load that failed never looks like one that
-// gave a zero value.
+// TestHazardNilErrorWithoutAValue: a failed load never looks like one that returned a
+// zero value.
 func TestHazardNilErrorWithoutAValue(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		failing := true
@@ -339,7 +347,7 @@ func TestHazardNilErrorWithoutAValue(t *testing.T) {
 		for range 3 { // loaded, then kept
 			v, err := c.Get(bg, "k")
 			require.ErrorIs(t, err, errLoad)
-			require.Nil(t, v, "no value beside an error")
+			require.Nil(t, v, "no value with an error")
 			_, ok := c.Peek("k")
 			require.False(t, ok)
 		}

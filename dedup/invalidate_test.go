@@ -11,10 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
-// overKeepers runs f with caches that keep the errors of loads, which is where an old
-// value could be written again.
+// overKeepers runs f with caches that keep the errors of loads, with which an old value
+// could be stored again.
 func overKeepers(t *testing.T, f func(t *testing.T, o options)) {
 	for name, o := range map[string]options{
 		"open":           {},
@@ -26,8 +27,8 @@ func overKeepers(t *testing.T, f func(t *testing.T, o options)) {
 	}
 }
 
-// TestInvalidateAllDuringAFailingLoad: the load would write the old value again,
-// with its error.
+// TestInvalidateAllDuringAFailingLoad: the load must not store the old value again with
+// its error.
 func TestInvalidateAllDuringAFailingLoad(t *testing.T) {
 	overKeepers(t, func(t *testing.T, o options) {
 		bubble(t, func(t *testing.T) {
@@ -47,9 +48,9 @@ func TestInvalidateAllDuringAFailingLoad(t *testing.T) {
 	})
 }
 
-// TestStressInvalidateAllBesideFailingLoads: nothing that was put before the call
-// is seen after it.
-func TestStressInvalidateAllBesideFailingLoads(t *testing.T) {
+// TestStressInvalidateAllDuringFailingLoads: nothing that was put before the call is
+// returned after it.
+func TestStressInvalidateAllDuringFailingLoads(t *testing.T) {
 	overKeepers(t, func(t *testing.T, o options) {
 		const keys = 16
 		c := newCache(t, func(context.Context, string) (int, error) { return 0, errLoad }, &o)
@@ -63,7 +64,7 @@ func TestStressInvalidateAllBesideFailingLoads(t *testing.T) {
 				}
 			})
 		}
-		for round := range scale(1000, 100) {
+		for round := range testkit.Scale(1000, 100) {
 			for k := range keys {
 				c.Put(fmt.Sprint(k), round+1)
 			}
@@ -84,14 +85,14 @@ func TestStressInvalidateAllBesideFailingLoads(t *testing.T) {
 	})
 }
 
-// TestStressPutBesideClose: a Put that began before leaves nothing in the closed
-// cache, however it is bounded.
-func TestStressPutBesideClose(t *testing.T) {
+// TestStressPutDuringClose: a Put that began before leaves nothing in the closed cache,
+// with and without bounds.
+func TestStressPutDuringClose(t *testing.T) {
 	for _, most := range []int{0, 100} {
-		for range scale(2000, 200) {
+		for range testkit.Scale(2000, 200) {
 			c, err := dedup.NewCache(func(context.Context, int) (int, error) { return 1, nil }, &dedup.CacheOptions[int, int]{MaxEntries: most})
 			require.NoError(t, err)
-			together(3, func(i int) {
+			testkit.Together(3, func(i int) {
 				if i == 0 {
 					_ = c.Close()
 					return

@@ -4,24 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 // TestMain fails the run if any test left a goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
-// bg is the context of callers that only a result ends.
+// bg is the context of callers that return only with a result.
 var bg = context.Background()
 
-// nilCtx is what a caller passes who has no context.
+// nilCtx is a nil context.
 var nilCtx context.Context
 
 var (
@@ -29,15 +28,15 @@ var (
 	errCause = errors.New("the cause")
 )
 
-// doneCtx returns a context that ended before anybody looked at it.
+// doneCtx returns a context that has ended.
 func doneCtx() context.Context {
 	ctx, cancel := context.WithCancelCause(bg)
 	cancel(errCause)
 	return ctx
 }
 
-// bubble runs f where time stands still until all sleep, and a lost wake is a
-// deadlock report.
+// bubble runs f in a bubble, where time advances only when all goroutines sleep, and a
+// lost wake is reported as a deadlock.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, f)
@@ -61,16 +60,15 @@ type result struct {
 	err    error
 }
 
-// async runs a call in a goroutine of its own; what it returns arrives on the
-// channel.
+// async runs a call in a goroutine of its own, and returns a channel for its result.
 func async(call func() result) <-chan result {
 	c := make(chan result, 1)
 	go func() { c <- call() }()
 	return c
 }
 
-// requirePending requires that a call has not returned. It is for bubbles,
-// after synctest.Wait, where it cannot be early.
+// requirePending requires that a call has not returned. It is for bubbles, after
+// synctest.Wait.
 func requirePending(t testing.TB, c <-chan result) {
 	t.Helper()
 	select {
@@ -80,17 +78,17 @@ func requirePending(t testing.TB, c <-chan result) {
 	}
 }
 
-// A loader is a load that the test steers: each call reports on began and goes
-// on with what it gets from its own gate.
+// A loader is a load that the test controls: each call is sent on began, and returns what
+// it receives from its own gate.
 type loader struct {
 	began   chan *call // has room for all
 	running atomic.Int32
-	most    atomic.Int32 // at a time
+	peak    atomic.Int32 // at a time
 	total   atomic.Int32
 	lenient bool // a call ends only when it is told to
 }
 
-// A call is one of a loader's.
+// A call is a call of a loader.
 type call struct {
 	ctx  context.Context
 	gate chan result
@@ -98,13 +96,13 @@ type call struct {
 
 func newLoader() *loader { return &loader{began: make(chan *call, 1000)} }
 
-// load waits for the test, or for the end of its context.
+// load waits for the test or for the end of its context.
 func (l *loader) load(ctx context.Context) (int, error) {
 	l.total.Add(1)
 	now := l.running.Add(1)
 	defer l.running.Add(-1)
-	for m := l.most.Load(); now > m && !l.most.CompareAndSwap(m, now); {
-		m = l.most.Load()
+	for m := l.peak.Load(); now > m && !l.peak.CompareAndSwap(m, now); {
+		m = l.peak.Load()
 	}
 	c := &call{ctx, make(chan result, 1)}
 	l.began <- c
@@ -126,7 +124,7 @@ func (c *call) give(v int)      { c.gate <- result{v: v} }
 func (c *call) fail(err error)  { c.gate <- result{err: err} }
 func (c *call) canceled() error { return context.Cause(c.ctx) }
 
-// next returns the next call, which must have begun: for bubbles.
+// next returns the next call, which must have begun. It is for bubbles.
 func (l *loader) next(t testing.TB) *call {
 	t.Helper()
 	synctest.Wait()
@@ -146,7 +144,7 @@ func (l *loader) requireNone(t testing.TB) {
 	require.Empty(t, l.began, "a load began")
 }
 
-// A subject is what coalesces: a Group or a Cache, seen alike.
+// A subject is a Group or a Cache, by what they have in common.
 type subject struct {
 	name   string
 	do     func(ctx context.Context, key string) result
@@ -154,8 +152,7 @@ type subject struct {
 	stores bool
 }
 
-// overSubjects runs f over a Group and over caches, with and without bounds, in
-// a bubble.
+// overSubjects runs f with a Group and with caches, with and without bounds, in a bubble.
 func overSubjects(t *testing.T, f func(t *testing.T, s subject, l *loader)) {
 	t.Run("Group", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
@@ -204,27 +201,7 @@ func (s subject) startN(n int, ctx context.Context, key string) []<-chan result 
 	return cs
 }
 
-// together runs f in n goroutines that begin at one time, and waits for them.
-func together(n int, f func(i int)) {
-	var wg sync.WaitGroup
-	start := make(chan struct{})
-	for i := range n {
-		wg.Go(func() { <-start; f(i) })
-	}
-	close(start)
-	wg.Wait()
-}
-
-// scale picks the size of a stress test: full, or the small one under -short
-// and under the race detector.
-func scale(full, small int) int {
-	if testing.Short() || raceEnabled {
-		return small
-	}
-	return full
-}
-
-// panicText runs f, which must panic, and returns what the panic says.
+// panicText runs f, which must panic, and returns the text of the panic.
 func panicText(t testing.TB, f func()) (text string) {
 	t.Helper()
 	defer func() { text = fmt.Sprint(recover()) }()

@@ -5,31 +5,33 @@ import (
 	"errors"
 )
 
-// GetMany returns the values of keys; a key that comes twice counts once. What
-// is not there is loaded: with [CacheOptions].LoadMany in one call for all keys
-// that nobody is loading yet, else with a load for each, at the same time. Stale
-// values are returned at once; the loads that replace them are part of that call.
+// GetMany returns the values of keys. Repeated keys count once. GetMany joins the loads of
+// missing keys that are in flight, and loads the other missing keys: with one call of
+// [CacheOptions].LoadMany if that is set, otherwise with one load per key, all at the same
+// time. The loads do not run in the caller's goroutine. During StaleWhileRevalidate stale
+// values are returned at once, and loads in the background, or the same call of LoadMany,
+// replace them.
 //
-// The map has the keys that succeeded. The error joins a *[KeyError] for each
-// of the others, in the order of keys; it is nil if there are none. When ctx
-// ends, the keys that are still missing fail with its error. A nil ctx panics.
+// The map contains the keys that succeeded. The error joins a *[KeyError] for each of the
+// other keys, in the order of keys, and is nil if there are none. When ctx ends, the keys
+// that are still missing fail with its error. GetMany panics if ctx is nil.
 func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) (map[K]V, error) {
 	mustContext(ctx)
 	m := many[K, V]{c: c, ctx: ctx, got: make(map[K]V, len(keys))}
-	keys = unique(keys) // panics here if one is unhashable, with nothing begun
+	keys = unique(keys) // panics if a key is unhashable, before any load begins
 	list := make([]manyKey[K, V], len(keys))
-	defer m.leave(list) // those whose turn to wait never came
-	m.board(keys, list)
+	defer m.leave(list) // for keys that were not waited for
+	m.joinAll(keys, list)
 	var errs []error
 	for i, key := range keys {
-		if err := m.collect(key, list[i]); err != nil {
+		if err := m.collect(key, &list[i]); err != nil {
 			errs = append(errs, &KeyError[K]{key, err})
 		}
 	}
 	return m.got, errors.Join(errs...)
 }
 
-// unique returns keys in their order, without repetitions.
+// unique returns keys in their order without repetitions.
 func unique[K comparable](keys []K) []K {
 	seen := make(map[K]struct{}, len(keys))
 	once := make([]K, 0, len(keys))
@@ -42,68 +44,70 @@ func unique[K comparable](keys []K) []K {
 	return once
 }
 
-// many is a call of GetMany.
+// many is one call of GetMany.
 type many[K comparable, V any] struct {
 	c   *Cache[K, V]
 	ctx context.Context
 	got map[K]V
 }
 
-// A manyKey is a key of GetMany: its seat, or why it has none.
+// A manyKey is a key of GetMany with the result of joining its flight, or the error.
 type manyKey[K comparable, V any] struct {
-	seat[K, V]
-	hit answer[V] // what was there, for seat.answer to point to
+	joinResult[K, V]
+	hit answer[V] // the stored value; answer points to it
 	err error
 }
 
-// board gets into line for all keys before it starts what it has to: one batch,
-// or a flight each. It starts that even if a method of the context's panics:
-// others may have joined.
-func (m *many[K, V]) board(keys []K, list []manyKey[K, V]) {
+// joinAll joins the line of all keys before it starts the batch. The batch starts even if
+// a method of the context panics, because other callers may have joined its flights.
+func (m *many[K, V]) joinAll(keys []K, list []manyKey[K, V]) {
 	b := m.newBatch()
 	defer b.start()
 	for i, key := range keys {
 		p := &list[i]
-		p.seat, p.err = m.boardOne(key, b, &p.hit)
-		if p.made {
-			m.begin(p.f, b)
+		p.err = m.joinOne(key, b, p)
+		if p.created != nil {
+			m.begin(p.created, b)
 		}
 	}
 }
 
-// begin starts a flight, or has the batch do so.
-func (m *many[K, V]) begin(f *flight[K, V], b *batch[K, V]) {
+// begin starts a flight, or adds it to the batch.
+func (m *many[K, V]) begin(t *backgroundFlight[K, V], b *batch[K, V]) {
 	if b != nil {
-		b.flights = append(b.flights, f)
+		b.runs = append(b.runs, run[K, V]{f: &t.flight})
 	} else {
-		start(f)
+		start(t)
 	}
 }
 
-func (m *many[K, V]) boardOne(key K, b *batch[K, V], hit *answer[V]) (s seat[K, V], err error) {
-	if a, ok := m.c.look(key, forValue); ok {
-		if *hit = a; a.renew {
+// joinOne looks a key up, or joins its line.
+func (m *many[K, V]) joinOne(key K, b *batch[K, V], p *manyKey[K, V]) error {
+	if a, ok := m.c.lookup(key, forValue); ok {
+		p.hit, p.answer = a, &p.hit
+		if a.renew {
 			m.renew(key, b)
-			hit.renew = false
+			p.hit.renew = false
 		}
-		return seat[K, V]{answer: hit}, nil
+		return nil
 	}
-	s, err = m.c.flights.board(m.ctx, request[K, V]{key: key, batch: b})
-	if err != nil || s.f != nil {
-		m.c.countMiss(s)
+	err := m.c.flights.join(m.ctx, &request[K, V]{key: key, batch: b}, &p.joinResult)
+	if err != nil || p.f != nil {
+		m.c.countMiss(&p.joinResult)
 	}
-	return s, err
+	return err
 }
 
-// renew begins a load in the background.
+// renew starts a load in the background.
 func (m *many[K, V]) renew(key K, b *batch[K, V]) {
-	if f := m.c.flights.launch(m.ctx, request[K, V]{key: key, why: forFreshness, batch: b}); f != nil {
-		m.begin(f, b)
+	if t := m.c.flights.createBackground(m.ctx, request[K, V]{key: key, why: forFreshness, batch: b}); t != nil {
+		m.begin(t, b)
 	}
 }
 
-// collect waits for one key.
-func (m *many[K, V]) collect(key K, p manyKey[K, V]) (err error) {
+// collect waits for one key. It must not copy the joinResult, whose edge must end only
+// once.
+func (m *many[K, V]) collect(key K, p *manyKey[K, V]) (err error) {
 	if p.err != nil {
 		return p.err
 	}
@@ -111,7 +115,7 @@ func (m *many[K, V]) collect(key K, p manyKey[K, V]) (err error) {
 	if p.f == nil {
 		v, err = m.c.serve(m.ctx, key, *p.answer)
 	} else if err = p.wait(m.ctx); err == nil {
-		v, err = p.f.v, p.f.err
+		v, err = p.f.v, p.f.err()
 	}
 	if err == nil {
 		m.got[key] = v
@@ -119,12 +123,12 @@ func (m *many[K, V]) collect(key K, p manyKey[K, V]) (err error) {
 	return err
 }
 
-// leave gets out of all lines. It matters if the context or a wait panicked or
-// ended the goroutine.
+// leave leaves all lines. It is needed if the context or a wait panicked or ended the
+// goroutine.
 func (m *many[K, V]) leave(list []manyKey[K, V]) {
-	for _, p := range list {
-		if p.f != nil {
-			p.abandon()
+	for i := range list {
+		if p := &list[i]; p.f != nil {
+			p.endWait()
 		}
 	}
 }

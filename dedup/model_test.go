@@ -15,12 +15,11 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// A model is a cache in plain terms, with the calls that wait on it. Scripts
-// are run by both, in a bubble, and everything that can be seen is compared
-// after each step.
+// A model is a simple Cache together with its waiting calls. Scripts run on the model and
+// on a Cache, in a bubble, and everything visible is compared after each step.
 //
-// Values are numbers of loads; those of Puts are negative. Loads end only when
-// the script says so.
+// Values are the numbers of loads, and negative for Puts. Loads end only when the script
+// says so.
 type model struct {
 	t      testing.TB
 	o      *options
@@ -33,7 +32,7 @@ type model struct {
 	stats  dedup.Stats
 }
 
-// A modelKey is what the cache should know of a key.
+// A modelKey is the expected state of a key.
 type modelKey struct {
 	entry  *modelEntry
 	flight *modelLoad // that can be joined
@@ -47,7 +46,7 @@ type modelEntry struct {
 	retry  time.Time // a load failed: no other one is due before
 }
 
-// age is for how long the value is stale, or less than nothing.
+// age returns how long the value has been stale, or less than zero.
 func (e *modelEntry) age(o *options) time.Duration {
 	if o.TTL == 0 {
 		return -1
@@ -82,7 +81,7 @@ const (
 	modelCool  = time.Second
 )
 
-// modelOptions are those of a script's first byte.
+// modelOptions returns the options that the first byte of a script means.
 func modelOptions(b byte) *options {
 	o := new(options)
 	if b&1 != 0 {
@@ -130,7 +129,7 @@ func runModel(t testing.TB, script []byte) {
 	require.NoError(t, m.c.Close())
 }
 
-// step does what a byte says: three bits of it, to one of two keys.
+// step does what a byte means: an operation by three of its bits, on one of two keys.
 func (m *model) step(b byte, began chan *call) {
 	key := string('a' + rune(b>>3&1))
 	arg := int(b >> 4)
@@ -197,8 +196,8 @@ func (m *model) detach(key string) {
 	}
 }
 
-// answer is what is there without a load: whether it will do, and whether it
-// is stale and to be renewed.
+// answer returns the answer without a load, whether there is one, and whether it is stale
+// and to be renewed.
 func (m *model) answer(e *modelEntry) (r result, ok, stale, renew bool) {
 	if e == nil {
 		return r, false, false, false
@@ -217,7 +216,7 @@ func (m *model) answer(e *modelEntry) (r result, ok, stale, renew bool) {
 	return r, false, false, false
 }
 
-// call is a Get, or a Refresh.
+// call is a Get or a Refresh.
 func (m *model) call(key string, refresh bool) {
 	k := m.key(key)
 	ctx, cancel := context.WithCancel(bg)
@@ -265,7 +264,7 @@ func (m *model) begin(key string) *modelLoad {
 	return l
 }
 
-// quit ends a call's context.
+// quit ends the context of a call.
 func (m *model) quit(c *modelCall) {
 	c.cancel()
 	synctest.Wait()
@@ -291,7 +290,7 @@ func (m *model) drop(c *modelCall) {
 	}
 }
 
-// pick chooses a load that is not over.
+// pick returns a load that has not ended.
 func (m *model) pick(arg int) *modelLoad {
 	var open []*modelLoad
 	for _, l := range m.starts {
@@ -305,7 +304,7 @@ func (m *model) pick(arg int) *modelLoad {
 	return open[arg%len(open)]
 }
 
-// end ends a load, well or not.
+// end ends a load, with a value or an error.
 func (m *model) end(l *modelLoad, well bool) {
 	if l.over {
 		return
@@ -338,8 +337,7 @@ func (m *model) end(l *modelLoad, well bool) {
 	}
 }
 
-// store is the end of a load that can be joined; it returns what its callers
-// get.
+// store ends a load that can be joined, and returns what its callers get.
 func (m *model) store(l *modelLoad, well bool) result {
 	k := m.key(l.key)
 	if well {
@@ -365,7 +363,7 @@ func (m *model) store(l *modelLoad, well bool) result {
 	return result{err: errLoad}
 }
 
-// returned requires that a call has returned so.
+// returned requires that a call has returned want.
 func (m *model) returned(got <-chan result, want result) {
 	m.t.Helper()
 	select {
@@ -377,11 +375,11 @@ func (m *model) returned(got <-chan result, want result) {
 	}
 }
 
-// check compares everything that can be seen between steps.
+// check compares everything visible between steps.
 func (m *model) check() {
-	flying := make(map[string]int)
+	loading := make(map[string]int)
 	for key, info := range m.c.InFlight() {
-		flying[key] = info.Waiters
+		loading[key] = info.Waiters
 	}
 	for key, k := range m.keys {
 		r, ok, stale, _ := m.answer(k.entry)
@@ -390,7 +388,7 @@ func (m *model) check() {
 		if there {
 			require.Equal(m.t, r.v, v, "%v", m)
 		}
-		waiters, in := flying[key]
+		waiters, in := loading[key]
 		require.Equal(m.t, k.flight != nil, in, "in flight %s: %v", key, m)
 		if in {
 			require.Equal(m.t, k.flight.callers, waiters, "%v", m)
@@ -414,8 +412,8 @@ func (m *model) check() {
 	require.Equal(m.t, m.stats, s, "%v", m)
 }
 
-// FuzzCache compares a Cache with the model: the first byte has the options,
-// each of the others is a step.
+// FuzzCache compares a Cache with the model. The first byte is the options, and each of
+// the others a step.
 func FuzzCache(f *testing.F) {
 	f.Add([]byte{0, 0, 6, 0})                            // miss, load, hit
 	f.Add([]byte{0, 0, 0, 3, 6, 0})                      // invalidate during a load

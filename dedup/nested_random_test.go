@@ -12,24 +12,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
-// TestRandomLoadsThatNeedLoads: loads that ask for each other as they like, with
-// circles, by Get, GetMany and Refresh, one after the other and at once, while
-// contexts end, keys are invalidated and panics happen. Nobody waits for ever, which
-// a bubble would tell, never more loads run than there are slots, but for those
-// whose caller has left them, and all slots come back.
+// TestRandomLoadsThatNeedLoads: loads call each other at random, also in cycles, by Get,
+// GetMany and Refresh, one after the other and at the same time, while contexts end, keys
+// are invalidated and loads panic. No call waits forever, which a bubble would report; no
+// more loads run than there are slots, except for those that their caller has left; and
+// all slots come back.
 func TestRandomLoadsThatNeedLoads(t *testing.T) {
-	for seed := range uint64(scale(300, 60)) {
+	for seed := range uint64(testkit.Scale(300, 60)) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			bubble(t, func(t *testing.T) { newTangle(t, seed).run() })
+			bubble(t, func(t *testing.T) { newRandomSite(t, seed).run() })
 		})
 	}
 }
 
-// A tangle is a cache whose loads are drawn at random, or two that call each
-// other.
-type tangle struct {
+// A randomSite is a cache whose loads are random, or two that call each other.
+type randomSite struct {
 	*site
 	other  *dedup.Cache[string, int]
 	t      *testing.T
@@ -40,8 +40,8 @@ type tangle struct {
 	leaves bool // contexts may end early
 }
 
-func newTangle(t *testing.T, seed uint64) *tangle {
-	g := &tangle{t: t, r: rand.New(rand.NewPCG(seed, 2))}
+func newRandomSite(t *testing.T, seed uint64) *randomSite {
+	g := &randomSite{t: t, r: rand.New(rand.NewPCG(seed, 2))}
 	g.keys, g.leaves = 2+g.r.IntN(10), g.r.IntN(2) == 0
 	g.slots = g.r.IntN(4)
 	o := &options{MaxLoads: g.slots}
@@ -61,13 +61,13 @@ func newTangle(t *testing.T, seed uint64) *tangle {
 	return g
 }
 
-func (g *tangle) intN(n int) int {
+func (g *randomSite) intN(n int) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.r.IntN(n)
 }
 
-func (g *tangle) load(ctx context.Context, key string) (int, error) {
+func (g *randomSite) load(ctx context.Context, key string) (int, error) {
 	g.work()
 	if len(key) > 2 { // one of requireAllSlots
 		g.work()
@@ -83,8 +83,8 @@ func (g *tangle) load(ctx context.Context, key string) (int, error) {
 	return 1, nil
 }
 
-// ask is one call, or two at once.
-func (g *tangle) ask(ctx context.Context) {
+// ask makes one call, or two at the same time.
+func (g *randomSite) ask(ctx context.Context) {
 	if g.leaves && g.intN(3) == 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(g.intN(20))*time.Millisecond)
@@ -100,9 +100,9 @@ func (g *tangle) ask(ctx context.Context) {
 	}
 }
 
-func (g *tangle) key() string { return fmt.Sprint(g.intN(g.keys)) }
+func (g *randomSite) key() string { return fmt.Sprint(g.intN(g.keys)) }
 
-func (g *tangle) call(ctx context.Context) error {
+func (g *randomSite) call(ctx context.Context) error {
 	c := g.c
 	if g.other != nil && g.intN(2) == 0 {
 		c = g.other
@@ -118,7 +118,7 @@ func (g *tangle) call(ctx context.Context) error {
 	}
 }
 
-func (g *tangle) note(err error) {
+func (g *randomSite) note(err error) {
 	_, panicked := errors.AsType[*dedup.PanicError](err)
 	known := err == nil || panicked
 	for _, e := range []error{dedup.ErrCycle, context.DeadlineExceeded, context.Canceled} {
@@ -129,7 +129,7 @@ func (g *tangle) note(err error) {
 	}
 }
 
-func (g *tangle) run() {
+func (g *randomSite) run() {
 	var wg sync.WaitGroup
 	for range 6 {
 		wg.Go(func() {
@@ -146,7 +146,7 @@ func (g *tangle) run() {
 		return
 	}
 	if !g.leaves && g.other == nil {
-		require.LessOrEqual(g.t, int(g.most.Load()), slots)
+		require.LessOrEqual(g.t, int(g.peak.Load()), slots)
 	}
 	requireAllSlots(g.t, g.c, slots)
 }

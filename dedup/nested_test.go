@@ -14,17 +14,17 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// Loads that ask for other loads under their own contexts.
+// Here loads call other loads with their own contexts.
 
-// A site is a cache whose pages consist of other keys: a load asks for the parts
-// of its key, at the same time or one after the other.
+// A site is a cache whose pages consist of other keys: a load calls for the parts of its
+// key, at the same time or one after the other.
 type site struct {
 	c       *dedup.Cache[string, int]
 	parts   map[string][]string
 	many    bool // by GetMany
 	cycles  atomic.Int32
 	running atomic.Int32
-	most    atomic.Int32 // that run and do not wait
+	peak    atomic.Int32 // that run and do not wait
 }
 
 func newSite(t testing.TB, parts map[string][]string, o options) *site {
@@ -36,7 +36,7 @@ func newSite(t testing.TB, parts map[string][]string, o options) *site {
 	return s
 }
 
-// load is 1 and the sum of the parts.
+// load returns one more than the sum of the parts.
 func (s *site) load(ctx context.Context, key string) (int, error) {
 	s.work()
 	sum := 1
@@ -59,11 +59,11 @@ func (s *site) load(ctx context.Context, key string) (int, error) {
 	return sum, nil
 }
 
-// work takes a while, and counts how many do so.
+// work takes a while, and counts the loads that run meanwhile.
 func (s *site) work() {
 	now := s.running.Add(1)
-	for m := s.most.Load(); now > m && !s.most.CompareAndSwap(m, now); {
-		m = s.most.Load()
+	for m := s.peak.Load(); now > m && !s.peak.CompareAndSwap(m, now); {
+		m = s.peak.Load()
 	}
 	time.Sleep(time.Millisecond)
 	s.running.Add(-1)
@@ -88,8 +88,8 @@ func (s *site) loadMany(ctx context.Context, keys []string) (map[string]int, err
 	return found, nil
 }
 
-// TestMaxLoadsOfLoadsThatNeedLoads: who waits for a load lends its slot to it.
-// Not more run at a time than may.
+// TestMaxLoadsOfLoadsThatNeedLoads: a load that waits for another one lends it its slot.
+// No more than MaxLoads run at the same time.
 func TestMaxLoadsOfLoadsThatNeedLoads(t *testing.T) {
 	shapes := map[string]map[string][]string{
 		"one":    {"page": {"template"}},
@@ -114,7 +114,7 @@ func TestMaxLoadsOfLoadsThatNeedLoads(t *testing.T) {
 						for _, r := range rs {
 							require.NoError(t, (<-r).err)
 						}
-						require.LessOrEqual(t, s.most.Load(), int32(slots))
+						require.LessOrEqual(t, s.peak.Load(), int32(slots))
 						requireAllSlots(t, s.c, slots)
 					})
 				})
@@ -123,8 +123,8 @@ func TestMaxLoadsOfLoadsThatNeedLoads(t *testing.T) {
 	}
 }
 
-// requireAllSlots requires that as many loads run as may: no slot is lost, and
-// none is there twice.
+// requireAllSlots requires that MaxLoads loads can run: no slot is lost, and none is
+// there twice.
 func requireAllSlots(t testing.TB, c *dedup.Cache[string, int], slots int) {
 	t.Helper()
 	synctest.Wait()
@@ -142,8 +142,8 @@ func requireAllSlots(t testing.TB, c *dedup.Cache[string, int], slots int) {
 	require.Equal(t, 4*2*time.Millisecond, time.Since(start), "of bubble time")
 }
 
-// TestMaxLoadsAndAQueuedPart: the part that a load asks for is in line for a
-// slot already, for somebody else.
+// TestMaxLoadsAndAQueuedPart: a load waits for a part that is already in line for a slot,
+// because of another caller.
 func TestMaxLoadsAndAQueuedPart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		gate := make(chan struct{})
@@ -166,8 +166,8 @@ func TestMaxLoadsAndAQueuedPart(t *testing.T) {
 	})
 }
 
-// TestSlotOfALenderThatGoesOn: a load leaves the load that it asked for, and is
-// over before that one. The slot is the borrower's then, and comes back.
+// TestSlotOfALenderThatGoesOn: a load leaves the load that it called, and ends first. The
+// slot is then the borrower's, and comes back.
 func TestSlotOfALenderThatGoesOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLoader()
@@ -195,8 +195,8 @@ func TestSlotOfALenderThatGoesOn(t *testing.T) {
 	})
 }
 
-// TestMaxLoadsThroughAnotherCache: the load that is asked for is asked for by way
-// of a cache without a bound.
+// TestMaxLoadsThroughAnotherCache: a load waits for another one through a cache without
+// MaxLoads.
 func TestMaxLoadsThroughAnotherCache(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var outer, inner *dedup.Cache[string, int]
@@ -211,7 +211,7 @@ func TestMaxLoadsThroughAnotherCache(t *testing.T) {
 	})
 }
 
-// TestALoadInLineForASlotIsCanceled, one that could have been lent one, too.
+// TestALoadInLineForASlotIsCanceled, also one that could have borrowed a slot.
 func TestALoadInLineForASlotIsCanceled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLoader()
@@ -278,8 +278,8 @@ func TestLoadAsksForItsOwnKey(t *testing.T) {
 	}
 }
 
-// TestLoadsThatWaitForEachOther: whoever closes the circle gets ErrCycle, however
-// long it is, and whoever began.
+// TestLoadsThatWaitForEachOther: the call that closes the cycle gets ErrCycle, however
+// long the cycle is and whichever load began.
 func TestLoadsThatWaitForEachOther(t *testing.T) {
 	for n := 1; n <= 4; n++ {
 		for _, starts := range []int{1, n} {
@@ -311,7 +311,7 @@ func TestLoadsThatWaitForEachOther(t *testing.T) {
 	}
 }
 
-// TestGroupsThatWaitForEachOther: the same, and from one Group to another.
+// TestGroupsThatWaitForEachOther: the same in a Group, and from one Group to another.
 func TestGroupsThatWaitForEachOther(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var a, b dedup.Group[string, int]
@@ -329,32 +329,41 @@ func TestGroupsThatWaitForEachOther(t *testing.T) {
 	})
 }
 
-// TestWaitsThatAreOverCloseNoCircle: a call that has left, and a load that nobody
-// waits for any more.
-func TestWaitsThatAreOverCloseNoCircle(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var c *dedup.Cache[string, int]
-		gate := make(chan struct{})
-		c = newCache(t, func(ctx context.Context, key string) (int, error) {
-			if key == "b" {
-				<-gate
-				return c.Get(ctx, "a") // which waits no longer
-			}
-			short, cancel := context.WithTimeout(ctx, time.Second)
-			defer cancel()
-			_, err := c.Get(short, "b")
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			close(gate)
-			time.Sleep(time.Second)
-			return 1, nil
-		}, nil)
-		b := cacheOf(c).startN(1, bg, "b")[0]
-		require.Equal(t, result{v: 1}, get(c, bg, "a"))
-		require.Equal(t, result{v: 1}, <-b)
-	})
+// TestWaitsThatHaveEndedCloseNoCycle: a call has left, and a load has no callers any
+// more.
+func TestWaitsThatHaveEndedCloseNoCycle(t *testing.T) {
+	for name, ask := range map[string]func(c *dedup.Cache[string, int], ctx context.Context) error{
+		"Get": func(c *dedup.Cache[string, int], ctx context.Context) error { return get(c, ctx, "b").err },
+		"GetMany": func(c *dedup.Cache[string, int], ctx context.Context) error {
+			_, err := c.GetMany(ctx, []string{"b"})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var c *dedup.Cache[string, int]
+				gate := make(chan struct{})
+				c = newCache(t, func(ctx context.Context, key string) (int, error) {
+					if key == "b" {
+						<-gate
+						return c.Get(ctx, "a") // which waits no longer
+					}
+					short, cancel := context.WithTimeout(ctx, time.Second)
+					defer cancel()
+					require.ErrorIs(t, ask(c, short), context.DeadlineExceeded)
+					close(gate)
+					time.Sleep(time.Second)
+					return 1, nil
+				}, nil)
+				b := cacheOf(c).startN(1, bg, "b")[0]
+				require.Equal(t, result{v: 1}, get(c, bg, "a"))
+				require.Equal(t, result{v: 1}, <-b)
+			})
+		})
+	}
 }
 
-// shared is made outside of any bubble, as a package's variable is.
+// shared is made outside any bubble, like a variable of a package.
 var shared = sharedCache()
 
 func sharedCache() *dedup.Cache[string, int] {

@@ -6,102 +6,115 @@ import (
 	"fmt"
 	"iter"
 	"time"
+
+	"github.com/vigil-go/vigil/internal/load"
 )
 
-// A Loader fetches what a key stands for. It runs in a goroutine of its own,
-// with nothing held. Its context has the values of the first caller's, but
-// neither its end nor its parker; it ends when the last caller has left, with
-// the cause [ErrAbandoned], and on Close, with [ErrClosed]. A Loader that calls
-// the Cache passes it on: see the package's documentation.
+// A Loader loads the value of a key. It is called with nothing locked, in a goroutine of
+// its own. The exception is a first caller in [Cache.Get] or [Cache.Refresh] whose context
+// cannot end and has no parker, so that it could not leave: then the Loader runs in the
+// goroutine of that caller, which exits if the Loader calls runtime.Goexit.
+//
+// The Loader's context has the values of the first caller's context, but does not end with
+// it, and has no parker. It is canceled with the cause [ErrAbandoned] when the last caller
+// has left, and with the cause [ErrClosed] by [Cache.Close]. It also ends when the load
+// does. A Loader that calls the Cache must pass this context on; see the package's
+// documentation.
 type Loader[K comparable, V any] func(ctx context.Context, key K) (V, error)
 
-// CacheOptions are the options of [NewCache]. The zero value is a cache without
-// bounds whose entries stay until they are invalidated.
+// CacheOptions are the options of [NewCache]. The zero value means a cache without limits
+// whose entries stay until they are invalidated.
 //
-// The functions are called with nothing locked, and may call the Cache. What
-// TTLOf, ErrorTTLOf and Weigh panic with reaches the callers of the load as a
-// *[PanicError], as if the load had panicked.
+// The functions are called with nothing locked, and may call the Cache. If TTLOf,
+// ErrorTTLOf or Weigh panics, the callers of the load get a *[PanicError], as if the load
+// had panicked.
 type CacheOptions[K comparable, V any] struct {
-	// MaxEntries is how many entries, negative ones included, are kept; which
-	// of them go is decided by W-TinyLFU. 0: no bound. Eviction follows
-	// storing: for a moment there may be an eighth more, and while several
-	// goroutines store up to twice as many, never more.
+	// MaxEntries is the maximum number of entries, including those of errors. The
+	// eviction policy is W-TinyLFU. Entries are evicted after others have been stored,
+	// so for a moment there may be an eighth more than MaxEntries, and up to twice
+	// MaxEntries while several goroutines store. Zero means no limit.
 	MaxEntries int
 
-	// MaxWeight bounds the sum of what Weigh returns for the entries, with
-	// the same margins. 0: no bound. Only one of MaxEntries and MaxWeight can
-	// be set. An entry that is heavier than MaxWeight by itself is not stored.
+	// MaxWeight is the maximum sum of the weights of the entries, which may be exceeded
+	// for a moment like MaxEntries. An entry that is heavier than MaxWeight by itself is
+	// not stored. MaxWeight needs Weigh. Only one of MaxEntries and MaxWeight can be
+	// set. Zero means no limit.
 	MaxWeight uint64
 
-	// Weigh is the weight of an entry, in whatever unit MaxWeight is. It is
-	// called once per value that is stored. An entry of weight 0 is never
-	// evicted; an entry for an error weighs 1.
+	// Weigh returns the weight of an entry, in the unit of MaxWeight. It is called once
+	// per stored value. An entry of weight zero is never evicted. The entry of an error
+	// has the weight one. Weigh must be nil if MaxWeight is zero.
 	Weigh func(key K, v V) uint32
 
-	// TTL is how long a value is fresh. 0: for ever.
+	// TTL is the time for which a value is fresh. Zero means forever.
 	TTL time.Duration
 
-	// TTLOf overrides TTL for one value. 0 or less: it is not stored.
+	// TTLOf returns the TTL of one value, instead of TTL. Zero or less means that the
+	// value is not stored. A nil TTLOf means TTL for all values.
 	TTLOf func(key K, v V) time.Duration
 
-	// ErrorTTL is how long a load's error is kept and returned instead of
-	// loading again. 0: errors are not kept. The error of a load that was
-	// canceled never is. While there is an old value to serve, that is
-	// returned, and ErrorTTL only delays the next load; 0 then means one
-	// second.
+	// ErrorTTL is the time for which the error of a load is kept and returned instead
+	// of loading again. Zero means that errors are not kept. The error of a canceled
+	// load is never kept. While a stale value can be returned, callers get that instead
+	// of the error, and ErrorTTL only delays the next load; zero then means one second.
 	ErrorTTL time.Duration
 
-	// ErrorTTLOf overrides ErrorTTL for one error. 0 or less: it is not kept.
+	// ErrorTTLOf returns the time for which one error is kept, instead of ErrorTTL.
+	// Zero or less means that the error is not kept. A nil ErrorTTLOf means ErrorTTL
+	// for all errors.
 	ErrorTTLOf func(key K, err error) time.Duration
 
-	// Jitter shortens each TTL by a random part of up to this fraction, so
-	// that what was stored together does not expire together. From 0 to 1.
+	// Jitter is the largest fraction by which each TTL and ErrorTTL is shortened at
+	// random, so that values stored together do not expire together. It must be from 0
+	// to 1. Zero means that no TTL is shortened.
 	Jitter float64
 
-	// StaleWhileRevalidate is for how long after its TTL a value is still
-	// returned at once, while one load in the background replaces it. If
-	// that fails, the value is returned still, and the next load is due after
-	// ErrorTTL.
+	// StaleWhileRevalidate is the time after its TTL for which a value is still
+	// returned at once, while one load in the background replaces it. If that load
+	// fails, the value is still returned, and the next load is due after ErrorTTL. Zero
+	// means that callers wait for the load.
 	StaleWhileRevalidate time.Duration
 
-	// StaleIfError is for how long after its TTL a value is still returned
-	// if the load that should replace it fails, and then without a load until
-	// the next one is due after ErrorTTL.
+	// StaleIfError is the time after its TTL for which a value is still returned if the
+	// load that should replace it fails. The value is then returned without a load
+	// until the next load is due, after ErrorTTL. Zero means that callers get the error
+	// once StaleWhileRevalidate is over.
 	StaleIfError time.Duration
 
-	// MaxWaiters is how many callers may wait for one key. Further ones get
-	// [ErrTooManyWaiters] at once. 0: no bound.
+	// MaxWaiters is the maximum number of callers that wait for one key. Further
+	// callers get [ErrTooManyWaiters] at once. Zero means no limit.
 	MaxWaiters int
 
-	// MaxLoads is how many loads may run at a time; LoadMany counts as one.
-	// Others wait for a slot, first come, first served. A load that waits for
-	// another load lends its slot to that one, if it has none. 0: no bound.
+	// MaxLoads is the maximum number of loads that run at the same time. A call of
+	// LoadMany counts as one load. Further loads wait in line for a slot. A load that
+	// waits for a load in line lends that load its slot. Zero means no limit.
 	MaxLoads int
 
-	// LoadMany loads several keys at once, for [Cache.GetMany]: those that
-	// are missing and those that are stale. Keys that its answer leaves out
-	// fail with [ErrNotLoaded]. If it returns an error, the keys that its
-	// answer has are loaded all the same, and the others get the error. Keys
-	// that it was not asked for are stored, unless a fresh value is there,
-	// they are being loaded, or they were put or invalidated since it began.
-	// Its context ends when all its keys have lost their callers. What else is
-	// said of a Loader holds. nil: GetMany uses the Loader.
+	// LoadMany loads several keys at once for [Cache.GetMany]: those that are missing
+	// and those that are stale. Requested keys that are not in the returned map fail
+	// with the returned error, or with [ErrNotLoaded] if that is nil; the other keys
+	// succeed. Keys in the map that were not requested are stored too, unless a fresh
+	// value is stored for them, they are being loaded, or they were put or invalidated
+	// since the call began. The context of LoadMany is canceled when the last caller of
+	// each of its keys has left. LoadMany, and a Loader that GetMany calls, always runs
+	// in a goroutine of its own. Everything else is as for a Loader. A nil LoadMany
+	// means that GetMany calls the Loader for each key.
 	LoadMany func(ctx context.Context, keys []K) (map[K]V, error)
 
-	// OnLoad is called after each load, once per key that was asked for, when
-	// the results of all its keys have been stored, in the goroutine of the
-	// load and with nothing held. The load's callers do not wait for it. A
-	// panic in it is dropped; after that, and after runtime.Goexit, the calls
-	// for the other keys follow.
+	// OnLoad is called after each load, once per requested key, when the results of all
+	// keys of the load are stored. It runs in the goroutine of the load, or in a new one
+	// if the load ran in the goroutine of a caller. The load's callers do not wait for
+	// OnLoad. A panic of OnLoad is dropped. If OnLoad panics or calls runtime.Goexit for
+	// one key, it is still called for the other keys. A nil OnLoad is not called.
 	OnLoad func(LoadInfo[K])
 }
 
-// LoadInfo tells of a load that is over.
+// LoadInfo describes a load that has ended.
 type LoadInfo[K comparable] struct {
 	Key     K
-	Took    time.Duration // from its first caller to its end; the wait for its turn included
-	Err     error         // what it failed with, even if a stale value was served
-	Waiters int           // callers that got its result
+	Took    time.Duration // from the first call to the end of the load, including the wait for a slot
+	Err     error         // the error of the load, even if its callers got a stale value
+	Waiters int           // the number of callers that got the result
 }
 
 func checkLoader[K comparable, V any](load Loader[K, V]) error {
@@ -111,7 +124,7 @@ func checkLoader[K comparable, V any](load Loader[K, V]) error {
 	return nil
 }
 
-// check joins an error for everything that is wrong.
+// check joins an error for every option that is invalid.
 func (o *CacheOptions[K, V]) check() error {
 	var errs []error
 	refuse := func(wrong bool, format string, args ...any) {
@@ -139,3 +152,6 @@ func (o *CacheOptions[K, V]) durations() iter.Seq2[string, time.Duration] {
 			yield("StaleWhileRevalidate", o.StaleWhileRevalidate) && yield("StaleIfError", o.StaleIfError)
 	}
 }
+
+// slots returns those of MaxLoads, or nil for no limit.
+func (o *CacheOptions[K, V]) slots() *load.Slots { return load.NewSlots(o.MaxLoads) }

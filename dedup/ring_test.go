@@ -9,10 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake"
 )
 
-// onLoop runs n tasks on one loop, and waits for them.
+// onLoop runs n tasks on one loop and waits for them.
 func onLoop(t *testing.T, n int, f func(ctx context.Context, i int)) {
 	t.Helper()
 	if err := uringwake.Supported(); err != nil {
@@ -32,9 +33,9 @@ func onLoop(t *testing.T, n int, f func(ctx context.Context, i int)) {
 	wg.Wait()
 }
 
-// TestTasksShareALoad: tasks of a ring and a goroutine wait for one load. One
-// loop has one thread, so a task that blocked it would block all of them, and
-// the load waits for all to be in line.
+// TestTasksShareALoad: tasks and a goroutine wait for one load. The loop has one thread,
+// so a task that blocked it would block all of them, and the load waits until all are in
+// line.
 func TestTasksShareALoad(t *testing.T) {
 	var g dedup.Group[string, int]
 	var loads atomic.Int32
@@ -44,7 +45,7 @@ func TestTasksShareALoad(t *testing.T) {
 		if uringwake.TaskFrom(ctx) != nil {
 			t.Error("the load has the caller's task")
 		}
-		spinUntil(func() bool {
+		testkit.SpinUntil(func() bool {
 			for _, info := range g.InFlight() {
 				return info.Waiters == n+1
 			}
@@ -66,8 +67,8 @@ func TestTasksShareALoad(t *testing.T) {
 	require.EqualValues(t, 1, loads.Load())
 }
 
-// TestTasksUseACache: misses, batches and ends of contexts, all of them sleeps
-// of a task.
+// TestTasksUseACache with misses, batches and contexts that end, so that each sleep is
+// that of a backgroundFlight.
 func TestTasksUseACache(t *testing.T) {
 	var loads atomic.Int32
 	c := newCache(t, func(ctx context.Context, k int) (int, error) {

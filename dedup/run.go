@@ -1,58 +1,83 @@
 package dedup
 
 import (
-	"runtime/debug"
+	"context"
 	"sync"
+
+	"github.com/vigil-go/vigil/internal/load"
 )
 
-// fly runs the load and lands, whatever the load does: nobody could recover a
-// panic of this goroutine, and nobody would wake the callers.
-//
-// A goroutine begins with a stack of 2 KB, and a larger one costs as much as all
-// the rest. So a load that returns lands outside of the deferred call.
-func (f *flight[K, V]) fly() {
-	defer f.crash()
-	v, err := f.run()
-	f.stage = returned
-	f.settle(v, err)
-	f.prepare()
-	f.stage = prepared
-	f.finish()
+// A run is the load of a flight while it lasts. What other goroutines must see of it is
+// in the flight.
+type run[K comparable, V any] struct {
+	f     *flight[K, V]
+	first *caller   // a goroutine that can finish the flight, or nil
+	entry *entry[V] // what is to be stored
+	stage stage
 }
 
-// crash does what is left if the load, or prepare, did not return. It is deferred.
-func (f *flight[K, V]) crash() {
-	switch f.stage {
+// A stage says how far a run has come.
+type stage uint8
+
+const (
+	running  stage = iota // or the load has panicked or exited
+	returned              // the load has returned
+	prepared              // prepare has returned; not used by a batch
+)
+
+// run runs the load and finishes the flight, whatever the load does. Otherwise a panic
+// would end the program, and no goroutine would wake the callers.
+//
+// A goroutine begins with a stack of 2 KB, and a larger one costs as much as
+// everything else. So a load that returns is finished outside the deferred call.
+func (r *run[K, V]) run(do func(ctx context.Context) (V, error)) {
+	defer r.finishCrashed()
+	v, err := r.load(do)
+	r.stage = returned
+	if r.handOff(v, err) {
+		return
+	}
+	r.settleAndPrepare(v, err)
+	r.stage = prepared
+	r.wake(r.publishLocked())
+}
+
+// finishCrashed finishes the flight if the load, or prepare, did not return. It is
+// deferred. After a Goexit in a load that its caller runs, the caller's goroutine
+// exits.
+func (r *run[K, V]) finishCrashed() {
+	switch r.stage {
 	case running:
 		var v V
-		f.settle(v, panicked(recover()))
-		f.finish()
+		r.settle(v, load.Panicked(recover()))
+		r.finish()
 	case returned:
-		f.finish()
+		r.finish()
 	}
 }
 
-func (f *flight[K, V]) run() (V, error) {
-	if f.do != nil {
-		return f.do(&f.ctx)
+// load calls do, or the backend's load.
+func (r *run[K, V]) load(do func(ctx context.Context) (V, error)) (V, error) {
+	if do != nil {
+		return do(r.f.ctx)
 	}
-	return f.all.host.load(&f.ctx, f.key)
+	return r.f.home.all.backend.load(r.f.ctx, r.f.key)
 }
 
-// panicked is the error of a load that did not return; value is what recover
-// gave, nil for a Goexit.
-func panicked(value any) *PanicError {
-	if value == nil {
-		value = ErrGoexit
+// run runs the load of a backgroundFlight in its goroutine.
+func (t *backgroundFlight[K, V]) run() {
+	r := run[K, V]{f: &t.flight}
+	if t.canHandOff {
+		r.first = &t.first
 	}
-	return &PanicError{Value: value, Stack: debug.Stack()}
+	r.run(t.do)
 }
 
-// A runner is what a goroutine is started for: a flight, or a batch.
-type runner interface{ fly() }
+// A runner is what a goroutine runs: a backgroundFlight or a batch.
+type runner interface{ run() }
 
-// A starter starts goroutines. A go statement with a receiver would allocate a
-// closure each time; this one is made once.
+// A starter starts goroutines. A go statement with a receiver would allocate a closure
+// each time. The starter's is allocated once.
 type starter struct {
 	r  runner
 	fn func()
@@ -60,6 +85,7 @@ type starter struct {
 
 var starters sync.Pool
 
+// start runs r in a new goroutine.
 func start(r runner) {
 	s, ok := starters.Get().(*starter)
 	if !ok {
@@ -74,5 +100,5 @@ func (s *starter) run() {
 	r := s.r
 	s.r = nil
 	starters.Put(s)
-	r.fly()
+	r.run()
 }

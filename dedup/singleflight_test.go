@@ -14,11 +14,11 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// What golang.org/x/sync/singleflight's users rely on, and its tests look for,
-// holds for Group behind this adapter. Where the two differ it says so: panics
-// and Goexit are errors here, which the adapter turns back.
+// What users of golang.org/x/sync/singleflight rely on, and its tests check, holds for a
+// Group behind this adapter. The two differ in that panics and Goexit are errors here,
+// which the adapter converts.
 
-// A singleflight has the face of that package.
+// A singleflight has the methods of that package.
 type singleflight struct {
 	g dedup.Group[string, any]
 }
@@ -78,8 +78,8 @@ func TestSingleflightPanicErrorUnwraps(t *testing.T) {
 	}
 }
 
-// TestSingleflightSuppressesDuplicates: ten callers, of whom nobody knows
-// which comes first; as long as the function runs there is one call.
+// TestSingleflightSuppressesDuplicates: of ten callers one runs the function, and the
+// others wait for it.
 func TestSingleflightSuppressesDuplicates(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var s singleflight
@@ -102,8 +102,8 @@ func TestSingleflightSuppressesDuplicates(t *testing.T) {
 	})
 }
 
-// TestSingleflightForgets: a forgotten call goes on beside the next one, and a
-// third caller joins that one.
+// TestSingleflightForgets: a forgotten call continues next to a new one, and a third
+// caller joins the new one.
 func TestSingleflightForgets(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var s singleflight
@@ -131,7 +131,7 @@ func TestSingleflightForgets(t *testing.T) {
 	})
 }
 
-// TestSingleflightPanicsInEveryCaller: with singleflight too.
+// TestSingleflightPanicsInEveryCaller, as with singleflight.
 func TestSingleflightPanicsInEveryCaller(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var s singleflight
@@ -157,7 +157,7 @@ func TestSingleflightPanicsInEveryCaller(t *testing.T) {
 	})
 }
 
-// TestSingleflightGoexitsInEveryCaller, and none of them is stuck.
+// TestSingleflightGoexitsInEveryCaller, and no caller is stuck.
 func TestSingleflightGoexitsInEveryCaller(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var s singleflight

@@ -9,16 +9,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/vigil-go/vigil/internal/yield"
+	"github.com/vigil-go/vigil/internal/schedpoint"
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// TestALoadNeedsNoLargerStack: a goroutine begins with a stack of 2 KB, and to
-// copy it to a larger one costs more than the rest of a load. By the time that its
-// callers are woken, it is in the stack that it began in, unless it had to wait for
-// a lock or grow a table.
+// TestALoadNeedsNoLargerStack: a goroutine begins with a stack of 2 KB, and to copy it to
+// a larger one costs more than the rest of a load. When its callers are woken, a load
+// still has its first stack, unless it had to wait for a lock or grow a table.
 func TestALoadNeedsNoLargerStack(t *testing.T) {
-	if raceEnabled || yield.On {
+	if testkit.Race || schedpoint.On {
 		t.Skip("frames are larger")
 	}
 	for name, o := range map[string]options{

@@ -13,10 +13,10 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// TestStaleValuesAndKeptErrorsTakeNoTurns (node-lru-cache#233): while
-// StaleWhileRevalidate lasts the old value is served, whatever becomes of loads;
-// after it, the kept error.
-func TestStaleValuesAndKeptErrorsTakeNoTurns(t *testing.T) {
+// TestStaleValuesAndKeptErrorsTakeNoSlots (node-lru-cache#233): while
+// StaleWhileRevalidate lasts, the old value is served even if loads fail. After it, the
+// kept error is returned.
+func TestStaleValuesAndKeptErrorsTakeNoSlots(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := &counting{failing: true}
 		c := newCache(t, l.load, &options{TTL: time.Minute, StaleWhileRevalidate: time.Minute, ErrorTTL: 7 * time.Second})
@@ -33,8 +33,8 @@ func TestStaleValuesAndKeptErrorsTakeNoTurns(t *testing.T) {
 	})
 }
 
-// TestAFailingBackendIsNotAskedAtEveryCall (streamlit#14690): once a second and
-// key, in either window, unless ErrorTTL says otherwise.
+// TestAFailingBackendIsNotAskedAtEveryCall (streamlit#14690), but once per second and key
+// while a stale value is served, unless ErrorTTL differs.
 func TestAFailingBackendIsNotAskedAtEveryCall(t *testing.T) {
 	windows := map[string]options{
 		"StaleWhileRevalidate": {StaleWhileRevalidate: time.Hour},
@@ -74,8 +74,8 @@ func TestAFailingBackendIsNotAskedAtEveryCall(t *testing.T) {
 	}
 }
 
-// TestCoolDownIsForStaleValuesOnly: where there is nothing to serve, an error
-// that is not kept is not repeated to anybody.
+// TestCoolDownIsForStaleValuesOnly: without an old value, an error that is not kept is
+// returned to no later caller.
 func TestCoolDownIsForStaleValuesOnly(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := &counting{failing: true}
@@ -92,7 +92,7 @@ func TestCoolDownIsForStaleValuesOnly(t *testing.T) {
 	})
 }
 
-// TestRefreshDoesNotWaitForTheCoolDown, and a value that comes ends it.
+// TestRefreshDoesNotWaitForTheCoolDown, and a new value ends it.
 func TestRefreshDoesNotWaitForTheCoolDown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := &counting{failing: true}
@@ -110,8 +110,8 @@ func TestRefreshDoesNotWaitForTheCoolDown(t *testing.T) {
 	})
 }
 
-// TestStaleKeysOfGetManyAreLoadedTogether (caffeine#7, #655): in one LoadMany,
-// which nobody waits for, with those that are missing.
+// TestStaleKeysOfGetManyAreLoadedTogether (caffeine#7, #655) with the missing ones, in
+// one LoadMany for which the caller does not wait.
 func TestStaleKeysOfGetManyAreLoadedTogether(t *testing.T) {
 	const n = 100
 	for _, missing := range []int{0, 1} {
@@ -154,7 +154,7 @@ func TestStaleKeysOfGetManyAreLoadedTogether(t *testing.T) {
 	}
 }
 
-// TestStaleBatchForNothing: all its keys are put before it has begun.
+// TestStaleBatchForNothing: all its keys are put before it begins.
 func TestStaleBatchForNothing(t *testing.T) {
 	overBatches(t, options{TTL: time.Minute, StaleWhileRevalidate: time.Minute}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
 		c.Put("a", 1)
@@ -170,10 +170,10 @@ func TestStaleBatchForNothing(t *testing.T) {
 	})
 }
 
-// TestExtrasOfLoadManyAreKept (caffeine#1409), where there is nothing newer: not
-// over a fresh value, nor over what was put or invalidated since the load began.
-func TestExtrasOfLoadManyAreKept(t *testing.T) {
-	extras := map[string]int{"asked": 1, "new": 2, "stale": 2, "fresh": 2, "put": 2, "invalidated": 2, "flying": 2, "not kept": 0}
+// TestUnrequestedKeysAreKept (caffeine#1409) unless there is something newer: a fresh
+// value, or one that was put or invalidated since the load began.
+func TestUnrequestedKeysAreKept(t *testing.T) {
+	extras := map[string]int{"asked": 1, "new": 2, "stale": 2, "fresh": 2, "put": 2, "invalidated": 2, "loading": 2, "not kept": 0}
 	o := options{TTLOf: func(key string, v int) time.Duration {
 		if v == 0 {
 			return 0
@@ -186,24 +186,24 @@ func TestExtrasOfLoadManyAreKept(t *testing.T) {
 		time.Sleep(time.Minute)
 		c.Put("fresh", 1)
 		out := startMany(c, bg, "asked")
-		flying := cacheOf(c).startN(1, bg, "flying")[0]
+		loading := cacheOf(c).startN(1, bg, "loading")[0]
 		c.Put("put", 3)
 		c.Invalidate("put")
 		c.Invalidate("invalidated")
 		b.nextMany(t).gate <- manyResult{m: extras}
 		require.Equal(t, manyOutcome{map[string]int{"asked": 1}, nil}, <-out)
-		for key, want := range map[string]int{"new": 2, "stale": 2, "fresh": 1, "put": 0, "invalidated": 0, "flying": 0, "not kept": 0} {
+		for key, want := range map[string]int{"new": 2, "stale": 2, "fresh": 1, "put": 0, "invalidated": 0, "loading": 0, "not kept": 0} {
 			v, _ := c.Peek(key)
 			require.Equal(t, want, v, key)
 		}
 		require.Len(t, extras, 8, "the map is LoadMany's")
 		b.next(t).give(5)
-		require.Equal(t, result{v: 5}, <-flying)
+		require.Equal(t, result{v: 5}, <-loading)
 	})
 }
 
-// TestExtrasAfterInvalidateAll are as old as all else.
-func TestExtrasAfterInvalidateAll(t *testing.T) {
+// TestUnrequestedKeysAfterInvalidateAll are as old as all others.
+func TestUnrequestedKeysAfterInvalidateAll(t *testing.T) {
 	overBatches(t, options{}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
 		out := startMany(c, bg, "asked")
 		c.InvalidateAll()
@@ -217,8 +217,8 @@ func TestExtrasAfterInvalidateAll(t *testing.T) {
 	})
 }
 
-// TestExtrasOfAFailingLoadMany are kept, too.
-func TestExtrasOfAFailingLoadMany(t *testing.T) {
+// TestUnrequestedKeysOfAFailingLoadMany are kept too.
+func TestUnrequestedKeysOfAFailingLoadMany(t *testing.T) {
 	overBatches(t, options{}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
 		out := startMany(c, bg, "asked")
 		b.nextMany(t).gate <- manyResult{m: map[string]int{"more": 2}, err: errLoad}

@@ -8,11 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
-// TestLoadsAreCountedBeforeAnybodyIsTold: an OnLoad that lasts does not hold
-// up the counts of the other keys.
-func TestLoadsAreCountedBeforeAnybodyIsTold(t *testing.T) {
+// TestLoadsAreCountedBeforeOnLoad: an OnLoad that takes long does not delay the counts of
+// the other keys.
+func TestLoadsAreCountedBeforeOnLoad(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCache(t, loadOne(""), &options{LoadMany: loadAll(false), OnLoad: func(dedup.LoadInfo[string]) { time.Sleep(time.Hour) }})
 		_, err := c.GetMany(bg, abc)
@@ -23,11 +24,11 @@ func TestLoadsAreCountedBeforeAnybodyIsTold(t *testing.T) {
 	})
 }
 
-// TestACallerFindsItsLoadCounted: who got the result of a load, and asks for
-// the counts, finds the load among them.
+// TestACallerFindsItsLoadCounted: a caller that has the result of a load finds it in the
+// counts.
 func TestACallerFindsItsLoadCounted(t *testing.T) {
 	c := newCache(t, loadOne(""), &options{LoadMany: loadAll(false)})
-	for n := range uint64(scale(20_000, 2000)) {
+	for n := range uint64(testkit.Scale(20_000, 2000)) {
 		_, err := c.Get(bg, "k")
 		require.NoError(t, err)
 		require.Equal(t, n+1, c.Stats().Loads)

@@ -8,15 +8,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/await"
 	"github.com/vigil-go/vigil/notify"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// packageLevel is used outside of bubbles, and in one after the other.
+// packageLevel is used outside of bubbles, and in one bubble after the other.
 var packageLevel notify.Notify
 
-// useAll does everything with n, waits for an hour of the clock, and leaves
-// nothing behind.
+// useAll calls all methods of n, waits for an hour of the clock, and leaves neither a
+// waiter nor a permit.
 func useAll(t *testing.T, n *notify.Notify, hour time.Duration) {
 	ctx, cancel := context.WithTimeout(bg, hour)
 	defer cancel()
@@ -36,6 +37,11 @@ func useAll(t *testing.T, n *notify.Notify, hour time.Duration) {
 		require.NoError(t, l.Wait(bg))
 		require.True(t, l.Ready())
 	}
+	time.AfterFunc(hour, n.NotifyOne)
+	chosen, err := await.Select(bg, new(notify.Notify).OnNotify(), n.OnNotify())
+	require.NoError(t, err)
+	require.Equal(t, 1, chosen)
+
 	n.NotifyOne()
 	require.NoError(t, n.Wait(bg))
 	requireIdle(t, n)
@@ -49,14 +55,14 @@ func TestPackageLevelInBubbles(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			useAll(t, &packageLevel, time.Hour)
-			require.Equal(t, 10*time.Hour, time.Since(start))
+			require.Equal(t, 11*time.Hour, time.Since(start))
 		})
 	}
 }
 
-// TestListenersOfBothSides: one that got in line outside is in front of one of a
-// bubble, and can be picked, asked and stopped there. A channel of C that was
-// made outside can be received from, if the wake is there.
+// TestListenersOfBothSides: a Listener that got in line outside is in front of one of a
+// bubble, and can be picked, read and stopped there. A channel of C that was made outside
+// can be received from in the bubble, if the wake is there.
 func TestListenersOfBothSides(t *testing.T) {
 	asked, stopped, heard := packageLevel.Listen(), packageLevel.Listen(), packageLevel.Listen()
 	c := heard.C()

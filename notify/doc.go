@@ -1,10 +1,33 @@
-// Package notify has [Notify]: a condition without a lock, that remembers one
-// wake.
+// Package notify provides [Notify], which wakes waiters one at a time or all
+// together, and remembers one wake if there is no waiter. It does the work of
+// sync.Cond, but the caller needs no lock, and each wait takes a context.
 //
-// Who waits for something looks at it, gets in line, looks again, and sleeps.
-// Without the second look a wake between the first look and the line would be
-// lost; [Notify.Listen] is in line when it returns, so that is all there is to
-// do:
+// If each change concerns one waiter, as with a queue of jobs, Wait and NotifyOne
+// suffice:
+//
+//	var n notify.Notify
+//
+//	// The producer:
+//	queue.Push(job)
+//	n.NotifyOne()
+//
+//	// A worker:
+//	for {
+//		if job, ok := queue.Pop(); ok {
+//			do(job)
+//		} else if err := n.Wait(ctx); err != nil {
+//			return err
+//		}
+//	}
+//
+// If the producer calls NotifyOne while no worker waits, the Notify keeps a permit,
+// and the next Wait takes it and returns at once. So no job is left behind. There is at
+// most one permit: if several jobs were pushed while no worker waited, one worker is
+// woken and does them all.
+//
+// If a change concerns all waiters, a waiter looks at its condition, gets in line,
+// and looks again before it sleeps. A [Listener] is in line when [Notify.Listen]
+// returns it:
 //
 //	for !ready() {
 //		l := n.Listen()
@@ -18,49 +41,55 @@
 //		}
 //	}
 //
-// Where one waiter per wake is enough, as with a queue of jobs, the permit
-// does the same: [Notify.NotifyOne] without anybody in line keeps it, and the
-// next [Notify.Wait] takes it and returns at once.
-//
-//	for job, ok := take(); !ok; job, ok = take() {
-//		if err := n.Wait(ctx); err != nil {
-//			return err
-//		}
-//	}
+// The goroutine that makes ready return true calls [Notify.NotifyWaiters] after that.
 //
 // # Order
 //
-// There is one total order of all calls on a Notify: each takes effect at one
-// instant between its start and its return. A Notify is a line of waiters and
-// at most one permit, never both:
+// All calls on a Notify have one total order: each takes effect at one instant
+// between its start and its return. A Notify has a line of waiters and at most one
+// permit, never both:
 //
-//   - NotifyOne takes the first out of line, NotifyLast the last. If nobody is
-//     in line, they keep the permit; two kept permits are one.
-//   - NotifyN takes the first k out of line, NotifyWaiters all. They keep
-//     nothing, and leave a kept permit alone. Who gets in line later is not
-//     reached.
-//   - Wait, TryWait, Listen and Register take the permit if it is there. Else
-//     TryWait fails and the others get in line, at the end.
-//   - A Wait whose context ends leaves the line, if it is still in it: what it
-//     was picked for wins. Stop leaves the line too.
-//   - A waiter that was picked may still leave without having consumed its wake:
-//     a Listener by Stop, a Wait if its parker panics or ends the goroutine. If
-//     NotifyOne or NotifyLast picked it, or if it took the permit, it hands the
-//     wake on in the same instant: the first in line is picked, or the permit
-//     kept. If NotifyN or NotifyWaiters picked it, the wake is gone: these two
-//     are for the waiters of one instant, and nobody takes the place of one of
-//     them later.
+//   - NotifyOne picks the first waiter in line, and NotifyLast the last: it takes
+//     the waiter out of the line and wakes it. If the line is empty, they keep a
+//     permit instead.
+//   - NotifyN picks the first k waiters, and NotifyWaiters all of them. They neither
+//     keep nor take a permit, and do not reach waiters that get in line later.
+//   - Wait, TryWait, Listen and Register take the permit if there is one.
+//     Otherwise TryWait returns false, and the others get in line at the end.
+//   - A Wait whose context ends leaves the line. If it was picked before, it
+//     returns nil instead. A Listener leaves the line by Stop.
+//   - An await.Select with a case of OnNotify takes the permit or gets in line as
+//     Wait does, unless another of its cases happens. From then on it is not picked:
+//     all notifications pass it over, and NotifyN and NotifyWaiters do not count it.
+//   - A waiter that was picked can leave without consuming its wake: a Listener by
+//     Stop, a Wait or a Select if its parker panics or ends the goroutine. A wake of
+//     NotifyOne or NotifyLast, or the permit, then goes in the same instant to
+//     the first waiter in line, or is kept as the permit. A wake of NotifyN or
+//     NotifyWaiters is dropped, since these calls are for the waiters of one
+//     instant.
 //
 // # Concurrency
 //
 // All methods may be called from any goroutine, and from a task of an event
-// loop whose context carries its parker. Wakers run after a call took effect,
-// with nothing locked; if one panics or calls runtime.Goexit, the others run all
-// the same. NotifyOne, NotifyLast, NotifyN and NotifyWaiters happen
-// before the return of every wait that they release; of two NotifyOne that
-// share a permit, both do.
+// loop whose context carries its parker. Wakers are called in the goroutine whose call
+// picked the waiter, with no lock held and before that call returns, so they must not
+// block. If one panics or calls runtime.Goexit, the others are called all the same.
 //
-// A Notify that was used outside of a testing/synctest bubble, as a variable of a
-// package may be, can be used in one. A Wait that sleeps in a bubble must be
-// woken in the same bubble; [Listener.C] tells what else may not cross.
+// In the terminology of the Go memory model, NotifyOne, NotifyLast, NotifyN and
+// NotifyWaiters happen before the return of every wait that they release. If several
+// calls of NotifyOne share a permit, all of them happen before the return of the wait
+// that takes it.
+//
+// # Errors
+//
+// A wait whose context ends returns an error that matches ctx.Err() and
+// context.Cause(ctx) with errors.Is. Under a context that carries a parker it may also
+// return an error of that parker's own. The Wait of a Listener that was stopped
+// returns [ErrStopped]. A nil context and a negative number panic.
+//
+// # Limits
+//
+// A Notify that was used outside of a testing/synctest bubble, for example a package
+// variable, can be used in one. A Wait that sleeps in a bubble must be woken in
+// the same bubble. [Listener.C] says where its channel may be used.
 package notify

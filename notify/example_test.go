@@ -2,15 +2,19 @@ package notify_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
+	"github.com/vigil-go/vigil/await"
 	"github.com/vigil-go/vigil/notify"
+	"github.com/vigil-go/vigil/wake"
 )
 
-// A queue with room for two items, on two Notifys: one for those who wait for
-// an item, one for those who wait for room. A permit tells that there may be
-// some; who took one and leaves some tells the next.
+// A queue with room for two items, with two Notifys: consumers wait for an item on one,
+// producers wait for room on the other. A permit means that there may be some. A goroutine
+// that used a permit and leaves more passes it on.
 type queue struct {
 	mu           sync.Mutex
 	items        []string
@@ -37,7 +41,7 @@ func (q *queue) take(ctx context.Context) (item string, err error) {
 	return item, nil
 }
 
-// try does what is possible, and passes the permit on if it still is.
+// try calls what, and passes the permit on if more is possible.
 func (q *queue) try(possible func() bool, do func()) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -71,7 +75,7 @@ func Example_boundedQueue() {
 	// Output: a b c d e
 }
 
-// Check, Listen, check, Wait: no change is missed, whoever makes it and when.
+// Check, Listen, check, Wait: no change is missed, whenever it is made.
 func Example_checkListenCheckWait() {
 	var (
 		mu      sync.Mutex
@@ -105,7 +109,7 @@ func Example_checkListenCheckWait() {
 	// Output: <nil> 3
 }
 
-// A Listener in a select statement, beside other things to wait for.
+// A Listener in a select statement, next to other things to wait for.
 func ExampleListener_C() {
 	var flush notify.Notify
 	lines := make(chan string, 2)
@@ -118,7 +122,7 @@ func ExampleListener_C() {
 		select {
 		case <-lines:
 			if buffered++; buffered == 2 {
-				flush.NotifyOne() // somebody asks for it
+				flush.NotifyOne() // asks for a flush
 			}
 		case <-l.C():
 			fmt.Println("flush", buffered, "lines")
@@ -130,7 +134,7 @@ func ExampleListener_C() {
 
 func ExampleNotify_NotifyOne() {
 	var n notify.Notify
-	n.NotifyOne() // nobody waits: the permit is kept
+	n.NotifyOne() // there is no waiter: a permit is kept
 	fmt.Println(n.Wait(context.Background()))
 	fmt.Println(n.TryWait())
 	// Output:
@@ -142,7 +146,7 @@ func ExampleNotify_NotifyLast() {
 	var n notify.Notify
 	longest, newest := n.Listen(), n.Listen()
 	defer longest.Stop()
-	n.NotifyLast() // whoever came last has the warmest cache
+	n.NotifyLast() // the newest waiter is the one most likely to be in a cache
 	fmt.Println(longest.Ready(), newest.Ready())
 	// Output: false true
 }
@@ -153,7 +157,7 @@ func ExampleNotify_NotifyN() {
 	fmt.Println(n.NotifyN(2))
 	fmt.Println(first.Ready(), second.Ready(), third.Ready())
 	fmt.Println(n.NotifyN(2), third.Ready())
-	fmt.Println(n.NotifyN(2), n.TryWait()) // nobody waits: nothing is kept
+	fmt.Println(n.NotifyN(2), n.TryWait()) // there is no waiter: no permit is kept
 	// Output:
 	// 2
 	// true true false
@@ -161,22 +165,22 @@ func ExampleNotify_NotifyN() {
 	// 0 false
 }
 
-// A waiter that was picked and then leaves hands on what NotifyOne gave, to the
-// next waiter. What NotifyN gave is gone.
+// If a waiter leaves after it was picked, a wake of NotifyOne goes to the next waiter. A
+// wake of NotifyN is dropped.
 func ExampleListener_Stop_handsOn() {
 	var n notify.Notify
 
 	leaves, next := n.Listen(), n.Listen()
 	n.NotifyN(1)                    // picks leaves
 	fmt.Println(leaves.Stop())      // too late to prevent the wake
-	fmt.Println("N:", next.Ready()) // and it is gone
-	fmt.Println("N:", n.TryWait())  // it is no permit, either
+	fmt.Println("N:", next.Ready()) // the wake was dropped
+	fmt.Println("N:", n.TryWait())  // and is not kept as the permit
 	fmt.Println("N:", next.Stop())  // next was not picked
 
 	leaves, next = n.Listen(), n.Listen()
 	n.NotifyOne()                     // picks leaves
 	fmt.Println(leaves.Stop())        // too late to prevent the wake
-	fmt.Println("One:", next.Ready()) // which has it now
+	fmt.Println("One:", next.Ready()) // the wake was handed on
 	// Output:
 	// false
 	// N: false
@@ -184,4 +188,70 @@ func ExampleListener_Stop_handsOn() {
 	// N: true
 	// false
 	// One: true
+}
+
+// A wait ends with its context, and leaves the line.
+func ExampleNotify_Wait_timeout() {
+	var n notify.Notify
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	err := n.Wait(ctx)
+	fmt.Println(errors.Is(err, context.DeadlineExceeded), n.Waiters())
+	// Output: true 0
+}
+
+// Wake all waiters that are in line now, and none that get in line later.
+func ExampleNotify_NotifyWaiters() {
+	var n notify.Notify
+	first, second := n.Listen(), n.Listen()
+	fmt.Println(n.Waiters(), "in line,", n.NotifyWaiters(), "woken")
+	fmt.Println(first.Ready(), second.Ready())
+
+	later := n.Listen()
+	defer later.Stop()
+	fmt.Println(later.Ready())
+	// Output:
+	// 2 in line, 2 woken
+	// true true
+	// false
+}
+
+// Take the permit if there is one, without waiting for it.
+func ExampleNotify_TryWait() {
+	var n notify.Notify
+	fmt.Println(n.TryWait())
+	n.NotifyOne()
+	fmt.Println(n.TryWait())
+	// Output:
+	// false
+	// true
+}
+
+// Call a function on a notification, without a waiting goroutine.
+func ExampleNotify_Register() {
+	var n notify.Notify
+	l := n.Register(wake.Func(func() { fmt.Println("notified") }))
+	defer l.Stop()
+
+	n.NotifyOne()
+	fmt.Println(l.Ready()) // consumes the wake
+	// Output:
+	// notified
+	// true
+}
+
+// Wait for a job or for the order to stop, whichever comes first.
+func ExampleNotify_OnNotify() {
+	ctx := context.Background()
+	var jobs, stop notify.Notify
+	jobs.NotifyOne()
+	stop.NotifyOne()
+
+	cases := []wake.Case{stop.OnNotify(), jobs.OnNotify()} // stop goes first
+	chosen, err := await.Select(ctx, cases...)
+	fmt.Println(chosen, err)
+	fmt.Println(jobs.TryWait()) // the wake of the other case was not consumed
+	// Output:
+	// 0 <nil>
+	// true
 }

@@ -10,10 +10,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/await"
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/notify"
 )
 
-// rounds is how long a stress test runs.
+// rounds is the length of a stress test.
 func rounds(t *testing.T, n int) int {
 	if testing.Short() {
 		return n / 10
@@ -21,8 +23,8 @@ func rounds(t *testing.T, n int) int {
 	return n
 }
 
-// impatient waits give up at any moment, in each of the ways that there are.
-// They report whether a wake was consumed.
+// impatient is every way to wait under a context that may end at any moment. Each reports
+// whether it consumed a wake.
 var impatient = map[string]func(n *notify.Notify, spin int) bool{
 	"Wait": func(n *notify.Notify, spin int) bool {
 		ctx, cancel := context.WithCancel(bg)
@@ -63,6 +65,19 @@ var impatient = map[string]func(n *notify.Notify, spin int) bool{
 		return false
 	},
 	"TryWait": func(n *notify.Notify, _ int) bool { return n.TryWait() },
+	"Select": func(n *notify.Notify, spin int) bool {
+		ctx, cancel := context.WithCancel(bg)
+		defer cancel()
+		go func() { idle(spin); cancel() }()
+		i, _ := await.Select(ctx, n.OnNotify())
+		return i == 0
+	},
+	"Select of two": func(n *notify.Notify, spin int) bool {
+		var other notify.Notify
+		go func() { idle(spin); other.NotifyOne() }()
+		i, _ := await.Select(bg, other.OnNotify(), n.OnNotify())
+		return i == 1
+	},
 }
 
 var sink atomic.Int64
@@ -73,8 +88,8 @@ func idle(spin int) {
 	}
 }
 
-// TestStressHazardNoPermitIsLost plays with one wake: it is sent again only
-// when it was consumed, so a lost one stops the game and a doubled one shows.
+// TestStressHazardNoPermitIsLost has one wake, which is sent again only after it was
+// consumed. So a lost wake stops the test, and a doubled one is noticed.
 func TestStressHazardNoPermitIsLost(t *testing.T) {
 	for name, wait := range impatient {
 		t.Run(name, func(t *testing.T) {
@@ -120,12 +135,12 @@ func keepWaiting(stop <-chan struct{}, n *notify.Notify, wait func(*notify.Notif
 		if wait(n, random.IntN(200)) {
 			got()
 		}
-		runtime.Gosched() // else the waiters keep the processors to themselves
+		runtime.Gosched() // otherwise the waiters keep the processors
 	}
 }
 
-// TestStressHazardWakesAreConserved: what NotifyOne to those in line, NotifyN
-// and NotifyWaiters say they woke is what was woken.
+// TestStressHazardWakesAreConserved: as many waiters are woken as NotifyN and
+// NotifyWaiters return, and one for each NotifyOne.
 func TestStressHazardWakesAreConserved(t *testing.T) {
 	var n notify.Notify
 	var sent, got atomic.Int64
@@ -242,7 +257,7 @@ func TestStressHazardOneNotifyWaitersWakesTwoWaits(t *testing.T) {
 // TestHerd: each of many is woken once by one call.
 func TestHerd(t *testing.T) {
 	size := 100_000
-	if testing.Short() || raceEnabled {
+	if testing.Short() || testkit.Race {
 		size = 10_000
 	}
 	var n notify.Notify

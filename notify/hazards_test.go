@@ -14,8 +14,8 @@ import (
 // Each test here is named after a bug of another system. hazards_stress_test.go
 // looks for the same ones without a bubble.
 
-// TestHazardPermitLostWithItsWaiter: who is picked in the instant in which its
-// context ends has the wake; and who gave up before is passed over.
+// TestHazardPermitLostWithItsWaiter: a waiter that is picked in the instant in which its
+// context ends has the wake; one that left before is not picked.
 func TestHazardPermitLostWithItsWaiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 200 {
@@ -51,8 +51,8 @@ func TestHazardPermitLostWithItsListener(t *testing.T) {
 	})
 }
 
-// TestHazardOneNotifyWaitersWakesTwoWaits: the caller's next wait is not
-// reached by the call that ended its last one.
+// TestHazardOneNotifyWaitersWakesTwoWaits: a call that ended a wait does not reach the
+// next wait of the same goroutine.
 func TestHazardOneNotifyWaitersWakesTwoWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n notify.Notify
@@ -75,9 +75,8 @@ func TestHazardOneNotifyWaitersWakesTwoWaits(t *testing.T) {
 	})
 }
 
-// TestHazardPermitToOneAlreadyWoken: NotifyOne after NotifyWaiters picks
-// somebody who is in line, or keeps a permit; never one who was woken and has
-// not run.
+// TestHazardPermitToOneAlreadyWoken: NotifyOne after NotifyWaiters picks a waiter that is
+// in line, or keeps a permit. It never picks one that was woken and has not run.
 func TestHazardPermitToOneAlreadyWoken(t *testing.T) {
 	var n notify.Notify
 	woken := n.Listen()
@@ -96,8 +95,8 @@ func TestHazardPermitToOneAlreadyWoken(t *testing.T) {
 	requireIdle(t, &n)
 }
 
-// TestHazardNobodyListensReturnsEarly: a NotifyOne that sees nobody in line
-// keeps its permit for who gets in line at this moment.
+// TestHazardNobodyListensReturnsEarly: a NotifyOne that finds the line empty keeps its
+// permit for a waiter that gets in line at this moment.
 func TestHazardNobodyListensReturnsEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 500 {
@@ -107,7 +106,7 @@ func TestHazardNobodyListensReturnsEarly(t *testing.T) {
 			go n.NotifyOne()
 			go n.NotifyLast()
 			synctest.Wait()
-			if n.Waiters() == 1 { // both came before anybody was in line, and are one permit
+			if n.Waiters() == 1 { // both came while the line was empty, and are one permit
 				n.NotifyOne()
 			}
 			require.NoError(t, <-wait)
@@ -129,7 +128,7 @@ func TestHazardSuccessOnADeadContext(t *testing.T) {
 	require.True(t, l.Ready())
 }
 
-// TestHazardAGoroutinePerTimeout: a Wait with a context starts none.
+// TestHazardAGoroutinePerTimeout: a Wait with a context starts no goroutine.
 func TestHazardAGoroutinePerTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n notify.Notify

@@ -10,7 +10,7 @@ import (
 	"github.com/vigil-go/vigil/notify"
 )
 
-// Notifys that are broken on purpose, each in one way.
+// These Notifys are broken on purpose, each in one way.
 var broken = map[string]func(*notify.Notify) bell{
 	"hands on what NotifyN gave":       func(n *notify.Notify) bell { return allForOne{n} },
 	"hands on what NotifyWaiters gave": func(n *notify.Notify) bell { return allForAll{n} },
@@ -26,7 +26,7 @@ type allForAll struct{ *notify.Notify }
 
 func (b allForAll) NotifyWaiters() int { return oneByOne(b.Notify, b.Waiters()) }
 
-// oneByOne picks with NotifyOne, which is a difference only if a waiter leaves.
+// oneByOne picks with NotifyOne, which differs only if a waiter leaves.
 func oneByOne(n *notify.Notify, k int) (woken int) {
 	for k = min(k, n.Waiters()); woken < k; woken++ {
 		n.NotifyOne()
@@ -36,7 +36,7 @@ func oneByOne(n *notify.Notify, k int) (woken int) {
 
 type oneForNobody struct{ *notify.Notify }
 
-// NotifyOne picks with NotifyN, which is a difference only if the waiter leaves.
+// NotifyOne picks with NotifyN, which differs only if the waiter leaves.
 func (b oneForNobody) NotifyOne() {
 	if b.NotifyN(1) == 0 {
 		b.Notify.NotifyOne()
@@ -51,14 +51,14 @@ func (b lastForNobody) NotifyLast() {
 	}
 }
 
-// A verdict is what require tells a script's outcome to.
+// A verdict is a require.TestingT that records whether a script failed.
 type verdict struct{ failed bool }
 
 func (v *verdict) Errorf(string, ...any) { v.failed = true }
 func (v *verdict) FailNow()              { runtime.Goexit() }
 
-// TestModelConvictsBroken: the model tells a wake that is handed on from one
-// that is gone, and sees it if a Notify takes one for the other.
+// TestModelConvictsBroken: the model distinguishes a wake that is handed on from one that
+// is dropped, and notices a Notify that confuses them.
 func TestModelConvictsBroken(t *testing.T) {
 	for name, breakIt := range broken {
 		t.Run(name, func(t *testing.T) {

@@ -8,46 +8,48 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// ErrStopped is the error of a [Listener.Wait] after [Listener.Stop].
+// ErrStopped is returned by [Listener.Wait] after a [Listener.Stop] that left the line,
+// or that handed the wake on or dropped it.
 var ErrStopped = errors.New("notify: the Listener was stopped")
 
-// A Listener is a place in a [Notify]'s line, for one wake. Once it is ready,
-// Ready and Wait say so each time, until a Stop hands the wake on; C gives it
-// once. The wake is consumed when Wait returned nil, Ready reported true, or C
-// was received from; that matters to Stop, and to C, which then stays empty.
+// A Listener is a place in the line of a [Notify], for one wake. It is ready when it has
+// been picked. From then on every Ready returns true and every Wait returns nil, unless a
+// Stop hands the wake on or drops it. The channel of C delivers the wake once.
 //
-// A Listener stays in line until it is picked or stopped. Several goroutines
-// may use it at the same time.
+// The wake is consumed by the first Wait that returns nil, the first Ready that returns
+// true, or a receive from the channel of C. Stop does not hand a consumed wake on, and
+// the channel does not deliver it.
+//
+// A Listener stays in line until it is picked or stopped. Several goroutines may use
+// it at the same time.
 type Listener struct {
 	n *Notify
-	w waiter
 
-	// What follows is guarded by n.mu.
-	waker   wake.Waker            // the user's; nil once it was called, or will not be
-	joined  waitq.Queue[struct{}] // goroutines in Wait
-	c       chan struct{}         // of C: room for the one wake
-	sent    bool                  // the wake was put into c
-	used    bool                  // the wake was consumed, or handed on
-	stopped bool                  // and in time, or the wake was handed on
+	// Guarded by n.mu.
+	w waiter        // see wakers.go for its Waker
+	c chan struct{} // of C: room for the one wake
 }
 
-// Listen gets in line, or takes the permit; in the second case the Listener is
-// ready on return.
+// Listen returns a Listener that is in line. If there is a permit, the Listener takes it
+// and is ready.
 func (n *Notify) Listen() *Listener { return n.Register(nil) }
 
-// Register is [Notify.Listen] with a waker, which may be nil. It is woken once,
-// when the Listener is picked; on return already if that took the permit. To
-// be woken consumes nothing: call Ready.
+// Register is [Notify.Listen] with a Waker, which may be nil. w is called once, when the
+// Listener is ready; if the Listener takes the permit, before Register returns. The call
+// of w does not consume the wake; [Listener.Ready] does.
 func (n *Notify) Register(w wake.Waker) *Listener {
-	l := &Listener{n: n, waker: w}
-	l.w.Waker = (*bell)(l)
-	if n.enter(&l.w) {
+	l := &Listener{n: n}
+	l.w.Waker = w
+	n.mu.Lock()
+	entered := n.enter(&l.w)
+	n.mu.Unlock()
+	if entered {
 		return l
 	}
-	l.w.Value.handOn = true // nobody else knows it yet
+	l.w.Value.handOn = true // no other goroutine has l yet
 	returned := false
 	defer func() {
-		if !returned { // w panicked: nobody has the Listener
+		if !returned { // w panicked, so the caller gets no Listener
 			l.Stop()
 		}
 	}()
@@ -56,111 +58,83 @@ func (n *Notify) Register(w wake.Waker) *Listener {
 	return l
 }
 
-// Wait waits until the Listener is ready, and consumes the wake. If ctx ends
-// first, the error matches ctx.Err() and context.Cause(ctx), nothing is
-// consumed, and the Listener stays in line. A context that was done before the
-// call always fails. After a Stop that left the line, or handed the wake on,
-// the error is [ErrStopped]. A nil context panics.
+// Wait waits until the Listener is ready, and consumes the wake. If ctx ends first, or
+// was done before the call, Wait returns an error that matches ctx.Err() and
+// context.Cause(ctx), consumes nothing, and the Listener stays in line. After a Stop
+// that left the line, or that handed the wake on or dropped it, the error is
+// [ErrStopped]. A nil context panics.
 func (l *Listener) Wait(ctx context.Context) error {
 	waitq.MustContext(ctx, "notify")
 	if ctx.Err() != nil {
 		return waitq.ContextError(ctx)
 	}
-	p := wake.ParkerFrom(ctx)
-	j := &waitq.Waiter[struct{}]{Waker: p}
-	if done, err := l.join(j); done {
-		return err
-	}
-	defer l.unjoin(j) // if Park ends the goroutine or panics
-	for !j.Done() {
-		if err := p.Park(ctx); err != nil {
-			if done, err := l.part(j); done {
-				return err
-			}
-			return waitq.ParkError(ctx, err)
-		}
-	}
-	_, err := l.take()
-	return err
+	return l.waitSlow(ctx)
 }
 
-// Ready reports whether the Listener was picked, and if so consumes the wake.
-// It does not block.
+// Ready reports whether the Listener is ready, and if so consumes the wake. It does
+// not block.
 func (l *Listener) Ready() bool {
 	done, err := l.take()
 	return done && err == nil
 }
 
-// C returns a channel, always the same, from which the wake can be received
-// once, for use in a select statement. Stop does not close it, and neither does
-// anything else.
+// C returns a channel from which the wake can be received once, for use in a select
+// statement. All calls return the same channel, and it is never closed.
 //
-// The first call of C makes the channel. If that is in a testing/synctest
-// bubble, all that touches the channel must be in the same bubble: receiving
-// from it, Ready, Wait and Stop of this Listener, and the notification that picks
-// it. If it is outside, the channel may be used in a bubble, but receiving from
-// it does not block durably there.
+// The first call of C makes the channel. If that call is in a testing/synctest bubble,
+// every use of the channel must be in the same bubble: a receive from it, Ready, Wait
+// and Stop of this Listener, and the notification that picks it. If that call is outside
+// of all bubbles, the channel may be used in one, but a receive from it does not block
+// durably there.
 func (l *Listener) C() <-chan struct{} {
 	l.n.mu.Lock()
 	defer l.n.mu.Unlock()
 	if l.c == nil {
 		l.c = make(chan struct{}, 1)
+		if l.inLine() {
+			l.addChannel()
+		}
 	}
 	l.send()
 	return l.c
 }
 
-// Stop leaves the line, and reports whether it prevented the wake. If it did
-// not, and nobody consumed the wake, what becomes of that depends on where it
-// came from. A wake of [Notify.NotifyOne] or [Notify.NotifyLast], and the
-// permit, are handed on: to the longest waiter, or back as the permit. A wake of
-// [Notify.NotifyN] or [Notify.NotifyWaiters] is gone: no other waiter gets it,
-// and no permit is kept.
+// Stop takes the Listener out of the line, and reports whether it prevented the wake.
+// If it did not, and the wake was not consumed, the wake is handed on or dropped: a wake
+// of [Notify.NotifyOne] or [Notify.NotifyLast], and the permit, go to the waiter that
+// has been in line longest, or are kept as the permit; a wake of [Notify.NotifyN] or
+// [Notify.NotifyWaiters] is dropped. A waiter in Wait of the Listener then returns
+// [ErrStopped].
 func (l *Listener) Stop() bool {
 	l.n.mu.Lock()
-	inTime := l.n.remove(&l.w)
+	var w wake.Waker
 	var next *waiter
+	inTime := l.n.remove(&l.w)
 	switch {
 	case inTime:
-		l.stopped, l.waker = true, nil
+		l.w.Value.stopped = true
+		w, l.w.Waker = l.w.Waker, nil
 	case l.consume():
-		l.stopped = true
+		l.w.Value.stopped = true
 		if l.w.Value.handOn {
-			next = l.n.pass(l.n.line.Front)
+			next = l.n.pickLocked(oldest)
 		}
 	}
-	joined := l.joined.Detach()
 	l.n.mu.Unlock()
-	defer deliver(next) // even if a parker panics
-	joined.Release()
+	deliver(next)
+	releaseWaiters(w)
 	return inTime
 }
 
-// bell is a Listener as its own waker.
-type bell Listener
-
-// Wake tells all who wait for the Listener that it was picked.
-func (b *bell) Wake() {
-	l := (*Listener)(b)
-	l.n.mu.Lock()
-	l.send()
-	joined := l.joined.Detach()
-	w := l.waker
-	l.waker = nil
-	l.n.mu.Unlock()
-	if w != nil {
-		defer w.Wake() // last, and even if a parker panics
-	}
-	joined.Release()
-}
-
 // picked reports whether the Listener was picked, or took the permit.
-func (l *Listener) picked() bool { return !l.stopped && !l.n.line.Has(&l.w) }
+func (l *Listener) picked() bool { return !l.w.Value.stopped && !l.inLine() }
 
-// send puts the wake into c, if it is there and nobody consumed it.
+func (l *Listener) inLine() bool { return l.n.line.Has(&l.w) }
+
+// send sends the wake on c, if there is a channel and a wake that was not consumed.
 func (l *Listener) send() {
-	if l.c != nil && !l.sent && !l.used && l.picked() {
-		l.sent = true
+	if l.c != nil && !l.w.Value.sent && !l.w.Value.used && l.picked() {
+		l.w.Value.sent = true
 		l.c <- struct{}{}
 	}
 }
@@ -168,25 +142,25 @@ func (l *Listener) send() {
 // consume takes the wake of a picked Listener, and reports whether it was
 // still there.
 func (l *Listener) consume() bool {
-	if l.used {
+	if l.w.Value.used {
 		return false
 	}
-	l.used = true
-	if !l.sent {
+	l.w.Value.used = true
+	if !l.w.Value.sent {
 		return true
 	}
 	select {
 	case <-l.c:
 		return true
-	default: // somebody received it
+	default: // received before
 		return false
 	}
 }
 
-// result consumes the wake, if it is there.
+// result consumes the wake of a picked Listener.
 func (l *Listener) result() (done bool, err error) {
 	switch {
-	case l.stopped:
+	case l.w.Value.stopped:
 		return true, ErrStopped
 	case l.picked():
 		l.consume()
@@ -199,32 +173,5 @@ func (l *Listener) result() (done bool, err error) {
 func (l *Listener) take() (done bool, err error) {
 	l.n.mu.Lock()
 	defer l.n.mu.Unlock()
-	return l.result()
-}
-
-// join gets in line for the Listener, unless that is done.
-func (l *Listener) join(j *waitq.Waiter[struct{}]) (done bool, err error) {
-	l.n.mu.Lock()
-	defer l.n.mu.Unlock()
-	if done, err = l.result(); !done {
-		l.joined.Push(j)
-	}
-	return done, err
-}
-
-// unjoin takes j out of joined, if it is still there.
-func (l *Listener) unjoin(j *waitq.Waiter[struct{}]) {
-	if !j.Done() {
-		l.n.mu.Lock()
-		defer l.n.mu.Unlock()
-		l.joined.Remove(j)
-	}
-}
-
-// part is join's reverse.
-func (l *Listener) part(j *waitq.Waiter[struct{}]) (done bool, err error) {
-	l.n.mu.Lock()
-	defer l.n.mu.Unlock()
-	l.joined.Remove(j)
 	return l.result()
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// half does the first half of NotifyOne: somebody is picked and not yet told.
-// It returns the second.
+// half does the first half of NotifyOne: a waiter is picked and not woken yet. It returns
+// the second half.
 func half(n *Notify) (tell func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	w := n.pass(n.line.Front)
+	w := n.pickLocked(oldest)
 	return func() { deliver(w) }
 }
 
@@ -32,7 +32,7 @@ func TestStopTooLateWakes(t *testing.T) {
 	require.True(t, n.TryWait())
 }
 
-// crossParker cannot be woken without a panic.
+// A crossParker panics when it is woken.
 type crossParker struct{ wake.Parker }
 
 func (p crossParker) Wake() {
@@ -40,33 +40,53 @@ func (p crossParker) Wake() {
 	panic("parker")
 }
 
-// TestStopHandsOnPastAPanic of who waits for the Listener.
+// waitCross waits for l in a goroutine that cannot be woken without a panic, and
+// returns when that is told.
+func waitCross(l *Listener) (done <-chan error) {
+	c := make(chan error, 1)
+	go func() {
+		c <- l.Wait(wake.WithParker(context.Background(), crossParker{wake.NewParker()}))
+	}()
+	for joined := false; !joined; runtime.Gosched() {
+		l.n.mu.Lock()
+		_, joined = l.w.Waker.(*soleWaiter)
+		l.n.mu.Unlock()
+	}
+	return c
+}
+
+// TestStopHandsOnPastAPanic of a goroutine in Wait of the Listener.
 func TestStopHandsOnPastAPanic(t *testing.T) {
 	var n Notify
 	l := n.Listen()
-	done := make(chan error)
-	go func() {
-		done <- l.Wait(wake.WithParker(context.Background(), crossParker{wake.NewParker()}))
-	}()
-	for joined := 0; joined == 0; runtime.Gosched() {
-		n.mu.Lock()
-		joined = l.joined.Len()
-		n.mu.Unlock()
-	}
+	done := waitCross(l)
 	woken := 0
 	second := n.Register(wake.Func(func() { woken++ }))
 	tell := half(&n)
-	require.PanicsWithValue(t, "parker", func() { l.Stop() })
-	require.ErrorIs(t, <-done, ErrStopped)
-	tell()
+	require.False(t, l.Stop())
 	require.Equal(t, 1, woken)
 	require.True(t, second.Ready())
+	require.PanicsWithValue(t, "parker", tell)
+	require.ErrorIs(t, <-done, ErrStopped)
+	require.False(t, n.TryWait())
 }
 
-// leavers do not return from Park.
+// TestStopInTimePastAPanic: a goroutine in Wait of the Listener returns.
+func TestStopInTimePastAPanic(t *testing.T) {
+	var n Notify
+	l := n.Listen()
+	done := waitCross(l)
+	require.PanicsWithValue(t, "parker", func() { l.Stop() })
+	require.ErrorIs(t, <-done, ErrStopped)
+	require.Zero(t, n.Waiters())
+	require.False(t, l.Stop())
+	require.False(t, n.TryWait())
+}
+
+// leavers are ways not to return from Park.
 var leavers = map[string]func(){"panic": func() { panic("park") }, "Goexit": runtime.Goexit}
 
-// leaver picks whoever parks, if it is to, and then ends.
+// A leaver picks the waiter that parks, if it is told to, and then ends the goroutine.
 type leaver struct {
 	wake.Parker
 	n      *Notify
@@ -82,7 +102,7 @@ func (p leaver) Park(context.Context) error {
 	return nil
 }
 
-// TestParkDoesNotReturn: nobody stays in line, and a wake is handed on.
+// TestParkDoesNotReturn: no waiter stays in line, and a wake is handed on.
 func TestParkDoesNotReturn(t *testing.T) {
 	waits := map[string]func(n *Notify, ctx context.Context){
 		"Notify": func(n *Notify, ctx context.Context) { n.Wait(ctx) },
@@ -110,7 +130,7 @@ func TestParkDoesNotReturn(t *testing.T) {
 	}
 }
 
-// TestRegisterPanics: the permit that it took is put back.
+// TestRegisterPanics: the permit that the Listener took is put back.
 func TestRegisterPanics(t *testing.T) {
 	var n Notify
 	n.NotifyOne()

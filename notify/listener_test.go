@@ -30,8 +30,7 @@ var consumers = map[string]func(*notify.Listener) bool{
 	"C":     func(l *notify.Listener) bool { <-l.C(); return true },
 }
 
-// pickers wake one or all; handsOn tells whether an unconsumed wake is passed
-// on.
+// pickers wake one waiter or all; handsOn says whether an unconsumed wake is handed on.
 var pickers = map[string]struct {
 	pick    func(*notify.Notify)
 	handsOn bool
@@ -64,7 +63,7 @@ func TestConsumed(t *testing.T) {
 	})
 }
 
-// TestStopHandsOn: to the next in line, and if there is none back as the
+// TestStopHandsOn: the wake goes to the next in line, or if there is none becomes the
 // permit.
 func TestStopHandsOn(t *testing.T) {
 	overPickers(t, func(t *testing.T, pick func(*notify.Notify), handsOn bool) {
@@ -104,7 +103,7 @@ func TestStopInTime(t *testing.T) {
 	require.True(t, n.TryWait())
 }
 
-// TestStopReleasesWaits: who waits for a Listener that is stopped is told.
+// TestStopReleasesWaits: a Wait of a Listener that is stopped returns.
 func TestStopReleasesWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n notify.Notify
@@ -118,7 +117,7 @@ func TestStopReleasesWaits(t *testing.T) {
 	})
 }
 
-// TestListenerWaitFailed: it stays in line, and the wake is not lost.
+// TestListenerWaitFailed: the Listener stays in line, and the wake is not lost.
 func TestListenerWaitFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n notify.Notify
@@ -147,8 +146,8 @@ func (p *countingParker) Wake() {
 	p.Parker.Wake()
 }
 
-// TestListenerForgetsWhoGaveUp: nobody wakes who does not wait any more.
-func TestListenerForgetsWhoGaveUp(t *testing.T) {
+// TestListenerForgetsFailedWaits: a parker whose Wait has returned is not woken.
+func TestListenerForgetsFailedWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n notify.Notify
 		l := n.Listen()
@@ -204,7 +203,7 @@ func TestC(t *testing.T) {
 	})
 }
 
-// TestReadyEmptiesC: what Ready consumed cannot be received too.
+// TestReadyEmptiesC: a wake that Ready consumed cannot be received too.
 func TestReadyEmptiesC(t *testing.T) {
 	var n notify.Notify
 	l := n.Listen()

@@ -6,19 +6,20 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
+
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 // TestMain fails the run if any test left a goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // bg is the context of waits that only a notification ends.
 var bg = context.Background()
 
-// nilCtx is what a caller passes who has no context.
+// nilCtx is passed by a caller that has no context.
 var nilCtx context.Context
 
-// doneCtx returns a context that ended before anybody looked at it.
+// doneCtx returns a context that has ended.
 func doneCtx() context.Context {
 	ctx, cancel := context.WithCancel(bg)
 	cancel()
@@ -44,7 +45,7 @@ func requirePending(t testing.TB, c <-chan error) {
 	}
 }
 
-// requireIdle requires that nobody is in line and no permit is kept.
+// requireIdle requires that the line is empty and no permit is kept.
 func requireIdle(t require.TestingT, n interface {
 	Waiters() int
 	TryWait() bool
@@ -53,7 +54,7 @@ func requireIdle(t require.TestingT, n interface {
 	require.False(t, n.TryWait(), "a permit is kept")
 }
 
-// panicText runs f, which must panic, and returns what the panic says.
+// panicText runs f, which must panic, and returns the text of the panic.
 func panicText(t testing.TB, f func()) (text string) {
 	t.Helper()
 	defer func() { text = fmt.Sprint(recover()) }()

@@ -15,7 +15,7 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// A model is a Notify as the package's doc tells it: a line of numbers and a
+// A model is a Notify as the package documentation describes it: a line of numbers and a
 // permit. Number i is places[i].
 type model struct {
 	line   []int
@@ -23,7 +23,7 @@ type model struct {
 	places []place
 }
 
-// A place is what became of a Listener or a Wait.
+// A place is the state of a Listener or a Wait.
 type place struct {
 	picked, handOn, used, stopped bool
 	waits                         bool // it is a Wait: it consumes at once
@@ -50,8 +50,8 @@ func (m *model) picked(i int, handOn bool) {
 	}
 }
 
-// abandon: a waiter that was picked leaves. It hands on what NotifyOne,
-// NotifyLast or the permit gave; what NotifyN or NotifyWaiters gave is gone.
+// abandon: a waiter that was picked leaves. A wake of NotifyOne or NotifyLast, and the
+// permit, are handed on; a wake of NotifyN or NotifyWaiters is dropped.
 func (m *model) abandon(p *place) {
 	p.used, p.stopped = true, true
 	if p.handOn {
@@ -114,7 +114,7 @@ type run struct {
 	t       require.TestingT
 	n       bell
 	m       model
-	entries []entry // beside m.places
+	entries []entry // as many as m.places
 }
 
 // An entry is a Listener, or a Wait in a goroutine of its own.
@@ -127,7 +127,7 @@ type entry struct {
 	ended  bool
 }
 
-// runScript takes two bytes a step: what, and with which entry.
+// runScript takes two bytes a step: what to do, and with which entry.
 func runScript(t require.TestingT, n bell, script []byte) {
 	r := &run{t: t, n: n}
 	defer r.release()
@@ -183,7 +183,7 @@ func (r *run) startWait() {
 	r.m.enter(place{waits: true})
 }
 
-// A dyingParker does not return from Park when it was woken.
+// A dyingParker does not return from Park when it is woken.
 type dyingParker struct {
 	wake.Parker
 	end func()
@@ -218,8 +218,7 @@ func (r *run) startDyingWait(how int) {
 	r.m.enter(place{waits: true, dies: !r.m.permit})
 }
 
-// release ends what is left of a script that was given up, so that its bubble
-// can end.
+// release ends the waits of a script that failed, so that its bubble can end.
 func (r *run) release() {
 	for _, e := range r.entries {
 		if e.l == nil {
@@ -248,7 +247,7 @@ func (r *run) use(what, i int) {
 	}
 }
 
-// waitOn waits as long as it takes if that is no time, else not at all.
+// waitOn waits if the wait can return at once, and otherwise not at all.
 func (r *run) waitOn(l *notify.Listener, p *place) {
 	require.ErrorIs(r.t, l.Wait(doneCtx()), context.Canceled)
 	switch {
@@ -333,13 +332,13 @@ func TestModel(t *testing.T) {
 // FuzzNotify looks for scripts on which a Notify and its model differ.
 func FuzzNotify(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x00\x06\x00"))                 // two permits are one
-	f.Add([]byte("\x06\x00\x06\x00\x08\x00\x00\x00"))         // a wait that gave up is passed over
+	f.Add([]byte("\x06\x00\x06\x00\x08\x00\x00\x00"))         // a wait whose context ended is not picked
 	f.Add([]byte("\x05\x00\x05\x00\x00\x00\x08\x00\x09\x01")) // Stop hands on
 	f.Add([]byte("\x05\x00\x03\x00\x05\x00\x00\x00\x09\x01")) // NotifyWaiters, then NotifyOne
 	f.Add([]byte("\x05\x00\x0a\x00\x00\x00\x0a\x00\x08\x00")) // C before and after
 	f.Add([]byte("\x05\x00\x06\x00\x05\x00\x02\x02\x01\x00")) // NotifyN, then the last
 	f.Add([]byte("\x00\x00\x05\x00\x0b\x00\x08\x00\x04\x00")) // a Listener that took the permit
-	f.Add([]byte("\x05\x00\x05\x00\x02\x01\x08\x00\x09\x01")) // Stop keeps what NotifyN gave
+	f.Add([]byte("\x05\x00\x05\x00\x02\x01\x08\x00\x09\x01")) // Stop drops a wake of NotifyN
 	f.Add([]byte("\x0c\x00\x0c\x01\x06\x00\x00\x00\x02\x03")) // two die and hand on; then NotifyN
 	f.Fuzz(func(t *testing.T, script []byte) {
 		synctest.Test(t, func(t *testing.T) { runScript(t, new(notify.Notify), script[:min(len(script), 400)]) })

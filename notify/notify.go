@@ -5,64 +5,90 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/vigil-go/vigil/internal/schedpoint"
 	"github.com/vigil-go/vigil/internal/waitq"
-	"github.com/vigil-go/vigil/internal/yield"
-	"github.com/vigil-go/vigil/wake"
 )
 
-// A Notify wakes who waits, and remembers one wake if nobody does. The zero
-// value is ready to use. It must not be copied after first use.
+// A Notify wakes waiters, and keeps one wake, its permit, if there are none. The zero
+// value is ready to use. A Notify must not be copied after first use.
 type Notify struct {
 	// The state word:
 	//
 	//	bit  name     meaning
 	//	0    permit   one wake is kept
-	//	1    waiting  somebody is in line; never beside permit
+	//	1    waiting  the line is not empty
 	//
-	// While waiting is set, only the holder of mu changes the word; he sets
-	// and clears it. Else it changes by compare-and-swap, with no lock.
+	// Both bits together: the permit is reserved for a Select, whose claim decides
+	// whether it is taken or kept; the line is empty.
+	//
+	// Only the holder of mu sets and clears waiting, and only it changes the word
+	// while waiting is set. Otherwise the word changes by compare-and-swap, without
+	// a lock.
 	state atomic.Uint32
 
-	mu   sync.Mutex // guards the line, and what Listeners say
-	line waitq.Queue[choice]
+	mu      sync.Mutex // guards what follows, and the state of Listeners
+	selects uint32     // the waiters of Selects in line
+	line    waitq.Queue[notification]
 }
 
 const (
 	permit uint32 = 1 << iota
 	waiting
+
+	reserved = permit | waiting
 )
 
-// choice is what a waiter in line carries.
-type choice struct {
-	handOn bool // it was picked alone: if it gives up, the wake is another's
+// An end of the line.
+type end bool
+
+const (
+	oldest end = false
+	newest end = true
+)
+
+// A notification is what a waiter was picked for. mu guards it.
+type notification struct {
+	handOn bool // by NotifyOne or NotifyLast: a waiter that leaves hands the wake on
+
+	// A Listener's:
+	sent    bool // the wake was sent on its channel
+	used    bool // the wake was consumed or handed on
+	stopped bool // Stop left the line, or handed the wake on
 }
 
-type waiter = waitq.Waiter[choice]
+type waiter = waitq.Waiter[notification]
 
-// NotifyOne wakes the longest waiter. If there is none, it keeps a permit for
-// the next one; there is at most one. The wake is not lost if that waiter leaves
-// without consuming it: it is handed on to the longest waiter, or back as the
-// permit.
+// NotifyOne wakes the waiter that has been in line longest. If the line is empty, it
+// keeps a permit for the next Wait; there is at most one permit. If the waiter leaves
+// without consuming the wake, the wake goes to the next waiter in line, or is kept as
+// the permit.
 func (n *Notify) NotifyOne() {
-	if !n.keep() {
-		n.pick(n.line.Front)
+	if n.storePermit() {
+		return
 	}
+	n.mu.Lock()
+	w := n.pickLocked(oldest)
+	n.mu.Unlock()
+	deliver(w)
 }
 
-// NotifyLast wakes the newest waiter. If there is none, it keeps a permit, as
-// [Notify.NotifyOne] does. A wake whose waiter leaves is handed on as that of
-// NotifyOne is, so to the longest waiter.
+// NotifyLast wakes the newest waiter. If the line is empty, it keeps a permit, as
+// [Notify.NotifyOne] does. If the waiter leaves without consuming the wake, the wake
+// goes to the waiter that has been in line longest, or is kept as the permit.
 func (n *Notify) NotifyLast() {
-	if !n.keep() {
-		n.pick(n.line.Back)
+	if n.storePermit() {
+		return
 	}
+	n.mu.Lock()
+	w := n.pickLocked(newest)
+	n.mu.Unlock()
+	deliver(w)
 }
 
-// NotifyN wakes up to k of the waiters that are in line, the longest first, and
-// returns how many. It keeps no permit, neither now nor later: if one of these
-// waiters leaves without consuming its wake, that wake is gone, and no other
-// waiter gets it. So NotifyN(1) is not [Notify.NotifyOne]: use NotifyOne for
-// what must be seen by somebody. A negative k panics.
+// NotifyN wakes the first k waiters in line, or all if there are fewer, and returns
+// their number. It keeps no permit, and if one of these waiters leaves without consuming
+// its wake, no other waiter gets that wake. So NotifyN(1) is not [Notify.NotifyOne]: use
+// NotifyOne for a wake that some waiter must see. A negative k panics.
 func (n *Notify) NotifyN(k int) int {
 	if k < 0 {
 		panic("notify: NotifyN of a negative number")
@@ -71,35 +97,39 @@ func (n *Notify) NotifyN(k int) int {
 		return 0
 	}
 	n.mu.Lock()
-	list, woken := n.leading(k)
+	if n.selects != 0 {
+		return n.notifySharing(k)
+	}
+	list, woken := n.pickFirst(k)
 	n.mu.Unlock()
 	list.Release()
 	return woken
 }
 
-// NotifyWaiters wakes all waiters that are in line, the longest first, and
-// returns how many. It keeps no permit, and leaves one that is there alone. As
-// with [Notify.NotifyN], the wake of a waiter that leaves is gone.
+// NotifyWaiters wakes all waiters that are in line, in the order of the line, and
+// returns their number. It neither keeps nor takes a permit. As with [Notify.NotifyN],
+// no other waiter gets the wake of a waiter that leaves.
 func (n *Notify) NotifyWaiters() int {
 	if n.state.Load()&waiting == 0 {
 		return 0
 	}
 	n.mu.Lock()
-	list, woken := n.leading(n.line.Len())
+	if n.selects != 0 {
+		return n.notifySharing(n.line.Len())
+	}
+	list, woken := n.pickFirst(n.line.Len())
 	n.mu.Unlock()
 	list.Release()
 	return woken
 }
 
-// Wait takes the permit if there is one, else it waits until it is woken. The
-// error matches ctx.Err() and context.Cause(ctx); then nothing was consumed,
-// and a context that was done before the call always fails. A nil context
-// panics.
+// Wait takes the permit if there is one; otherwise it waits until it is woken. If ctx
+// ends first, or was done before the call, Wait consumes nothing and returns an error
+// that matches ctx.Err() and context.Cause(ctx). A nil context panics.
 //
-// If the parker of ctx panics or ends the goroutine when Wait was already woken,
-// the wake is handed on if it came from [Notify.NotifyOne] or
-// [Notify.NotifyLast], and gone if it came from [Notify.NotifyN] or
-// [Notify.NotifyWaiters].
+// If the parker of ctx panics or ends the goroutine after Wait was woken, a wake of
+// [Notify.NotifyOne] or [Notify.NotifyLast] goes to the next waiter in line, or is kept
+// as the permit. A wake of [Notify.NotifyN] or [Notify.NotifyWaiters] is dropped.
 func (n *Notify) Wait(ctx context.Context) error {
 	waitq.MustContext(ctx, "notify")
 	if ctx.Err() != nil {
@@ -113,113 +143,82 @@ func (n *Notify) Wait(ctx context.Context) error {
 
 // TryWait takes the permit and reports whether there was one.
 func (n *Notify) TryWait() bool {
-	if n.state.Load()&permit == 0 {
-		return false
+	for n.state.Load()&permit != 0 { // spins while the permit is reserved, for two steps
+		schedpoint.At(schedpoint.NotifyTries)
+		if n.state.CompareAndSwap(permit, 0) {
+			return true
+		}
 	}
-	yield.At(yield.NotifyTries)
-	return n.state.CompareAndSwap(permit, 0)
+	return false
 }
 
-// Waiters is the number of those in line.
+// Waiters returns the number of waiters in line.
 func (n *Notify) Waiters() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.line.Len()
 }
 
-func (n *Notify) waitSlow(ctx context.Context) error {
-	p := wake.ParkerFrom(ctx)
-	w := &waiter{Waker: p}
-	if !n.enter(w) {
-		return nil
-	}
-	returned := false
-	defer func() {
-		if !returned {
-			n.abandon(w)
-		}
-	}()
-	err := n.await(ctx, w, p)
-	returned = true
-	return err
-}
-
-func (n *Notify) await(ctx context.Context, w *waiter, p wake.Parker) error {
-	for !w.Done() {
-		if err := p.Park(ctx); err != nil {
-			yield.At(yield.NotifyFailed)
-			if n.leave(w) {
-				return waitq.ParkError(ctx, err)
-			}
-			return nil // picked; the waker is on its way
-		}
-	}
-	return nil
-}
-
-// abandon is for a Park that ended its goroutine or panicked: w leaves the
-// line or, if it was picked, hands the wake on.
-func (n *Notify) abandon(w *waiter) {
-	n.mu.Lock()
-	var next *waiter
-	if !n.remove(w) && w.Value.handOn {
-		next = n.pass(n.line.Front)
-	}
-	n.mu.Unlock()
-	deliver(next)
-}
-
-// keep leaves a permit if nobody is in line. It writes the word even if the
-// permit is there: who takes it sees what was before this call, too.
-func (n *Notify) keep() bool {
+// storePermit stores the permit, and returns true, if the line is empty. It writes the
+// word even if the permit is there, so that this call, too, happens before the return
+// of the wait that takes it.
+func (n *Notify) storePermit() bool {
 	for {
 		s := n.state.Load()
 		if s&waiting != 0 {
 			return false
 		}
-		yield.At(yield.NotifyKeeps)
+		schedpoint.At(schedpoint.NotifyKeeps)
 		if n.state.CompareAndSwap(s, permit) {
 			return true
 		}
 	}
 }
 
-// pick wakes one end of the line.
-func (n *Notify) pick(end func() *waiter) {
-	n.mu.Lock()
-	w := n.pass(end)
-	n.mu.Unlock()
-	deliver(w)
-}
-
-// pass takes the end of the line out of it, or keeps a permit and returns nil.
-// mu is locked.
-func (n *Notify) pass(end func() *waiter) *waiter {
-	w := end()
-	if w == nil {
-		n.keep() // nobody can get in line now
-		return nil
+// pickLocked takes the waiter at an end of the line out of it and returns it, to be
+// woken. It passes over Selects whose other case has happened. If the line is empty, it
+// stores the permit. mu is locked.
+func (n *Notify) pickLocked(e end) *waiter {
+	for n.line.Len() != 0 {
+		w := n.line.Front()
+		if e == newest {
+			w = n.line.Back()
+		}
+		w.Value.handOn = true
+		n.remove(w)
+		if n.selects == 0 || n.claim(w) {
+			return w
+		}
 	}
-	w.Value.handOn = true
-	n.remove(w)
-	return w
+	n.storePermit() // mu keeps others from getting in line
+	return nil
 }
 
-// deliver wakes a waiter that was picked. No lock is held.
+// deliver wakes a waiter that was picked. It does not use the waiter after it called
+// the waker: the waiter may be in a pool then. No lock is held.
 func deliver(w *waiter) {
-	yield.At(yield.NotifyPicked)
-	if w != nil {
-		w.Finish()
+	schedpoint.At(schedpoint.NotifyPicked)
+	if w == nil {
+		return
+	}
+	switch waker := w.Waker.(type) { // these two do not look at w.Done
+	case *sleeper:
+		waker.Wake()
+	case *selector:
+		waker.Wake()
+	default:
+		w.Finish() // if there are Selects in line, it is finished already
 		w.Wake()
 	}
 }
 
-// leading takes the first k out of line. mu is locked.
-func (n *Notify) leading(k int) (list waitq.List[choice], taken int) {
+// pickFirst takes the first k waiters out of the line, which has none of a Select. mu is
+// locked.
+func (n *Notify) pickFirst(k int) (list waitq.List[notification], taken int) {
 	if k >= n.line.Len() {
 		taken = n.line.Len()
 		list = n.line.Detach()
-		n.tidy()
+		n.clearWaiting()
 		return list, taken
 	}
 	for range k {
@@ -230,12 +229,11 @@ func (n *Notify) leading(k int) (list waitq.List[choice], taken int) {
 	return list, k
 }
 
-// enter gets in line, or takes the permit and reports false.
+// enter puts w in line and returns true, or takes the permit and returns false. mu
+// is locked.
 func (n *Notify) enter(w *waiter) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	for !n.state.CompareAndSwap(0, waiting) {
-		yield.At(yield.NotifyEnters)
+		schedpoint.At(schedpoint.NotifyEnters)
 		switch n.state.Load() {
 		case permit: // the second look
 			if n.state.CompareAndSwap(permit, 0) {
@@ -250,7 +248,7 @@ func (n *Notify) enter(w *waiter) bool {
 	return true
 }
 
-// leave gets out of line. It reports false if w was picked.
+// leave takes w out of the line. It returns false if w was picked before.
 func (n *Notify) leave(w *waiter) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -259,12 +257,12 @@ func (n *Notify) leave(w *waiter) bool {
 
 func (n *Notify) remove(w *waiter) bool {
 	ok := n.line.Remove(w)
-	n.tidy()
+	n.clearWaiting()
 	return ok
 }
 
-// tidy clears waiting if nobody is in line. mu is locked.
-func (n *Notify) tidy() {
+// clearWaiting clears the bit waiting if the line is empty. mu is locked.
+func (n *Notify) clearWaiting() {
 	if n.line.Len() == 0 {
 		n.state.CompareAndSwap(waiting, 0)
 	}

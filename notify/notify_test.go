@@ -38,13 +38,13 @@ func TestKeepsNothing(t *testing.T) {
 	require.Zero(t, n.NotifyN(3))
 	requireIdle(t, &n)
 	n.NotifyOne()
-	require.Zero(t, n.NotifyWaiters(), "nobody is in line")
+	require.Zero(t, n.NotifyWaiters(), "the line is empty")
 	require.Zero(t, n.NotifyN(1))
 	require.True(t, n.TryWait(), "the kept permit is left alone")
 }
 
-// line puts k waiters in line, one after the other. What they are sends its
-// number when it is woken.
+// line puts k waiters in line, one after the other. Each sends its number when it is
+// woken.
 func line(t *testing.T, n *notify.Notify, k int) <-chan int {
 	t.Helper()
 	woken := make(chan int, k)
@@ -60,15 +60,15 @@ func line(t *testing.T, n *notify.Notify, k int) <-chan int {
 	return woken
 }
 
-// drain returns who was woken by now.
-func drain(woken <-chan int) (who []int) {
+// drain returns the numbers of the waiters that have been woken.
+func drain(woken <-chan int) (numbers []int) {
 	synctest.Wait()
 	for {
 		select {
 		case i := <-woken:
-			who = append(who, i)
+			numbers = append(numbers, i)
 		default:
-			return who
+			return numbers
 		}
 	}
 }
@@ -126,12 +126,12 @@ func TestWaitError(t *testing.T) {
 		require.ErrorIs(t, err, cause)
 		require.Equal(t, 1, n.Waiters())
 		n.NotifyOne()
-		require.NoError(t, <-other, "the wake is not lost on who gave up")
+		require.NoError(t, <-other, "the wake is not lost on a waiter that left")
 		requireIdle(t, &n)
 	})
 }
 
-// brokenParker is one of a loop that closed.
+// A brokenParker fails, as that of a loop that was closed.
 type brokenParker struct{}
 
 var errClosedLoop = errors.New("loop closed")
@@ -149,7 +149,7 @@ func TestWaitSleepsByTheContextsParker(t *testing.T) {
 	requireIdle(t, &n)
 }
 
-// restless wakes without cause before each sleep.
+// restless is woken without cause before each sleep.
 type restless struct{ wake.Parker }
 
 func (p restless) Park(ctx context.Context) error {
@@ -192,8 +192,8 @@ func TestSpuriousPermits(t *testing.T) {
 	}
 }
 
-// TestWakersRunUnlocked: a waker may do anything to the Notify that calls it,
-// and one that panics keeps nobody else asleep.
+// TestWakersRunUnlocked: a waker may call all methods of the Notify that calls it, and if
+// one panics, the others are called all the same.
 func TestWakersRunUnlocked(t *testing.T) {
 	var n notify.Notify
 	calls := 0

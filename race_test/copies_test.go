@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestVetFindsCopies: what must not be copied is not, or go vet says so.
+// TestVetFindsCopies checks that go vet reports copies of values that must not be
+// copied.
 func TestVetFindsCopies(t *testing.T) {
 	tool, err := exec.LookPath("go")
 	if err != nil {
@@ -16,7 +17,7 @@ func TestVetFindsCopies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the go tool")
 	}
-	for _, pkg := range []string{"waitmap", "notify", "waitgroup", "dedup"} {
+	for _, pkg := range []string{"waitmap", "notify", "waitgroup", "dedup", "await"} {
 		out, err := exec.Command(tool, "vet", "../"+pkg+"/testdata/copied").CombinedOutput()
 		require.Error(t, err, "%s: go vet found nothing", pkg)
 		for _, want := range []string{

@@ -20,44 +20,50 @@ import (
 
 const module = "github.com/vigil-go/vigil"
 
-// arrows is docs/architecture.md's diagram: what a package may import, of this
-// module and of others, beside the standard library. A package that is not
-// named may not exist; "..." stands for all folders below.
+// arrows is the diagram in docs/architecture.md: what a package may import, of this
+// module and of others, in addition to the standard library. Every package must be
+// named; "..." stands for all folders below.
 var arrows = map[string][]string{
-	"internal/yield": {},
-	"wake":           {"internal/yield"},
-	"internal/waitq": {"wake", "internal/yield"},
-	"waitmap":        {"wake", "internal/waitq", "internal/yield"},
-	"waitgroup":      {"wake", "internal/waitq", "internal/yield"},
-	"notify":         {"wake", "internal/waitq", "internal/yield"},
-	"dedup":          {"waitmap", "wake", "internal/waitq", "internal/yield", "dedup/internal/shelf"},
-	"uringwake/ring": {"golang.org/x/sys/unix"},
-	"uringwake":      {"wake", "internal/waitq", "internal/yield", "uringwake/ring", "golang.org/x/sys/unix"},
-	"examples/...":   nil, // nil: whatever it likes, of this module
-	"race_test":      nil,
-	"race_test/...":  nil,
+	"internal/schedpoint": {},
+	"internal/choice":     {},
+	"wake":                {"internal/choice", "internal/schedpoint"},
+	"internal/waitq":      {"wake", "internal/choice", "internal/schedpoint"},
+	"internal/load":       {"wake", "internal/waitq"},
+	"internal/striped":    {},
+	"internal/monotime":   {},
+	"waitmap":             {"wake", "internal/waitq", "internal/choice", "internal/schedpoint", "internal/striped", "internal/monotime"},
+	"waitgroup":           {"wake", "internal/waitq", "internal/choice", "internal/schedpoint"},
+	"notify":              {"wake", "internal/waitq", "internal/choice", "internal/schedpoint"},
+	"dedup":               {"waitmap", "wake", "internal/load", "internal/waitq", "internal/schedpoint", "internal/striped", "internal/monotime", "dedup/internal/store"},
+	"await":               {"wake", "internal/load", "internal/waitq", "internal/choice", "internal/schedpoint", "internal/monotime"},
+	"uringwake/ring":      {"golang.org/x/sys/unix"},
+	"uringwake":           {"wake", "internal/waitq", "internal/schedpoint", "internal/monotime", "uringwake/ring", "golang.org/x/sys/unix"},
+	"examples/...":        nil, // nil: any package of this module
+	"race_test":           nil,
+	"race_test/...":       nil,
 
 	"race_test/kernels/probe": {"uringwake", "uringwake/ring", "golang.org/x/sys/unix"},
 
-	"dedup/internal/shelf": {"waitmap", "github.com/maypok86/otter/v2"},
+	"dedup/internal/store": {"waitmap", "github.com/maypok86/otter/v2"},
 
 	"uringwake/internal/refuse": {"golang.org/x/sys/unix"}, // only tests import it
-	"internal/hostile":          {"wake"},                  // the same
+	"internal/misbehave":        {"wake"},                  // only tests import it
+	"internal/testkit":          {"go.uber.org/goleak"},    // only tests import it
 
-	"vigildebug":          {"dedup", "waitmap", "notify", "waitgroup", "uringwake"},
+	"vigildebug":          {"await", "dedup", "waitmap", "notify", "waitgroup", "uringwake"},
 	"vigildebug/vigilvar": {"vigildebug"},
 }
 
-// forTests is what tests may import beside the module.
+// forTests is what tests may import in addition to the module.
 var forTests = []string{"github.com/stretchr/testify/", "go.uber.org/goleak", "github.com/cornelk/hashmap", "github.com/anishathalye/porcupine", "golang.org/x/sys/unix"}
 
-// A pkg is the part of `go list -json` that is looked at here.
+// A pkg has the fields of `go list -json` that the tests use.
 type pkg struct {
 	Dir, ImportPath                    string
 	Imports, TestImports, XTestImports []string
 }
 
-// name is the package's path within the module.
+// name returns the package's path within the module.
 func (p pkg) name() string { return strings.TrimPrefix(p.ImportPath, module+"/") }
 
 func list(t *testing.T) []pkg {
@@ -85,8 +91,8 @@ func list(t *testing.T) []pkg {
 	}
 }
 
-// allowed returns what the package of that name may import. It reports false
-// if the diagram does not know it.
+// allowed returns what the package of that name may import. It reports false if the
+// package is not in the diagram.
 func allowed(name string) ([]string, bool) {
 	if may, ok := arrows[name]; ok {
 		return may, true
@@ -104,7 +110,7 @@ func isStandard(path string) bool {
 	return !strings.Contains(first, ".")
 }
 
-// mayImport tells whether an import of a package's own code is drawn.
+// mayImport reports whether the diagram allows an import of a package's own code.
 func mayImport(may []string, path string) bool {
 	if isStandard(path) {
 		return true
@@ -116,7 +122,7 @@ func mayImport(may []string, path string) bool {
 	return slices.Contains(may, inner) || !ours && slices.Contains(may, path)
 }
 
-// TestArrows: every import is one that the diagram draws.
+// TestArrows checks that the diagram allows every import.
 func TestArrows(t *testing.T) {
 	pkgs := list(t)
 	names := make(map[string]bool)
@@ -138,7 +144,8 @@ func TestArrows(t *testing.T) {
 	}
 }
 
-// TestArrowsOfTests: tests add what tests are made of, and nothing else.
+// TestArrowsOfTests checks that tests import only the tested code and the test
+// libraries.
 func TestArrowsOfTests(t *testing.T) {
 	for _, p := range list(t) {
 		for _, path := range slices.Concat(p.TestImports, p.XTestImports) {
@@ -151,13 +158,13 @@ func TestArrowsOfTests(t *testing.T) {
 	}
 }
 
-// systemName is the end of a file's name that makes the go tool build it on
-// some systems only.
+// systemName matches the end of the name of a file that is built on some systems
+// only.
 var systemName = regexp.MustCompile(`_(linux|darwin|windows|freebsd|netbsd|openbsd|js|wasip1|plan9|amd64|arm64|arm|386|riscv64|s390x|wasm)(_test)?\.go$`)
 
-// TestNoSystemSpecificFiles outside of uringwake: one text for every system.
-// Build tags may only ask for the race detector, vigil_debug and vigil_yield.
-// What the kernel may do to a ring, and what it has, is tested where there is one.
+// TestNoSystemSpecificFiles checks that all packages outside of uringwake, and outside
+// of the tests of the kernel, have the same code on every system. Build tags may only
+// name the race detector, vigil_debug and vigil_schedpoint.
 func TestNoSystemSpecificFiles(t *testing.T) {
 	for _, p := range list(t) {
 		if p.name() == "uringwake" || strings.HasPrefix(p.name(), "uringwake/") ||
@@ -171,7 +178,7 @@ func TestNoSystemSpecificFiles(t *testing.T) {
 			case ".go":
 				require.False(t, systemName.MatchString(file), file)
 				for _, tag := range tagsOf(t, file) {
-					require.Contains(t, []string{"race", "vigil_debug", "vigil_yield"}, tag, file)
+					require.Contains(t, []string{"race", "vigil_debug", "vigil_schedpoint"}, tag, file)
 				}
 			case ".c", ".h", ".s", ".S", ".syso":
 				t.Errorf("%s: no cgo, no assembly", file)

@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSameFaceEverywhere: code that uses uringwake compiles on every system.
+// TestSameFaceEverywhere checks that code that uses uringwake compiles on every
+// system.
 func TestSameFaceEverywhere(t *testing.T) {
 	linux := face(t, "linux")
 	require.Contains(t, linux, "Loop.Go")
@@ -64,7 +65,7 @@ func exported(d ast.Decl) (names []string) {
 	return slices.DeleteFunc(names, func(name string) bool { return !token.IsExported(strings.TrimPrefix(name, ".")) })
 }
 
-// receiver is the name of the type that a method belongs to.
+// receiver returns the name of the type that a method belongs to.
 func receiver(d *ast.FuncDecl) string {
 	if d.Recv == nil {
 		return ""
@@ -72,6 +73,9 @@ func receiver(d *ast.FuncDecl) string {
 	e := d.Recv.List[0].Type
 	if star, ok := e.(*ast.StarExpr); ok {
 		e = star.X
+	}
+	if generic, ok := e.(*ast.IndexExpr); ok {
+		e = generic.X
 	}
 	return e.(*ast.Ident).Name
 }

@@ -12,11 +12,11 @@ import (
 )
 
 var (
-	duration  = flag.Duration("duration", 0, "how long TestStress goes on. 0: 20s, or 5s with -short")
-	seed      = flag.Uint64("seed", 0, "seed of TestStress's first round; the next one has the next. 0: by the clock")
-	only      = flag.String("subject", ".", "only the subjects of TestStress whose name matches this regular expression")
-	onlyDeeds = flag.String("deed", ".", "only the deeds of TestStress whose name matches this regular expression")
-	patience  = flag.Duration("patience", 2*time.Minute, "when nothing at all has happened for so long, somebody was lost")
+	duration       = flag.Duration("duration", 0, "how long TestStress goes on. 0: 20s, or 5s with -short")
+	seed           = flag.Uint64("seed", 0, "seed of TestStress's first round; the next one has the next. 0: by the clock")
+	only           = flag.String("subject", ".", "only the subjects of TestStress whose name matches this regular expression")
+	onlyOperations = flag.String("operation", ".", "only the operations of TestStress whose name matches this regular expression")
+	patience       = flag.Duration("patience", 2*time.Minute, "when nothing at all has happened for so long, somebody was lost")
 )
 
 func TestMain(m *testing.M) {
@@ -28,8 +28,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// setUp fills the flags in. The go tool ends a test a minute after its timeout,
-// which is ten minutes unless it was told: a stress of ten fits between.
+// setUp parses the flags that need it. The go tool kills a test one minute after
+// its timeout, which is ten minutes by default, so a stress test of ten minutes
+// fits.
 func setUp() error {
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano()) % 1e9
@@ -43,8 +44,8 @@ func setUp() error {
 	if _, err := regexp.Compile(*only); err != nil {
 		return fmt.Errorf("-subject: %w", err)
 	}
-	if _, err := regexp.Compile(*onlyDeeds); err != nil {
-		return fmt.Errorf("-deed: %w", err)
+	if _, err := regexp.Compile(*onlyOperations); err != nil {
+		return fmt.Errorf("-operation: %w", err)
 	}
 	timeout := flag.Lookup("test.timeout")
 	allowed, err := time.ParseDuration(timeout.Value.String())
@@ -52,7 +53,7 @@ func setUp() error {
 		return err
 	}
 	if *duration > allowed {
-		return fmt.Errorf("-duration %v needs -timeout 0, or one that is longer", *duration)
+		return fmt.Errorf("-duration %v needs -timeout 0, or a longer one", *duration)
 	}
-	return timeout.Value.Set("0") // the go tool's own bound stays
+	return timeout.Value.Set("0") // the limit of the go tool remains
 }

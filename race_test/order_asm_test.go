@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOrderOfTheInstructions: the compiler makes of each row what the page says.
-// Another release of Go may do otherwise: then see whether that is right, and
-// change the page.
+// TestOrderOfTheInstructions checks that the compiler generates the instructions
+// that the page lists for each row. If a new release of Go generates others, check
+// that they are right and change the page.
 func TestOrderOfTheInstructions(t *testing.T) {
 	tool, err := exec.LookPath("go")
 	if err != nil {
@@ -36,9 +36,9 @@ func TestOrderOfTheInstructions(t *testing.T) {
 	}
 }
 
-// compare wants a row's instructions at each of its places; of plain loads, at one
-// of them, for the compiler keeps what it has loaded. Where a row has no others,
-// there are none.
+// compare requires a row's instructions at each of its places. Plain loads are
+// required at one place only, because the compiler keeps what it has loaded. A row
+// without other instructions must have none.
 func (s *source) compare(t *testing.T, r row, code []instruction) {
 	t.Helper()
 	places := s.occurrences(r)
@@ -63,13 +63,13 @@ func has(code []instruction, name string) bool {
 	return slices.ContainsFunc(code, func(i instruction) bool { return i.is(name) })
 }
 
-// plain reports whether an instruction keeps no order.
+// plain reports whether an instruction orders no memory accesses.
 func plain(name string) bool { return !ordered.MatchString(name) }
 
 var ordered = regexp.MustCompile(`^(LDA|STL|LOCK|XCHG)`)
 
-// at is what a function has at the lines of a node; of storeRelease, at its own
-// lines, since it is inlined.
+// at returns a function's instructions at the lines of a node. For storeRelease,
+// which is inlined, these are its own lines.
 func (s *source) at(r row, n ast.Node, code []instruction) (there []instruction) {
 	if strings.HasPrefix(r.code, "storeRelease(") {
 		n = s.funcs[s.name+".storeRelease"].Body
@@ -93,7 +93,7 @@ type instruction struct {
 
 func (i instruction) String() string { return i.text }
 
-// is reports whether an instruction has that name. One is decoded here that the
+// is reports whether an instruction has that name. It decodes one that the
 // disassembler does not know.
 func (i instruction) is(name string) bool {
 	if name == "LDADDALW" && i.code&0xffe0fc00 == 0xb8e00000 {
@@ -102,7 +102,8 @@ func (i instruction) is(name string) bool {
 	return strings.HasPrefix(i.text, name+" ")
 }
 
-// in reports whether an instruction is of that function, or of a literal in it.
+// in reports whether an instruction is of that function or of a function literal in
+// it.
 func (i instruction) in(where string) bool {
 	_, where, _ = strings.Cut(where, ".")
 	_, rest, ok := strings.Cut(i.symbol, "."+where)
@@ -114,7 +115,8 @@ var (
 	instructionLine = regexp.MustCompile(`^\s+(\S+\.go):(\d+)\s+0x[0-9a-f]+\s+([0-9a-f]+)\s+(.+)$`)
 )
 
-// disassemble compiles a package for Linux on arch, for its oldest processors.
+// disassemble compiles a package for Linux on arch, for the oldest processors that
+// Go supports.
 func disassemble(t *testing.T, tool, dir, arch string) (code []instruction) {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "package.a")
@@ -131,10 +133,25 @@ func disassemble(t *testing.T, tool, dir, arch string) (code []instruction) {
 			symbol = m[1]
 		} else if m := instructionLine.FindStringSubmatch(line); m != nil {
 			n, _ := strconv.Atoi(m[2])
-			hex, _ := strconv.ParseUint(m[3], 16, 32) // of amd64, which is longer, not needed
+			hex, _ := strconv.ParseUint(m[3], 16, 32) // on amd64 it is longer, and not needed
 			code = append(code, instruction{symbol, m[1], n, uint32(hex), strings.TrimSpace(m[4])})
 		}
 	}
 	require.NotEmpty(t, code)
 	return code
+}
+
+// TestChanWakeLoadsFence: on arm64 an acquire precedes the send of wake.Chan, so the look
+// at the buffer cannot come before the write that made the waiter's condition true. No
+// test on another processor can show that.
+func TestChanWakeLoadsFence(t *testing.T) {
+	tool, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip("the go tool is not on the PATH: ", err)
+	}
+	code := slices.DeleteFunc(disassemble(t, tool, "wake", "arm64"), func(i instruction) bool { return !i.in("wake.Chan.Wake") })
+	acquire := slices.IndexFunc(code, func(i instruction) bool { return i.is("LDARW") })
+	send := slices.IndexFunc(code, func(i instruction) bool { return strings.HasPrefix(i.text, "CALL") })
+	require.NotEqual(t, -1, acquire, "%v", code)
+	require.Less(t, acquire, send, "%v", code)
 }

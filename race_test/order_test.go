@@ -18,9 +18,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// docs/models/order.md lists every access to memory that the kernel shares. Here
-// it is compared with the code: each row is there, and each access has its row.
-// order_asm_test.go compares it with what the compiler makes of it.
+// docs/models/order.md lists every access to memory that is shared with the kernel.
+// The tests in this file compare it with the code: each row is in the code, and
+// each access has a row. order_asm_test.go compares it with the output of the
+// compiler.
 
 const orderPage = "../docs/models/order.md"
 
@@ -29,15 +30,15 @@ var sharing = []string{"uringwake/ring", "uringwake"}
 
 // A row is one line of the page's tables.
 type row struct {
-	arch         string   // whose instructions they are
+	arch         string   // whose instructions these are
 	where, code  string   // "ring.(*BufRing).Add"; the source of an expression or statement there
-	instructions []string // none: no access, an address only
+	instructions []string // empty: no access, only an address
 }
 
 var quoted = regexp.MustCompile("`([^`]+)`")
 
-// orderRows reads the page. A table's first column is where, its third the code,
-// its fourth the instructions.
+// orderRows reads the page. A table's first column is the function, its third the
+// code and its fourth the instructions.
 func orderRows(t *testing.T) (rows []row) {
 	t.Helper()
 	page, err := os.ReadFile(orderPage)
@@ -64,11 +65,11 @@ func inQuotes(cell string) (all []string) {
 	return all
 }
 
-// A source is the code of one package as it is built for Linux on a machine.
+// A source is the code of one package as built for Linux on one architecture.
 type source struct {
 	name  string // "ring"
 	fset  *token.FileSet
-	funcs map[string]*ast.FuncDecl // by the row's where
+	funcs map[string]*ast.FuncDecl // by the function column of a row
 	rows  []row
 }
 
@@ -105,7 +106,7 @@ func (s *source) add(t *testing.T, file string) {
 	}
 }
 
-// linkReceiver is "(*T)." or "T.", as the linker writes it.
+// linkReceiver returns "(*T)." or "T.", as the linker writes it.
 func linkReceiver(fn *ast.FuncDecl) string {
 	if fn.Recv == nil {
 		return ""
@@ -116,7 +117,7 @@ func linkReceiver(fn *ast.FuncDecl) string {
 	return text(fn.Recv.List[0].Type) + "."
 }
 
-// text is a node's source, as gofmt has it.
+// text returns a node's source, as gofmt prints it.
 func text(n ast.Node) string {
 	var b bytes.Buffer
 	if err := format.Node(&b, token.NewFileSet(), n); err != nil {
@@ -130,7 +131,7 @@ func (s *source) covers(where string, n ast.Node) bool {
 	return slices.ContainsFunc(s.rows, func(r row) bool { return r.where == where && r.code == text(n) })
 }
 
-// occurrences are the nodes of a row's function that are its code.
+// occurrences returns the nodes of a row's function that match its code.
 func (s *source) occurrences(r row) (found []ast.Node) {
 	fn := s.funcs[r.where]
 	if fn == nil {
@@ -141,7 +142,7 @@ func (s *source) occurrences(r row) (found []ast.Node) {
 		case ast.Expr, ast.Stmt:
 			if text(n) == r.code {
 				found = append(found, n)
-				return false // an expression statement is its expression
+				return false // the statement and its expression are one occurrence
 			}
 		}
 		return true
@@ -149,7 +150,7 @@ func (s *source) occurrences(r row) (found []ast.Node) {
 	return found
 }
 
-// TestOrderRowsAreInTheCode: what the page says is there.
+// TestOrderRowsAreInTheCode checks that the code has each row of the page.
 func TestOrderRowsAreInTheCode(t *testing.T) {
 	rows := orderRows(t)
 	n := 0
@@ -165,7 +166,7 @@ func TestOrderRowsAreInTheCode(t *testing.T) {
 	require.Equal(t, len(rows), n, "a row of the page is of no package that shares memory")
 }
 
-// TestOrderOfEveryAccess: each access in the code is on the page.
+// TestOrderOfEveryAccess checks that the page has each access in the code.
 func TestOrderOfEveryAccess(t *testing.T) {
 	rows := orderRows(t)
 	var missing []string

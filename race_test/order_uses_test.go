@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An access is a use of shared memory, and the nodes around it, itself first.
+// An access is a use of shared memory and the nodes around it, innermost first.
 type access struct{ around []ast.Node }
 
 func (a access) node() ast.Node   { return a.around[0] }
@@ -21,14 +21,14 @@ var (
 	sharedWords   = []string{"khead", "ktail", "kflags", "kdropped", "koverflow"} // pointers into a ring's head
 	sharedMemory  = []string{"sqes", "cqes", "bufs", "waits"}                     // entries
 	entriesBy     = []string{"at", "Peek", "GetSQE", "entry", "next"}             // methods that return a pointer to one
-	sharedTypes   = []string{"*CQE", "*RegWait", "*ring.SQE", "*ring.CQE"}        // what parameters and receivers point at
-	queues        = []string{"*SubmissionQueue", "*CompletionQueue", "*BufRing"}  // in whose methods any pointer may
+	sharedTypes   = []string{"*CQE", "*RegWait", "*ring.SQE", "*ring.CQE"}        // types of parameters and receivers that point to shared memory
+	queues        = []string{"*SubmissionQueue", "*CompletionQueue", "*BufRing"}  // in their methods any pointer may
 	addressesOnly = []string{"uintptr", "len"}
 )
 
-// accesses finds what a function does with shared memory. A shared pointer that
-// goes anywhere but into a field like the one it came from counts too, so that
-// none gets out of sight.
+// accesses returns a function's accesses to shared memory. Storing a shared pointer
+// anywhere but in a field like the one that it was read from counts too, so that no
+// shared pointer is missed.
 func accesses(fn *ast.FuncDecl) (found []access) {
 	f := finder{locals: parameters(fn), queue: fn.Recv != nil && slices.Contains(queues, text(fn.Recv.List[0].Type))}
 	f.pointer = fn.Name.Name == "at" || fn.Name.Name == "word"
@@ -50,7 +50,7 @@ func accesses(fn *ast.FuncDecl) (found []access) {
 	return found
 }
 
-// parameters are the names that point at entries from the beginning.
+// parameters returns the names of the parameters that point to entries.
 func parameters(fn *ast.FuncDecl) (names []string) {
 	fields := slices.Clone(fn.Type.Params.List)
 	if fn.Recv != nil {
@@ -66,14 +66,14 @@ func parameters(fn *ast.FuncDecl) (names []string) {
 	return names
 }
 
-// A finder looks through one function.
+// A finder searches one function.
 type finder struct {
-	locals  []string // variables that point at entries
-	queue   bool     // it is a method of a queue
-	pointer bool     // it only computes addresses
+	locals  []string // variables that point to entries
+	queue   bool     // the function is a method of a queue
+	pointer bool     // the function only computes addresses
 }
 
-// note learns of a variable that points at an entry.
+// note records a variable that points to an entry.
 func (f *finder) note(n ast.Node) {
 	assign, ok := n.(*ast.AssignStmt)
 	if !ok || len(assign.Lhs) < len(assign.Rhs) {
@@ -100,7 +100,7 @@ func pointsAtEntry(e ast.Expr) bool {
 
 func isMemory(e ast.Expr) bool {
 	s, ok := e.(*ast.SelectorExpr)
-	return ok && slices.Contains(sharedMemory, s.Sel.Name) && !strings.HasSuffix(strings.ToLower(text(s.X)), "off") // a number there
+	return ok && slices.Contains(sharedMemory, s.Sel.Name) && !strings.HasSuffix(strings.ToLower(text(s.X)), "off") // an offset
 }
 
 // is reports whether a node is an access.
@@ -126,8 +126,8 @@ func (f *finder) isLocal(e ast.Expr) bool {
 	return ok && slices.Contains(f.locals, name.Name)
 }
 
-// harmless reports whether a shared pointer is only set, compared or measured,
-// or is the base of an address that counts by itself.
+// harmless reports whether a shared pointer is only set, compared or measured, or
+// is the base of an address that counts by itself.
 func (f *finder) harmless(a access) bool {
 	switch p := a.parent().(type) {
 	case *ast.BinaryExpr:
@@ -141,7 +141,7 @@ func (f *finder) harmless(a access) bool {
 	case *ast.IndexExpr, *ast.StarExpr:
 		return true
 	case *ast.SelectorExpr:
-		return true // it is the name in one: the whole counts
+		return true // the name of an access: the whole access counts
 	}
 	return f.pointer
 }
@@ -157,7 +157,7 @@ func isCalled(a access) bool {
 	return ok && call.Fun == a.node()
 }
 
-// isSelected reports whether what a call returns is looked into at once, other
+// isSelected reports whether the result of a call is selected from at once, other
 // than by a method.
 func isSelected(a access) bool {
 	_, ok := a.parent().(*ast.SelectorExpr)
@@ -174,7 +174,7 @@ func parentExpr(a access) ast.Expr {
 	return e
 }
 
-// TestAccessesAreFound checks the search by code that has them.
+// TestAccessesAreFound checks accesses with code that has known ones.
 func TestAccessesAreFound(t *testing.T) {
 	for code, want := range map[string]int{
 		"func (q *SubmissionQueue) f() { x := *q.khead; _ = x }":                    1,

@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"github.com/vigil-go/vigil/dedup"
-	"github.com/vigil-go/vigil/internal/hostile"
+	"github.com/vigil-go/vigil/internal/misbehave"
 )
 
-// A misdeed is what one of a Cache's functions does about one key.
-type misdeed struct {
+// A misbehavior is what one of a Cache's functions does wrong for one key.
+type misbehavior struct {
 	where  int // one of OnLoad, TTLOf, Weigh, ErrorTTLOf
 	key    int
-	strike hostile.Strike // None: it calls back
+	strike misbehave.Strike // None: the function calls back
 	over   atomic.Bool
 	told   atomic.Int32 // calls of OnLoad
 	c      *dedup.Cache[int, int]
@@ -30,9 +30,10 @@ const (
 
 const batchOf = 4
 
-// at does it, if this is the place. It gets the key after its own, which may
-// be in the same batch, and changes another.
-func (m *misdeed) at(where, key int) {
+// at misbehaves if the function and the key are the chosen ones. A function that
+// calls back gets the next key, which may be in the same batch, and changes another
+// one.
+func (m *misbehavior) at(where, key int) {
 	if where != m.where || key != m.key || m.over.Load() {
 		return
 	}
@@ -42,10 +43,11 @@ func (m *misdeed) at(where, key int) {
 	m.c.Invalidate(key - 1)
 }
 
-// batch: a function that panics, exits or calls back costs its own key at most:
-// the others are stored, OnLoad is called for each, and each can be got after.
+// batch checks that a function that panics, exits or calls back affects at most its
+// own key: the other keys are stored, OnLoad is called for each, and each can be
+// got afterwards.
 func (l *loading) batch(w *worker) {
-	m := &misdeed{where: w.r.IntN(places), key: 1 + w.r.IntN(batchOf-1), strike: hostile.Strike(w.r.IntN(3))}
+	m := &misbehavior{where: w.r.IntN(places), key: 1 + w.r.IntN(batchOf-1), strike: misbehave.Strike(w.r.IntN(3))}
 	missing := batchOf
 	if m.where == inErrorTTLOf {
 		missing = m.key
@@ -71,7 +73,7 @@ func (l *loading) batch(w *worker) {
 	vs, err := m.c.GetMany(w.ctx, want)
 	for _, key := range want {
 		v, ok := vs[key]
-		costs := key == m.key && (m.where == inErrorTTLOf || m.where != inOnLoad && m.strike != hostile.None)
+		costs := key == m.key && (m.where == inErrorTTLOf || m.where != inOnLoad && m.strike != misbehave.None)
 		if ok == costs || ok && v != key {
 			w.t.Errorf("strike %d at place %d, key %d: GetMany gave %v, %v", m.strike, m.where, m.key, vs, err)
 		}
@@ -82,7 +84,7 @@ func (l *loading) batch(w *worker) {
 	w.await(func() bool { return m.told.Load() >= batchOf })
 	for _, key := range want {
 		v, ok := m.c.Peek(key)
-		if own := key == m.key && m.where != inOnLoad; m.strike != hostile.None && ok == own || !ok && v != 0 || ok && v != key {
+		if own := key == m.key && m.where != inOnLoad; m.strike != misbehave.None && ok == own || !ok && v != 0 || ok && v != key {
 			w.t.Errorf("strike %d at place %d, key %d: of key %d there is %d, %v", m.strike, m.where, m.key, key, v, ok)
 		}
 	}
@@ -94,7 +96,7 @@ func (l *loading) batch(w *worker) {
 	w.must(m.c.Close())
 }
 
-// slowOnLoad: who waits for a batch does not wait for OnLoad.
+// slowOnLoad checks that a caller that waits for a batch does not wait for OnLoad.
 func (l *loading) slowOnLoad(w *worker) {
 	back := make(chan struct{})
 	told := make(chan struct{}, batchOf)

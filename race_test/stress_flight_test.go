@@ -9,26 +9,27 @@ import (
 	"time"
 
 	"github.com/vigil-go/vigil/dedup"
-	"github.com/vigil-go/vigil/internal/hostile"
+	"github.com/vigil-go/vigil/internal/misbehave"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
 
 var errLoad = errors.New("the load's error")
 
-// flying: whoever asks gets the result of a load, and none that anybody had
-// before he came, or he leaves; a load that nobody waits for is told.
-func flying(s *storm, b *book) (check func()) {
-	f := &flown{storm: s, b: b}
-	s.crew("flights").hire(8, 100, deed{"Do", f.do}, deed{"Do", f.do}, deed{"Do, wildly", f.doWildly}, deed{"Forget", f.forget}, deed{"InFlight", f.inFlight})
+// flying checks that every caller gets the result of a load that no caller had
+// before it came, or leaves, and that a load without callers is canceled.
+func flying(s *round, b *book) (check func()) {
+	f := &flown{round: s, b: b}
+	s.team("flights").start(8, 100, operation{"Do", f.do}, operation{"Do", f.do}, operation{"Do, wildly", f.doWildly}, operation{"Forget", f.forget}, operation{"InFlight", f.inFlight})
 	f.alone(s)
 	return f.check
 }
 
-// alone: while a load is under way, and nobody forgets it, who comes joins it;
-// once forgotten, who comes does not; when all have left, it is told.
-func (f *flown) alone(s *storm) {
-	s.crew("flights").hire(2, 20, deed{"Do, all at once", func(w *worker) {
+// alone checks that a caller joins a load that is under way and not forgotten, that
+// it does not join a forgotten one, and that a load is canceled when all callers
+// have left.
+func (f *flown) alone(s *round) {
+	s.team("flights").start(2, 20, operation{"Do, all at once", func(w *worker) {
 		var g dedup.Group[int, int]
 		var come waitgroup.Group
 		var loads atomic.Int32
@@ -74,13 +75,13 @@ func (f *flown) alone(s *storm) {
 }
 
 type flown struct {
-	*storm
+	*round
 	g            dedup.Group[int, int64]
 	b            *book
 	clock        atomic.Int64
-	known        sync.Map // when somebody first had a result
+	known        sync.Map // when a caller first had a result
 	begun, ended atomic.Int64
-	betrayed     atomic.Bool // a load's context has ended for no reason
+	betrayed     atomic.Bool // a load's context has ended without a reason
 }
 
 func (f *flown) do(w *worker) {
@@ -88,7 +89,15 @@ func (f *flown) do(w *worker) {
 	defer done()
 	came, how, pauses := f.clock.Add(1), w.r.IntN(8), w.r.IntN(20)
 	f.b.sent.Add(1)
-	v, _, err := f.g.Do(ctx, w.r.IntN(keys), func(ctx context.Context) (int64, error) { return f.load(ctx, how, pauses) })
+	var v int64
+	var err error
+	key := w.r.IntN(keys)
+	if w.exits(ctx, func() {
+		v, _, err = f.g.Do(ctx, key, func(ctx context.Context) (int64, error) { return f.load(ctx, how, pauses) })
+	}) {
+		f.b.received.Add(1)
+		return
+	}
 	_, panicked := errors.AsType[*dedup.PanicError](err)
 	switch {
 	case errors.Is(err, errEnd):
@@ -96,7 +105,7 @@ func (f *flown) do(w *worker) {
 		return
 	case err == nil:
 		if first, ok := f.known.LoadOrStore(v, f.clock.Add(1)); ok && first.(int64) < came {
-			f.t.Errorf("who came at %d got the result that somebody had at %d", came, first)
+			f.t.Errorf("a caller that came at %d got the result that another had at %d", came, first)
 		}
 	case !panicked && !errors.Is(err, errLoad) || v != 0:
 		f.t.Errorf("Do: %d, %v", v, err)
@@ -104,10 +113,10 @@ func (f *flown) do(w *worker) {
 	f.b.received.Add(1)
 }
 
-// doWildly does not come back, or its Park fails.
+// doWildly unwinds, or its Park fails.
 func (f *flown) doWildly(w *worker) {
 	ctx, done := w.until()
-	ctx = wake.WithParker(ctx, hostile.DrawParker(w.r))
+	ctx = wake.WithParker(ctx, misbehave.DrawParker(w.r))
 	key, how, pauses, w := w.r.IntN(keys), w.r.IntN(8), w.r.IntN(20), w.apart()
 	f.aside(func() {
 		defer done()
@@ -117,7 +126,7 @@ func (f *flown) doWildly(w *worker) {
 	})
 }
 
-// load ends in every way that there is.
+// load ends in one of all ways.
 func (f *flown) load(ctx context.Context, how, pauses int) (int64, error) {
 	f.begun.Add(1)
 	defer f.ended.Add(1)
@@ -131,7 +140,7 @@ func (f *flown) load(ctx context.Context, how, pauses int) (int64, error) {
 		wild(false)
 	case 2:
 		return 0, errLoad
-	case 3: // until nobody waits any more, or long enough
+	case 3: // until there are no callers, or long enough
 		for range 100 {
 			if ctx.Err() != nil && !errors.Is(context.Cause(ctx), dedup.ErrAbandoned) {
 				f.betrayed.Store(true)
@@ -152,7 +161,7 @@ func (f *flown) inFlight(*worker) {
 	}
 }
 
-// check waits for loads that nobody waits for any more.
+// check waits for the loads that have no callers.
 func (f *flown) check() {
 	for start := time.Now(); f.begun.Load() != f.ended.Load() && time.Since(start) < *patience; {
 		runtime.Gosched()
@@ -165,10 +174,10 @@ func (f *flown) check() {
 	}
 }
 
-// caching: a version that was invalidated before the call is never got, and
-// after Close nothing is under way.
-func caching(s *storm, b *book) (check func()) {
-	c := &cached{storm: s, b: b}
+// caching checks that a Get never returns a version that was invalidated before the
+// call, and that nothing is in flight after Close.
+func caching(s *round, b *book) (check func()) {
+	c := &cached{round: s, b: b}
 	o := &dedup.CacheOptions[int, int64]{MaxLoads: s.r.IntN(3), MaxEntries: 2 * s.r.IntN(2), OnLoad: c.onLoad}
 	if s.r.IntN(2) == 0 {
 		o.TTL, o.ErrorTTL = 100*time.Microsecond, 100*time.Microsecond
@@ -182,17 +191,17 @@ func caching(s *storm, b *book) (check func()) {
 	if c.c, err = dedup.NewCache(c.load, o); err != nil {
 		s.t.Fatal(err)
 	}
-	s.crew("cache").hire(8, 100, deed{"Get", c.get}, deed{"Get", c.get}, deed{"Get, wildly", c.getWildly}, deed{"GetMany", c.getMany},
-		deed{"Refresh", c.refresh}, deed{"Invalidate", c.invalidate}, deed{"Invalidate all", c.invalidateAll}, deed{"Put", c.put})
+	s.team("cache").start(8, 100, operation{"Get", c.get}, operation{"Get", c.get}, operation{"Get, wildly", c.getWildly}, operation{"GetMany", c.getMany},
+		operation{"Refresh", c.refresh}, operation{"Invalidate", c.invalidate}, operation{"Invalidate all", c.invalidateAll}, operation{"Put", c.put})
 	return c.check
 }
 
 type cached struct {
-	*storm
+	*round
 	c      *dedup.Cache[int, int64]
 	b      *book
-	waits  int                // callers per key, or 0: as many as like
-	truth  [keys]atomic.Int64 // the newest version, which a load finds
+	waits  int                // callers per key; zero means no limit
+	truth  [keys]atomic.Int64 // the newest version, which a load returns
 	spoilt [keys]atomic.Int64 // versions below this were invalidated
 	calls  atomic.Int64       // of OnLoad
 }
@@ -230,7 +239,8 @@ func (c *cached) onLoad(i dedup.LoadInfo[int]) {
 	}
 }
 
-// account enters what a call gave that began when floor was spoilt.
+// account checks the result of a call that began when versions below floor were
+// invalidated.
 func (c *cached) account(key int, floor, v int64, err error) {
 	c.b.sent.Add(1)
 	_, panicked := errors.AsType[*dedup.PanicError](err)
@@ -238,7 +248,7 @@ func (c *cached) account(key int, floor, v int64, err error) {
 		c.t.Errorf("key %d: version %d, %v", key, v, err)
 	}
 	switch {
-	case errors.Is(err, hostile.ErrOwn), errors.Is(err, errEnd), errors.Is(err, dedup.ErrTooManyWaiters) && c.waits > 0:
+	case errors.Is(err, misbehave.ErrOwn), errors.Is(err, errEnd), errors.Is(err, dedup.ErrTooManyWaiters) && c.waits > 0:
 		c.b.canceled.Add(1)
 		return
 	case err == nil && v < floor:
@@ -254,14 +264,18 @@ func (c *cached) get(w *worker) {
 	defer done()
 	key := w.r.IntN(keys)
 	floor := c.spoilt[key].Load()
-	v, err := c.c.Get(ctx, key)
+	var v int64
+	var err error
+	if w.exits(ctx, func() { v, err = c.c.Get(ctx, key) }) {
+		v, err = 0, errLoad
+	}
 	c.account(key, floor, v, err)
 }
 
-// getWildly does not come back, or its Park fails.
+// getWildly unwinds, or its Park fails.
 func (c *cached) getWildly(w *worker) {
 	ctx, done := w.until()
-	ctx = wake.WithParker(ctx, hostile.DrawParker(w.r))
+	ctx = wake.WithParker(ctx, misbehave.DrawParker(w.r))
 	key := w.r.IntN(keys)
 	floor := c.spoilt[key].Load()
 	c.aside(func() {
@@ -293,10 +307,14 @@ func (c *cached) refresh(w *worker) {
 	ctx, done := w.until()
 	defer done()
 	key := w.r.IntN(keys)
-	c.account(key, 0, 0, c.c.Refresh(ctx, key))
+	var err error
+	if w.exits(ctx, func() { err = c.c.Refresh(ctx, key) }) {
+		err = errLoad
+	}
+	c.account(key, 0, 0, err)
 }
 
-// invalidate makes a new version, and what is older must not be got any more.
+// invalidate makes a new version. Older ones must not be returned afterwards.
 func (c *cached) invalidate(w *worker) {
 	key := w.r.IntN(keys)
 	v := c.truth[key].Add(1)
@@ -315,14 +333,14 @@ func (c *cached) invalidateAll(*worker) {
 	}
 }
 
-// put stores a version that is far from being spoilt, until it is.
+// put stores a version that stays valid for long, and then makes it the newest.
 func (c *cached) put(w *worker) {
 	key := w.r.IntN(keys)
 	c.c.Put(key, c.truth[key].Load()+1000)
 	c.c.Invalidate(key)
 }
 
-// raise makes it v at least.
+// raise sets it to v if it is smaller.
 func raise(n *atomic.Int64, v int64) {
 	for old := n.Load(); old < v && !n.CompareAndSwap(old, v); old = n.Load() {
 	}

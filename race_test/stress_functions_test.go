@@ -7,13 +7,13 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 
-	"github.com/vigil-go/vigil/internal/hostile"
+	"github.com/vigil-go/vigil/internal/misbehave"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
-// A faulty Map has functions of a user's that strike: now and then, until it is
-// calm.
+// A faulty Map has user functions that now and then panic or exit, until calm is
+// set.
 type faulty struct {
 	m    *waitmap.Map[int, any]
 	calm atomic.Bool
@@ -34,11 +34,11 @@ func newFaulty(r *rand.Rand) *faulty {
 func (f *faulty) strike() {
 	n := f.n.Add(1)
 	if n%f.odds == 0 && !f.calm.Load() {
-		_ = (hostile.Panic + hostile.Strike(n/f.odds%2)).Do()
+		_ = (misbehave.Panic + misbehave.Strike(n/f.odds%2)).Do()
 	}
 }
 
-// back calls the map back from a function, about another key.
+// back calls the map from one of its functions, with another key.
 func (f *faulty) back(r *rand.Rand, key int) {
 	f.strike()
 	switch key++; r.IntN(6) {
@@ -47,7 +47,7 @@ func (f *faulty) back(r *rand.Rand, key int) {
 	case 1:
 		f.m.Delete(key)
 	case 2:
-		f.m.Compute(key+100, func(any, bool) (any, waitmap.Op) { f.strike(); return 1, waitmap.Set })
+		f.m.Compute(key+100, func(any, bool) (any, waitmap.Op) { f.strike(); return 1, waitmap.StoreOp })
 	case 3:
 		f.m.Cancel(key)
 	case 4:
@@ -55,7 +55,7 @@ func (f *faulty) back(r *rand.Rand, key int) {
 	}
 }
 
-// call makes any call; its functions call back, and strike.
+// call makes one of all calls; its functions call back and misbehave.
 func (f *faulty) call(ctx context.Context, r *rand.Rand) error {
 	key := r.IntN(40) // enough for tables to be replaced
 	compute := func(any, bool) (any, waitmap.Op) {
@@ -64,7 +64,7 @@ func (f *faulty) call(ctx context.Context, r *rand.Rand) error {
 	}
 	switch r.IntN(11) {
 	case 0:
-		f.m.Store(key, []int{1}) // nothing that == can be asked of
+		f.m.Store(key, []int{1}) // cannot be compared
 	case 1:
 		f.m.Swap(key, r.IntN(3))
 	case 2:
@@ -95,10 +95,10 @@ func (f *faulty) call(ctx context.Context, r *rand.Rand) error {
 	return nil
 }
 
-// compare may find a value that it cannot compare, which panics as == does.
+// compare panics as == does if it finds a value that cannot be compared.
 func (f *faulty) compare(key int, r *rand.Rand) {
 	defer func() {
-		if v := recover(); v == hostile.ErrPanic {
+		if v := recover(); v == misbehave.ErrPanic {
 			panic(v)
 		}
 	}()
@@ -109,8 +109,8 @@ func (f *faulty) compare(key int, r *rand.Rand) {
 	}
 }
 
-// functions: whatever a user's functions do, nothing stays locked, in line or
-// on hold.
+// functions checks that nothing stays locked, in line or on hold if a user's
+// functions misbehave.
 func (u *unrulies) functions(w *worker) {
 	f := newFaulty(w.r)
 	var beside waitgroup.Group
@@ -132,7 +132,7 @@ func (u *unrulies) functions(w *worker) {
 	w.must(beside.Wait(w.ctx))
 	f.calm.Store(true)
 	for key := range f.m.Waiting() {
-		w.t.Errorf("somebody still waits for key %d", key)
+		w.t.Errorf("a waiter is left for key %d", key)
 	}
 	for key := range 40 {
 		f.m.Store(key, key)

@@ -8,33 +8,33 @@ import (
 	"time"
 
 	"github.com/vigil-go/vigil/dedup"
-	"github.com/vigil-go/vigil/internal/hostile"
+	"github.com/vigil-go/vigil/internal/misbehave"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// loads: whatever parkers, wakers, contexts and a Cache's own functions do, who
-// waits for a load gets its result, no key is stranded, and what was
-// invalidated, or came after Close, is not seen. Each deed has a Cache or Group
-// of its own.
-func loads(s *storm, _ *book) (check func()) {
-	l := &loading{storm: s}
-	s.crew("loads").hire(3, 30,
-		deed{"Do in company", l.do}, deed{"Get in company", l.get}, deed{"Close in company", l.close},
-		deed{"a bad context", l.badContext},
-		deed{"InvalidateAll beside loads that fail", l.sweep}, deed{"Close beside everything", l.closeBesideAll},
-		deed{"a load of its own Cache", l.nested}, deed{"a circle of loads", l.circle},
-		deed{"a batch with a bad function", l.batch}, deed{"OnLoad outlasts its batch", l.slowOnLoad})
+// loads checks that the callers of a load get its result, that no key is blocked,
+// and that no entry is returned that was invalidated or came after Close, while
+// parkers, wakers, contexts and a Cache's functions misbehave. Each operation has a
+// Cache or Group of its own.
+func loads(s *round, _ *book) (check func()) {
+	l := &loading{round: s}
+	s.team("loads").start(3, 30,
+		operation{"Do in company", l.do}, operation{"Get in company", l.get}, operation{"Close in company", l.close},
+		operation{"a bad context", l.badContext},
+		operation{"InvalidateAll beside loads that fail", l.sweep}, operation{"Close beside everything", l.closeBesideAll},
+		operation{"a load of its own Cache", l.nested}, operation{"a circle of loads", l.circle},
+		operation{"a batch with a bad function", l.batch}, operation{"OnLoad outlasts its batch", l.slowOnLoad})
 	return func() {}
 }
 
-type loading struct{ *storm }
+type loading struct{ *round }
 
-// A gated load goes on until the gate is open, or its context ends.
+// A gated load lasts until the gate is open or its context ends.
 type gated struct {
 	gate        chan struct{}
 	begun, over atomic.Int32
-	told        atomic.Int32 // by OnLoad
+	told        atomic.Int32 // calls of OnLoad
 }
 
 func newGated() *gated { return &gated{gate: make(chan struct{})} }
@@ -61,7 +61,7 @@ func newCache[V any](w *worker, load dedup.Loader[int, V], o *dedup.CacheOptions
 	return c
 }
 
-// callCache calls back from a Wake; nobody gets the keys that it changes.
+// callCache calls back from a Wake; no caller gets the keys that it changes.
 func callCache(c *dedup.Cache[int, int]) func() {
 	return func() {
 		c.Stats()
@@ -73,7 +73,7 @@ func callCache(c *dedup.Cache[int, int]) func() {
 	}
 }
 
-// do: the load wakes all, and ends its context.
+// do runs a load that wakes all callers and ends its context.
 func (l *loading) do(w *worker) {
 	var g dedup.Group[int, int]
 	load := newGated()
@@ -114,12 +114,12 @@ func (l *loading) get(w *worker) {
 	w.must(c.Close())
 }
 
-// close: Close tells all callers of all keys.
+// close checks that Close releases all callers of all keys.
 func (l *loading) close(w *worker) {
 	load := newGated()
 	c := newCache(w, func(ctx context.Context, _ int) (int, error) { return load.load(ctx) }, nil)
 	check := func(v int, err error) {
-		if v != 0 || !errors.Is(err, dedup.ErrClosed) && !errors.Is(err, hostile.ErrOwn) {
+		if v != 0 || !errors.Is(err, dedup.ErrClosed) && !errors.Is(err, misbehave.ErrOwn) {
 			w.t.Errorf("Close: a caller got %d, %v", v, err)
 		}
 	}
@@ -132,7 +132,7 @@ func (l *loading) close(w *worker) {
 	}
 	astray := w.r.IntN(2) == 0
 	w.company(callCache(c), ways...).meet(func() {
-		if astray { // their callers are to hear of it, too
+		if astray { // their callers must be released too
 			c.InvalidateAll()
 		}
 		w.must(c.Close())
@@ -141,7 +141,8 @@ func (l *loading) close(w *worker) {
 	load.end(w)
 }
 
-// badContext: the call ends with its context, and the key can be got after.
+// badContext checks that a call ends with its context and that the key can be got
+// afterwards.
 func (l *loading) badContext(w *worker) {
 	var g dedup.Group[int, int]
 	load := newGated()
@@ -160,8 +161,8 @@ func (l *loading) badContext(w *worker) {
 	w.must(c.Close())
 }
 
-// sweep: what was stored before InvalidateAll is not seen after it, though
-// loads land beside it that keep an error with the value there was.
+// sweep checks that an entry stored before InvalidateAll is not returned after it,
+// while loads complete that store an error together with the old value.
 func (l *loading) sweep(w *worker) {
 	const n = 16
 	c := newCache(w, func(context.Context, int) (int, error) { return 0, errLoad },
@@ -204,7 +205,7 @@ func (l *loading) unseen(w *worker, c *dedup.Cache[int, int], n, invalid int) {
 	}
 }
 
-// closeBesideAll: nothing is left in a Cache that is closed, and nobody waits.
+// closeBesideAll checks that a closed Cache has no entries and no waiting callers.
 func (l *loading) closeBesideAll(w *worker) {
 	var c *dedup.Cache[int, int]
 	c = newCache(w, func(_ context.Context, key int) (int, error) { runtime.Gosched(); return 7, nil }, &dedup.CacheOptions[int, int]{
@@ -233,8 +234,8 @@ func (l *loading) closeBesideAll(w *worker) {
 	}
 }
 
-// callAny makes one call: a Put, as often as not, or another one; some Gets are
-// hostile.
+// callAny makes one call: in half of the cases a Put, otherwise another one. Some
+// Gets misbehave.
 func (l *loading) callAny(w *worker, c *dedup.Cache[int, int], key int) {
 	var v int
 	var err error
@@ -259,7 +260,7 @@ func (l *loading) callAny(w *worker, c *dedup.Cache[int, int], key int) {
 		}
 		return
 	case 5:
-		ctx := wake.WithParker(w.ctx, hostile.DrawParker(w.r))
+		ctx := wake.WithParker(w.ctx, misbehave.DrawParker(w.r))
 		w.rashly(func() { _, _ = c.Get(ctx, key) })
 		return
 	}
@@ -268,10 +269,10 @@ func (l *loading) callAny(w *worker, c *dedup.Cache[int, int], key int) {
 	}
 }
 
-// nested: a load gets another key of its Cache, though there is no place for
-// one more load.
+// nested checks that a load can get another key of its Cache although the limit of
+// loads is reached.
 func (l *loading) nested(w *worker) {
-	const floors, wide = 4, 3 // keys are floor*wide + i; those of one floor need those below
+	const floors, wide = 4, 3 // keys are floor*wide + i; the keys of one floor need those of the floor below
 	var c *dedup.Cache[int, int]
 	load := func(ctx context.Context, key int) (int, error) {
 		runtime.Gosched()
@@ -315,7 +316,8 @@ func (l *loading) nested(w *worker) {
 	w.must(c.Close())
 }
 
-// circle: of loads that wait for each other one is told, and all end.
+// circle checks that one of several loads that wait for each other fails, and that
+// all end.
 func (l *loading) circle(w *worker) {
 	n := 1 + w.r.IntN(3)
 	var c *dedup.Cache[int, int]

@@ -13,20 +13,20 @@ import (
 
 const keys = 4
 
-// poison is stored to let those go who wait when nothing is sent any more.
+// poison is stored to release the waiters when no more values are sent.
 const poison = -1
 
-// queue: each value that is put into the map leaves it once: by Take, by a
-// change that says what was there, or it lies there in the end.
-func queue(s *storm, b *book) (check func()) {
+// queue checks that each value that is put into the map leaves it once, by Take or
+// by a change that returns the old value, or is in the map at the end.
+func queue(s *round, b *book) (check func()) {
 	const senders, times = 4, 150
-	q := &queueing{storm: s, m: new(waitmap.Map[int, int]), b: b, left: make([]atomic.Int32, 1+senders*times)}
-	send := s.crew("queue").hire(senders, times,
-		deed{"Swap", q.swap}, deed{"LoadOrStore", q.loadOrStore}, deed{"Compute", q.compute},
-		deed{"CompareAndSwap", q.compareAndSwap}, deed{"Compute, wildly", q.computeWildly}, deed{"grow", q.grow})
-	take := s.crew("queue").hire(4, 150,
-		deed{"Take", q.take}, deed{"LoadAndDelete", q.loadAndDelete}, deed{"CompareAndDelete", q.compareAndDelete},
-		deed{"WaitCompute", q.waitCompute}, deed{"Wait", q.witness}, deed{"Load", q.load})
+	q := &queueing{round: s, m: new(waitmap.Map[int, int]), b: b, left: make([]atomic.Int32, 1+senders*times)}
+	send := s.team("queue").start(senders, times,
+		operation{"Swap", q.swap}, operation{"LoadOrStore", q.loadOrStore}, operation{"Compute", q.compute},
+		operation{"CompareAndSwap", q.compareAndSwap}, operation{"Compute, wildly", q.computeWildly}, operation{"grow", q.grow})
+	take := s.team("queue").start(4, 150,
+		operation{"Take", q.take}, operation{"LoadAndDelete", q.loadAndDelete}, operation{"CompareAndDelete", q.compareAndDelete},
+		operation{"WaitCompute", q.waitCompute}, operation{"Wait", q.witness}, operation{"Load", q.load})
 	take.drain(func() {
 		for key := range keys {
 			q.m.LoadOrStore(key, poison)
@@ -36,7 +36,7 @@ func queue(s *storm, b *book) (check func()) {
 }
 
 type queueing struct {
-	*storm
+	*round
 	m     *waitmap.Map[int, int]
 	b     *book
 	next  atomic.Int64
@@ -44,7 +44,7 @@ type queueing struct {
 	grown atomic.Int64
 }
 
-// gone notes that a value has left the map.
+// gone records that a value has left the map.
 func (q *queueing) gone(v int) {
 	if v != poison {
 		q.left[v].Add(1)
@@ -52,10 +52,10 @@ func (q *queueing) gone(v int) {
 	}
 }
 
-// fresh is a value that nobody else sends. It is not zero.
+// fresh returns a value that no other worker sends. It is not zero.
 func (q *queueing) fresh() int { return int(q.next.Add(1)) }
 
-// absent: what is not there has no value.
+// absent checks that the result for an absent key is zero.
 func (q *queueing) absent(w *worker, v int, there bool) {
 	if !there && v != 0 {
 		q.t.Errorf("%s gave %d, and it is not there", *w.doing.Load(), v)
@@ -75,7 +75,7 @@ func (q *queueing) loadOrStore(w *worker) {
 	v := q.fresh()
 	q.b.sent.Add(1)
 	if _, loaded := q.m.LoadOrStore(w.r.IntN(keys), v); loaded {
-		q.gone(v) // it never was there
+		q.gone(v) // it was never in the map
 	}
 }
 
@@ -88,7 +88,7 @@ func (q *queueing) compute(w *worker) {
 		if loaded {
 			q.gone(old)
 		}
-		return v, waitmap.Set
+		return v, waitmap.StoreOp
 	})
 }
 
@@ -104,18 +104,18 @@ func (q *queueing) compareAndSwap(w *worker) {
 	}
 }
 
-// computeWildly changes nothing: its function does not return.
+// computeWildly changes nothing, because its function does not return.
 func (q *queueing) computeWildly(w *worker) {
 	key, exit := w.r.IntN(keys), w.r.IntN(2) == 0
 	w.rashly(func() {
 		q.m.Compute(key, func(int, bool) (int, waitmap.Op) {
 			wild(exit)
-			return poison, waitmap.Set
+			return poison, waitmap.StoreOp
 		})
 	})
 }
 
-// grow has the table of the key's shard replaced, both ways.
+// grow makes the table of the key's shard grow and shrink.
 func (q *queueing) grow(*worker) {
 	first := 1000 * int(1+q.grown.Add(1))
 	for key := first; key < first+100; key++ {
@@ -161,7 +161,7 @@ func (q *queueing) waitCompute(w *worker) {
 	defer done()
 	v, err := q.m.WaitCompute(ctx, w.r.IntN(keys), func(old int) (int, waitmap.Op) {
 		runtime.Gosched()
-		return old, waitmap.Remove
+		return old, waitmap.DeleteOp
 	})
 	q.absent(w, v, err == nil)
 	if !w.canceled(err) {
@@ -188,28 +188,28 @@ func (q *queueing) check() {
 			q.t.Errorf("value %d has left the map %d times", v, n)
 		}
 	}
-	noneWait(q.storm, q.m)
+	noneWait(q.round, q.m)
 }
 
-func noneWait[V any](s *storm, m *waitmap.Map[int, V]) {
+func noneWait[V any](s *round, m *waitmap.Map[int, V]) {
 	for key, info := range m.Waiting() {
 		s.t.Errorf("%d still wait for key %d", info.Waiters, key)
 	}
 }
 
-// rendezvous: of those who wait each gets a value, has canceled, or was counted
-// by somebody's Cancel; and a waker is woken once, or stopped.
-func rendezvous(s *storm, b *book) (check func()) {
-	m := &meeting{storm: s, m: new(waitmap.Map[int, int]), b: b}
-	store := s.crew("rendezvous").hire(3, 150,
-		deed{"Store", m.store}, deed{"Delete", m.delete}, deed{"Cancel", m.cancel},
-		deed{"Clear", m.clear}, deed{"grow", m.grow})
-	wait := s.crew("rendezvous").hire(6, 120,
-		deed{"Wait", m.wait}, deed{"WaitNext", m.waitNext}, deed{"Register, Wait", m.future},
-		deed{"Register a waker", m.register}, deed{"Close", m.close}, deed{"WaitNext, of its own", m.ownNext}, deed{"WaitFor, wildly", m.waitForWildly})
+// rendezvous checks that each waiter gets a value, was canceled by its context, or
+// was counted by a Cancel, and that a waker is called once or was stopped.
+func rendezvous(s *round, b *book) (check func()) {
+	m := &meeting{round: s, m: new(waitmap.Map[int, int]), b: b}
+	store := s.team("rendezvous").start(3, 150,
+		operation{"Store", m.store}, operation{"Delete", m.delete}, operation{"Cancel", m.cancel},
+		operation{"Clear", m.clear}, operation{"grow", m.grow})
+	wait := s.team("rendezvous").start(6, 120,
+		operation{"Wait", m.wait}, operation{"WaitNext", m.waitNext}, operation{"Register, Wait", m.future},
+		operation{"Register a waker", m.register}, operation{"Close", m.close}, operation{"WaitNext, of its own", m.ownNext}, operation{"WaitFor, wildly", m.waitForWildly})
 	wait.drain(func() {
 		for key := range keys {
-			m.m.LoadOrStore(key, key) // who waits for what is there sleeps on
+			m.m.LoadOrStore(key, key) // a waiter would sleep on if the key were present
 			m.next.Store(key, key)
 			m.wild.Store(key, key)
 		}
@@ -218,22 +218,22 @@ func rendezvous(s *storm, b *book) (check func()) {
 }
 
 type meeting struct {
-	*storm
+	*round
 	m        *waitmap.Map[int, int]
-	next     waitmap.Map[int, int] // for WaitNext, which waits though the key is there
-	wild     waitmap.Map[int, int] // apart: Cancel may count a WaitFor that has its value
+	next     waitmap.Map[int, int] // for WaitNext, which waits even if the key is present
+	wild     waitmap.Map[int, int] // separate: Cancel may count a WaitFor that already has its value
 	b        *book
-	released atomic.Int64 // as Cancel and CancelAll say
-	noticed  atomic.Int64 // as those say who waited
+	released atomic.Int64 // the sum of the results of Cancel and CancelAll
+	noticed  atomic.Int64 // waits that returned as released by these
 	grown    atomic.Int64
-	bells    bells
+	wakers   wakers
 }
 
 func (m *meeting) store(w *worker) {
 	key := w.r.IntN(keys)
 	m.m.Store(key, key)
 	m.next.Store(key, key)
-	m.wild.Store(w.r.IntN(keys), w.r.IntN(2*keys)) // seldom what is waited for
+	m.wild.Store(w.r.IntN(keys), w.r.IntN(2*keys)) // rarely the value that is waited for
 }
 
 func (m *meeting) delete(w *worker) { m.m.Delete(w.r.IntN(keys)) }
@@ -254,7 +254,7 @@ func (m *meeting) grow(w *worker) {
 	}
 }
 
-// account enters how a wait for key has ended.
+// account checks and counts how a wait for key has ended.
 func (m *meeting) account(w *worker, key, v int, err error) {
 	m.b.sent.Add(1)
 	if err != nil && v != 0 {
@@ -289,8 +289,8 @@ func (m *meeting) waitNext(w *worker) {
 	m.account(w, key, v, err)
 }
 
-// future waits for a Future that others wait for too, and stops it if its own
-// context ended.
+// future waits for a Future together with other waiters, and stops it if its own
+// context has ended.
 func (m *meeting) future(w *worker) {
 	ctx, done := w.until()
 	defer done()
@@ -312,7 +312,7 @@ func (m *meeting) future(w *worker) {
 }
 
 func (m *meeting) register(w *worker) {
-	r := new(bell)
+	r := new(countingWaker)
 	f := m.m.Register(w.r.IntN(keys), r)
 	for range w.r.IntN(4) {
 		w.pause()
@@ -320,15 +320,15 @@ func (m *meeting) register(w *worker) {
 	if w.r.IntN(2) == 0 {
 		r.stopped = f.Stop()
 	}
-	m.bells.add(r, func() {
+	m.wakers.add(r, func() {
 		if _, _, err := f.Result(); !r.stopped && errors.Is(err, waitmap.ErrCanceled) {
 			m.noticed.Add(1)
 		}
 	})
 }
 
-// waitForWildly leaves the line by a panic or the end of its goroutine; it is
-// in line even while it looks at a value that is there.
+// waitForWildly leaves the line by a panic or the end of its goroutine. It is in
+// line even while it looks at a present value.
 func (m *meeting) waitForWildly(w *worker) {
 	ctx, done := w.until()
 	defer done()
@@ -343,7 +343,8 @@ func (m *meeting) waitForWildly(w *worker) {
 	})
 }
 
-// ownNext: WaitNext gives what is stored after it came, not what is there.
+// ownNext checks that WaitNext returns a value that is stored after the call, not
+// the present one.
 func (m *meeting) ownNext(w *worker) {
 	var own waitmap.Map[int, int]
 	var come waitgroup.Group
@@ -364,7 +365,7 @@ func (m *meeting) ownNext(w *worker) {
 	}
 }
 
-// close closes a map of its own under those who come.
+// close closes a map of its own while other goroutines call it.
 func (m *meeting) close(w *worker) {
 	var own waitmap.Map[int, int]
 	var come waitgroup.Group
@@ -384,13 +385,13 @@ func (m *meeting) close(w *worker) {
 
 func (m *meeting) check() {
 	for key := range keys {
-		m.m.LoadOrStore(key, key) // for those who registered last
+		m.m.LoadOrStore(key, key) // for the waiters that registered last
 	}
-	m.bells.check(m.storm, m.b)
+	m.wakers.check(m.round, m.b)
 	if released, noticed := m.released.Load(), m.noticed.Load(); released != noticed {
 		m.t.Errorf("Cancel has released %d, of which %d know", released, noticed)
 	}
-	noneWait(m.storm, m.m)
-	noneWait(m.storm, &m.next)
-	noneWait(m.storm, &m.wild)
+	noneWait(m.round, m.m)
+	noneWait(m.round, &m.next)
+	noneWait(m.round, &m.wild)
 }

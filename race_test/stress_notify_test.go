@@ -6,32 +6,35 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"github.com/vigil-go/vigil/internal/hostile"
+	"github.com/vigil-go/vigil/await"
+	"github.com/vigil-go/vigil/internal/misbehave"
 	"github.com/vigil-go/vigil/notify"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// handing: one permit, the token, goes round. Who has it is alone; it is never lost, however
-// it was waited for, and whoever gave up.
-func handing(s *storm, b *book) (check func()) {
-	p := &passing{storm: s, b: b}
+// handing passes one permit, the token, between workers. It checks that one worker
+// at most has it, and that it is never lost, whatever the kind of wait and
+// whichever waits give up.
+func handing(s *round, b *book) (check func()) {
+	p := &passing{round: s, b: b}
 	p.pass(nil)
-	s.crew("token").hire(8, 150,
-		deed{"Wait", p.wait}, deed{"TryWait", p.tryWait}, deed{"Listener.Wait", p.listen},
-		deed{"Ready", p.ready}, deed{"C", p.channel}, deed{"Register", p.register}, deed{"Wait, wildly", p.waitWildly},
-		deed{"Wait, bad context", p.waitBadly})
+	s.team("token").start(8, 150,
+		operation{"Wait", p.wait}, operation{"TryWait", p.tryWait}, operation{"Listener.Wait", p.listen},
+		operation{"Ready", p.ready}, operation{"C", p.channel}, operation{"Register", p.register}, operation{"Wait, wildly", p.waitWildly},
+		operation{"Wait, bad context", p.waitBadly},
+		operation{"Select", p.choose})
 	return p.check
 }
 
 type passing struct {
-	*storm
+	*round
 	n    notify.Notify
 	b    *book
 	have atomic.Int32
 }
 
-// pass lets the token go.
+// pass releases the token.
 func (p *passing) pass(w *worker) {
 	p.b.sent.Add(1)
 	if w != nil && w.r.IntN(4) == 0 {
@@ -41,7 +44,7 @@ func (p *passing) pass(w *worker) {
 	}
 }
 
-// got is called by who has the token.
+// got is called by the worker that has the token.
 func (p *passing) got(w *worker) {
 	p.b.received.Add(1)
 	if n := p.have.Add(1); n != 1 {
@@ -60,6 +63,37 @@ func (p *passing) wait(w *worker) {
 	if !w.canceled(p.n.Wait(ctx)) {
 		p.got(w)
 	}
+}
+
+// choose selects over the token and something else that may happen first.
+func (p *passing) choose(w *worker) {
+	ctx, done := w.until()
+	defer done()
+	if i, err := w.choose(ctx, p.n.OnNotify()); !w.canceled(err) && i == 0 {
+		p.got(w)
+	}
+}
+
+// choose selects over c, whose index is 0, and another case that may happen at any time.
+func (w *worker) choose(ctx context.Context, c wake.Case) (chosen int, err error) {
+	var other notify.Notify
+	if w.r.IntN(2) == 0 {
+		pauses := w.r.IntN(30)
+		w.aside(func() {
+			for range pauses {
+				runtime.Gosched()
+			}
+			other.NotifyOne()
+		})
+	}
+	if w.r.IntN(2) == 0 {
+		return await.Select(ctx, c, other.OnNotify())
+	}
+	chosen, err = await.Select(ctx, other.OnNotify(), c)
+	if err == nil {
+		chosen = 1 - chosen
+	}
+	return chosen, err
 }
 
 func (p *passing) tryWait(w *worker) {
@@ -104,7 +138,7 @@ func (p *passing) channel(w *worker) {
 	}
 }
 
-// register stops the Listener in the waker's place.
+// register stops the Listener in place of its waker.
 func (p *passing) register(w *worker) {
 	var rung atomic.Bool
 	l := p.n.Register(wake.Func(func() { rung.Store(true) }))
@@ -117,29 +151,35 @@ func (p *passing) register(w *worker) {
 	l.Stop()
 }
 
-// waitWildly unwinds, or its Park fails. If it had the token and does not come
-// back, that is the next one's.
+// waitWildly unwinds, or its Park fails. If it had the token and unwinds, the token
+// goes to the next waiter.
 func (p *passing) waitWildly(w *worker) {
 	ctx, done := w.until()
-	ctx = wake.WithParker(ctx, hostile.DrawParker(w.r))
-	listens, w := w.r.IntN(2) == 0, w.apart()
+	ctx = wake.WithParker(ctx, misbehave.DrawParker(w.r))
+	kind, w := w.r.IntN(3), w.apart()
 	p.aside(func() {
 		defer done()
 		wait := p.n.Wait
-		if listens {
+		switch kind {
+		case 0:
 			l := p.n.Listen()
 			defer l.Stop()
 			wait = l.Wait
+		case 1:
+			wait = func(ctx context.Context) error {
+				_, err := await.Select(ctx, p.n.OnNotify())
+				return err
+			}
 		}
-		if err := wait(ctx); !errors.Is(err, hostile.ErrOwn) && !w.canceled(err) {
+		if err := wait(ctx); !errors.Is(err, misbehave.ErrOwn) && !w.canceled(err) {
 			p.got(w)
 		}
 	})
 }
 
-// waitBadly has a context that is not as it should be.
+// waitBadly waits under a misbehaving context.
 func (p *passing) waitBadly(w *worker) {
-	ctx, pauses, w := hostile.DrawContext(w.r), w.r.IntN(30), w.apart()
+	ctx, pauses, w := misbehave.DrawContext(w.r), w.r.IntN(30), w.apart()
 	p.aside(func() {
 		for range pauses {
 			runtime.Gosched()
@@ -165,21 +205,22 @@ func (p *passing) check() {
 	}
 }
 
-// broadcast: as many are woken as NotifyN and NotifyWaiters say.
-func broadcast(s *storm, b *book) (check func()) {
-	c := &calling{storm: s, b: b}
-	call := s.crew("broadcast").hire(2, 150, deed{"NotifyWaiters", c.callAll}, deed{"NotifyN", c.callSome})
-	s.crew("broadcast").hire(6, 100, deed{"Wait", c.wait}, deed{"Listener", c.listen}, deed{"Register", c.register}).
+// broadcast checks that as many waiters are woken as NotifyN and NotifyWaiters
+// return.
+func broadcast(s *round, b *book) (check func()) {
+	c := &calling{round: s, b: b}
+	call := s.team("broadcast").start(2, 150, operation{"NotifyWaiters", c.callAll}, operation{"NotifyN", c.callSome})
+	s.team("broadcast").start(6, 100, operation{"Wait", c.wait}, operation{"Listener", c.listen}, operation{"Register", c.register}, operation{"Select", c.choose}).
 		drain(func() { c.callAll(nil) }, call)
 	return c.check
 }
 
 type calling struct {
-	*storm
-	n     notify.Notify
-	b     *book
-	bells bells
-	hung  atomic.Int64 // bells that were woken
+	*round
+	n      notify.Notify
+	b      *book
+	wakers wakers
+	hung   atomic.Int64 // wakers that were called
 }
 
 func (c *calling) callAll(*worker) { c.b.sent.Add(int64(c.n.NotifyWaiters())) }
@@ -194,7 +235,15 @@ func (c *calling) wait(w *worker) {
 	}
 }
 
-// listen counts a Listener that was stopped too late: it was woken.
+func (c *calling) choose(w *worker) {
+	ctx, done := w.until()
+	defer done()
+	if i, err := w.choose(ctx, c.n.OnNotify()); !w.canceled(err) && i == 0 {
+		c.b.received.Add(1)
+	}
+}
+
+// listen counts a Listener as woken if it was stopped too late.
 func (c *calling) listen(w *worker) {
 	ctx, done := w.until()
 	defer done()
@@ -206,7 +255,7 @@ func (c *calling) listen(w *worker) {
 }
 
 func (c *calling) register(w *worker) {
-	r := new(bell)
+	r := new(countingWaker)
 	l := c.n.Register(r)
 	for range w.r.IntN(4) {
 		w.pause()
@@ -217,29 +266,29 @@ func (c *calling) register(w *worker) {
 	if !r.stopped {
 		c.hung.Add(1)
 	}
-	c.bells.add(r, func() {})
+	c.wakers.add(r, func() {})
 }
 
 func (c *calling) check() {
-	c.callAll(nil) // for those who registered last
+	c.callAll(nil) // for the waiters that registered last
 	c.b.received.Add(c.hung.Load())
-	c.bells.check(c.storm, c.b)
+	c.wakers.check(c.round, c.b)
 	if n := c.n.Waiters(); n != 0 || c.n.TryWait() {
 		c.t.Errorf("%d still wait, or there is a permit", n)
 	}
 }
 
-// counting: whoever waits for zero is released by it.
-func counting(s *storm, b *book) (check func()) {
-	c := &counted{storm: s, b: b}
-	s.crew("count").hire(3, 300, deed{"Add, Done", c.addDone}, deed{"Add of several", c.several}, deed{"Go", c.run})
-	s.crew("count").hire(5, 200, deed{"Wait", c.wait}, deed{"Idle", c.idle}, deed{"Register", c.register})
-	s.crew("count").hire(3, 50, deed{"a zero of its own", c.own})
+// counting checks that a zero releases every waiter.
+func counting(s *round, b *book) (check func()) {
+	c := &counted{round: s, b: b}
+	s.team("count").start(3, 300, operation{"Add, Done", c.addDone}, operation{"Add of several", c.several}, operation{"Go", c.run})
+	s.team("count").start(5, 200, operation{"Wait", c.wait}, operation{"Idle", c.idle}, operation{"Register", c.register})
+	s.team("count").start(3, 50, operation{"a zero of its own", c.own})
 	return c.check
 }
 
-// own has a Group of its own, with one zero: nobody who waits is released
-// before it, and no other zero rescues whom it leaves.
+// own has a Group of its own with one zero: no waiter may be released before it,
+// and no later zero wakes a waiter that it missed.
 func (c *counted) own(w *worker) {
 	const n = 3
 	var g, come waitgroup.Group
@@ -247,16 +296,24 @@ func (c *counted) own(w *worker) {
 	left.Store(n)
 	g.Add(n)
 	for range 3 {
+		selects := w.r.IntN(2) == 0
 		come.Add(1)
 		c.aside(func() {
 			defer come.Done()
-			if err := g.Wait(context.Background()); err != nil || left.Load() != 0 {
+			wait := g.Wait
+			if selects {
+				wait = func(ctx context.Context) error {
+					_, err := await.Select(ctx, new(notify.Notify).OnNotify(), g.OnZero())
+					return err
+				}
+			}
+			if err := wait(context.Background()); err != nil || left.Load() != 0 {
 				c.t.Errorf("count: Wait returned with %d to go, %v", left.Load(), err)
 			}
 		})
 	}
 	for range n {
-		g.Add(1) // with somebody in line, perhaps
+		g.Add(1) // perhaps with a waiter in line
 		w.pause()
 		g.Done()
 		left.Add(-1)
@@ -268,10 +325,10 @@ func (c *counted) own(w *worker) {
 }
 
 type counted struct {
-	*storm
-	g     waitgroup.Group
-	b     *book
-	bells bells
+	*round
+	g      waitgroup.Group
+	b      *book
+	wakers wakers
 }
 
 func (c *counted) addDone(w *worker) {
@@ -311,7 +368,7 @@ func (c *counted) wait(w *worker) {
 	}
 }
 
-// idle waits for the channel on a goroutine: a task would hold its loop.
+// idle waits for the channel on a goroutine, because a task would block its loop.
 func (c *counted) idle(*worker) {
 	c.b.sent.Add(1)
 	c.aside(func() {
@@ -321,7 +378,7 @@ func (c *counted) idle(*worker) {
 }
 
 func (c *counted) register(w *worker) {
-	r := new(bell)
+	r := new(countingWaker)
 	l := c.g.Register(r)
 	for range w.r.IntN(4) {
 		w.pause()
@@ -329,15 +386,15 @@ func (c *counted) register(w *worker) {
 	if w.r.IntN(2) == 0 {
 		r.stopped = l.Stop()
 	}
-	c.bells.add(r, func() {})
+	c.wakers.add(r, func() {})
 }
 
 func (c *counted) check() {
-	// Go counts off after its function has told that it is over.
+	// Go calls Done after its function has reported its end.
 	if err := c.g.Wait(context.Background()); err != nil {
 		c.t.Error(err)
 	}
-	c.bells.check(c.storm, c.b)
+	c.wakers.check(c.round, c.b)
 	if n := c.g.Count(); n != 0 {
 		c.t.Errorf("%d are not done", n)
 	}

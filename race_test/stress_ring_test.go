@@ -13,31 +13,31 @@ import (
 	"github.com/vigil-go/vigil/waitmap"
 )
 
-// ringing: what goes into a ring comes out of it: bytes, wakes, messages, posts
-// and tasks, though loops close meanwhile and contexts end.
-func ringing(s *storm, b *book) (check func()) {
+// ringing checks that bytes, wakes, messages, posts and tasks that go into a ring
+// come out of it, while loops close and contexts end.
+func ringing(s *round, b *book) (check func()) {
 	if s.rings == nil {
 		return func() {}
 	}
-	r := &ringed{storm: s, b: b}
+	r := &ringed{round: s, b: b}
 	r.open()
-	write := s.crew("rings").hire(3, 100, deed{"Write", r.write}, deed{"EventFD.Wake", r.wake}, deed{"FutexWake", r.futexWake})
-	read := s.crew("rings").hire(3, 100, deed{"Read", r.read}, deed{"EventFD.Wait", r.wait}, deed{"FutexWait", r.futexWait},
-		deed{"Sleep", r.sleep}, deed{"Nop", r.nop})
+	write := s.team("rings").start(3, 100, operation{"Write", r.write}, operation{"EventFD.Wake", r.wake}, operation{"FutexWake", r.futexWake})
+	read := s.team("rings").start(3, 100, operation{"Read", r.read}, operation{"EventFD.Wait", r.wait}, operation{"FutexWait", r.futexWait},
+		operation{"Sleep", r.sleep}, operation{"Nop", r.nop})
 	read.drain(func() { r.write(nil); r.wake(nil); r.futexWake(nil) }, write)
-	s.crew("rings").hire(2, 5, deed{"a loop's life", r.life})
-	s.crew("rings").hire(2, 200, deed{"MsgRing.Wake", r.message}, deed{"Post", r.post})
+	s.team("rings").start(2, 5, operation{"a loop's life", r.life})
+	s.team("rings").start(2, 200, operation{"MsgRing.Wake", r.message}, operation{"Post", r.post})
 	return r.check
 }
 
 type ringed struct {
-	*storm
+	*round
 	b       *book
 	in, out *os.File
-	fd      [2]int // theirs, which block
+	fd      [2]int // of the pipe; they block
 	event   *uringwake.EventFD
 	word    atomic.Uint32
-	loop    *uringwake.Loop // its queues are the smallest
+	loop    *uringwake.Loop // has the smallest queues
 	ring    *uringwake.MsgRing
 }
 
@@ -62,7 +62,8 @@ func (r *ringed) open() {
 	}
 }
 
-// of is a worker's context for one call; who drains must not stay.
+// of returns a worker's context for one call. A worker that drains gets one that
+// ends.
 func (r *ringed) of(w *worker) (ctx context.Context, done func()) {
 	if w == nil {
 		return context.WithTimeoutCause(context.Background(), time.Second, errEnd)
@@ -70,7 +71,7 @@ func (r *ringed) of(w *worker) (ctx context.Context, done func()) {
 	return w.until()
 }
 
-// count enters n, unless a context has ended before.
+// count adds n, unless err is that of an ended context.
 func (r *ringed) count(n int, err error, of *atomic.Int64) {
 	if err == nil {
 		of.Add(int64(n))
@@ -150,8 +151,8 @@ func (r *ringed) post(*worker) {
 	r.must(r.loop.Post(func() { r.b.received.Add(1) }))
 }
 
-// life is a loop from its beginning to its end, which its tasks do not wait
-// for: all that it has accepted runs, and whoever sleeps is told.
+// life creates and closes a loop without waiting for its tasks, and checks that all
+// that the loop accepted runs and that every sleeping task is released.
 func (r *ringed) life(w *worker) {
 	l, err := uringwake.NewLoop(&uringwake.LoopOptions{Entries: 2, Doorbell: uringwake.Doorbell(w.r.IntN(3))})
 	if err != nil {
@@ -184,7 +185,7 @@ func (r *ringed) life(w *worker) {
 	r.must(l.Close(w.ctx))
 }
 
-// check empties the pipe and the eventfd, and waits for what is on its way.
+// check empties the pipe and the eventfd, and waits for what is still under way.
 func (r *ringed) check() {
 	r.must(r.in.Close())
 	rest, err := io.ReadAll(r.out)
@@ -192,7 +193,7 @@ func (r *ringed) check() {
 	r.must(r.out.Close())
 	r.b.received.Add(int64(len(rest)))
 	r.wake(nil)
-	n, err := r.event.Wait(context.Background()) // it was just woken
+	n, err := r.event.Wait(context.Background()) // it was just signaled
 	r.count(int(n), err, &r.b.received)
 	for start := time.Now(); r.b.balance() != nil && time.Since(start) < *patience; {
 		runtime.Gosched()

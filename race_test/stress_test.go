@@ -15,13 +15,14 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/vigil-go/vigil/internal/yield"
+	"github.com/vigil-go/vigil/internal/schedpoint"
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake"
 )
 
-// A subject is something under stress. It hires workers, and returns what must
-// hold when all of them are done.
-type subject func(s *storm, b *book) (check func())
+// A subject is a part of the module under stress. It starts workers and returns
+// what must hold when all of them are done.
+type subject func(s *round, b *book) (check func())
 
 var subjects = map[string]subject{
 	"queue":      queue,
@@ -32,16 +33,20 @@ var subjects = map[string]subject{
 	"flights":    flying,
 	"cache":      caching,
 	"rings":      ringing,
-	"unruly":     unruly,
-	"baton":      batons,
+	"exits":      exits,
+	"handOver":   handOvers,
 	"loads":      loads,
-	"crowd":      crowds,
+	"many":       manyWaiters,
+	"locks":      locking,
+	"following":  following,
+	"values":     values,
+	"selects":    selects,
 }
 
-// A book keeps an account of what was sent and what became of it.
+// A book counts what was sent and what became of it.
 type book struct{ sent, received, canceled atomic.Int64 }
 
-// balance is the promise: nothing is lost, nothing comes from nowhere.
+// balance returns an error if something was lost, or received without being sent.
 func (b *book) balance() error {
 	sent, received, canceled := b.sent.Load(), b.received.Load(), b.canceled.Load()
 	if sent != received+canceled {
@@ -50,42 +55,42 @@ func (b *book) balance() error {
 	return nil
 }
 
-// TestStress: whatever the weather, what is sent is received, or its waiter
-// has canceled.
+// TestStress checks that everything that is sent is received or canceled, under any
+// disturbance.
 //
 //	go test ./race_test -run Stress -duration 10m -seed 7
-//	go test -race -tags vigil_yield ./race_test -run Stress -duration 10m
+//	go test -race -tags vigil_schedpoint ./race_test -run Stress -duration 10m
 //
-// A seed decides what the workers of a round draw, and which points are held up
-// with what odds. The schedule it cannot decide: repeat a round that has failed.
+// A seed decides what the workers of a round draw, and the odds of delays at each
+// point. It does not decide the schedule: repeat a round that has failed.
 func TestStress(t *testing.T) {
 	rings := runtimeFor(t)
 	total := make(map[string]*book)
-	rounds, deeds := 0, uint64(0)
+	rounds, operations := 0, uint64(0)
 	reported := time.Now()
-	fmt.Fprintf(os.Stderr, "TestStress: from seed %d\n", *seed) // in case that nothing else is said any more
+	fmt.Fprintf(os.Stderr, "TestStress: from seed %d\n", *seed) // in case the process is killed
 	for start := time.Now(); rounds == 0 || time.Since(start) < *duration; rounds++ {
-		deeds += round(t, *seed+uint64(rounds), rings, total)
+		operations += runRound(t, *seed+uint64(rounds), rings, total)
 		if time.Since(reported) > 10*time.Second {
 			reported = time.Now()
-			fmt.Fprintf(os.Stderr, "%v of %v: %d rounds, the next has seed %d, %d deeds\n", time.Since(start).Round(time.Second), *duration, rounds+1, *seed+uint64(rounds)+1, deeds)
+			fmt.Fprintf(os.Stderr, "%v of %v: %d rounds, the next has seed %d, %d operations\n", time.Since(start).Round(time.Second), *duration, rounds+1, *seed+uint64(rounds)+1, operations)
 		}
 	}
-	t.Logf("%d rounds from seed %d, %d deeds\n%s", rounds, *seed, deeds, table(total))
+	t.Logf("%d rounds from seed %d, %d operations\n%s", rounds, *seed, operations, table(total))
 	heldUp(t, rounds)
 }
 
-// round is one storm over all subjects that were asked for.
-func round(t *testing.T, seed uint64, rings *uringwake.Runtime, total map[string]*book) (deeds uint64) {
+// runRound runs one round over all chosen subjects.
+func runRound(t *testing.T, seed uint64, rings *uringwake.Runtime, total map[string]*book) (operations uint64) {
 	defer func() {
 		if t.Failed() {
-			t.Logf("GOMAXPROCS was up to %d. Again, several times, since a seed is no schedule:\n%s", 2*runtime.NumCPU(), replay(seed))
+			t.Logf("GOMAXPROCS was up to %d. Repeat it, because the seed does not decide the schedule:\n%s", 2*runtime.NumCPU(), replay(seed))
 		}
 	}()
-	s := newStorm(t, seed, rings)
+	s := newRound(t, seed, rings)
 	books := make(map[string]*book)
 	checks := make(map[string]func())
-	clear := s.weather()
+	clear := s.disturb()
 	defer clear()
 	match := regexp.MustCompile(*only)
 	for _, name := range slices.Sorted(maps.Keys(subjects)) {
@@ -110,16 +115,16 @@ func round(t *testing.T, seed uint64, rings *uringwake.Runtime, total map[string
 
 func replay(seed uint64) string {
 	flags := ""
-	if raceEnabled {
+	if testkit.Race {
 		flags += " -race"
 	}
-	if yield.On {
-		flags += " -tags vigil_yield"
+	if schedpoint.On {
+		flags += " -tags vigil_schedpoint"
 	}
-	return fmt.Sprintf("\tgo test%s ./race_test -run '^TestStress$' -subject '%s' -deed '%s' -seed %d -duration 1ns -count 20", flags, *only, *onlyDeeds, seed)
+	return fmt.Sprintf("\tgo test%s ./race_test -run '^TestStress$' -subject '%s' -operation '%s' -seed %d -duration 1ns -count 20", flags, *only, *onlyOperations, seed)
 }
 
-// runtimeFor has two loops with few entries, or is nil where there is no
+// runtimeFor returns a runtime with two loops of few entries, or nil without
 // io_uring.
 func runtimeFor(t *testing.T) *uringwake.Runtime {
 	if err := uringwake.Supported(); err != nil {
@@ -131,7 +136,7 @@ func runtimeFor(t *testing.T) *uringwake.Runtime {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if !t.Failed() { // else some of its tasks may never end
+		if !t.Failed() { // otherwise some of its tasks may never end
 			if err := r.Close(context.Background()); err != nil {
 				t.Error(err)
 			}
@@ -154,7 +159,7 @@ func table(total map[string]*book) string {
 		fmt.Fprintln(w, "\tsent\treceived\tcanceled\t")
 		for _, name := range slices.Sorted(maps.Keys(total)) {
 			b := total[name]
-			if b.sent.Load() == 0 { // it keeps no books
+			if b.sent.Load() == 0 { // it does not count
 				continue
 			}
 			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t\n", name, b.sent.Load(), b.received.Load(), b.canceled.Load())
@@ -162,18 +167,18 @@ func table(total map[string]*book) string {
 	})
 }
 
-// heldUp tells how often somebody was held up, where the build has points. In so
-// many rounds that must have been everywhere.
+// heldUp reports the delays at every point, if the build has points. In so many
+// rounds every point must have had some.
 func heldUp(t *testing.T, rounds int) {
-	if !yield.On {
+	if !schedpoint.On {
 		return
 	}
-	held := yield.Held()
+	held := schedpoint.Held()
 	t.Log("held up:\n" + columns(func(w io.Writer) {
 		for _, p := range slices.Sorted(maps.Keys(held)) {
 			fmt.Fprintf(w, "%v\t%d\t\n", p, held[p])
-			if held[p] == 0 && rounds >= 100 && *only == "." && *onlyDeeds == "." && uringwake.Supported() == nil {
-				t.Errorf("nobody was held up at %v", p)
+			if held[p] == 0 && rounds >= 100 && *only == "." && *onlyOperations == "." && uringwake.Supported() == nil {
+				t.Errorf("no delay at %v", p)
 			}
 		}
 	}))

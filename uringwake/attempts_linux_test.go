@@ -9,7 +9,7 @@ import (
 )
 
 // Whether the kernel attempts ready files must not depend on how fast its workers
-// are: on one that does not the wrong answer has it spin for ever.
+// are: on one that does not the wrong answer has it spin forever.
 func TestAttemptsIsSure(t *testing.T) {
 	want := testAttempts()
 	if inconclusive(want) != nil {

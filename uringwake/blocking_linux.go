@@ -5,24 +5,12 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
-
-	"github.com/vigil-go/vigil/internal/waitq"
 )
 
-// Blocking calls f. In a task it has a goroutine do so while the task sleeps,
-// so that f may block without blocking the loop: take a contended mutex, use a
-// channel, make system calls. It returns when f has, whatever the context; a panic or a
-// runtime.Goexit in f goes on in the caller; in a task the panic's value is a
-// [*PanicError].
-func Blocking(ctx context.Context, f func()) {
-	waitq.MustContext(ctx, "uringwake")
-	t := TaskFrom(ctx)
-	if t == nil {
-		f()
-		return
-	}
+// block is Blocking in a task.
+func (t *Task) block(f func()) {
 	t.mustRun("Blocking")
-	c := &outside{f: f, task: t, exited: true}
+	c := &blockingCall{f: f, task: t, exited: true}
 	go c.run()
 	for !c.done.Load() {
 		t.Park(context.Background())
@@ -35,23 +23,23 @@ func Blocking(ctx context.Context, f func()) {
 	}
 }
 
-// tryBlocking is Blocking of what may fail.
+// tryBlocking is Blocking for a function that may fail.
 func tryBlocking(ctx context.Context, f func() error) (err error) {
 	Blocking(ctx, func() { err = f() })
 	return err
 }
 
-// outside is a function that runs on a goroutine for a task.
-type outside struct {
+// blockingCall is a function that runs in a goroutine for a task.
+type blockingCall struct {
 	f        func()
 	task     *Task
 	done     atomic.Bool // after the fields below
-	exited   bool        // by runtime.Goexit, as long as nothing else is known
+	exited   bool        // by runtime.Goexit, until run knows better
 	panicked bool
 	value    any
 }
 
-func (c *outside) run() {
+func (c *blockingCall) run() {
 	defer func() {
 		if c.exited {
 			if v := recover(); v != nil {

@@ -6,19 +6,12 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"github.com/vigil-go/vigil/internal/schedpoint"
 	"github.com/vigil-go/vigil/internal/waitq"
-	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// Close ends the loop: it refuses new work, ends the contexts of its tasks with
-// the cause [ErrClosed], which cancels what they wait for, waits until the last
-// of them has returned, and frees the ring. Nothing is left then.
-//
-// If ctx ends first, Close returns its error and the loop goes on closing; it
-// can be waited for again. On the loop itself, in a task or a callback, Close
-// returns an error at once, and the loop closes too.
-func (l *Loop) Close(ctx context.Context) error {
+func (l *Loop) closeAndWait(ctx context.Context) error {
 	waitq.MustContext(ctx, "uringwake")
 	l.startClosing()
 	if threads.current() == l {
@@ -27,42 +20,45 @@ func (l *Loop) Close(ctx context.Context) error {
 	return l.end.wait(ctx)
 }
 
+func (l *Loop) isClosing() bool { return l.closing.Load() }
+
 func (l *Loop) startClosing() {
 	l.mustBeMade()
 	if l.closing.CompareAndSwap(false, true) {
-		l.deliver(&mail{post: l.unwind}) // refused if there was nothing left to do
+		l.deliver(callTo(l.endTasks)) // refused if the loop has nothing left to do
 	}
 }
 
-// unwind ends the contexts of all tasks, and wakes them to see it: the oldest
-// first, since the kernel looks for timers in that order.
-func (l *Loop) unwind() {
+// endTasks ends the contexts of all tasks and wakes the tasks to see it, the oldest
+// first, since the kernel searches timers in that order.
+func (l *Loop) endTasks() {
 	l.endBase(ErrClosed)
 	for t := l.living.first; t != nil; t = t.succ {
 		t.endContext()
 	}
 }
 
-// endContext is for a task of a loop that is closing.
+// endContext ends the context of a task whose loop is closing.
 func (t *Task) endContext() {
 	if t.unlink != nil {
 		t.unlink(ErrClosed)
 	}
 	t.wakeHere()
-	t.land()
+	t.cancelOp()
 }
 
-// finished reports that nothing is left to do, and that nothing will come.
+// finished reports whether the loop has nothing left to do. If so, it takes no more
+// mail.
 func (l *Loop) finished() bool {
 	return l.living.n == 0 && l.ops.inFlight() == 0 && l.mailbox.seal()
 }
 
-// shut frees what the loop has: the coroutines, then the ring, which nobody
-// can ring any more. It is deferred, since the end of a coroutine in which
-// runtime.Goexit was called ends this goroutine.
+// shut frees the coroutines, then the ring, which no waker signals any more. It is
+// deferred, since the end of a coroutine in which runtime.Goexit was called ends
+// this goroutine.
 func (l *Loop) shut() {
-	if !l.over {
-		return // a panic is on its way
+	if !l.returned {
+		return // a panic unwinds this goroutine
 	}
 	defer l.free()
 	l.stopSpare()
@@ -83,13 +79,13 @@ func (l *Loop) stopSpare() {
 
 func (l *Loop) free() {
 	threads.remove(l)
-	yield.At(yield.LoopSealed)
+	schedpoint.At(schedpoint.LoopSealed)
 	l.door.close()
 	err := l.ring.Close()
 	l.bell.close()
 	l.share()
 	l.endBase(ErrClosed)
-	defer func() { // of a Wake
+	defer func() { // a waker may panic
 		if v := recover(); v != nil {
 			l.panicked(v, debug.Stack())
 		}
@@ -97,7 +93,7 @@ func (l *Loop) free() {
 	l.end.reach(err)
 }
 
-// ending is the end of a loop, for others to wait for.
+// ending is the end of a loop, which others wait for.
 type ending struct {
 	mu   sync.Mutex
 	done chan struct{}
@@ -116,7 +112,7 @@ func (e *ending) reached() bool {
 	}
 }
 
-// reach wakes all who wait, even if a Wake panics or ends the goroutine.
+// reach wakes all waiters, even if a Wake panics or ends the goroutine.
 func (e *ending) reach(err error) {
 	e.mu.Lock()
 	e.err = err
@@ -126,7 +122,7 @@ func (e *ending) reach(err error) {
 	line.Release()
 }
 
-// join reports false if the end is reached.
+// join puts w in line, or reports false if the end is reached.
 func (e *ending) join(w *waitq.Waiter[struct{}]) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -38,7 +38,7 @@ func ended() context.Context {
 	return ctx
 }
 
-// usage is what a process has.
+// usage is what a process uses.
 type usage struct {
 	descriptors, threads, rings int
 	heap                        uint64
@@ -65,7 +65,7 @@ func entries(t testing.TB, directory string) int {
 	return len(list)
 }
 
-// Whatever its tasks are at, a loop leaves no goroutine, descriptor, mapping,
+// Whatever its tasks are doing, a loop leaves no goroutine, descriptor, mapping,
 // thread or memory behind.
 func TestCloseLeavesNothing(t *testing.T) {
 	fds := openPipe(t, 0)
@@ -93,7 +93,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	require.Less(t, after.heap, before.heap+4<<20)
 }
 
-// busy are operations that wait for ever.
+// busy are operations that wait forever.
 var busy = []func(ctx context.Context, fd int) error{
 	func(ctx context.Context, fd int) error {
 		_, err := uringwake.Read(ctx, fd, make([]byte, 1<<10), -1)
@@ -168,8 +168,8 @@ func TestCloseByATaskOfAnotherLoop(t *testing.T) {
 	}
 }
 
-// Two loops, each closed by a task of the other: whoever is first ends the
-// other's wait.
+// Two loops, each closed by a task of the other: the first one ends the other's
+// wait.
 func TestLoopsCloseEachOther(t *testing.T) {
 	for range 50 {
 		a, b := bareLoop(t, nil), bareLoop(t, nil)
@@ -187,7 +187,7 @@ func TestLoopsCloseEachOther(t *testing.T) {
 	}
 }
 
-// A Close whose context ends leaves the loop closing, and can be had again.
+// A Close whose context ends leaves the loop closing, and can be repeated.
 func TestCloseWithAnEndedContext(t *testing.T) {
 	l := bareLoop(t, nil)
 	hold, past := make(chan struct{}), ended()
@@ -197,7 +197,7 @@ func TestCloseWithAnEndedContext(t *testing.T) {
 	inTask(t, l, 1)
 	require.ErrorIs(t, l.Close(past), context.Canceled)
 	ctx, cancel := context.WithCancelCause(context.Background())
-	wait := beside(ctx, func() { cancel(errCause) })
+	wait := aside(ctx, func() { cancel(errCause) })
 	require.ErrorIs(t, l.Close(ctx), errCause)
 	wait()
 	require.ErrorIs(t, l.Post(func() {}), uringwake.ErrClosed)
@@ -214,13 +214,16 @@ func inTask(t testing.TB, l *uringwake.Loop, n int) {
 	}
 }
 
-// Close waits for a task that does not care for its context.
+// Close waits for a task that ignores its context.
 func TestCloseWaitsForTasks(t *testing.T) {
 	l := bareLoop(t, nil)
 	var done atomic.Bool
 	require.NoError(t, l.Go(context.Background(), func(ctx context.Context) {
 		for l.Post(func() {}) == nil { // until Close has begun
 			assert.NoError(t, uringwake.Sleep(context.WithoutCancel(ctx), time.Millisecond))
+		}
+		for ctx.Err() == nil { // the loop ends it by mail, after it refuses new work
+			uringwake.TaskFrom(ctx).Yield()
 		}
 		assert.ErrorIs(t, uringwake.Nop(ctx), uringwake.ErrClosed)
 		assert.ErrorIs(t, l.Go(ctx, func(context.Context) {}), uringwake.ErrClosed)
@@ -331,11 +334,10 @@ func TestCloseOfAnIdleLoop(t *testing.T) {
 	}
 }
 
-// The goroutine driver gives back all that its operations took, whatever their
-// end.
+// The goroutine driver releases all that its operations took, however they end.
 func TestGoroutineDriverLeavesNothing(t *testing.T) {
 	newLoop(t, nil)
-	d := uringwake.UseDirect(t, 4, 8)
+	d := uringwake.UseGoroutineDriver(t, 4, 8)
 	fds := openPipe(t, 0)
 	round := func() {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -365,5 +367,5 @@ func TestGoroutineDriverLeavesNothing(t *testing.T) {
 	require.LessOrEqual(t, after.descriptors, before.descriptors)
 	require.Less(t, after.threads, before.threads+16)
 	require.Less(t, after.heap, before.heap+2<<20)
-	require.LessOrEqual(t, d.Places(), 64)
+	require.LessOrEqual(t, d.Slots(), 64)
 }

@@ -73,7 +73,7 @@ func readSubject(t *testing.T, content int) subject {
 		complete: func() { put(8) },
 		check: func(t *testing.T, err error) {
 			require.Equal(t, err == nil, n > 0)
-			put(3) // nobody else takes it
+			put(3) // no other waiter takes it
 			require.Equal(t, all, n+drain(t, fds[0]))
 		},
 		ready: content > 0,
@@ -103,8 +103,8 @@ func writeSubject(t *testing.T, content int) subject {
 	}
 }
 
-// triesPipes reports whether the kernel can try a pipe without waiting, which
-// Linux 6.1 cannot: who has waited there waits for a worker as well.
+// triesPipes reports whether the kernel can try a pipe without waiting, which Linux
+// 6.1 cannot: a wait there also waits for a worker.
 func triesPipes(t *testing.T) bool {
 	fds := openPipe(t, 0)
 	_, err := unix.Preadv2(fds[0], [][]byte{{0}}, -1, unix.RWF_NOWAIT)
@@ -312,7 +312,7 @@ func (c *stateCase) verify(err error) {
 	}
 }
 
-// The same for the goroutine driver, which nobody closes.
+// The same for the goroutine driver, which is never closed.
 func TestContextEndsAtEveryStateOfAGoroutine(t *testing.T) {
 	newLoop(t, nil)
 	for name, make := range subjects {
@@ -320,7 +320,7 @@ func TestContextEndsAtEveryStateOfAGoroutine(t *testing.T) {
 			if s := make(t); s.skip != nil {
 				t.Skip(s.skip)
 			}
-			d := uringwake.UseDirect(t, 4, 8)
+			d := uringwake.UseGoroutineDriver(t, 4, 8)
 			endedBefore(t, make(t))
 			for range 20 {
 				endedAnytime(t, make(t))
@@ -356,15 +356,15 @@ func endedBefore(t *testing.T, s subject) {
 
 func endedAnytime(t *testing.T, s subject) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	wait := beside(ctx, func() { cancel(errCause) })
+	wait := aside(ctx, func() { cancel(errCause) })
 	s.verify(t, s.op(ctx))
 	wait()
 }
 
 // endedMeanwhile ends the context when the kernel has the operation.
-func endedMeanwhile(t *testing.T, d uringwake.Direct, s subject) {
+func endedMeanwhile(t *testing.T, d uringwake.GoroutineDriver, s subject) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	wait := beside(ctx, func() {
+	wait := aside(ctx, func() {
 		d.AwaitSubmission(1)
 		cancel(errCause)
 	})
@@ -376,7 +376,7 @@ func endedMeanwhile(t *testing.T, d uringwake.Direct, s subject) {
 
 // endedTooLate ends the context when the operation has completed and its caller
 // does not know yet: the result counts.
-func endedTooLate(t *testing.T, d uringwake.Direct, s subject) {
+func endedTooLate(t *testing.T, d uringwake.GoroutineDriver, s subject) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	err := s.op(wake.WithParker(ctx, parkFunc(func(ctx context.Context) error {
 		d.AwaitSubmission(1)

@@ -2,8 +2,8 @@ package uringwake
 
 import "context"
 
-// whyEnded is why ctx, which has ended, has. It is never nil, whatever ctx says:
-// a waiter that gets nil parks again, without end.
+// whyEnded returns the cause of the end of ctx, which has ended. It is never nil,
+// whatever ctx returns: a waiter that gets nil would park again, without end.
 func whyEnded(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -14,8 +14,8 @@ func whyEnded(ctx context.Context) error {
 	return context.Canceled
 }
 
-// over reports whether done, a context's, is closed.
-func over(done <-chan struct{}) bool {
+// isClosed reports whether done, a context's, is closed.
+func isClosed(done <-chan struct{}) bool {
 	select {
 	case <-done:
 		return true
@@ -24,9 +24,9 @@ func over(done <-chan struct{}) bool {
 	}
 }
 
-// tamed returns ctx for package context to derive from. That asks Err when Done is
-// closed, in another goroutine if ctx is not one of its own, and panics there if
-// Err does, or returns nil.
+// tamed returns ctx for package context to derive from. Package context calls Err
+// when Done is closed, in another goroutine if ctx is of a foreign type, and that
+// goroutine panics if Err panics or returns nil.
 func tamed(ctx context.Context) context.Context {
 	if a, ok := ctx.(afterFuncer); ok {
 		return tameAfterFuncer{tame{ctx}, a}
@@ -34,7 +34,7 @@ func tamed(ctx context.Context) context.Context {
 	return tame{ctx}
 }
 
-// An afterFuncer is a context that package context need not watch.
+// An afterFuncer is a context that package context does not watch by a goroutine.
 type afterFuncer interface {
 	AfterFunc(f func()) (stop func() bool)
 }
@@ -48,7 +48,7 @@ type tame struct{ context.Context }
 
 func (c tame) Err() (err error) {
 	defer func() {
-		if recover() != nil || err == nil && over(c.Done()) {
+		if recover() != nil || err == nil && isClosed(c.Done()) {
 			err = context.Canceled
 		}
 	}()

@@ -5,9 +5,9 @@ import (
 	"runtime/debug"
 )
 
-// coroutine runs tasks, one after the other. It is created, resumed and stopped
-// on its loop's locked thread, as iter.Pull demands of code that is locked to
-// one; and is kept for the next task, for it is dear to make.
+// coroutine runs tasks, one after the other. It is created, resumed and stopped on
+// its loop's locked thread, as iter.Pull requires of code that is locked to one. It
+// is expensive to make, so it is kept for the next task.
 type coroutine struct {
 	loop    *Loop
 	task    *Task
@@ -31,14 +31,14 @@ func (c *coroutine) body(suspend func(struct{}) bool) {
 	c.work()
 }
 
-// work runs the task that lies here, then hands the thread back until there is
-// another. runtime.Goexit in a task unwinds this frame too; the deferred call
-// then goes on in its place, so that it ends the task and not the loop.
+// work runs c.task, then hands the thread back until there is another one.
+// runtime.Goexit in a task unwinds this frame too; the deferred call then continues the
+// work, so that Goexit ends the task and not the loop.
 func (c *coroutine) work() {
 	stopped := false
 	defer func() {
 		if v := recover(); v != nil {
-			panic(v) // nobody takes panics: it ends the program
+			panic(v) // it is not recovered: it ends the program
 		}
 		if !stopped {
 			c.task = nil
@@ -55,7 +55,7 @@ func (c *coroutine) work() {
 	stopped = true
 }
 
-// runTask runs one task to its end. The watchdog looks for its frame in traces.
+// runTask runs one task to its end. The watchdog looks for this frame in traces.
 //
 //go:noinline
 func runTask(l *Loop, t *Task) {

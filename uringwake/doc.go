@@ -1,63 +1,88 @@
-// Package uringwake runs tasks on io_uring loops. A task is straight-line code
-// that sleeps by switching back to its loop, and it awaits the same things as
-// a goroutine does, by the same calls:
+// Package uringwake runs tasks on io_uring loops. A task is straight-line code that
+// waits for keys, permits, counts and the kernel by the same calls as a goroutine,
+// and suspends itself instead of blocking its thread.
 //
 //	l, err := uringwake.NewLoop(nil)
 //	if err != nil {
-//		return err // Supported tells why; all else works without loops
+//		return err // says why; the other packages work without loops
 //	}
 //	defer l.Close(context.Background())
 //
 //	l.Go(ctx, func(ctx context.Context) {
-//		v, err := m.Wait(ctx, "key")                  // a waitmap.Map
-//		err = n.Wait(ctx)                             // a notify.Notify
-//		c, err := uringwake.Read(ctx, fd, buf, -1)    // the kernel
+//		v, err := m.Wait(ctx, "key")               // a waitmap.Map
+//		n, err := uringwake.Read(ctx, fd, buf, -1) // the kernel
 //	})
 //
-// The context carries the task: its [wake.Parker] suspends the task, not the
-// thread. Whoever wakes a task, from whatever goroutine, loop or callback,
-// leaves it in its loop's mailbox, and makes a system call only if that loop
-// sleeps: the doorbell, one per sleep however many wake it.
+// The context of a task carries the task: the [wake.Parker] of the context suspends
+// the task, and the loop runs another one. A waker, in any goroutine, loop or
+// callback, puts the task into the mailbox of its loop. It makes a system call, the
+// doorbell, only if the loop sleeps, and then only one waker does, however many there
+// are.
 //
-// Read, Write, Sleep and their kin work in goroutines too. There what can be done
-// at once is done by an ordinary system call, and what has to wait by one ring
-// for all, which a thread of its own submits to and Go's netpoller watches.
+// Read, Write, Sleep and the other operations work in goroutines too. There an
+// operation that need not wait is an ordinary system call. An operation that has to
+// wait goes to a ring that all goroutines share. One thread submits all operations of
+// that ring, and Go's netpoller watches it for completions.
 //
-// # Where it works
+// # Requirements
 //
-// On Linux 5.13 and later, where io_uring is allowed; [Supported] says why it is
-// not. Elsewhere every constructor and every operation returns that error,
-// which matches errors.ErrUnsupported, and the map and its friends work as ever.
-// What newer kernels have is used where it is there: deferred task work (6.1),
-// messages between rings (5.18, 6.13), futex operations (6.7).
+// Loops and operations need Linux 5.13 or later, and a process that may use io_uring.
+// [Supported] returns nil if they work, and otherwise an error that says why not and
+// matches errors.ErrUnsupported. Every operation and every constructor then returns
+// that error, except that [NewEventFD] works on all of Linux. The packages waitmap,
+// notify, waitgroup and dedup do not need io_uring.
 //
-// Where the kernel allows io_uring and refuses single operations, each falls back
-// on a system call or another operation, or fails by itself, with an error that
-// matches errors.ErrUnsupported, too; docs/uringwake.md has the list.
+// Loops use what newer kernels have: messages between rings (Linux 5.18 and 6.13),
+// deferred task work (6.1) and futex operations (6.7).
 //
-// What restricts io_uring must be there before the first use. A seccomp filter
-// that comes later takes no rings away; but if it refuses io_uring_enter, the
-// program ends with a panic that says so, for the kernel then has memory of the
-// program's that it does not give back. So it does if the kernel, out of memory,
-// has lost completions.
+// Where the kernel allows io_uring but refuses single operations, each of those falls
+// back on a system call or another operation, or fails with an error that matches
+// errors.ErrUnsupported. docs/uringwake.md has the list.
 //
 // # Canceling
 //
-// An operation whose context ends asks the kernel to cancel it and returns when
-// the kernel has let go: its buffer may be used again. If it was done all the
-// same, its result is returned and not the context's error. Closing a loop ends
-// the contexts of its tasks.
+// When the context of an operation ends, the kernel is asked to cancel the operation.
+// The call returns when the kernel no longer uses the memory of the operation, so that
+// the caller may use the buffer again. If the operation succeeded all the same, the
+// call returns its result and not the context's error. Closing a loop ends the
+// contexts of its tasks.
 //
 // # Concurrency
 //
-// All exported functions and methods may be called from any goroutine or task
-// at the same time, but for Task.Park and Task.Yield, which are the task's own.
-// Tasks of one loop run one at a time. What a task does before it parks happens
-// before what the loop's next task does; a wake happens before the return of the
-// Park that takes it; Go and Post happen before the function that they start.
+// All exported functions and methods may be called from any goroutine or task at the
+// same time, except Task.Park, Task.Yield and Task.Sleep, which only the task itself may
+// call. Tasks of one loop run one at a time.
 //
-// A task must not block its thread: see [Blocking]. A goroutine that a task
-// starts must not sleep as the task: give it wake.WithParker(ctx, nil).
-// Loops and the goroutine driver wait for the kernel, not for the clock of a
-// testing/synctest bubble: they do not work in one.
+// In the terminology of the Go memory model, what a task does before it parks happens
+// before what the next task of the loop does; Task.Wake synchronizes before the return
+// of the Task.Park that takes its permit; Go, Spawn and Post synchronize before the start
+// of the function that they are called with. What is written before the call of an
+// operation happens before the kernel reads it, and what the kernel writes happens before
+// the return of the call.
+//
+// A task must not block its thread: see [Blocking]. A goroutine that a task starts
+// must not park the task: pass it the context wake.WithParker(ctx, nil).
+//
+// No lock of this package is held while user code runs. Tasks, posted functions and
+// the functions of [LoopOptions] run on the loop's thread, so none of them may block
+// it.
+//
+// # Errors
+//
+// A call that the kernel refuses returns a [*ring.Error], which wraps the errno. An
+// operation that is canceled because its context has ended returns an error that
+// matches both ctx.Err() and context.Cause(ctx). Go, Spawn and Post return
+// [ErrClosed] if the loop is closing or closed.
+//
+// # Limits
+//
+// A process that restricts its own use of io_uring must do so before it uses this
+// package. A seccomp filter that is installed later does not close rings. But if it
+// refuses io_uring_enter, the program ends with a panic that says so, since the kernel
+// then still uses memory of the program, and there is no way to make it stop. The
+// program also ends with a panic if the kernel has lost completions for lack of
+// memory.
+//
+// Loops and the goroutines' ring wait for the kernel, which does not know the clock of
+// a testing/synctest bubble. So they do not work in a bubble.
 package uringwake

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDoorIsHeldOpen by who rings, until he is back.
+// TestDoorIsHeldOpen by a signaler until its call has returned.
 func TestDoorIsHeldOpen(t *testing.T) {
 	var d door
 	d.announce()
@@ -27,6 +27,6 @@ func TestDoorIsHeldOpen(t *testing.T) {
 		runtime.Gosched()
 		require.False(t, shut.Load())
 	}
-	d.hangUp()
+	d.endSignal()
 	<-done
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/vigil-go/vigil/waitmap"
 )
 
-// A task waits for a key that a goroutine stores: the same line as in a
-// goroutine.
+// A task waits for a key that a goroutine stores, by the same call as a goroutine
+// would.
 func ExampleLoop_Go() {
 	l, err := uringwake.NewLoop(nil)
 	if err != nil {
@@ -38,8 +38,58 @@ func ExampleLoop_Go() {
 	// Output: 42 <nil>
 }
 
-// Read from a pipe until a deadline, on the process's own runtime. The buffer
-// is free again when Read returns.
+// A task starts another one, which goes on when the first has returned.
+func ExampleTask_Spawn() {
+	l, err := uringwake.NewLoop(nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer l.Close(context.Background())
+
+	var m waitmap.Map[string, int]
+	var done waitgroup.Group
+	done.Add(1)
+	l.Go(context.Background(), func(ctx context.Context) {
+		task := uringwake.TaskFrom(ctx)
+		task.Spawn(ctx, func(ctx context.Context) { // wake.Go does this
+			defer done.Done()
+			v, err := m.Wait(ctx, "answer")
+			fmt.Println(v, err)
+		})
+	})
+	m.Store("answer", 42)
+	done.Wait(context.Background())
+	// Output: 42 <nil>
+}
+
+// A task cleans up for a while when its own context has ended.
+func ExampleTask_Sleep() {
+	l, err := uringwake.NewLoop(nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer l.Close(context.Background())
+
+	ctx, cancel := context.WithCancel(context.Background())
+	var done waitgroup.Group
+	done.Add(1)
+	l.Go(ctx, func(ctx context.Context) {
+		defer done.Done()
+		task := uringwake.TaskFrom(ctx)
+		fmt.Println(task.Sleep(ctx, time.Hour))
+		fmt.Println(task.Sleep(context.Background(), time.Millisecond))
+	})
+	cancel()
+	done.Wait(context.Background())
+	// Output:
+	// context canceled
+	// <nil>
+}
+
+// A task reads from a pipe until a deadline. The buffer is the caller's again when Read
+// returns.
 func ExampleRead_timeout() {
 	r, err := uringwake.Default()
 	if err != nil {
@@ -66,8 +116,8 @@ func ExampleRead_timeout() {
 	// Output: true
 }
 
-// Work that blocks its thread goes to a goroutine; the loop's other tasks run
-// on.
+// A function that blocks its thread runs in a goroutine, while the loop runs its other
+// tasks.
 func ExampleBlocking() {
 	l, err := uringwake.NewLoop(nil)
 	if err != nil {
@@ -76,7 +126,7 @@ func ExampleBlocking() {
 	}
 	defer l.Close(context.Background())
 
-	results := make(chan string) // a channel: not for a task to wait on
+	results := make(chan string) // a task must not receive from a channel itself
 	go func() { results <- "computed elsewhere" }()
 
 	var done waitgroup.Group
@@ -91,9 +141,9 @@ func ExampleBlocking() {
 	// Output: computed elsewhere
 }
 
-// A store in the map becomes a completion in a ring that is not ours.
+// A store in a map becomes a completion in a ring of another event loop.
 func ExampleNewMsgRing() {
-	r, err := ring.Setup(8, nil) // somebody's event loop
+	r, err := ring.Setup(8, nil) // an event loop's
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -114,10 +164,13 @@ func ExampleNewMsgRing() {
 	c := r.CQ().Peek()
 	v, _, _ := f.Result()
 	fmt.Println(c.UserData, c.Res, v)
-	// Output: 7 1 42
+	fmt.Println(w.Err())
+	// Output:
+	// 7 1 42
+	// <nil>
 }
 
-// A notification ends the sleep of an event loop that polls file descriptors.
+// A notification wakes an event loop that polls file descriptors.
 func ExampleNewEventFD() {
 	e, err := uringwake.NewEventFD()
 	if err != nil {
@@ -130,7 +183,7 @@ func ExampleNewEventFD() {
 	l := n.Register(e)
 	go n.NotifyOne()
 
-	unix.Poll([]unix.PollFd{{Fd: int32(e.FD()), Events: unix.POLLIN}}, -1) // an event loop of another make
+	unix.Poll([]unix.PollFd{{Fd: int32(e.FD()), Events: unix.POLLIN}}, -1) // as an event loop does
 	fmt.Println(l.Ready())
 	// Output: true
 }

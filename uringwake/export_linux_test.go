@@ -11,7 +11,7 @@ import (
 	"github.com/vigil-go/vigil/uringwake/ring"
 )
 
-// What the external tests see of the inside.
+// What the external tests see of the package's internals.
 
 // OnLoop runs f on l's thread and waits until it has run.
 func OnLoop(t testing.TB, l *Loop, f func()) {
@@ -37,15 +37,15 @@ func (l *Loop) Turns() uint64 { return l.Stats().Turns }
 // InFlight is how many operations have a place in l's table. On the loop.
 func (l *Loop) InFlight() int { return l.ops.inFlight() }
 
-// Places is how large l's table has become. On the loop.
-func (l *Loop) Places() int { return len(l.ops.places) }
+// Slots is how large l's table has become. On the loop.
+func (l *Loop) Slots() int { return len(l.ops.slots) }
 
 // Living is how many tasks l has. On the loop.
 func (l *Loop) Living() int { return l.living.n }
 
 // Names are the user data of the operations in flight. On the loop.
 func (l *Loop) Names() (names []uint64) {
-	for _, p := range l.ops.places {
+	for _, p := range l.ops.slots {
 		if p.op != nil {
 			names = append(names, uint64(p.op.id))
 		}
@@ -75,14 +75,14 @@ func (l *Loop) EndPoll() {
 	s.UserData = uint64(messageData)
 }
 
-// SleepOutside has l sleep as if the kernel had refused to poll its doorbell. On the
+// SleepInPoll has l sleep as if the kernel had refused to poll its doorbell. On the
 // loop.
-func (l *Loop) SleepOutside() { l.others(l.poll, -int32(unix.EACCES), 0) }
+func (l *Loop) SleepInPoll() { l.others(l.poll, -int32(unix.EACCES), 0) }
 
-// CancelNow asks the kernel by a system call to let go of all operations, and gives
-// the last answer. On the loop.
+// CancelNow asks the kernel by a system call to cancel all operations, and returns the
+// last answer. On the loop.
 func (l *Loop) CancelNow() (res int32) {
-	for _, p := range l.ops.places {
+	for _, p := range l.ops.slots {
 		if p.op != nil {
 			p.op.canceling = true
 			res = l.cancelNow(p.op)
@@ -94,23 +94,23 @@ func (l *Loop) CancelNow() (res int32) {
 // Starve puts an operation into l's line that stays there until the loop looks at
 // its ring: all that are launched until then have to wait for room. On the loop.
 func (l *Loop) Starve() {
-	o := &op{loop: l, state: prepared}
+	o := &op{driver: l, state: prepared}
 	o.sqe.PrepNop()
 	l.ops.add(o)
-	l.line.ops.push(o)
+	l.backlog.push(o)
 }
 
 // AnswerNext has the kernel answer the last one in line with res, and not do it;
 // Linux 6.10. On the loop.
 func (l *Loop) AnswerNext(res int32) {
-	s := &l.line.ops.last.sqe
+	s := &l.backlog.ops.last.item.sqe
 	s.PrepNop()
 	s.OpFlags, s.Len = ring.NopInjectResult, uint32(res)
 }
 
 // Opcodes are those of the operations in flight. On the loop.
 func (l *Loop) Opcodes() (all []uint8) {
-	for _, p := range l.ops.places {
+	for _, p := range l.ops.slots {
 		if p.op != nil {
 			all = append(all, p.op.sqe.Opcode)
 		}
@@ -135,23 +135,23 @@ func (l *Loop) AwaitMail() {
 	}
 }
 
-// Board brings what is in line to the submission queue, and no further. On the
+// DrainBacklog moves the backlog to the submission queue, and submits nothing. On the
 // loop.
-func (l *Loop) Board() { l.admit() }
+func (l *Loop) DrainBacklog() { l.drainBacklog() }
 
 // Enter brings all to the kernel, and takes what has completed until only n
 // operations are in flight. On the loop.
 func (l *Loop) Enter(n int) {
-	l.admit()
+	l.drainBacklog()
 	l.enter(0)
 	for l.reap(); l.ops.inFlight() > n; l.reap() {
 		l.enter(1)
 	}
 }
 
-// AbortAll asks the kernel to let go of all operations. On the loop.
+// AbortAll asks the kernel to cancel all operations. On the loop.
 func (l *Loop) AbortAll() {
-	for _, p := range l.ops.places {
+	for _, p := range l.ops.slots {
 		if p.op != nil {
 			l.wake(l.abort(p.op))
 		}
@@ -161,7 +161,7 @@ func (l *Loop) AbortAll() {
 // StartClosing is Close without the wait.
 func (l *Loop) StartClosing() { l.startClosing() }
 
-// GoLate is Go by somebody who has looked whether l closes just before it did.
+// GoLate is Go by a caller that looked whether l closes just before it did.
 func (l *Loop) GoLate(ctx context.Context, f func(ctx context.Context)) bool {
 	t := newTask(l, ctx, f)
 	t.state.Store(permit)
@@ -171,55 +171,55 @@ func (l *Loop) GoLate(ctx context.Context, f func(ctx context.Context)) bool {
 // Closed reports whether l is gone.
 func (l *Loop) Closed() bool { return l.end.reached() }
 
-// Claim makes the caller the one who rings.
+// Claim makes the caller the one that signals.
 func (l *Loop) Claim() bool { return l.door.claim() }
 
-// Ring rings.
-func (l *Loop) Ring() { l.bell.ring() }
+// Signal signals l.
+func (l *Loop) Signal() { l.bell.signal() }
 
-// HangUp says that the ring is done.
-func (l *Loop) HangUp() { l.door.hangUp() }
+// EndSignal says that the signal was made.
+func (l *Loop) EndSignal() { l.door.endSignal() }
 
 // SpoilMessage has the kernel refuse all messages to l. On the loop.
 func (l *Loop) SpoilMessage() { l.bell.message.FD = int32(l.bell.eventFD) }
 
-// RingFrom rings by a submission of from's, on whose thread it runs; the caller
+// SignalFrom signals by a submission of from's, on whose thread it runs; the caller
 // has claimed that.
-func (l *Loop) RingFrom(from *Loop) { l.ringFrom(from) }
+func (l *Loop) SignalFrom(from *Loop) { l.signalFrom(from) }
 
-// Ringers is how many wakers ring l now.
-func (l *Loop) Ringers() uint64 { return l.door.word.Load() / oneRinger }
+// Signalers returns how many wakers signal l now.
+func (l *Loop) Signalers() uint64 { return l.door.word.Load() / oneSignaler }
 
 // Now is what Stats is to say after Close.
 func (l *Loop) Now() LoopStats {
 	s := l.count
-	s.Tasks, s.InFlight, s.Rings = l.living.n, l.ops.inFlight(), l.rings.Load()
+	s.Tasks, s.InFlight, s.Doorbells = l.living.n, l.ops.inFlight(), l.doorbells.Load()
 	s.Enters, s.Submitted, s.Completed = l.enters, l.submitted, l.completed
 	return s
 }
 
-// DoorClosed reports whether l waits for its last ringers, or has.
+// DoorClosed reports whether l waits for its last signalers, or has.
 func (l *Loop) DoorClosed() bool { return l.door.word.Load()&phaseMask == closed }
 
-// A Direct is a goroutine driver of the test's own.
-type Direct struct{ d *direct }
+// A GoroutineDriver is a goroutine driver of the test's own.
+type GoroutineDriver struct{ d *goroutineDriver }
 
-// UseDirect has all goroutines use a driver of that size until the test ends, when
+// UseGoroutineDriver has all goroutines use a driver of that size until the test ends, when
 // nothing may be in flight.
-func UseDirect(t testing.TB, entries, cq uint32) Direct {
+func UseGoroutineDriver(t testing.TB, entries, cq uint32) GoroutineDriver {
 	t.Helper()
 	require.NoError(t, Supported())
-	d, err := newDirect(entries, cq)
+	d, err := newGoroutineDriver(entries, cq)
 	require.NoError(t, err)
 	old := defaultDriver.made.Swap(d)
 	t.Cleanup(func() {
 		defaultDriver.made.Store(old)
-		Direct{d}.shut(t)
+		GoroutineDriver{d}.shut(t)
 	})
-	return Direct{d}
+	return GoroutineDriver{d}
 }
 
-func (x Direct) shut(t testing.TB) {
+func (x GoroutineDriver) shut(t testing.TB) {
 	require.Zero(t, x.InFlight())
 	x.AwaitIdle()
 	require.NoError(t, x.d.file.Close())
@@ -227,37 +227,37 @@ func (x Direct) shut(t testing.TB) {
 }
 
 // AwaitIdle waits until the reaper has left.
-func (x Direct) AwaitIdle() {
+func (x GoroutineDriver) AwaitIdle() {
 	for x.reaping() {
 		runtime.Gosched()
 	}
 }
 
-// Places is how large the table has become.
-func (x Direct) Places() int {
+// Slots is how large the table has become.
+func (x GoroutineDriver) Slots() int {
 	x.d.mu.Lock()
 	defer x.d.mu.Unlock()
-	return len(x.d.ops.places)
+	return len(x.d.ops.slots)
 }
 
-func (x Direct) reaping() bool {
+func (x GoroutineDriver) reaping() bool {
 	x.d.mu.Lock()
 	defer x.d.mu.Unlock()
 	return x.d.work != nil
 }
 
 // InFlight is how many operations have a place in the table.
-func (x Direct) InFlight() int {
+func (x GoroutineDriver) InFlight() int {
 	x.d.mu.Lock()
 	defer x.d.mu.Unlock()
 	return x.d.ops.inFlight()
 }
 
 // Opcodes are those of the operations in flight.
-func (x Direct) Opcodes() (all []uint8) {
+func (x GoroutineDriver) Opcodes() (all []uint8) {
 	x.d.mu.Lock()
 	defer x.d.mu.Unlock()
-	for _, p := range x.d.ops.places {
+	for _, p := range x.d.ops.slots {
 		if p.op != nil {
 			all = append(all, p.op.sqe.Opcode)
 		}
@@ -267,27 +267,27 @@ func (x Direct) Opcodes() (all []uint8) {
 
 // AwaitSubmission waits until n operations are in flight and the kernel has them
 // all.
-func (x Direct) AwaitSubmission(n int) {
+func (x GoroutineDriver) AwaitSubmission(n int) {
 	for !x.submitted(n) {
 		runtime.Gosched()
 	}
 }
 
-func (x Direct) submitted(n int) bool {
+func (x GoroutineDriver) submitted(n int) bool {
 	x.d.mu.Lock()
 	defer x.d.mu.Unlock()
-	return x.d.ops.inFlight() == n && !x.d.stuck()
+	return x.d.ops.inFlight() == n && !x.d.unsubmitted()
 }
 
 // Submitted is how many entries the kernel has taken.
-func (x Direct) Submitted() uint64 {
+func (x GoroutineDriver) Submitted() uint64 {
 	x.d.mu.Lock()
 	defer x.d.mu.Unlock()
 	return x.d.submitted
 }
 
 // RestsLong reports whether the reaper looks seldom.
-func (x Direct) RestsLong() bool {
+func (x GoroutineDriver) RestsLong() bool {
 	x.d.mu.Lock()
 	defer x.d.mu.Unlock()
 	return x.d.restsLong
@@ -313,20 +313,18 @@ func KindOf(name, kind uint64) uint64 { return userData(name).as(userData(kind <
 // it.
 func ManualLoop(t testing.TB, o LoopOptions) *Loop {
 	t.Helper()
-	l := &Loop{onPanic: o.OnPanic, onMessage: o.OnMessage, spin: newSpinner(o.SpinFor)}
-	l.base, l.endBase = context.WithCancelCause(context.Background())
-	l.end.init()
+	l := newLoop(&o)
 	require.NoError(t, l.open(o))
 	return l
 }
 
-// Pump is the part of a turn that looks at the ring.
-func (l *Loop) Pump() { l.pump() }
+// SubmitAndReap is the part of a turn that looks at the ring.
+func (l *Loop) SubmitAndReap() { l.submitAndReap() }
 
 // Run runs l until it is closed.
 func (l *Loop) Run() {
 	threads.add(l)
 	defer l.shut()
 	l.run()
-	l.over = true
+	l.returned = true
 }

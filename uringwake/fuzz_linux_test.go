@@ -26,19 +26,19 @@ type fuzzed struct {
 	l    *Loop
 	bare bool // it cares for operations only
 
-	flights []*aFlight // all there ever were
-	live    map[userData]*aFlight
-	line    []*aFlight // wait for room
-	urgent  []*aFlight // so do requests to cancel them
-	pending []ring.CQE // printed, not reaped
-	landed  []*aFlight // reaped; their tasks have not run
-	reports []*aFlight // in the order in which the tasks did
-	heard   []message  // by OnMessage
-	told    []message  // not yet
-	entries uint64     // given to the kernel
-	taken   uint64     // completions
-	poll    userData
-	unarmed bool
+	ops       []*launched // all there ever were
+	live      map[userData]*launched
+	line      []*launched // wait for room
+	cancels   []*launched // so do requests to cancel them
+	pending   []ring.CQE  // printed, not reaped
+	completed []*launched // reaped; their tasks have not run
+	reports   []*launched // in the order in which the tasks did
+	heard     []message   // by OnMessage
+	told      []message   // not yet
+	entries   uint64      // given to the kernel
+	taken     uint64      // completions
+	poll      userData
+	unarmed   bool
 
 	sleeper *Task
 	quit    bool
@@ -47,9 +47,9 @@ type fuzzed struct {
 	want    int
 }
 
-// aFlight is an operation as the model knows it. One without a task stands for
+// launched is an operation as the model knows it. One without a task stands for
 // what loops launch for themselves, and keep.
-type aFlight struct {
+type launched struct {
 	o         *op
 	name      userData
 	task      *Task
@@ -70,7 +70,7 @@ type message struct {
 	res  int32
 }
 
-// rings are dear to make: they serve one script after the other.
+// rings are expensive to make: they serve one script after the other.
 type rings struct {
 	sink, press *ring.Ring
 	event       int
@@ -133,16 +133,14 @@ func (r *rings) empty(tb testing.TB) {
 
 // newFuzzed makes the loop. It does not run: the script takes its steps.
 func newFuzzed(t *testing.T, r *rings, bare bool) *fuzzed {
-	f := &fuzzed{t: t, rings: r, live: make(map[userData]*aFlight), bare: bare, poll: pollData, unarmed: true}
-	l := &Loop{spin: newSpinner(-1), onMessage: func(data uint64, res int32) { f.heard = append(f.heard, message{data, res}) }}
-	l.base, l.endBase = context.WithCancelCause(context.Background())
-	l.end.init()
+	f := &fuzzed{t: t, rings: r, live: make(map[userData]*launched), bare: bare, poll: pollData, unarmed: true}
+	l := newLoop(&LoopOptions{SpinFor: -1, OnMessage: func(data uint64, res int32) { f.heard = append(f.heard, message{data, res}) }})
 	l.use(r.sink)
 	l.cq = r.press.CQ()
 	l.bell.eventFD = r.event
 	l.poll, l.unarmed = pollData, true
 	if !bare { // as the goroutines' driver is
-		l.other = l.others
+		l.onOther = l.others
 	}
 	l.count.Turns = 1
 	f.l = l
@@ -161,18 +159,18 @@ func (f *fuzzed) sleep(ctx context.Context) {
 // What a script does. Each step has an operand or three.
 
 func (f *fuzzed) launch(closes bool) {
-	a := &aFlight{closes: closes}
+	a := &launched{closes: closes}
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
-	require.NoError(f.t, f.l.Go(ctx, func(ctx context.Context) { f.fly(ctx, a) }))
+	require.NoError(f.t, f.l.Go(ctx, func(ctx context.Context) { f.run(ctx, a) }))
 	f.turn()
 	require.NotNil(f.t, a.o, "launched")
 	f.enlist(a)
 	f.queue(a)
 }
 
-// fly is the task of a.
-func (f *fuzzed) fly(ctx context.Context, a *aFlight) {
+// run is the task of a.
+func (f *fuzzed) run(ctx context.Context, a *launched) {
 	a.o, a.task = f.l.newOp(), TaskFrom(ctx)
 	if a.o.sqe.PrepNop(); a.closes {
 		a.o.sqe.PrepClose(-1)
@@ -183,37 +181,37 @@ func (f *fuzzed) fly(ctx context.Context, a *aFlight) {
 }
 
 // enlist: its name is one that none has had.
-func (f *fuzzed) enlist(a *aFlight) {
+func (f *fuzzed) enlist(a *launched) {
 	a.name = a.o.id
 	require.Equal(f.t, ours, a.name&(ours|kindMask))
-	for _, b := range f.flights {
+	for _, b := range f.ops {
 		require.NotEqual(f.t, b.name, a.name)
 	}
-	f.flights = append(f.flights, a)
+	f.ops = append(f.ops, a)
 	f.live[a.name] = a
 }
 
 // starve puts an operation in line, and so all that follow until the next pump.
 func (f *fuzzed) starve() {
 	f.l.Starve()
-	a := &aFlight{o: f.l.line.ops.last, inLine: true}
+	a := &launched{o: f.l.backlog.ops.last.item, inLine: true}
 	f.enlist(a)
 	f.line = append(f.line, a)
 }
 
 // crowd puts the request to cancel an operation in line, and so all that follow.
 func (f *fuzzed) crowd() {
-	a := &aFlight{o: &op{loop: f.l, canceling: true}, canceling: true}
+	a := &launched{o: &op{driver: f.l, canceling: true}, canceling: true}
 	a.o.sqe.PrepNop()
 	f.l.launch(a.o)
 	f.enlist(a)
 	f.queue(a)
-	f.l.line.urgent = append(f.l.line.urgent, urgent{a.o, a.name, (*op).prepareCancel})
-	f.urgent = append(f.urgent, a)
+	f.l.backlog.cancels = append(f.l.backlog.cancels, cancelRequest{a.o, a.name, (*op).prepareCancel})
+	f.cancels = append(f.cancels, a)
 }
 
 // end ends the context of a's task, or cancels by name, which may be a stale one.
-func (f *fuzzed) end(a *aFlight) {
+func (f *fuzzed) end(a *launched) {
 	f.turn()
 	switch {
 	case a == nil:
@@ -235,7 +233,7 @@ func (f *fuzzed) end(a *aFlight) {
 
 // wake leaves a permit to a task that waits for its operation, or has ended:
 // neither is to be resumed.
-func (f *fuzzed) wake(a *aFlight) {
+func (f *fuzzed) wake(a *launched) {
 	if a == nil || a.task == nil {
 		f.sleeper.Wake()
 		f.woken = true
@@ -266,7 +264,7 @@ func (f *fuzzed) reap() {
 }
 
 func (f *fuzzed) pump() {
-	f.l.pump()
+	f.l.submitAndReap()
 	if f.unarmed {
 		f.unarmed = false
 		f.poll = nextPoll(f.poll)
@@ -277,26 +275,26 @@ func (f *fuzzed) pump() {
 	f.admit()
 }
 
-// turn: whose operation has landed is resumed, once and in order, and nobody
+// turn: a task whose operation has completed is resumed, once and in order, and no
 // else is.
 func (f *fuzzed) turn() {
 	f.reports = nil
 	f.l.Turn()
-	landed := slices.DeleteFunc(f.landed, func(a *aFlight) bool { return a.task == nil })
+	landed := slices.DeleteFunc(f.completed, func(a *launched) bool { return a.task == nil })
 	require.Len(f.t, f.reports, len(landed))
 	for i, a := range landed {
 		require.Same(f.t, a, f.reports[i])
 		f.checkResult(a)
 	}
 	require.Equal(f.t, f.told, f.heard)
-	f.landed, f.told, f.heard = nil, nil, nil
+	f.completed, f.told, f.heard = nil, nil, nil
 	if f.woken {
 		f.woken = false
 		f.want++
 	}
 }
 
-func (f *fuzzed) checkResult(a *aFlight) {
+func (f *fuzzed) checkResult(a *launched) {
 	require.Equal(f.t, 1, a.reported)
 	switch {
 	case a.res >= 0:
@@ -333,44 +331,44 @@ func (f *fuzzed) take(u userData, res int32, flags uint32) {
 	}
 	a := f.live[u&^kindMask]
 	switch {
-	case a == nil: // stale, or nobody's
+	case a == nil: // stale, or of no operation
 	case u.kind() == kindOp && !more && !a.inLine: // the kernel has it
 		f.complete(a, res)
 	case u.kind() == kindCancel && (res == -int32(unix.ENOENT) || res == -int32(unix.EALREADY)), u.kind() == kindAgain:
-		f.urge(a)
+		f.queueCancel(a)
 	}
 }
 
-// complete: what the kernel gave back undone is brought to it again.
-func (f *fuzzed) complete(a *aFlight, res int32) {
+// complete: what the kernel completed undone is submitted again.
+func (f *fuzzed) complete(a *launched, res int32) {
 	undone := (res == -int32(unix.ECANCELED) || res == -int32(unix.EINTR)) && !a.closes
 	if undone && !a.canceling && a.resubmits < 64 {
 		a.resubmits++
 		f.queue(a)
 		return
 	}
-	f.land(a, res)
+	f.finishOp(a, res)
 }
 
-func (f *fuzzed) land(a *aFlight, res int32) {
+func (f *fuzzed) finishOp(a *launched, res int32) {
 	delete(f.live, a.name)
 	a.over, a.res = true, res
-	f.landed = append(f.landed, a)
+	f.completed = append(f.completed, a)
 }
 
 // abort: one in line is gone at once, the kernel is asked for others.
-func (f *fuzzed) abort(a *aFlight) {
+func (f *fuzzed) abort(a *launched) {
 	a.canceling = true
 	if !a.inLine {
-		f.urge(a)
+		f.queueCancel(a)
 		return
 	}
-	f.line = slices.DeleteFunc(f.line, func(b *aFlight) bool { return a == b })
+	f.line = slices.DeleteFunc(f.line, func(b *launched) bool { return a == b })
 	a.inLine = false
-	f.land(a, -int32(unix.ECANCELED))
+	f.finishOp(a, -int32(unix.ECANCELED))
 }
 
-func (f *fuzzed) queue(a *aFlight) {
+func (f *fuzzed) queue(a *launched) {
 	if a.inLine = len(f.line) > 0; a.inLine {
 		f.line = append(f.line, a)
 	} else {
@@ -378,16 +376,16 @@ func (f *fuzzed) queue(a *aFlight) {
 	}
 }
 
-func (f *fuzzed) urge(a *aFlight) {
-	if len(f.urgent) > 0 {
-		f.urgent = append(f.urgent, a)
+func (f *fuzzed) queueCancel(a *launched) {
+	if len(f.cancels) > 0 {
+		f.cancels = append(f.cancels, a)
 	} else {
 		f.entries++
 	}
 }
 
 func (f *fuzzed) admit() {
-	for _, a := range f.urgent {
+	for _, a := range f.cancels {
 		if !a.over {
 			f.entries++
 		}
@@ -396,7 +394,7 @@ func (f *fuzzed) admit() {
 		a.inLine = false
 		f.entries++
 	}
-	f.urgent, f.line = nil, nil
+	f.cancels, f.line = nil, nil
 }
 
 // check compares loop and model.
@@ -408,13 +406,13 @@ func (f *fuzzed) check() {
 	require.Equal(f.t, f.poll, l.poll)
 	require.Equal(f.t, f.unarmed, l.unarmed)
 	require.Equal(f.t, f.want, f.wakes, "wakes of a task that waits for no operation")
-	require.Len(f.t, l.line.urgent, len(f.urgent))
-	o := l.line.ops.first
+	require.Len(f.t, l.backlog.cancels, len(f.cancels))
+	n := l.backlog.ops.first
 	for _, a := range f.line {
-		require.Same(f.t, a.o, o, "in line")
-		o = o.next
+		require.Same(f.t, a.o, n.item, "in line")
+		n = n.next
 	}
-	require.Nil(f.t, o, "in line")
+	require.Nil(f.t, n, "in line")
 	f.checkTable()
 }
 
@@ -425,11 +423,11 @@ func (f *fuzzed) checkTable() {
 	free := make(map[uint32]bool)
 	for _, i := range t.free {
 		require.False(f.t, free[i], "place %d is free twice", i)
-		require.Nil(f.t, t.places[i].op)
+		require.Nil(f.t, t.slots[i].op)
 		free[i] = true
 	}
-	for _, a := range f.flights {
-		var want *op // who has landed is not found any more
+	for _, a := range f.ops {
+		var want *op // a completed one is not found any more
 		if !a.over {
 			want = a.o
 			require.Equal(f.t, a.name, a.o.id)
@@ -445,7 +443,7 @@ func (f *fuzzed) checkTable() {
 func (f *fuzzed) finish() {
 	f.pump()
 	f.check()
-	for _, a := range f.flights {
+	for _, a := range f.ops {
 		if !a.over {
 			f.give(a.name, 0, 0)
 		}
@@ -462,7 +460,7 @@ func (f *fuzzed) finish() {
 
 // close lets go of what a failure has left, too.
 func (f *fuzzed) close() {
-	for _, a := range f.flights {
+	for _, a := range f.ops {
 		if a.cancel != nil {
 			a.cancel()
 		}
@@ -472,34 +470,34 @@ func (f *fuzzed) close() {
 	f.empty(f.t)
 }
 
-// flight is the one of that number, or nil if there was none.
-func (f *fuzzed) flight(who byte) *aFlight {
-	if len(f.flights) == 0 {
+// pick returns the operation of that number, or nil if there was none.
+func (f *fuzzed) pick(which byte) *launched {
+	if len(f.ops) == 0 {
 		return nil
 	}
-	return f.flights[int(who)%len(f.flights)]
+	return f.ops[int(which)%len(f.ops)]
 }
 
-func (f *fuzzed) name(who byte) userData {
-	if a := f.flight(who); a != nil {
+func (f *fuzzed) name(which byte) userData {
+	if a := f.pick(which); a != nil {
 		return a.name
 	}
 	return ours
 }
 
-// results are those that mean something to somebody, and the extremes.
+// results are those that have a meaning, and the extremes.
 var results = [...]int32{0, 1, 4096, math.MaxInt32,
 	-int32(unix.ECANCELED), -int32(unix.EINTR), -int32(unix.ENOENT), -int32(unix.EALREADY),
 	-int32(unix.EINVAL), -int32(unix.EIO), -4096, math.MinInt32}
 
 // step does what four bytes say.
-func (f *fuzzed) step(what, who, r, fl byte) {
+func (f *fuzzed) step(what, which, r, fl byte) {
 	res := results[int(r)%len(results)]
 	flags := uint32(fl&0x3f) | uint32(fl>>6)<<ring.CQEBufferShift // all six, and a buffer's number
-	name := f.name(who)
+	name := f.name(which)
 	switch what % 16 {
 	case 0:
-		f.launch(who%4 == 3)
+		f.launch(which%4 == 3)
 	case 1, 2: // its own
 		f.give(name, res, flags)
 	case 3: // of another kind, of which there are eight
@@ -510,7 +508,7 @@ func (f *fuzzed) step(what, who, r, fl byte) {
 		f.give(name+userData(fl), res, flags)
 	case 6: // the loop's own: the poll of the doorbell, now and before
 		own := [...]userData{f.poll, f.poll - 1<<32, nextPoll(f.poll), messageData, disarmData}
-		f.give(own[int(who)%len(own)], res, flags)
+		f.give(own[int(which)%len(own)], res, flags)
 	case 7: // a message
 		f.give(name&^ours, res, flags)
 	case 8:
@@ -520,15 +518,15 @@ func (f *fuzzed) step(what, who, r, fl byte) {
 	case 10:
 		f.pump()
 	case 11:
-		f.end(f.flight(who))
+		f.end(f.pick(which))
 	case 12:
-		f.wake(f.flight(who))
+		f.wake(f.pick(which))
 	case 13:
 		f.starve()
 	case 14:
 		f.crowd()
 	case 15: // anything
-		f.give(userData(binary.LittleEndian.Uint64([]byte{who, r, fl, who, r, fl, who, r})), res, flags)
+		f.give(userData(binary.LittleEndian.Uint64([]byte{which, r, fl, which, r, fl, which, r})), res, flags)
 	}
 }
 

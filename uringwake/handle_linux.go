@@ -8,16 +8,16 @@ import (
 	"github.com/vigil-go/vigil/uringwake/ring"
 )
 
-// handle is a file descriptor that may be closed while others use it: it is
-// closed when the last of them is done, so that no number is used that has
-// become another file's.
+// handle is a file descriptor that may be closed while other goroutines use it: it is
+// closed when the last of them has released it, so that a number is never used that
+// has become another file's.
 //
-//	bit  0      closing: nobody else may begin
+//	bit  0      closing: acquire fails
 //	bits 1..63  users
 type handle struct {
-	word atomic.Uint64
-	fd   int
-	shut func() error // how to close fd
+	word    atomic.Uint64
+	fd      int
+	closeFD func() error // how to close fd
 }
 
 func closer(fd int) func() error {
@@ -29,8 +29,8 @@ func closer(fd int) func() error {
 	}
 }
 
-// begin reports whether the caller may use fd, until it calls end.
-func (h *handle) begin() bool {
+// acquire reports whether the caller may use fd until it calls release.
+func (h *handle) acquire() bool {
 	for {
 		w := h.word.Load()
 		if w&1 != 0 {
@@ -42,16 +42,16 @@ func (h *handle) begin() bool {
 	}
 }
 
-func (h *handle) end() {
+func (h *handle) release() {
 	if h.word.Add(^uint64(1)) == 1 {
-		h.shut() // nobody is left to be told
+		h.closeFD() // the error has no receiver
 	}
 }
 
-// close refuses new users, and closes fd as soon as there is none.
+// close refuses new users, and closes fd as soon as there are none.
 func (h *handle) close() error {
 	if h.word.Or(1) == 0 {
-		return h.shut()
+		return h.closeFD()
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// Each test is named after a bug of some other ring's users, and fails on what
+// Each test is named after a bug of some other user of io_uring, and fails on what
 // its comment calls naive.
 
 // scaled is n, or a tenth of it with -short.
@@ -57,9 +57,9 @@ func eachDriver(t *testing.T, f func(t *testing.T, ctx context.Context)) {
 	})
 }
 
-// beside runs f on a goroutine, and gives a function that waits for it, from a
-// task too.
-func beside(ctx context.Context, f func()) (wait func()) {
+// aside runs f in a goroutine, and returns a function that waits for it, from a task
+// too.
+func aside(ctx context.Context, f func()) (wait func()) {
 	done := make(chan struct{})
 	go func() { defer close(done); f() }()
 	return func() { uringwake.Blocking(ctx, func() { <-done }) }
@@ -96,7 +96,7 @@ func TestHazardWakeBetweenEmptyAndBlocked(t *testing.T) {
 	})
 }
 
-// Naive: a doorbell that does not remember that it was rung, as a futex that is
+// Naive: a doorbell that does not remember that it was signaled, as a futex that is
 // waited for when the loop blocks. Wakes come at all moments before that and after.
 func TestHazardDoorbellIsLate(t *testing.T) {
 	eachDoorbell(t, uringwake.LoopOptions{}, func(t *testing.T, l *uringwake.Loop) {
@@ -113,7 +113,7 @@ func TestHazardDoorbellIsLate(t *testing.T) {
 }
 
 // Naive: each wake of a sleeping loop is a system call. One per sleep will do.
-func TestHazardOneRingPerSleep(t *testing.T) {
+func TestHazardOneSignalPerSleep(t *testing.T) {
 	eachDoorbell(t, uringwake.LoopOptions{}, func(t *testing.T, l *uringwake.Loop) {
 		consumers := make([]*consumer, 100)
 		for i := range consumers {
@@ -121,13 +121,13 @@ func TestHazardOneRingPerSleep(t *testing.T) {
 		}
 		for i := range int64(100) {
 			claim(l) // so that it sleeps on
-			before := l.Stats().Rings
+			before := l.Stats().Doorbells
 			for _, c := range consumers {
 				c.give(1)
 			}
-			require.Less(t, l.Stats().Rings-before, uint64(10), "system calls beside ours")
-			l.Ring()
-			l.HangUp()
+			require.Less(t, l.Stats().Doorbells-before, uint64(10), "system calls other than ours")
+			l.Signal()
+			l.EndSignal()
 			for _, c := range consumers {
 				c.await(i + 1)
 			}
@@ -138,7 +138,7 @@ func TestHazardOneRingPerSleep(t *testing.T) {
 	})
 }
 
-// claim makes the test the one who rings.
+// claim makes the test the one that signals.
 func claim(l *uringwake.Loop) {
 	for claimed := false; !claimed; {
 		uringwake.AwaitSleep(l)
@@ -146,7 +146,7 @@ func claim(l *uringwake.Loop) {
 	}
 }
 
-// Naive: a cancel that finds the submission queue full is given up.
+// Naive: a cancel that finds the submission queue full is dropped.
 func TestHazardCancelFindsTheQueueFull(t *testing.T) {
 	l := newLoop(t, &uringwake.LoopOptions{Entries: 1})
 	fds := openPipe(t, 0)
@@ -188,8 +188,8 @@ func TestHazardPollOfTheDoorbellEnds(t *testing.T) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		l := uringwake.ManualLoop(t, uringwake.LoopOptions{Doorbell: uringwake.DoorbellEventFD, SpinFor: -1})
-		l.Pump()    // arms
-		l.EndPoll() // the next look at the ring finds the end, and nothing else
+		l.SubmitAndReap() // arms
+		l.EndPoll()       // the next look at the ring finds the end, and nothing else
 		loops <- l
 		l.Run()
 	}()
@@ -235,7 +235,7 @@ func write(t testing.TB, fd int, n uint64) {
 // The same for the goroutine driver: one write completes a thousand polls.
 func TestHazardCompletionQueueOfGoroutinesOverflows(t *testing.T) {
 	newLoop(t, nil)
-	d := uringwake.UseDirect(t, 4, 8)
+	d := uringwake.UseGoroutineDriver(t, 4, 8)
 	for range scaled(20) {
 		fds := openPipe(t, 0)
 		var all sync.WaitGroup
@@ -253,9 +253,9 @@ func TestHazardCompletionQueueOfGoroutinesOverflows(t *testing.T) {
 	}
 }
 
-// Naive: a waker that rings without asking whether the loop is there, or one
-// that asks and does not keep the doorbell open while it rings: it writes to
-// whoever has got the number.
+// Naive: a waker that signals without asking whether the loop is there, or one that
+// asks and does not keep the doorbell open while it signals: it writes to the file
+// that has got the number.
 func TestHazardWakeWritesToAReusedDescriptor(t *testing.T) {
 	for range scaled(100) {
 		l, err := uringwake.NewLoop(&uringwake.LoopOptions{Entries: 1, Doorbell: uringwake.DoorbellEventFD, SpinFor: -1})
@@ -296,7 +296,7 @@ func numbers(t testing.TB, fd int) (fds []int) {
 	return fds
 }
 
-// written closes eventfds, and gives those that somebody wrote to.
+// written closes eventfds, and returns those that were written to.
 func written(t testing.TB, fds []int) []int {
 	hit := []int{}
 	for _, fd := range fds {
@@ -310,11 +310,11 @@ func written(t testing.TB, fds []int) []int {
 
 // The same, held at the point where it hurts: between a waker's claim and its
 // system call.
-func TestHazardLoopClosesUnderARinger(t *testing.T) {
+func TestHazardLoopClosesUnderASignaler(t *testing.T) {
 	l := newLoop(t, &uringwake.LoopOptions{Doorbell: uringwake.DoorbellEventFD, SpinFor: -1})
 	claim(l)
 	l.StartClosing() // does not ring: that is ours to do
-	l.Ring()
+	l.Signal()
 	for !l.DoorClosed() {
 		runtime.Gosched()
 	}
@@ -322,8 +322,8 @@ func TestHazardLoopClosesUnderARinger(t *testing.T) {
 		runtime.Gosched()
 		require.False(t, l.Closed())
 	}
-	l.Ring() // still its own
-	l.HangUp()
+	l.Signal() // still its own
+	l.EndSignal()
 	require.NoError(t, l.Close(context.Background()))
 }
 
@@ -376,7 +376,7 @@ func TestHazardNonblockingDescriptorOnATask(t *testing.T) {
 // The same for the goroutine driver.
 func TestHazardNonblockingDescriptorOnAGoroutine(t *testing.T) {
 	newLoop(t, nil)
-	d := uringwake.UseDirect(t, 4, 8)
+	d := uringwake.UseGoroutineDriver(t, 4, 8)
 	nops := uint64(0)
 	submitted := func() uint64 { return d.Submitted() - nops }
 	nonblocking(t, submitted, func(f func(ctx context.Context)) { f(context.Background()) }, func() {
@@ -385,7 +385,8 @@ func TestHazardNonblockingDescriptorOnAGoroutine(t *testing.T) {
 	})
 }
 
-// nonblocking reads what is not there, and gives whoever would spin occasion to.
+// nonblocking reads from a file that has nothing to read, and leaves a driver that would
+// spin the time to do so.
 func nonblocking(t *testing.T, submitted func() uint64, start func(func(context.Context)), occasion func()) {
 	fds := openPipe(t, unix.O_NONBLOCK)
 	event := eventFD(t, 0)
@@ -398,7 +399,7 @@ func nonblocking(t *testing.T, submitted func() uint64, start func(func(context.
 		notify: func() { require.NoError(t, os.WriteFile(directory+"/f", nil, 0o600)) },
 	} {
 		before := submitted()
-		wait := beside(context.Background(), func() {
+		wait := aside(context.Background(), func() {
 			start(func(ctx context.Context) {
 				n, err := uringwake.Read(ctx, fd, make([]byte, 64), -1)
 				assert.NoError(t, err)
@@ -428,7 +429,7 @@ func inotify(t testing.TB) int {
 // Naive: the eventfd is registered with the ring, which then writes to it and
 // does not read it.
 func TestHazardRegisteredEventFDIsNoWayIn(t *testing.T) {
-	l := newLoop(t, &uringwake.LoopOptions{Doorbell: uringwake.DoorbellEventFD, SpinFor: -1, HoldLimit: time.Hour})
+	l := newLoop(t, &uringwake.LoopOptions{Doorbell: uringwake.DoorbellEventFD, SpinFor: -1, StallLimit: time.Hour})
 	for range 100 {
 		uringwake.AwaitSleep(l)
 		before := l.Turns()
@@ -495,7 +496,7 @@ func TestHazardPointersInUserData(t *testing.T) {
 	uringwake.OnLoop(t, l, func() {
 		for _, u := range l.Names() {
 			places[uint32(u)] = true
-			assert.Less(t, int(uint32(u)), l.Places())
+			assert.Less(t, int(uint32(u)), l.Slots())
 		}
 	})
 	require.Len(t, places, n)
@@ -505,7 +506,7 @@ func TestHazardPointersInUserData(t *testing.T) {
 // as the queue has entries.
 func TestHazardUncollectedCompletionsHoldAllPlaces(t *testing.T) {
 	newLoop(t, nil)
-	d := uringwake.UseDirect(t, 4, 8)
+	d := uringwake.UseGoroutineDriver(t, 4, 8)
 	release := make(chan struct{})
 	ctx := wake.WithParker(context.Background(), lateParker(release))
 	fds := openPipe(t, 0)
@@ -543,7 +544,7 @@ func (p lateParker) Park(context.Context) error {
 // to interrupt it by a signal whenever it wants the processor back.
 func TestHazardSleepingLoopHoldsAProcessor(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	eachDoorbell(t, uringwake.LoopOptions{HoldLimit: time.Hour}, func(t *testing.T, l *uringwake.Loop) {
+	eachDoorbell(t, uringwake.LoopOptions{StallLimit: time.Hour}, func(t *testing.T, l *uringwake.Loop) {
 		uringwake.AwaitSleep(l)
 		before := l.Turns()
 		for range 100 {

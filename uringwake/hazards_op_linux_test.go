@@ -21,7 +21,7 @@ import (
 
 // The hazards of operations: their buffers, descriptors, names and threads.
 
-// Naive: a read that was given up stays in line, and is submitted when its
+// Naive: a read that was canceled stays in line, and is submitted when its
 // descriptor's number is another file's.
 func TestHazardCanceledInLineHitsAnotherFile(t *testing.T) {
 	l := newLoop(t, nil)
@@ -73,7 +73,7 @@ func TestHazardBufferReusedAfterACancel(t *testing.T) {
 		fds := openPipe(t, 0)
 		for i := range scaled(5_000) {
 			own, cancel := context.WithCancel(ctx)
-			wait := beside(ctx, func() {
+			wait := aside(ctx, func() {
 				cancel()
 				_, err := unix.Write(fds[1], data)
 				assert.NoError(t, err)
@@ -102,8 +102,8 @@ func TestHazardBufferMoves(t *testing.T) {
 	eachDriver(t, func(t *testing.T, ctx context.Context) {
 		fds := openPipe(t, 0)
 		for range scaled(100) {
-			wait := beside(ctx, func() {
-				runtime.GC() // halves the stack of who sleeps
+			wait := aside(ctx, func() {
+				runtime.GC() // halves the stacks of sleeping goroutines
 				_, err := unix.Write(fds[1], []byte("here"))
 				assert.NoError(t, err)
 			})
@@ -141,7 +141,7 @@ func TestHazardCompletionOfAnEarlierLife(t *testing.T) {
 	fds := openPipe(t, 0)
 	for range 100 {
 		run(t, l, func(ctx context.Context) { require.NoError(t, uringwake.Nop(ctx)) })
-		wait := beside(context.Background(), func() {
+		wait := aside(context.Background(), func() {
 			run(t, l, func(ctx context.Context) {
 				n, err := uringwake.Read(ctx, fds[0], make([]byte, 8), -1)
 				require.NoError(t, err)
@@ -164,14 +164,14 @@ func TestHazardCompletionOfAnEarlierLife(t *testing.T) {
 	}
 }
 
-// Naive: a cancel is taken for another submission and made by whoever ends the
-// context, on whose thread the kernel answers EEXIST.
+// Naive: a cancel is taken for another submission and made by the goroutine that
+// ends the context, on whose thread the kernel answers EEXIST.
 func TestHazardSingleIssuer(t *testing.T) {
 	l := newLoop(t, nil)
 	fds := openPipe(t, 0)
 	for range scaled(1000) {
 		ctx, cancel := context.WithCancel(context.Background())
-		wait := beside(ctx, func() {
+		wait := aside(ctx, func() {
 			run(t, l, func(own context.Context) {
 				_, err := uringwake.Read(wake.WithParker(ctx, uringwake.TaskFrom(own)), fds[0], make([]byte, 1), -1)
 				require.ErrorIs(t, err, context.Canceled)
@@ -185,11 +185,11 @@ func TestHazardSingleIssuer(t *testing.T) {
 	}
 }
 
-// Naive: an operation that the kernel gave back, since the thread that submitted
+// Naive: an operation that the kernel completed undone, since the thread that submitted
 // it has exited, fails its caller. Kernel 6.18 answers ECANCELED.
 func TestHazardSubmittingThreadExits(t *testing.T) {
 	newLoop(t, nil)
-	d := uringwake.UseDirect(t, 4, 8)
+	d := uringwake.UseGoroutineDriver(t, 4, 8)
 	defer keepSubmitting(t, d)() // its thread is taken before
 	for _, c := range interrupted(t) {
 		t.Run(c.name, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestHazardSubmittingThreadExits(t *testing.T) {
 }
 
 // keepSubmitting has an operation in flight until the result is called.
-func keepSubmitting(t *testing.T, d uringwake.Direct) (end func()) {
+func keepSubmitting(t *testing.T, d uringwake.GoroutineDriver) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	errs := make(chan error, 1)
 	fd := openPipe(t, 0)[0]
@@ -255,8 +255,8 @@ func interrupted(t *testing.T) []interruptible {
 	})
 }
 
-// wakeAll wakes who waits for word to change: not one that the kernel has just
-// given back, which sees that it has.
+// wakeAll wakes the waiters for word to change: not one that the kernel has just
+// completed undone, which sees the change by itself.
 func wakeAll(t *testing.T, word *atomic.Uint32) {
 	_, err := uringwake.FutexWake(context.Background(), word, 1)
 	require.NoError(t, err)

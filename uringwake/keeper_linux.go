@@ -7,9 +7,9 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// hire starts the keeper and the reaper, if they are not there. The caller has
-// the lock, as of all of these that do not take it.
-func (d *direct) hire() {
+// startKeeper starts the keeper and the reaper if they do not run. d.mu is locked, as in
+// each function of this file that does not lock it.
+func (d *goroutineDriver) startKeeper() {
 	if d.work == nil {
 		d.work = make(chan struct{}, 1)
 		go d.keeper(d.work)
@@ -17,21 +17,21 @@ func (d *direct) hire() {
 	}
 }
 
-func (d *direct) ringKeeper() {
+func (d *goroutineDriver) wakeKeeper() {
 	select {
 	case d.work <- struct{}{}:
-	default: // it has been rung
+	default: // a wake is pending
 	}
 }
 
-// keeper submits what waits, on a thread that does nothing else: between two
-// rings it sleeps where the kernel can have it finish operations. It stays until
-// the reaper leaves, and calls nobody's code.
-func (d *direct) keeper(work <-chan struct{}) {
+// keeper submits the backlog, on a thread that does nothing else: between two wakes
+// the thread sleeps where the kernel can run task work on it. keeper runs until the
+// reaper leaves. It does not call wakers itself, since they may block.
+func (d *goroutineDriver) keeper(work <-chan struct{}) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for range work {
-		wakers, refused := d.keep(work)
+		wakers, refused := d.keeperTurn(work)
 		if len(wakers) > 0 {
 			go wakeAll(wakers)
 		}
@@ -41,44 +41,43 @@ func (d *direct) keeper(work <-chan struct{}) {
 	}
 }
 
-// keep submits what is in line. It takes completions too: its thread has just
-// finished operations, and a busy processor is slow to look at the netpoller.
-func (d *direct) keep(work <-chan struct{}) (wakers []wake.Waker, refused bool) {
+// keeperTurn submits the backlog. It takes completions too: task work has just run on
+// its thread, and a busy processor is slow to look at the netpoller.
+func (d *goroutineDriver) keeperTurn(work <-chan struct{}) (wakers []wake.Waker, refused bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.work != work { // it was sent away: what is in line is the next one's
+	if d.work != work { // it was told to leave: the backlog is the next keeper's
 		return nil, false
 	}
 	refused = d.submit()
 	return d.step(nil), refused
 }
 
-// submit brings to the kernel what is in line, until that refuses it, or wants
+// submit brings the backlog to the kernel, until the kernel refuses it or wants
 // completions to be taken first.
-func (d *direct) submit() (refused bool) {
-	d.held = false
-	for !refused && (d.stuck() || d.sq.Overflown()) {
-		d.admit()
+func (d *goroutineDriver) submit() (refused bool) {
+	d.paused = false
+	for !refused && (d.unsubmitted() || d.sq.Overflown()) {
+		d.drainBacklog()
 		refused = d.enter(0) != 0
 		if d.sq.Overflown() {
 			break
 		}
 	}
-	d.held = true
+	d.paused = true
 	return refused
 }
 
-// How long the reaper stays when there is nothing to reap, and how often it
-// looks whether there is.
+// How long the reaper waits for a completion before it leaves or, while something is
+// in flight, looks by itself.
 const (
 	reaperShort = 20 * time.Millisecond
 	reaperLong  = 640 * time.Millisecond
 )
 
-// reaper takes completions while operations are in flight. It stays a little
-// longer, for the next one, and then leaves no goroutine behind. A waker that
-// ends its goroutine gets it another.
-func (d *direct) reaper() {
+// reaper takes completions while operations are in flight, and leaves a little later.
+// If a waker ends its goroutine, the reaper continues in another one.
+func (d *goroutineDriver) reaper() {
 	left := false
 	defer func() {
 		if !left {
@@ -86,9 +85,9 @@ func (d *direct) reaper() {
 		}
 	}()
 	for wait := reaperShort; !left; {
-		before := d.rest(wait)
-		// The netpoller reports an edge: each new completion. Whatever
-		// comes after the look ends the wait that follows it.
+		before := d.setRest(wait)
+		// The netpoller reports an edge: each new completion. One that
+		// comes after the look ends the wait that follows.
 		d.conn.Read(func(uintptr) bool {
 			d.mu.Lock()
 			d.stepAndUnlock(nil)
@@ -102,8 +101,9 @@ func (d *direct) reaper() {
 	}
 }
 
-// rest sets how long the reaper waits, and gives how much has completed.
-func (d *direct) rest(wait time.Duration) (completed uint64) {
+// setRest sets how long the reaper waits, and returns how many operations have
+// completed.
+func (d *goroutineDriver) setRest(wait time.Duration) (completed uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ops.inFlight() == 0 {
@@ -114,28 +114,28 @@ func (d *direct) rest(wait time.Duration) (completed uint64) {
 	return d.completed
 }
 
-// stir has a reaper that rests long look soon: nothing is in flight any more.
-func (d *direct) stir() {
+// hurryReaper has a reaper that rests long look soon: nothing is in flight any more.
+func (d *goroutineDriver) hurryReaper() {
 	if d.restsLong {
 		d.restsLong = false
 		d.file.SetReadDeadline(time.Now().Add(reaperShort))
 	}
 }
 
-func (d *direct) reaped() uint64 {
+func (d *goroutineDriver) reaped() uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.completed
 }
 
-// leave sends the keeper away if nothing is in flight, and reports that.
-func (d *direct) leave() bool {
+// leave ends the keeper if nothing is in flight, and reports whether it did.
+func (d *goroutineDriver) leave() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ops.inFlight() > 0 {
 		return false
 	}
-	d.line.urgent = nil // about operations that have landed
+	d.backlog.cancels = nil // about operations that have completed
 	close(d.work)
 	d.work = nil
 	return true

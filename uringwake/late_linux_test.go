@@ -15,8 +15,8 @@ import (
 	"github.com/vigil-go/vigil/uringwake"
 )
 
-// patience is after how long a test gives up and says what did not come. One
-// that passes never waits for it.
+// patience is the time after which a test fails and says what did not come. A test that
+// passes never waits for it.
 const patience = 10 * time.Second
 
 // An operation that has completed returns, whatever the thread that submitted it
@@ -25,7 +25,7 @@ func TestCompletionsOutrunTheirThread(t *testing.T) {
 	newLoop(t, nil)
 	for _, c := range interrupted(t) {
 		t.Run(c.name, func(t *testing.T) {
-			err, onTime := besideSleeper(t, c.op, func(context.CancelFunc) { c.end() })
+			err, onTime := whileThreadSleeps(t, c.op, func(context.CancelFunc) { c.end() })
 			require.True(t, onTime, "it waited for the thread")
 			require.NoError(t, err)
 		})
@@ -33,7 +33,7 @@ func TestCompletionsOutrunTheirThread(t *testing.T) {
 	t.Run("cold read", func(t *testing.T) {
 		f := newColdFile(t, 64)
 		for page := range f.pages {
-			err, onTime := besideSleeper(t, func(ctx context.Context) error {
+			err, onTime := whileThreadSleeps(t, func(ctx context.Context) error {
 				_, err := uringwake.Read(ctx, f.fd, make([]byte, 8), f.offset(page))
 				return err
 			}, func(context.CancelFunc) {})
@@ -51,12 +51,12 @@ func TestCancelsOutrunTheirThread(t *testing.T) {
 			c.op = func(ctx context.Context) error { return uringwake.Sleep(ctx, time.Hour) }
 		}
 		t.Run(c.name+", canceled", func(t *testing.T) {
-			err, onTime := besideSleeper(t, c.op, func(cancel context.CancelFunc) { cancel() })
+			err, onTime := whileThreadSleeps(t, c.op, func(cancel context.CancelFunc) { cancel() })
 			require.True(t, onTime, "it waited for the thread")
 			require.ErrorIs(t, err, context.Canceled)
 		})
 		t.Run(c.name+", deadline", func(t *testing.T) {
-			err, onTime := besideSleeper(t, func(ctx context.Context) error {
+			err, onTime := whileThreadSleeps(t, func(ctx context.Context) error {
 				ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 				defer cancel()
 				return c.op(ctx)
@@ -67,9 +67,9 @@ func TestCancelsOutrunTheirThread(t *testing.T) {
 	}
 }
 
-// needPopulate skips where madvise does not know MADV_POPULATE_WRITE. No page at
-// address 0 is one to know it by: [unix.Madvise] of nothing gives an address that
-// is refused in any case.
+// needPopulate skips the test where madvise does not know MADV_POPULATE_WRITE. It asks
+// for no page at address 0, since [unix.Madvise] of an empty slice passes an address
+// that is refused in any case.
 func needPopulate(t *testing.T) {
 	t.Helper()
 	if _, _, e := unix.Syscall(unix.SYS_MADVISE, 0, 0, unix.MADV_POPULATE_WRITE); e == unix.EINVAL {
@@ -77,17 +77,17 @@ func needPopulate(t *testing.T) {
 	}
 }
 
-// besideSleeper runs op. The thread that it started on then sleeps, and nothing
-// interrupts it; meanwhile end is called. It gives op's error, and whether op
+// whileThreadSleeps runs op. The thread that it started on then sleeps, and nothing
+// interrupts it; meanwhile end is called. It returns op's error, and whether op
 // returned before the thread was woken.
-func besideSleeper(t *testing.T, op func(context.Context) error, end func(context.CancelFunc)) (err error, onTime bool) {
+func whileThreadSleeps(t *testing.T, op func(context.Context) error, end func(context.CancelFunc)) (err error, onTime bool) {
 	t.Helper()
 	needPopulate(t)
 	m := newMissingPage(t)
 	require.NoError(t, uringwake.Nop(context.Background())) // op will not have to make a ring first
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // who is started last runs next, on the thread that is left
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the last one started runs next, on the thread that is left
 	result, slept := make(chan error, 1), make(chan error, 1)
 	go func() {
 		go func() { slept <- unix.Madvise(m.page, unix.MADV_POPULATE_WRITE) }()
@@ -111,7 +111,7 @@ func besideSleeper(t *testing.T, op func(context.Context) error, end func(contex
 func TestColdReadsOutliveTheirThread(t *testing.T) {
 	newLoop(t, nil)
 	f := newColdFile(t, 512)
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // who is started last runs next, on the thread that is left
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the last one started runs next, on the thread that is left
 	over := make(chan struct{})
 	defer close(over)
 	for i, page := range rand.Perm(f.pages) {
@@ -159,7 +159,7 @@ func newColdFile(t testing.TB, pages int) coldFile {
 	require.NoError(t, file.Sync())
 	require.NoError(t, unix.Fadvise(f.fd, 0, 0, unix.FADV_RANDOM)) // no readahead
 	for i := range 300 {
-		time.Sleep(time.Duration(i) * 10 * time.Microsecond) // a page that somebody holds is not dropped
+		time.Sleep(time.Duration(i) * 10 * time.Microsecond) // a page that is in use is not dropped
 		require.NoError(t, unix.Fadvise(f.fd, 0, 0, unix.FADV_DONTNEED))
 		if _, err = unix.Preadv2(f.fd, [][]byte{make([]byte, 1)}, f.offset(i%pages), unix.RWF_NOWAIT); err == unix.EAGAIN {
 			return f

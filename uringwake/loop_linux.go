@@ -3,7 +3,6 @@ package uringwake
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
@@ -15,14 +14,8 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// A Loop is one ring, one OS thread and many tasks, of which one runs at a
-// time.
-//
-// A task that really blocks (a contended sync.Mutex, a channel, a system call)
-// blocks its loop with all its tasks: see [Blocking]. It must not call
-// runtime.LockOSThread or UnlockOSThread, which ends the program.
-type Loop struct {
-	// What others touch.
+// loopState is a Loop. What other threads touch comes first.
+type loopState struct {
 	mailbox mailbox
 	_       [56]byte
 	door    door
@@ -33,58 +26,60 @@ type Loop struct {
 	base      context.Context // ends when the loop closes
 	endBase   context.CancelCauseFunc
 	bell      bell
-	rings     atomic.Uint64 // system calls made to wake it
-	holds     atomic.Uint64 // odd while a task or a function has the loop, if it is watched
+	doorbells atomic.Uint64 // system calls made to wake the loop
+	switches  atomic.Uint64 // odd while a task or a function has the thread, if it is watched
 	watched   bool
 	closing   atomic.Bool
 	shared    atomic.Pointer[LoopStats]
 	end       ending
 
-	// What only the loop's thread touches.
-	flights
-	freeOps *op
-	wakers  []wake.Waker // of operations that have landed
-	ready   mailQueue
-	batch   mailQueue // what this turn runs
+	loopThread
+}
+
+// loopThread is what only the loop's thread touches.
+type loopThread struct {
+	ringQueue
+	idleOps *node[*op]
+	wakers  []wake.Waker // of operations that have completed
+	ready   fifo[errand]
+	batch   fifo[errand] // what this turn runs
 	current *Task
 	living  taskList
 	spare   *coroutine // the free list
 	spares  int
 	spin    spinner
 	count   LoopStats
-	poll    userData // the doorbell's, the current one
-	unarmed bool     // the doorbell's poll is to be armed, again
-	outside bool     // that was refused: the loop sleeps outside of its ring
-	exited  bool     // a posted function has called runtime.Goexit
-	over    bool     // run has returned
+
+	poll         userData // the current poll of the doorbell
+	unarmed      bool     // the doorbell has to be polled, again
+	sleepsInPoll bool     // the kernel refuses that: the loop sleeps in poll(2), not in its ring
+	exited       bool     // a posted function has called runtime.Goexit
+	returned     bool     // run has returned
 }
 
-// NewLoop starts a loop. It must be closed.
-func NewLoop(o *LoopOptions) (*Loop, error) {
-	if o == nil {
-		o = new(LoopOptions)
-	}
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	if err := Supported(); err != nil {
-		return nil, err
-	}
-	l := &Loop{onPanic: o.OnPanic, onMessage: o.OnMessage, spin: newSpinner(o.SpinFor), watched: o.HoldLimit > 0}
-	l.base, l.endBase = context.WithCancelCause(context.Background())
-	l.end.init()
+func startLoop(o *LoopOptions) (*Loop, error) {
+	l := newLoop(o)
 	started := make(chan error, 1)
 	go l.main(*o, started)
 	if err := <-started; err != nil {
 		return nil, err
 	}
 	if l.watched {
-		go l.watch(o.HoldLimit, loggerOf(o))
+		go l.watch(o.StallLimit, loggerOf(o))
 	}
 	return l, nil
 }
 
-// mustBeMade catches the zero value.
+func newLoop(o *LoopOptions) *Loop {
+	l := new(Loop)
+	l.onPanic, l.onMessage, l.watched = o.OnPanic, o.OnMessage, o.StallLimit > 0
+	l.spin = newSpinner(o.SpinFor)
+	l.base, l.endBase = context.WithCancelCause(context.Background())
+	l.end.init()
+	return l
+}
+
+// mustBeMade panics if l is the zero value.
 func (l *Loop) mustBeMade() {
 	if l.base == nil {
 		panic("uringwake: a Loop that NewLoop did not make")
@@ -98,8 +93,8 @@ func loggerOf(o *LoopOptions) *slog.Logger {
 	return slog.Default()
 }
 
-// main is the loop's goroutine. The ring is made on the thread that uses it:
-// the kernel binds them.
+// main is the loop's goroutine. The ring is made on the thread that uses it, since
+// the kernel binds the ring to that thread.
 func (l *Loop) main(o LoopOptions, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -115,20 +110,20 @@ func (l *Loop) main(o LoopOptions, started chan<- error) {
 }
 
 // serve runs the loop to its end. runtime.Goexit in a posted function unwinds
-// it; the deferred call then goes on in its place, and has posted functions run
-// on coroutines, lest the stack grow with each.
+// it; the deferred call then continues the loop, and has posted functions run on
+// coroutines from then on, so that the stack does not grow with each.
 func (l *Loop) serve() {
 	defer func() {
 		if v := recover(); v != nil {
-			panic(v) // nobody takes panics: it ends the program
+			panic(v) // it is not recovered: it ends the program
 		}
-		if !l.over {
+		if !l.returned {
 			l.exited = true
 			l.serve()
 		}
 	}()
 	l.run()
-	l.over = true
+	l.returned = true
 }
 
 func (l *Loop) open(o LoopOptions) error {
@@ -139,18 +134,22 @@ func (l *Loop) open(o LoopOptions) error {
 	if cq == 0 {
 		cq = 16 * entries
 	}
-	if l.endless = cancelable.ask(); inconclusive(l.endless) != nil {
-		return l.endless
+	if l.uncancelable = cancelable.ask(); inconclusive(l.uncancelable) != nil {
+		return l.uncancelable
+	}
+	kind, sendMsg, err := resolveDoorbell(o.Doorbell)
+	if err != nil {
+		return err
 	}
 	r, err := setupOwned(entries, cq)
 	if err != nil {
 		return err
 	}
-	if err := l.bell.open(r.FD(), o.Doorbell); err != nil {
+	if err := l.bell.open(r.FD(), kind, sendMsg); err != nil {
 		return errors.Join(err, r.Close())
 	}
 	l.use(r)
-	l.getEvents, l.other = ring.EnterGetEvents, l.others
+	l.getEvents, l.onOther = ring.EnterGetEvents, l.others
 	l.poll, l.unarmed = nextPoll(userData(rand.Uint32())<<32), true
 	return nil
 }
@@ -164,10 +163,10 @@ func (l *Loop) run() {
 		l.count.Mail += uint64(l.mailbox.take(&l.ready))
 		if !l.ready.empty() || !l.batch.empty() {
 			l.runReady()
-			l.pump()
+			l.submitAndReap()
 			continue
 		}
-		l.pump()
+		l.submitAndReap()
 		if !l.ready.empty() {
 			continue
 		}
@@ -180,26 +179,26 @@ func (l *Loop) run() {
 	}
 }
 
-// runReady runs what is ready now. What becomes ready meanwhile has its turn
-// after the ring was looked at: tasks that wake each other starve nobody.
+// runReady runs what is ready now. What becomes ready meanwhile runs after the next
+// look at the ring, so that tasks that wake each other do not starve others.
 func (l *Loop) runReady() {
 	if l.batch.empty() { // else a function of it has called runtime.Goexit
-		l.batch, l.ready = l.ready, mailQueue{}
+		l.batch, l.ready = l.ready, fifo[errand]{}
 	}
 	for !l.batch.empty() {
-		m := l.batch.pop()
+		m := l.batch.pop().item
 		switch {
 		case m.task != nil:
 			l.resume(m.task)
 		case l.exited:
-			l.resume(&Task{loop: l, f: func(context.Context) { m.post() }})
+			l.resume(callOnTask(l, m.post))
 		default:
 			l.call(m.post)
 		}
 	}
 }
 
-// resume gives t the thread until it parks, yields or ends.
+// resume runs t until it parks, yields or ends.
 func (l *Loop) resume(t *Task) {
 	if t.coro == nil {
 		t.coro = l.coroutine()
@@ -212,19 +211,20 @@ func (l *Loop) resume(t *Task) {
 	}
 	l.count.Resumes++
 	l.current = t
-	l.held()
+	l.noteSwitch()
 	t.coro.resume()
-	l.held()
+	l.noteSwitch()
 	l.current = nil
 	if t.coro.task == nil {
 		l.retire(t)
 	}
 }
 
-// retire lets go of a task that has ended. Wakes of it do nothing from now on.
+// retire forgets a task that has ended. Its Wake does nothing from now on.
 func (l *Loop) retire(t *Task) {
 	t.state.Or(ended)
 	l.living.remove(t)
+	t.f = nil // the contexts of tasks that it started may keep t
 	t.drop()
 	c := t.coro
 	t.coro = nil
@@ -233,7 +233,7 @@ func (l *Loop) retire(t *Task) {
 
 const (
 	maxSpare = 256  // how many coroutines are kept for tasks to come
-	maxExits = 1000 // how often runtime.Goexit may be called in one
+	maxExits = 1000 // how often runtime.Goexit may be called in one of them
 )
 
 func (l *Loop) coroutine() *coroutine {
@@ -255,12 +255,13 @@ func (l *Loop) keep(c *coroutine) {
 	l.spares++
 }
 
-// call runs a posted function as a task is run, but without a stack of its own.
+// call runs a posted function, which has no stack of its own. The watchdog looks for
+// this frame in traces.
 //
 //go:noinline
 func (l *Loop) call(f func()) {
-	l.held()
-	defer l.held()
+	l.noteSwitch()
+	defer l.noteSwitch()
 	defer func() {
 		if v := recover(); v != nil {
 			l.panicked(v, debug.Stack())
@@ -269,21 +270,21 @@ func (l *Loop) call(f func()) {
 	f()
 }
 
-// Go runs f as a task, under a context that has ctx's values and ends with it,
-// or with the loop (cause [ErrClosed]). The context carries the task: whoever
-// sleeps in it lets the loop run others. It is f's: once f has returned it may
-// have ended. Go may be called from anywhere and never blocks. Its error is
-// [ErrClosed].
-func (l *Loop) Go(ctx context.Context, f func(ctx context.Context)) error {
+func (l *Loop) spawn(ctx context.Context, f func(ctx context.Context)) error {
 	waitq.MustContext(ctx, "uringwake")
 	if f == nil {
 		panic("uringwake: Go of a nil function")
 	}
 	l.mustBeMade()
+	return l.start(ctx, f)
+}
+
+// start starts a task whose context ends with parent.
+func (l *Loop) start(parent context.Context, f func(ctx context.Context)) error {
 	if l.closing.Load() {
 		return ErrClosed
 	}
-	t := newTask(l, ctx, f)
+	t := newTask(l, parent, f)
 	t.state.Store(permit) // it is in the mailbox: a wake must not put it there again
 	if !l.deliver(&t.mail) {
 		t.drop()
@@ -292,23 +293,18 @@ func (l *Loop) Go(ctx context.Context, f func(ctx context.Context)) error {
 	return nil
 }
 
-// Post runs f on the loop, as a plain callback: it must not wait. Calls from one
-// goroutine run in their order. Post may be called from anywhere and never
-// blocks. Its error is [ErrClosed]; after nil, f will run.
-func (l *Loop) Post(f func()) error {
+func (l *Loop) post(f func()) error {
 	if f == nil {
 		panic("uringwake: Post of a nil function")
 	}
 	l.mustBeMade()
-	if l.closing.Load() || !l.deliver(&mail{post: f}) {
+	if l.closing.Load() || !l.deliver(callTo(f)) {
 		return ErrClosed
 	}
 	return nil
 }
 
-// FD is the ring's file descriptor, for messages from elsewhere: they come to
-// LoopOptions.OnMessage. It is closed with the loop, and -1 then.
-func (l *Loop) FD() int {
+func (l *Loop) ringFD() int {
 	l.mustBeMade()
 	if l.end.reached() {
 		return -1
@@ -316,15 +312,4 @@ func (l *Loop) FD() int {
 	return l.bell.ringFD
 }
 
-// Doorbell is how the loop is woken: [DoorbellEventFD] or [DoorbellMsgRing].
-func (l *Loop) Doorbell() Doorbell { return l.bell.kind }
-
-func (o *LoopOptions) check() error {
-	const most = 1 << 20 // the kernel's own limits are below
-	if o.Entries > most || o.CQEntries > most || o.Entries < 0 || o.CQEntries < 0 ||
-		o.Doorbell < DoorbellAuto || o.Doorbell > DoorbellMsgRing || o.HoldLimit < 0 {
-		return fmt.Errorf("uringwake: LoopOptions out of range: %d entries, %d completion entries, doorbell %d, hold limit %v",
-			o.Entries, o.CQEntries, o.Doorbell, o.HoldLimit)
-	}
-	return nil
-}
+func (l *Loop) doorbell() Doorbell { return l.bell.kind }

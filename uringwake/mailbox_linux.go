@@ -2,25 +2,29 @@ package uringwake
 
 import "sync/atomic"
 
-// mail is what the world leaves for a loop: a task to resume, or a function to
-// run. A task has one of its own, so that a wake allocates nothing.
-type mail struct {
-	next *mail
+// mail is what a loop is sent: a task to resume, or a function to run. A task has a
+// mail of its own, so that a wake allocates nothing.
+type mail = node[errand]
+
+type errand struct {
 	task *Task
 	post func()
 }
 
-// sealed is the head of a mailbox that takes no more.
+// callTo is the mail that has the loop run f.
+func callTo(f func()) *mail { return &mail{item: errand{post: f}} }
+
+// sealed is the head of a mailbox that takes no more mail.
 var sealed = new(mail)
 
-// mailbox is a lock-free list: any goroutine pushes, the loop takes all.
+// mailbox is a lock-free list: any goroutine pushes, the loop takes all of it.
 //
 // head's CompareAndSwap in push pairs with the Swap in take: what happened
-// before a push happens before the mail is looked at. Both are also one half
-// of the loop's protocol for going to sleep; see [door].
+// before a push happens before the loop looks at the mail. Both are also one half of
+// the loop's protocol for going to sleep, see [door].
 type mailbox struct{ head atomic.Pointer[mail] }
 
-// push leaves m, or reports false if the mailbox is sealed.
+// push adds m, or reports false if the mailbox is sealed.
 func (b *mailbox) push(m *mail) bool {
 	for {
 		old := b.head.Load()
@@ -36,8 +40,9 @@ func (b *mailbox) push(m *mail) bool {
 
 func (b *mailbox) empty() bool { return b.head.Load() == nil }
 
-// take empties the mailbox into q, the oldest first. The loop's.
-func (b *mailbox) take(q *mailQueue) int {
+// take empties the mailbox into q, the oldest first, and returns how many. Only the
+// loop calls it.
+func (b *mailbox) take(q *fifo[errand]) int {
 	if b.empty() {
 		return 0
 	}
@@ -51,30 +56,5 @@ func (b *mailbox) take(q *mailQueue) int {
 	return n
 }
 
-// seal closes the mailbox for good, unless there is mail. The loop's.
+// seal closes the mailbox for good, unless there is mail. Only the loop calls it.
 func (b *mailbox) seal() bool { return b.head.CompareAndSwap(nil, sealed) }
-
-// mailQueue is the mail that a loop has taken and will look at, in order.
-type mailQueue struct{ first, last *mail }
-
-func (q *mailQueue) empty() bool { return q.first == nil }
-
-func (q *mailQueue) push(m *mail) {
-	m.next = nil
-	q.join(m, m)
-}
-
-func (q *mailQueue) join(first, last *mail) {
-	if q.first == nil {
-		q.first = first
-	} else {
-		q.last.next = first
-	}
-	q.last = last
-}
-
-func (q *mailQueue) pop() *mail {
-	m := q.first
-	q.first, m.next = m.next, nil
-	return m
-}

@@ -16,9 +16,14 @@ func haveRing() error {
 	return r.Close()
 }
 
-func haveMessages() error {
-	if p, err := ring.GetProbe(); err != nil || !p.Supported(ring.OpMsgRing) {
-		return errors.Join(errors.New("before Linux 5.18"), err)
+func haveMessages() error { return kernelHas(ring.OpMsgRing, "5.18") }
+
+func haveFutexes() error { return kernelHas(ring.OpFutexWait, "6.7") }
+
+// kernelHas returns nil if the kernel has that operation.
+func kernelHas(opcode uint8, since string) error {
+	if p, err := ring.GetProbe(); err != nil || !p.Supported(opcode) {
+		return errors.Join(errors.New("before Linux "+since), err)
 	}
 	return nil
 }

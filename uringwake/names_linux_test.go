@@ -28,12 +28,12 @@ func TestPollsOfADoorbellStartAnew(t *testing.T) {
 		}
 	}
 	l.arm()
-	l.bell.ring()
+	l.bell.signal()
 	l.sleep() // and a ring wakes
 	require.Equal(t, uint64(1), l.count.Sleeps)
 }
 
-// Nobody knows the name of an operation or a poll who has not been told.
+// The name of an operation or a poll cannot be guessed.
 func TestNamesBeginAtRandom(t *testing.T) {
 	manual(t, byEventFD) // or skip
 	firsts, polls := map[userData]bool{}, map[userData]bool{}
@@ -52,7 +52,7 @@ func TestNamesBeginAtRandom(t *testing.T) {
 	require.Greater(t, len(polls), 1)
 }
 
-// Whoever names what is not his gets an error, whatever descriptor he names the
+// A waker with a name that is not its own is an error, whatever descriptor names the
 // ring by: a loop's own completions are its own, and the goroutines' ring's too.
 // Other rings take all.
 func TestMsgRingDoesNotForge(t *testing.T) {
@@ -60,7 +60,7 @@ func TestMsgRingDoesNotForge(t *testing.T) {
 	if err := HaveMsgRing(); err != nil {
 		t.Skip(err)
 	}
-	x := UseDirect(t, 4, 8)
+	x := UseGoroutineDriver(t, 4, 8)
 	foreign, err := ring.Setup(4, nil)
 	require.NoError(t, err)
 	defer foreign.Close()

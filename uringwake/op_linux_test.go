@@ -17,7 +17,7 @@ import (
 
 // newFlights are flights over a ring of the test's own, whose entries can be
 // looked at.
-func newFlights(t testing.TB, entries uint32) (*flights, *entryLog) {
+func newFlights(t testing.TB, entries uint32) (*ringQueue, *entryLog) {
 	t.Helper()
 	if err := Supported(); err != nil {
 		t.Skip(err)
@@ -25,7 +25,7 @@ func newFlights(t testing.TB, entries uint32) (*flights, *entryLog) {
 	r, err := ring.Setup(entries, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.Close()) })
-	f := new(flights)
+	f := new(ringQueue)
 	f.use(r)
 	first := f.sq.GetSQE()
 	first.PrepNop()
@@ -35,7 +35,7 @@ func newFlights(t testing.TB, entries uint32) (*flights, *entryLog) {
 // entryLog tells which entries were prepared since it was last asked. They lie
 // in a row, from the first of the ring on.
 type entryLog struct {
-	f     *flights
+	f     *ringQueue
 	first unsafe.Pointer
 	seen  uint32 // since the ring was made
 	sent  uint32 // of these, taken by the kernel
@@ -118,7 +118,7 @@ type life struct {
 func (m *life) can(e event) bool {
 	switch e {
 	case evLaunch:
-		return m.state == idle || m.state == landed
+		return m.state == idle || m.state == completed
 	case evFull:
 		return !m.full
 	case evRoom:
@@ -199,7 +199,7 @@ func (m *life) letGo(res int32) {
 }
 
 func (m *life) land(res int32) {
-	m.state, m.res, m.woken, m.waiting = landed, res, 1, false
+	m.state, m.res, m.woken, m.waiting = completed, res, 1, false
 }
 
 func (m *life) abort() {
@@ -216,7 +216,7 @@ func (m *life) abort() {
 
 // subject is the real thing, and plays the kernel.
 type subject struct {
-	f   *flights
+	f   *ringQueue
 	log *entryLog
 	op  *op
 	old []userData // names of earlier lives
@@ -235,27 +235,27 @@ func (s *subject) step(e event) (woken int) {
 	case evFull:
 		s.fill()
 	case evRoom:
-		s.f.admit()
+		s.f.drainBacklog()
 	case evDone:
-		w = s.f.take(id, 7, 0)
+		w = s.f.dispatch(id, 7, 0)
 	case evMore:
-		w = s.f.take(id, 3, ring.CQEMore)
+		w = s.f.dispatch(id, 3, ring.CQEMore)
 	case evCanceled:
-		w = s.f.take(id, -int32(unix.ECANCELED), 0)
+		w = s.f.dispatch(id, -int32(unix.ECANCELED), 0)
 	case evSignal:
-		w = s.f.take(id, -int32(unix.EINTR), 0)
+		w = s.f.dispatch(id, -int32(unix.EINTR), 0)
 	case evFails:
-		w = s.f.take(id, -int32(unix.EIO), 0)
+		w = s.f.dispatch(id, -int32(unix.EIO), 0)
 	case evAbort:
 		w = s.f.abort(s.op)
 	case evHit:
-		w = s.f.take(userData(id.as(kindCancel)), 0, 0)
+		w = s.f.dispatch(userData(id.as(kindCancel)), 0, 0)
 	case evMiss:
-		w = s.f.take(userData(id.as(kindCancel)), -int32(unix.ENOENT), 0)
+		w = s.f.dispatch(userData(id.as(kindCancel)), -int32(unix.ENOENT), 0)
 	case evRunning:
-		w = s.f.take(userData(id.as(kindCancel)), -int32(unix.EALREADY), 0)
+		w = s.f.dispatch(userData(id.as(kindCancel)), -int32(unix.EALREADY), 0)
 	case evTimer:
-		w = s.f.take(userData(id.as(kindAgain)), -int32(unix.ETIME), 0)
+		w = s.f.dispatch(userData(id.as(kindAgain)), -int32(unix.ETIME), 0)
 	case evOld:
 		w = s.late()
 	}
@@ -266,7 +266,7 @@ func (s *subject) step(e event) (woken int) {
 }
 
 func (s *subject) launch() {
-	if s.op.state == landed {
+	if s.op.state == completed {
 		s.old = append(s.old, s.op.id)
 		s.op.recycle()
 	}
@@ -279,21 +279,21 @@ func (s *subject) launch() {
 func (s *subject) fill() {
 	filler := &op{state: prepared}
 	s.f.ops.add(filler)
-	s.f.line.ops.push(filler)
-	s.f.line.urgent = append(s.f.line.urgent, urgent{filler, filler.id, func(*op, *ring.SQE) {}})
+	s.f.backlog.push(filler)
+	s.f.backlog.cancels = append(s.f.backlog.cancels, cancelRequest{filler, filler.id, func(*op, *ring.SQE) {}})
 	filler.sqe.PrepCancel64(0, 0) // looks like no other
 }
 
-// late completes operations that have landed, or never were.
+// late completes operations that have completed, or never were.
 func (s *subject) late() (w wake.Waker) {
 	names := append(slices.Clone(s.old), s.op.id+1000<<32, s.op.id+1000, ours|userData(generations)<<32)
-	if s.op.state == landed {
+	if s.op.state == completed {
 		names = append(names, s.op.id)
 	}
 	for _, u := range names {
 		for _, kind := range []userData{kindOp, kindCancel, kindAgain} {
 			for _, res := range []int32{1, 0, -int32(unix.ECANCELED), -int32(unix.ENOENT)} {
-				if got := s.f.take(userData(u.as(kind)), res, 0); got != nil {
+				if got := s.f.dispatch(userData(u.as(kind)), res, 0); got != nil {
 					w = got
 				}
 			}
@@ -333,7 +333,7 @@ func TestOperationsFollowTheirModel(t *testing.T) {
 
 // replay plays one history to both, and compares them after each event.
 func replay(t *testing.T, r *ring.Ring, log *entryLog, history []event) {
-	f := new(flights)
+	f := new(ringQueue)
 	f.use(r)
 	log.f = f
 	log.flush(t)
@@ -355,13 +355,13 @@ func differ(s *subject, m *life, woken int) string {
 		return fmt.Sprintf("state %d, not %d", o.state, m.state)
 	case o.canceling != m.canceling || int(o.resubmits) != m.resubmits:
 		return fmt.Sprintf("canceling %v, %d resubmits, not %v, %d", o.canceling, o.resubmits, m.canceling, m.resubmits)
-	case m.state == landed && o.res != m.res:
+	case m.state == completed && o.res != m.res:
 		return fmt.Sprintf("result %d, not %d", o.res, m.res)
 	case woken != m.woken:
 		return fmt.Sprintf("%d wakes, not %d", woken, m.woken)
 	case !slices.Equal(sent, m.sent):
 		return fmt.Sprintf("entries %v, not %v", sent, m.sent)
-	case m.state == landed && o.waker != nil:
+	case m.state == completed && o.waker != nil:
 		return "it keeps its waker"
 	case (m.state == prepared || m.state == submitted) != (s.f.ops.find(o.id) == o && o.id != 0):
 		return "its place is wrong"
@@ -374,11 +374,11 @@ func TestOperationIsGivenUpAfterSoManyResubmits(t *testing.T) {
 	o := &op{waker: nobody{}}
 	f.launch(o)
 	for range maxResubmit {
-		require.Nil(t, f.take(o.id, -int32(unix.ECANCELED), 0))
+		require.Nil(t, f.dispatch(o.id, -int32(unix.ECANCELED), 0))
 		require.Equal(t, submitted, o.state)
 	}
-	require.NotNil(t, f.take(o.id, -int32(unix.ECANCELED), 0))
-	require.Equal(t, landed, o.state)
+	require.NotNil(t, f.dispatch(o.id, -int32(unix.ECANCELED), 0))
+	require.Equal(t, completed, o.state)
 	require.Len(t, log.fresh(), maxResubmit+1)
 }
 
@@ -412,13 +412,13 @@ func TestCancelsBoardFirst(t *testing.T) {
 		require.Nil(t, f.abort(o))
 	}
 	log.fresh()
-	f.admit()
+	f.drainBacklog()
 	require.Equal(t, []string{"filler", "cancel", "cancel", "filler", "op"}, log.fresh())
 	require.Equal(t, submitted, late.state)
 }
 
-// A request in line whose operation has landed meanwhile is dropped, even if its
-// place and the operation itself are used again.
+// A request in the backlog whose operation has completed meanwhile is dropped, even
+// if its place and the operation itself are used again.
 func TestCancelInLineOfAnEarlierLife(t *testing.T) {
 	f, log := newFlights(t, 64)
 	s := &subject{f: f, log: log, op: new(op)}
@@ -426,10 +426,10 @@ func TestCancelInLineOfAnEarlierLife(t *testing.T) {
 	s.fill()
 	s.step(evAbort)
 	s.step(evDone)
-	s.f.line.ops.pop() // room for operations
+	s.f.backlog.ops.pop() // room for operations
 	s.launch()
 	log.fresh()
-	f.admit()
+	f.drainBacklog()
 	require.Equal(t, []string{"filler"}, log.fresh())
 	require.False(t, s.op.canceling)
 }
@@ -452,7 +452,7 @@ func TestTableNamesAreNeverTheSame(t *testing.T) {
 			require.Nil(t, tb.find(ops[i].id))
 		}
 	}
-	require.Len(t, tb.places, len(ops))
+	require.Len(t, tb.slots, len(ops))
 	require.Zero(t, tb.inFlight())
 }
 
@@ -461,10 +461,10 @@ func TestTableWrapsGenerations(t *testing.T) {
 	var o op
 	tb.add(&o)
 	tb.remove(&o)
-	tb.places[0].generation = generations - 1
+	tb.slots[0].generation = generations - 1
 	for _, want := range []uint32{generations, 0, 1} {
 		tb.add(&o)
-		require.Equal(t, want, tb.places[0].generation)
+		require.Equal(t, want, tb.slots[0].generation)
 		require.Equal(t, ours, o.id&ours)
 		require.Equal(t, kindOp, o.id.kind())
 		require.Same(t, &o, tb.find(o.id))
@@ -472,31 +472,31 @@ func TestTableWrapsGenerations(t *testing.T) {
 	}
 }
 
-func TestOpQueueRemovesFromAnywhere(t *testing.T) {
+func TestQueueRemovesFromAnywhere(t *testing.T) {
 	for gone := range 4 {
-		var q opQueue
-		ops := make([]*op, 4)
-		for i := range ops {
-			ops[i] = new(op)
-			q.push(ops[i])
+		var q fifo[int]
+		nodes := make([]*node[int], 4)
+		for i := range nodes {
+			nodes[i] = new(node[int])
+			q.push(nodes[i])
 		}
-		q.remove(ops[gone])
-		for i, o := range ops {
+		q.remove(nodes[gone])
+		for i, n := range nodes {
 			if i != gone {
-				require.Same(t, o, q.pop())
+				require.Same(t, n, q.pop())
 			}
 		}
 		require.Nil(t, q.first)
 	}
 }
 
-// testDirect is a goroutine driver, and the lock of it, until the test ends.
-func testDirect(t *testing.T) *direct {
+// testGoroutineDriver is a goroutine driver, and the lock of it, until the test ends.
+func testGoroutineDriver(t *testing.T) *goroutineDriver {
 	t.Helper()
 	if err := Supported(); err != nil {
 		t.Skip(err)
 	}
-	d, err := newDirect(8, 16)
+	d, err := newGoroutineDriver(8, 16)
 	require.NoError(t, err)
 	d.mu.Lock()
 	t.Cleanup(func() {
@@ -505,22 +505,22 @@ func testDirect(t *testing.T) *direct {
 			d.collect(nil)
 		}
 		d.mu.Unlock()
-		Direct{d}.AwaitIdle()
+		GoroutineDriver{d}.AwaitIdle()
 		require.NoError(t, errors.Join(d.file.Close(), d.ring.Close()))
 	})
 	return d
 }
 
-// Who waited for an operation may go when it has landed: the idle ones keep nobody
-// in memory, and wake nobody when they fly again.
+// The waiter of an operation may go when that has completed: idle ones keep no
+// waiter in memory, and wake no former one when they are used again.
 func TestOperationForgetsItsWaiter(t *testing.T) {
-	d := testDirect(t)
+	d := testGoroutineDriver(t)
 	o := d.newOp()
 	o.sqe.PrepNop()
-	d.flights.launch(o)
+	d.ringQueue.launch(o)
 	d.submit()
 	d.collect(nil)
-	require.Equal(t, landed, o.state)
+	require.Equal(t, completed, o.state)
 	d.mu.Unlock()
 	require.False(t, d.attach(o, nobody{})) // too late
 	d.mu.Lock()
@@ -528,35 +528,35 @@ func TestOperationForgetsItsWaiter(t *testing.T) {
 	require.Nil(t, o.waker)
 }
 
-// What a completion makes the goroutine driver submit goes to the kernel, though
-// nobody else comes.
+// What a completion makes the goroutine driver submit goes to the kernel, though no
+// other goroutine uses the driver.
 func TestWhatACompletionAsksForIsSubmitted(t *testing.T) {
-	d := testDirect(t)
+	d := testGoroutineDriver(t)
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	require.NoError(t, err)
 	defer unix.Close(fd)
 	defer writeEventFD(fd, 1)
 	o := d.newOp()
 	o.sqe.PrepPollAdd(fd, unix.POLLIN)
-	d.flights.launch(o)
+	d.ringQueue.launch(o)
 	d.submit()
 	o.canceling = true
-	d.held = false
+	d.paused = false
 	s := d.entry() // stands for a cancel that does not find it
 	s.PrepCancel64(uint64(o.id)+1<<32, 0)
 	s.UserData = o.id.as(kindCancel)
 	d.enter(0)
-	d.held = true
+	d.paused = true
 	d.stepAndUnlock(nil)
 	d.mu.Lock()
-	for o.again.Nsec == 0 || d.stuck() {
+	for o.again.Nsec == 0 || d.unsubmitted() {
 		d.mu.Unlock()
 		runtime.Gosched()
 		d.mu.Lock()
 	}
 }
 
-// What the kernel gave back undone is submitted again, but not without end; a close
+// What the kernel completed undone is submitted again, but not without end; a close
 // never: its number may be another file's by then.
 func TestCloseIsNotSubmittedAgain(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.ECANCELED, unix.EINTR} {

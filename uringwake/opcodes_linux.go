@@ -9,14 +9,14 @@ import (
 	"github.com/vigil-go/vigil/uringwake/ring"
 )
 
-// The kernel may refuse operations one by one: it is older, or the process is
-// restricted. A refused one completes with an errno that may as well be the
-// file's own, so that the operation is tried once on nothing. Whoever wanted it
-// has another way, or fails with an error that says so; docs/uringwake.md has
-// the list. Nothing is asked before an operation fails, but for how to cancel.
+// The kernel may refuse single operations: it is older, or the process is restricted.
+// A refused operation completes with an errno that may as well be the file's own, so
+// the operation is tried once in a form that has no effect. The call then takes
+// another way, or fails with an error that says so; docs/uringwake.md has the list.
+// Nothing is tried before an operation fails, except canceling.
 
-// trials has all operations that this package submits, in a form that has no
-// effect, and what comes of it.
+// trials has all operations that this package submits, in a form that has no effect,
+// with the result of that.
 var trials = map[uint8]*probe{
 	ring.OpNop:         trial("nop", 0, (*ring.SQE).PrepNop),
 	ring.OpRead:        trial("read", unix.EBADF, func(s *ring.SQE) { s.PrepRead(-1, nil, 0) }),
@@ -34,13 +34,13 @@ var trials = map[uint8]*probe{
 	}),
 }
 
-// What trials point at: zero, and nobody waits there.
+// Memory that trials point at: zero, and without waiters.
 var (
 	trialTime ring.Timespec
 	trialWord uint32
 )
 
-const notHad = "the kernel refuses the operation to this process, or does not know it"
+const unavailable = "the kernel refuses the operation to this process, or does not know it"
 
 func trial(what string, want unix.Errno, prepare func(*ring.SQE)) *probe {
 	return &probe{test: func() error {
@@ -52,24 +52,24 @@ func trial(what string, want unix.Errno, prepare func(*ring.SQE)) *probe {
 		s := r.SQ().GetSQE()
 		prepare(s)
 		if !kernelKnows(s.Opcode) {
-			return &unsupported{what, notHad, unix.EINVAL} // as it would answer
+			return &unsupported{what, unavailable, unix.EINVAL} // as it would return
 		}
-		c, err := one(r)
+		c, err := submitOne(r)
 		switch {
 		case err != nil:
 			return err
 		case c.Res == -int32(want):
 			return nil
 		case refusing(c.Res):
-			return &unsupported{what, notHad, c.Err()}
+			return &unsupported{what, unavailable, c.Err()}
 		}
 		return fmt.Errorf("uringwake: a trial of %s: %w", what, c.Err())
 	}}
 }
 
-// refusing reports whether a result may say that the kernel refuses the operation
-// as such: EACCES by a restriction, EPERM by other means, EINVAL if it does not
-// know it, EOPNOTSUPP if it was built without.
+// refusing reports whether a result may mean that the kernel refuses the operation as
+// such: EACCES by a restriction, EPERM by other means, EINVAL if it does not know the
+// operation, EOPNOTSUPP if it was built without it.
 func refusing(res int32) bool {
 	switch unix.Errno(-res) {
 	case unix.EACCES, unix.EPERM, unix.EINVAL, unix.EOPNOTSUPP:
@@ -78,27 +78,27 @@ func refusing(res int32) bool {
 	return false
 }
 
-// refused reports whether it is certain that the kernel refuses that operation,
-// whatever it is asked for.
+// refused reports whether the kernel certainly refuses that operation, whatever its
+// operands.
 func refused(opcode uint8) bool {
 	p := trials[opcode]
 	return p != nil && isUnsupported(p.ask())
 }
 
-// isUnsupported reports whether err is of something that is not to be had here. An
-// errno that matches errors.ErrUnsupported may be a file's own, and one inside of
-// err the cause of a context's end.
+// isUnsupported reports whether err says that something is not supported here. It does
+// not use errors.Is: an errno that matches errors.ErrUnsupported may be a file's own,
+// and one that err wraps may be the cause of a context's end.
 func isUnsupported(err error) bool {
 	_, ok := err.(*unsupported)
 	return ok
 }
 
-// declined reports whether err says that nothing was done, or is a file's own. It
-// is for what has no such error of its own, or can be asked again, and takes no
-// trial, for which there may be no descriptor.
-func declined(err error) bool { return isUnsupported(err) || refusing(-int32(answer(err))) }
+// declined reports whether err may say that the kernel refuses the operation. It is
+// for operations that have no such error of their own, or can be tried again. It makes
+// no trial, for which there may be no descriptor.
+func declined(err error) bool { return isUnsupported(err) || refusing(-int32(kernelErrno(err))) }
 
-// cancelable tells whether there is a way to cancel what waits.
+// cancelable finds out whether an operation that waits can be canceled.
 var cancelable = probe{test: testCancel}
 
 func testCancel() error {
@@ -115,11 +115,10 @@ func testCancel() error {
 	if err == nil || errnoOf(err) == unix.ENOENT {
 		return nil
 	}
-	return refusal("cancel", notHad+", nor IORING_REGISTER_SYNC_CANCEL (Linux 6.0)", err)
+	return refusal("cancel", unavailable+", nor IORING_REGISTER_SYNC_CANCEL (Linux 6.0)", err)
 }
 
-// canWaitForFiles returns why a ring cannot wait for files to be ready, if it
-// cannot.
+// canWaitForFiles returns nil if a ring can wait for files to be ready, or why not.
 func canWaitForFiles() error {
 	if err := Supported(); err != nil {
 		return err
@@ -133,34 +132,24 @@ func canWaitForFiles() error {
 	return trials[ring.OpRead].ask()
 }
 
-// cancelNow asks the kernel by a system call to let go of o, where the operation
-// that does is refused. It gives what that would give.
-func (f *flights) cancelNow(o *op) (res int32) {
-	e := errnoOf(f.ring.Registrar().SyncCancel(ring.SyncCancel{UserData: uint64(o.id), Timeout: -1}))
+// cancelNow cancels o by a system call, where the operation for that is refused. It
+// returns the result that the operation would have had.
+func (q *ringQueue) cancelNow(o *op) (res int32) {
+	e := errnoOf(q.ring.Registrar().SyncCancel(ring.SyncCancel{UserData: uint64(o.id), Timeout: -1}))
 	if e == unix.ETIME {
 		e = unix.EALREADY
 	}
 	return -int32(e)
 }
 
-// cancelLater has the kernel asked once more to let go of o after a while, where
-// it refuses timeouts.
+// cancelLater cancels o once more after a while, where the kernel refuses timeouts.
 func (o *op) cancelLater() {
-	id := o.id
-	time.AfterFunc(time.Duration(o.again.Nsec), func() {
-		if l := o.loop; l != nil {
-			l.deliver(&mail{post: func() { l.cancelAgain(o, id) }})
-			return
-		}
-		d := o.direct
-		d.mu.Lock()
-		d.cancelAgain(o, id)
-		d.stepAndUnlock(nil)
-	})
+	d, id := o.driver, o.id
+	time.AfterFunc(time.Duration(o.again.Nsec), func() { d.retryCancel(o, id) })
 }
 
-func (f *flights) cancelAgain(o *op, id userData) {
-	if f.ops.find(id) == o {
-		f.urge(o, (*op).prepareCancel)
+func (q *ringQueue) cancelAgain(o *op, id userData) {
+	if q.ops.find(id) == o {
+		q.queueCancel(o, (*op).prepareCancel)
 	}
 }

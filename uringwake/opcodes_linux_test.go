@@ -18,17 +18,19 @@ import (
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/uringwake/internal/refuse"
 	"github.com/vigil-go/vigil/uringwake/ring"
+	"github.com/vigil-go/vigil/wake"
 )
 
-// A deed is one thing that is done under a context that may end, by either
+// An action is one thing that is done under a context that may end, by either
 // driver, where the kernel refuses some operations.
-type deed func(t *testing.T, c caller) error
+type action func(t *testing.T, c caller) error
 
-// deeds have the words of their errors as the names' beginning.
-var deeds = map[string]deed{
+// actions have the words of their errors as the names' beginning.
+var actions = map[string]action{
 	"nop":             func(_ *testing.T, c caller) error { return uringwake.Nop(c.ctx) },
 	"timeout":         func(_ *testing.T, c caller) error { return uringwake.Sleep(c.ctx, time.Millisecond) },
 	"timeout, ended":  sleepToTheEnd,
+	"timeout, hidden": sleepUnderAHiddenTask,
 	"read":            func(t *testing.T, c caller) error { return readPipe(t, c, 0, -1) },
 	"read, at offset": func(t *testing.T, c caller) error { return readPipe(t, c, 0, 7) },
 	"read, nonblock":  func(t *testing.T, c caller) error { return readPipe(t, c, unix.O_NONBLOCK, -1) },
@@ -47,7 +49,7 @@ var deeds = map[string]deed{
 	"eventfd, ended":  awaitEventFDToTheEnd,
 }
 
-// refusals say which deeds fail where these operations are refused: all others
+// refusals say which actions fail where these operations are refused: all others
 // are done some other way.
 var refusals = map[string]struct {
 	opcodes []uint8
@@ -97,11 +99,11 @@ var everything = []uint8{ring.OpNop, ring.OpRead, ring.OpWrite, ring.OpPollAdd, 
 
 const syncCancel = 24 // IORING_REGISTER_SYNC_CANCEL
 
-// waits are the deeds that wait for others on the ring.
+// waits are the actions that wait for others on the ring.
 var waits = []string{"read", "read, at offset", "read, nonblock", "read, ended", "write", "write, nonblock", "poll", "futex wait"}
 
 // What is refused fails by itself, and says so, or is done some other way; and
-// the rest works as ever.
+// the rest works as always.
 func TestRefusedOperations(t *testing.T) {
 	for name, r := range refusals {
 		t.Run(name, func(t *testing.T) {
@@ -126,7 +128,7 @@ func doDeeds(t *testing.T, c caller, fail []string) {
 	if message != nil {
 		message = uringwake.HaveMsgRing()
 	}
-	for name, do := range deeds {
+	for name, do := range actions {
 		t.Run(name, func(t *testing.T) {
 			var err error
 			c.refused = slices.Contains(fail, name)
@@ -154,7 +156,7 @@ func doDeeds(t *testing.T, c caller, fail []string) {
 type caller struct {
 	ctx      context.Context // in what it runs
 	run      func(t testing.TB, f func(ctx context.Context))
-	flying   func() bool
+	pending  func() bool
 	refused  bool // what is done is to fail
 	ringless bool // reads or writes are refused
 }
@@ -166,19 +168,19 @@ func eachCaller(t *testing.T, f func(t *testing.T, c caller)) {
 		l := newLoop(t, nil)
 		f(t, caller{
 			run: func(t testing.TB, f func(ctx context.Context)) { run(t, l, f) },
-			flying: func() (flying bool) {
-				uringwake.OnLoop(t, l, func() { flying = l.InFlight() > 0 })
-				return flying
+			pending: func() (pending bool) {
+				uringwake.OnLoop(t, l, func() { pending = l.InFlight() > 0 })
+				return pending
 			},
 		})
 	})
 	t.Run("goroutine", func(t *testing.T) {
-		d := uringwake.UseDirect(t, 4, 8)
+		d := uringwake.UseGoroutineDriver(t, 4, 8)
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		f(t, caller{
-			run:    func(_ testing.TB, f func(ctx context.Context)) { f(ctx) },
-			flying: func() bool { return d.InFlight() > 0 },
+			run:     func(_ testing.TB, f func(ctx context.Context)) { f(ctx) },
+			pending: func() bool { return d.InFlight() > 0 },
 		})
 	})
 }
@@ -189,9 +191,9 @@ func (c caller) whenever(op func() error, do func()) error {
 		return op()
 	}
 	var over atomic.Bool
-	wait := beside(c.ctx, func() {
+	wait := aside(c.ctx, func() {
 		for !over.Load() {
-			if c.flying() {
+			if c.pending() {
 				do()
 				return
 			}
@@ -222,6 +224,21 @@ func sleepToTheEnd(_ *testing.T, c caller) error {
 		return errors.Join(errors.New("not at its deadline"), err)
 	}
 	return nil
+}
+
+// sleepUnderAHiddenTask has another task of the loop end the sleep, so the task must not
+// sleep like a goroutine.
+func sleepUnderAHiddenTask(_ *testing.T, c caller) error {
+	ctx, cancel := context.WithCancel(wake.WithParker(c.ctx, nil))
+	err := wake.Go(c.ctx, func(context.Context) { cancel() })
+	sleep := uringwake.Sleep
+	if task := uringwake.TaskFrom(c.ctx); task != nil {
+		sleep = task.Sleep
+	}
+	if end := sleep(ctx, time.Hour); !errors.Is(end, context.Canceled) {
+		return errors.Join(errors.New("not canceled"), err, end)
+	}
+	return err
 }
 
 func readPipe(t *testing.T, c caller, flags int, off int64) error {
@@ -375,7 +392,7 @@ func awaitEventFDToTheEnd(t *testing.T, c caller) error {
 	require.NoError(t, err)
 	defer e.Close()
 	ctx, cancel := context.WithCancel(c.ctx)
-	wait := beside(c.ctx, cancel)
+	wait := aside(c.ctx, cancel)
 	_, err = e.Wait(ctx)
 	wait()
 	assert.ErrorIs(t, err, context.Canceled)
@@ -418,7 +435,7 @@ func TestLoopThatSleepsOutsideOfItsRing(t *testing.T) {
 	eachDoorbell(t, uringwake.LoopOptions{}, func(t *testing.T, l *uringwake.Loop) {
 		other := newLoop(t, &uringwake.LoopOptions{Doorbell: l.Doorbell(), SpinFor: -1})
 		for _, l := range []*uringwake.Loop{l, other} {
-			uringwake.OnLoop(t, l, l.SleepOutside)
+			uringwake.OnLoop(t, l, l.SleepInPoll)
 		}
 		handOvers(t, []*uringwake.Loop{l, other}, uringwake.Nop)
 		canceledReads(t, l)
@@ -426,7 +443,7 @@ func TestLoopThatSleepsOutsideOfItsRing(t *testing.T) {
 			for range 20 {
 				require.NoError(t, uringwake.Sleep(ctx, time.Millisecond))
 			}
-			require.NoError(t, readPipe(t, caller{ctx: ctx, flying: func() bool { return true }}, 0, -1))
+			require.NoError(t, readPipe(t, caller{ctx: ctx, pending: func() bool { return true }}, 0, -1))
 		})
 	})
 }
@@ -440,7 +457,7 @@ func TestLoopRestsOutsideOfItsRing(t *testing.T) {
 	if r.Features()&ring.FeatCQESkip == 0 {
 		t.Skip("before Linux 5.17 it looks every millisecond instead")
 	}
-	uringwake.OnLoop(t, l, l.SleepOutside)
+	uringwake.OnLoop(t, l, l.SleepInPoll)
 	loopRests(t, l)
 }
 
@@ -502,7 +519,7 @@ func TestErrorsOfAFilesOwn(t *testing.T) {
 	})
 }
 
-// Where nothing can be canceled, whoever never asks for that waits as ever.
+// Where nothing can be canceled, a wait that never asks for that works as always.
 func TestWaitsWithoutAnEnd(t *testing.T) {
 	if !refuse.Child(t, refuse.NoOpcodes(ring.OpAsyncCancel), refuse.NoRegister(syncCancel, unix.EINVAL)) {
 		return

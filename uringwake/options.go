@@ -7,93 +7,101 @@ import (
 	"time"
 )
 
-// ErrClosed is the error of what comes to a loop that is closing or closed, and
-// the cause with which its tasks' contexts end.
+// ErrClosed is the error of a loop that is closing or closed, and the cause with
+// which the contexts of its tasks end.
 var ErrClosed = errors.New("uringwake: loop is closed")
 
-// A Doorbell is how a sleeping loop is woken. An awake one needs none.
+// A Doorbell is the way in which a sleeping loop is woken. A loop that does not sleep
+// needs no doorbell.
 type Doorbell int
 
 const (
-	// DoorbellAuto takes what the kernel has and what was faster in a short
-	// measurement, made once per process.
+	// DoorbellAuto selects the faster doorbell of those that the kernel has, by a
+	// short measurement once per process.
 	DoorbellAuto Doorbell = iota
 	// DoorbellEventFD is a write to an eventfd that the loop polls; Linux 5.13.
 	DoorbellEventFD
-	// DoorbellMsgRing is a message from ring to ring: from a goroutine by
-	// IORING_REGISTER_SEND_MSG_RING (Linux 6.13, else by an eventfd), from
-	// another loop that has submissions to make by IORING_OP_MSG_RING (5.18)
-	// among them.
+	// DoorbellMsgRing is a message to the loop's ring. A goroutine sends it by
+	// IORING_REGISTER_SEND_MSG_RING; before Linux 6.13 it writes to an eventfd
+	// instead. A loop that has operations to submit anyway submits the message with
+	// them, by IORING_OP_MSG_RING; Linux 5.18. If HaveMsgRing says that the kernel
+	// does not have that, the loop uses DoorbellEventFD.
 	DoorbellMsgRing
 )
 
-// LoopOptions say how a loop is made. The zero value is a good choice.
+// LoopOptions configure a [Loop]. The zero value has sensible defaults.
 type LoopOptions struct {
-	// Entries is the size of the submission queue: how many operations go
-	// to the kernel in one call. 0 is 256; rounded up to a power of two.
+	// Entries is the size of the submission queue: the maximum number of
+	// operations that one system call submits. It is rounded up to a power of
+	// two, and reduced to the kernel's maximum. Zero means 256. More than 1<<20
+	// is an error.
 	Entries int
-	// CQEntries is the size of the completion queue. More completions than
-	// that are not lost, but cost more. 0 is 16 times Entries.
+	// CQEntries is the size of the completion queue, with the same limits.
+	// Further completions wait in the kernel, which takes more time. A size below
+	// Entries means Entries, except that zero means 16 times Entries.
 	CQEntries int
-	// Doorbell is how the loop is woken.
+	// Doorbell is the way in which the loop is woken. Zero means DoorbellAuto.
 	Doorbell Doorbell
-	// SpinFor bounds how long a loop that has nothing to do looks for mail
-	// before it sleeps. It does so only while that pays, and never while a
-	// goroutine waits for a processor. 0 is 50 microseconds; negative is
-	// never.
+	// SpinFor is the time for which an idle loop looks for wakes and completions
+	// before it sleeps. The loop does so only while it has found any often enough
+	// lately, and not while a goroutine waits for a processor. Zero means 50
+	// microseconds. A negative SpinFor means that the loop sleeps at once.
 	SpinFor time.Duration
-	// HoldLimit is after how long a task, or a function that Post runs, that
-	// does not let the loop go on is reported to Logger, with its stack. 0
-	// is never.
-	HoldLimit time.Duration
-	// Logger takes reports; nil is slog.Default().
+	// StallLimit is the time for which a task, or a function that Post runs, may
+	// use the loop's thread without parking, yielding or returning. A longer use
+	// is reported to Logger, once, with its stack. Zero means no limit.
+	StallLimit time.Duration
+	// Logger receives the reports of stalls. Nil means slog.Default().
 	Logger *slog.Logger
-	// OnPanic takes the panics of tasks and of functions that Post runs. It
-	// runs on the loop. If it is nil, a panic ends the program, as one in a
-	// goroutine does.
+	// OnPanic is called on the loop's thread with the value and the stack of a
+	// panic in a task or in a function that Post runs. A nil OnPanic means that
+	// such a panic ends the program, like a panic in a goroutine.
 	OnPanic func(value any, stack []byte)
-	// OnMessage takes the messages that others send to the loop's FD with
-	// user data below 1<<63. It runs on the loop.
+	// OnMessage is called on the loop's thread with the user data and the result
+	// of each message that other code sends to the loop's FD with user data
+	// below 1<<63. A nil OnMessage means that such messages are ignored.
 	OnMessage func(userData uint64, res int32)
 }
 
-// RuntimeOptions say how a [Runtime] is made. The zero value is a good choice.
+// RuntimeOptions configure a [Runtime]. The zero value has sensible defaults.
 type RuntimeOptions struct {
-	// Loops is how many; 0 is GOMAXPROCS.
+	// Loops is the number of loops. Zero means GOMAXPROCS.
 	Loops int
-	// Loop is how each of them is made.
+	// Loop are the options of each loop.
 	Loop LoopOptions
 }
 
 // LoopStats counts what a loop has done since it was made.
 type LoopStats struct {
-	Tasks    int    // living now
-	InFlight int    // operations that the kernel has now
-	Turns    uint64 // rounds of: take the mail, run what is ready, submit, reap
-	Resumes  uint64 // times that a task was given the thread
-	Mail     uint64 // wakes and posts that came through the mailbox
-	Sleeps   uint64 // times that the loop blocked in the kernel
-	Spins    uint64 // times that it looked for mail before
-	SpinHits uint64 // and found some
-	Enters   uint64 // system calls made by the loop
-	Rings    uint64 // system calls made to wake it, but for those that are among another loop's Enters
-	// Submitted and Completed count entries of the two queues, the loop's
-	// own among them.
+	Tasks     int    // tasks that have not returned
+	InFlight  int    // operations that have not completed
+	Turns     uint64 // rounds of the loop: take the mail, run what is ready, submit, reap
+	Resumes   uint64 // times that a task started or continued to run
+	Mail      uint64 // wakes, tasks and posted functions that came through the mailbox
+	Sleeps    uint64 // times that the loop blocked in the kernel
+	Spins     uint64 // times that the loop looked for mail before it slept; see LoopOptions.SpinFor
+	SpinHits  uint64 // spins that found mail or completions
+	Enters    uint64 // calls of io_uring_enter that the loop made
+	Doorbells uint64 // system calls made only to wake the loop
+	// Submitted and Completed count submissions and completions, including those
+	// of the loop's own operations.
 	Submitted, Completed uint64
 }
 
-// PanicError is what the program dies of when a task panics, or what runs on
-// its loop by Post: as a goroutine's panic, but the stack is the task's.
+// A PanicError is the value of the panic that ends the program when a task, or a
+// function that Post runs, panics. It is also the value of a panic that [Blocking]
+// passes on to a task.
 type PanicError struct {
-	Value any
-	Stack []byte
+	Value any    // the argument of the first panic
+	Stack []byte // the stack of the first panic, as of debug.Stack
 }
 
+// Error returns a text that contains the value and the stack of the panic.
 func (e *PanicError) Error() string {
 	return fmt.Sprintf("uringwake: panic on a loop: %v\n\n%s", e.Value, e.Stack)
 }
 
-// Unwrap returns Value if it is an error.
+// Unwrap returns Value if it is an error, else nil.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err

@@ -16,6 +16,8 @@ func haveRing() error { return uringwake.Supported() }
 
 func haveMessages() error { return uringwake.HaveMsgRing() }
 
+func haveFutexes() error { return uringwake.HaveFutex() }
+
 // Off Linux, whatever makes something returns one error that says why.
 func TestUnsupported(t *testing.T) {
 	ctx := context.Background()

@@ -158,7 +158,7 @@ func collectorCases() map[string]func(t *testing.T, m *missingPage) {
 
 // collectAndFill fills the page once it was touched and the collector has run.
 func collectAndFill(t *testing.T, ctx context.Context, m *missingPage, touch func(context.Context, [2]int, []byte) (int, error)) {
-	wait := beside(ctx, m.collectAndFill(t))
+	wait := aside(ctx, m.collectAndFill(t))
 	n, err := touch(ctx, openPipe(t, 0), m.page[:8])
 	assert.NoError(t, err)
 	assert.Equal(t, 8, n)
@@ -175,7 +175,7 @@ func (m *missingPage) collectAndFill(t *testing.T) func() {
 
 // The data come when the thread that submitted runs something else.
 func lateReadOfGoroutine(t *testing.T, m *missingPage) {
-	procs := runtime.GOMAXPROCS(1) // who is started last runs next, on the thread that is left
+	procs := runtime.GOMAXPROCS(1) // the last one started runs next, on the thread that is left
 	fds, busy, result := openPipe(t, 0), make(chan struct{}), make(chan error, 1)
 	var over atomic.Bool
 	spin := func() {
@@ -211,7 +211,7 @@ func lateReadOfTask(t *testing.T, m *missingPage) {
 				uringwake.TaskFrom(ctx).Yield()
 			}
 		}))
-		wait := beside(ctx, func() { <-placed; write(t, fds[1], 1); m.collectAndFill(t)() })
+		wait := aside(ctx, func() { <-placed; write(t, fds[1], 1); m.collectAndFill(t)() })
 		n, err := uringwake.Read(ctx, fds[0], m.page[:8], -1)
 		assert.NoError(t, err)
 		assert.Equal(t, 8, n)
@@ -226,7 +226,7 @@ func readOnRing(t *testing.T, m *missingPage, submit func(*ring.SubmissionQueue)
 	fds := openPipe(t, 0)
 	write(t, fds[1], 1)
 	r.SQ().GetSQE().PrepRead(fds[0], m.page[:8], 0)
-	wait := beside(context.Background(), m.collectAndFill(t))
+	wait := aside(context.Background(), m.collectAndFill(t))
 	_, err = submit(r.SQ())
 	require.NoError(t, err)
 	endOfRead(t, r)
@@ -247,7 +247,7 @@ func lateReadOfRing(t *testing.T, m *missingPage) {
 	_, err = r.SQ().Submit()
 	require.NoError(t, err)
 	write(t, fds[1], 1)
-	wait := beside(context.Background(), m.collectAndFill(t))
+	wait := aside(context.Background(), m.collectAndFill(t))
 	require.NoError(t, r.CQ().GetEvents())
 	endOfRead(t, r)
 	wait()

@@ -7,8 +7,9 @@ import (
 	"unsafe"
 )
 
-// What is written happens before it is read. The race detector does not see
-// that; it is told, as package os does, that all transfers are in order.
+// A write of data happens before the read that returns it. The race detector does not
+// see that. It is told, as package os does, that each transfer happens before the
+// next.
 
 var transfers struct{ _ byte }
 

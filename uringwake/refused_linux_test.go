@@ -14,8 +14,8 @@ import (
 	"github.com/vigil-go/vigil/uringwake/internal/refuse"
 )
 
-// rung takes the rings of l by eventfd; the loop itself never reads them.
-func rung(t testing.TB, l *uringwake.Loop) uint64 {
+// signals takes the signals to l by eventfd; the loop itself never reads them.
+func signals(t testing.TB, l *uringwake.Loop) uint64 {
 	t.Helper()
 	p := []unix.PollFd{{Fd: int32(l.EventFD()), Events: unix.POLLIN}}
 	for {
@@ -31,12 +31,12 @@ func rung(t testing.TB, l *uringwake.Loop) uint64 {
 	}
 }
 
-// messagedLoop is a loop that is rung by messages, and sleeps. If they are
+// messagedLoop is a loop that is signaled by messages, and sleeps. If they are
 // spoiled the kernel refuses them.
 func messagedLoop(t *testing.T, spoiled bool) *uringwake.Loop {
 	t.Helper()
 	l := newLoop(t, &uringwake.LoopOptions{Doorbell: uringwake.DoorbellMsgRing, SpinFor: -1})
-	t.Cleanup(l.Ring) // however the test ended, or Close would wait for it
+	t.Cleanup(l.Signal) // however the test ended, or Close would wait for it
 	if l.Doorbell() != uringwake.DoorbellMsgRing {
 		t.Skip(uringwake.HaveMsgRing())
 	}
@@ -44,7 +44,7 @@ func messagedLoop(t *testing.T, spoiled bool) *uringwake.Loop {
 		uringwake.OnLoop(t, l, l.SpoilMessage)
 	}
 	uringwake.AwaitSleep(l)
-	rung(t, l)
+	signals(t, l)
 	return l
 }
 
@@ -59,21 +59,21 @@ func TestRefusedMessageOfALoopFallsBack(t *testing.T) {
 			a, b := newLoop(t, nil), messagedLoop(t, c.spoiled)
 			uringwake.OnLoop(t, a, func() {
 				claim(b)
-				ringers := uint64(0) // the kernel has the ring itself
+				signalers := uint64(0) // the kernel has the ring itself
 				if c.later {
 					a.Starve()
-					ringers = 1
+					signalers = 1
 				}
-				b.RingFrom(a)
-				assert.Equal(t, ringers, b.Ringers())
+				b.SignalFrom(a)
+				assert.Equal(t, signalers, b.Signalers())
 			})
 			inFlight(t, a, 0)
 			var want uint64
 			if c.spoiled {
 				want = 1
 			}
-			require.Equal(t, want, rung(t, b))
-			require.Zero(t, b.Ringers())
+			require.Equal(t, want, signals(t, b))
+			require.Zero(t, b.Signalers())
 			uringwake.OnLoop(t, b, func() {}) // it is awake, or goes to sleep anew
 		})
 	}
@@ -87,12 +87,12 @@ func TestRefusedMessageOfAGoroutineFallsBack(t *testing.T) {
 			if err := uringwake.HaveSendMsgRing(); err != nil {
 				t.Skip(err)
 			}
-			l.Ring()
+			l.Signal()
 			var want uint64
 			if spoiled {
 				want = 1
 			}
-			require.Equal(t, want, rung(t, l))
+			require.Equal(t, want, signals(t, l))
 			for range 100 {
 				uringwake.AwaitSleep(l)
 				uringwake.OnLoop(t, l, func() {})
@@ -101,7 +101,7 @@ func TestRefusedMessageOfAGoroutineFallsBack(t *testing.T) {
 	}
 }
 
-// A refusal that is seen when the loop has closed rings nobody: the eventfd's
+// A refusal that is seen when the loop has closed signals no loop: the eventfd's
 // number may be another file's.
 func TestRefusedMessageToALoopThatHasClosed(t *testing.T) {
 	a, b := newLoop(t, nil), messagedLoop(t, true)
@@ -109,14 +109,14 @@ func TestRefusedMessageToALoopThatHasClosed(t *testing.T) {
 	uringwake.OnLoop(t, a, func() {
 		fd := b.EventFD()
 		claim(b)
-		b.RingFrom(a)
-		b.Ring() // somebody else's
+		b.SignalFrom(a)
+		b.Signal() // of another waker
 		assert.NoError(t, b.Close(context.Background()))
 		others = numbers(t, fd)
 	}) // it has not looked at its ring since
 	inFlight(t, a, 0)
 	require.Empty(t, written(t, others))
-	require.Zero(t, b.Ringers())
+	require.Zero(t, b.Signalers())
 }
 
 // A closed loop's Stats are what it has done, to the end.
@@ -169,7 +169,7 @@ func TestEventFDAfterCloseWithoutARing(t *testing.T) {
 func eventFDAfterClose(t *testing.T, ctx context.Context) {
 	e, err := uringwake.NewEventFD()
 	require.NoError(t, err)
-	e.Wake() // a wake that nobody has taken
+	e.Wake() // a wake that was not taken
 	require.NoError(t, e.Close())
 	others := numbers(t, e.FD())
 	e.Wake()

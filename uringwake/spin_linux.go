@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// spinner decides whether a loop looks for mail before it sleeps: as long as
-// that has paid lately, which it tries again from time to time.
+// spinner decides whether a loop looks for mail before it sleeps. The loop does so while
+// looks have found mail often enough lately, and otherwise tries it from time to time.
 type spinner struct {
 	limit  time.Duration
 	paid   int // of spinFull: a moving average of how often mail came in time
@@ -19,7 +19,7 @@ const (
 	defaultSpin = 50 * time.Microsecond
 
 	spinFull  = 1024
-	spinWorth = spinFull / 2 // a look that fails costs about what one that succeeds saves
+	spinWorth = spinFull / 2 // a failed look costs about what a successful one saves
 	spinTry   = 64           // sleeps between attempts while it does not pay
 )
 
@@ -48,14 +48,14 @@ func (s *spinner) worth() bool {
 	return true
 }
 
-// goroutineWaits reports whether one is ready to run. It may want this very
-// processor: the loop gives it up by blocking only.
+// goroutineWaits reports whether a goroutine is ready to run. It may need this
+// processor, which the loop releases only by blocking.
 func (s *spinner) goroutineWaits() bool {
 	metrics.Read(s.sample)
 	return s.sample[0].Value.Kind() == metrics.KindUint64 && s.sample[0].Value.Uint64() > 0
 }
 
-// note says how a look ended.
+// note records how a look ended.
 func (s *spinner) note(hit bool) {
 	s.paid -= s.paid / 8
 	if hit {
@@ -63,14 +63,14 @@ func (s *spinner) note(hit bool) {
 	}
 }
 
-// lookForMail looks for mail and completions for a while. It reports whether
-// there are any.
+// lookForMail looks for mail and completions for a while, and reports whether there
+// are any.
 func (l *Loop) lookForMail() bool {
 	if !l.spin.worth() {
 		return false
 	}
 	l.count.Spins++
-	const between = 256 // looks between two of the clock
+	const between = 256 // looks for mail between two at the clock
 	hit := false
 	for start := time.Now(); !hit && time.Since(start) < l.spin.limit && !l.spin.goroutineWaits(); {
 		for i := 0; i < between && !hit; i++ {

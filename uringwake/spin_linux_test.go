@@ -23,14 +23,14 @@ func procs(t *testing.T, n int) {
 	t.Cleanup(func() { runtime.GOMAXPROCS(old) })
 }
 
-// A loop that spins sees the mail, and is held by nobody.
+// A loop that spins sees the mail, without a signal.
 func TestSpinSeesMail(t *testing.T) {
 	procs(t, 2)
 	l := manual(t, LoopOptions{Doorbell: DoorbellEventFD, SpinFor: time.Hour})
 	l.watched, l.spin.sample = true, nobodyWait
 	go l.mailbox.push(new(mail))
 	require.True(t, l.lookForMail())
-	require.Zero(t, l.holds.Load())
+	require.Zero(t, l.switches.Load())
 	require.Equal(t, uint64(1), l.count.Spins)
 	require.Equal(t, uint64(1), l.count.SpinHits)
 }
@@ -67,7 +67,7 @@ func busyGoroutines() (stop func()) {
 	return func() { stopped.Store(true); all.Wait() }
 }
 
-// And it stops to when one does.
+// It stops spinning when a goroutine begins to wait for one.
 func TestSpinEndsWhenAGoroutineWaits(t *testing.T) {
 	procs(t, 2)
 	l := manual(t, LoopOptions{Doorbell: DoorbellEventFD, SpinFor: time.Hour})
@@ -86,7 +86,7 @@ func TestSpinEndsWhenAGoroutineWaits(t *testing.T) {
 	require.Zero(t, l.count.SpinHits)
 }
 
-// Spinning is given up while it does not pay, and tried again from time to time.
+// A loop stops spinning while that does not pay, and tries it again from time to time.
 func TestSpinsAsLongAsThatPays(t *testing.T) {
 	procs(t, 2)
 	s := newSpinner(0)

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/vigil-go/vigil/internal/hostile"
+	"github.com/vigil-go/vigil/internal/misbehave"
 	"github.com/vigil-go/vigil/uringwake/internal/refuse"
 	"github.com/vigil-go/vigil/uringwake/ring"
 	"github.com/vigil-go/vigil/wake"
@@ -38,7 +38,7 @@ func manual(t *testing.T, o LoopOptions) *Loop {
 		require.NoError(t, l.ring.Close())
 		l.bell.close()
 	})
-	l.pump()
+	l.submitAndReap()
 	require.False(t, l.unarmed)
 	return l
 }
@@ -50,7 +50,7 @@ var byEventFD = LoopOptions{Doorbell: DoorbellEventFD, SpinFor: -1}
 const marked = 1 << 31
 
 // refuseEnters has the kernel refuse all enters of f, as the rules say.
-func refuseEnters(f *flights, on bool) {
+func refuseEnters(f *ringQueue, on bool) {
 	f.getEvents &^= marked
 	if on {
 		f.getEvents |= marked
@@ -62,32 +62,32 @@ var starve = map[string]func(l *Loop){
 	"operation": (*Loop).Starve,
 	"cancel": func(l *Loop) {
 		l.Starve()
-		o := l.line.ops.pop()
+		o := l.backlog.ops.pop().item
 		o.state = submitted
-		l.board(o)
-		l.line.urgent = append(l.line.urgent, urgent{o, o.id, (*op).prepareCancel})
+		l.tryEnqueue(o)
+		l.backlog.cancels = append(l.backlog.cancels, cancelRequest{o, o.id, (*op).prepareCancel})
 	},
 }
 
-// A loop does not block while somebody waits for room: what it blocks on may
-// never come, and he would wait for ever.
-func TestNoSleepWhileSomebodyIsInLine(t *testing.T) {
+// A loop does not block while an operation waits for room: what it blocks on may
+// never come, and the operation would wait forever.
+func TestNoSleepWithABacklog(t *testing.T) {
 	for name, starve := range starve {
 		t.Run(name, func(t *testing.T) {
 			l := manual(t, byEventFD)
-			l.bell.ring() // or one that blocks would do so for ever
+			l.bell.signal() // or one that blocks would do so forever
 			starve(l)
 			l.sleep()
 			require.Zero(t, l.count.Sleeps)
 			require.Equal(t, uint64(awake), l.door.word.Load())
-			l.pump()
-			require.False(t, l.waiting())
+			l.submitAndReap()
+			require.False(t, l.hasBacklog())
 			require.Zero(t, l.ops.inFlight())
 		})
 	}
 }
 
-// Nor while nobody could ring.
+// It does not block either while no waker could signal.
 func TestNoSleepWithoutADoorbell(t *testing.T) {
 	if !refuse.Child(t, refuse.NoEnter(marked, unix.EAGAIN)) {
 		return
@@ -95,20 +95,20 @@ func TestNoSleepWithoutADoorbell(t *testing.T) {
 	l := manual(t, byEventFD)
 	l.Fill()
 	l.unarmed = true
-	refuseEnters(&l.flights, true)
+	refuseEnters(&l.ringQueue, true)
 	l.sleep() // there is no room for the poll, nor will there be
 	require.True(t, l.unarmed)
 	require.Zero(t, l.count.Sleeps)
-	refuseEnters(&l.flights, false)
-	l.pump()
+	refuseEnters(&l.ringQueue, false)
+	l.submitAndReap()
 	require.False(t, l.unarmed)
-	l.bell.ring()
+	l.bell.signal()
 	l.sleep()
 	require.Equal(t, uint64(1), l.count.Sleeps)
 }
 
 // A kernel that has no memory, or wants completions to be taken, does not wait:
-// the loop gives it a moment rather than ask on and on. A signal is none of that.
+// the loop waits a moment instead of asking again and again. A signal is none of that.
 func TestKernelDoesNotLetSleep(t *testing.T) {
 	for name, c := range map[string]struct {
 		errno  unix.Errno
@@ -120,7 +120,7 @@ func TestKernelDoesNotLetSleep(t *testing.T) {
 			}
 			synctest.Test(t, func(t *testing.T) { // its time passes in sleeps only
 				l := manual(t, byEventFD)
-				refuseEnters(&l.flights, true)
+				refuseEnters(&l.ringQueue, true)
 				start := time.Now()
 				l.sleep()
 				require.Equal(t, uint64(1), l.count.Sleeps)
@@ -135,8 +135,8 @@ func TestKernelDoesNotLetSleep(t *testing.T) {
 	}
 }
 
-// What could not be brought to the kernel is brought when it can be: by a loop,
-// and by the goroutines' reaper, since nobody else may come.
+// What could not be brought to the kernel is brought when it can be: by a loop, and
+// by the goroutines' reaper, since no other goroutine may come.
 func TestKernelHasNoMemoryForAWhile(t *testing.T) {
 	needRings(t)
 	for name, errno := range map[string]unix.Errno{"EAGAIN": unix.EAGAIN, "ENOMEM": unix.ENOMEM, "EBUSY": unix.EBUSY} {
@@ -153,9 +153,9 @@ func TestKernelHasNoMemoryForAWhile(t *testing.T) {
 const many = 50 // more than there is room for
 
 func loopIsRefused(t *testing.T) {
-	l, err := NewLoop(&LoopOptions{Entries: 4, HoldLimit: time.Hour})
+	l, err := NewLoop(&LoopOptions{Entries: 4, StallLimit: time.Hour})
 	require.NoError(t, err)
-	OnLoop(t, l, func() { refuseEnters(&l.flights, true) })
+	OnLoop(t, l, func() { refuseEnters(&l.ringQueue, true) })
 	errs := make(chan error, many)
 	for range many {
 		require.NoError(t, l.Go(context.Background(), func(ctx context.Context) { errs <- Nop(ctx) }))
@@ -168,7 +168,7 @@ func loopIsRefused(t *testing.T) {
 		runtime.Gosched()
 	}
 	require.Empty(t, errs)
-	OnLoop(t, l, func() { refuseEnters(&l.flights, false) })
+	OnLoop(t, l, func() { refuseEnters(&l.ringQueue, false) })
 	for range many {
 		require.NoError(t, <-errs)
 	}
@@ -176,9 +176,9 @@ func loopIsRefused(t *testing.T) {
 }
 
 func goroutinesAreRefused(t *testing.T) {
-	x := UseDirect(t, 4, 8)
+	x := UseGoroutineDriver(t, 4, 8)
 	x.d.mu.Lock()
-	refuseEnters(&x.d.flights, true)
+	refuseEnters(&x.d.ringQueue, true)
 	x.d.mu.Unlock()
 	errs := make(chan error, many)
 	for range many {
@@ -189,7 +189,7 @@ func goroutinesAreRefused(t *testing.T) {
 	}
 	require.Zero(t, x.Submitted())
 	x.d.mu.Lock()
-	refuseEnters(&x.d.flights, false)
+	refuseEnters(&x.d.ringQueue, false)
 	x.d.mu.Unlock()
 	for range many {
 		require.NoError(t, <-errs)
@@ -206,7 +206,7 @@ func polled(t *testing.T, l *Loop) (fd int) {
 	o.sqe.PrepPollAdd(fd, unix.POLLIN)
 	l.launch(o)
 	l.count.Turns = 1
-	l.pump()
+	l.submitAndReap()
 	require.Equal(t, 1, l.ops.inFlight())
 	return fd
 }
@@ -220,10 +220,10 @@ func TestBusyLoopSeesTheSignOfCompletions(t *testing.T) {
 	}
 	fd := polled(t, l)
 	before := l.enters
-	l.pump()
+	l.submitAndReap()
 	require.Equal(t, before, l.enters, "nothing to bring, nothing to be had: no system call")
 	writeEventFD(fd, 1)
-	l.pump()
+	l.submitAndReap()
 	require.Zero(t, l.ops.inFlight())
 }
 
@@ -236,9 +236,9 @@ func overflow(t *testing.T) *Loop {
 		o.sqe.PrepNop()
 		l.launch(o)
 	}
-	for l.waiting() || l.sq.Ready() > 0 {
+	for l.hasBacklog() || l.sq.Ready() > 0 {
 		l.enter(0)
-		l.admit()
+		l.drainBacklog()
 	}
 	require.Equal(t, 3*8, l.ops.inFlight())
 	return l
@@ -254,11 +254,11 @@ func TestBusyLoopSeesAnOverflow(t *testing.T) {
 	require.True(t, l.sq.Overflown())
 	l.count.Turns = 1
 	for range 4 { // each makes room for the next ones
-		l.pump()
+		l.submitAndReap()
 	}
 	require.Zero(t, l.ops.inFlight())
 	before := l.enters
-	l.pump()
+	l.submitAndReap()
 	require.Equal(t, before, l.enters)
 }
 
@@ -268,22 +268,22 @@ func TestBusyLoopLooksNowAndThen(t *testing.T) {
 	l := overflow(t)
 	l.count.Turns = 64
 	for range 4 {
-		l.pump()
+		l.submitAndReap()
 	}
 	require.Zero(t, l.ops.inFlight())
 	before := l.enters
-	l.pump()
+	l.submitAndReap()
 	require.Equal(t, before, l.enters, "nothing is in flight")
 	polled(t, l)
 	for _, c := range []struct{ turn, enters uint64 }{{63, 0}, {64, 1}, {65, 0}, {128, 1}} {
 		before := l.enters
 		l.count.Turns = c.turn
-		l.pump()
+		l.submitAndReap()
 		require.Equal(t, c.enters, l.enters-before, "turn %d", c.turn)
 	}
 }
 
-// For ever busy: a task that yields until others have what they wait for.
+// Always busy: a task that yields until others have what they wait for.
 func TestYieldingForEverStarvesNoOperation(t *testing.T) {
 	if err := Supported(); errors.Is(err, errors.ErrUnsupported) {
 		t.Skip(err)
@@ -312,25 +312,25 @@ func TestYieldingForEverStarvesNoOperation(t *testing.T) {
 	require.NoError(t, l.Close(context.Background()))
 }
 
-// Who is in line when there is room goes to the kernel in the same turn,
-func TestWhoWaitsForRoomBoardsInTheSameTurn(t *testing.T) {
+// What is in the backlog when there is room goes to the kernel in the same turn,
+func TestBacklogIsQueuedInTheSameTurn(t *testing.T) {
 	l := manual(t, byEventFD)
 	l.Starve()
 	require.Zero(t, l.sq.Ready())
 	l.count.Turns = 1
-	l.pump()
+	l.submitAndReap()
 	require.Zero(t, l.ops.inFlight())
 }
 
-// and so does who got it by a completion.
+// and so does what got room by a completion.
 func TestCompletionMakesRoomInTheSameTurn(t *testing.T) {
 	if !refuse.Child(t, refuse.NoEnter(marked, unix.EBUSY)) {
 		return
 	}
 	l := manual(t, LoopOptions{Entries: 4, Doorbell: DoorbellEventFD})
-	l.other = func(u userData, _ int32, _ uint32) { // the one that was in the kernel's way
+	l.onOther = func(u userData, _ int32, _ uint32) { // the one that was in the kernel's way
 		if u == messageData {
-			refuseEnters(&l.flights, false)
+			refuseEnters(&l.ringQueue, false)
 		}
 	}
 	s := l.entry()
@@ -339,30 +339,30 @@ func TestCompletionMakesRoomInTheSameTurn(t *testing.T) {
 	l.enter(0)
 	l.Fill()
 	l.Starve()
-	refuseEnters(&l.flights, true)
-	l.pump()
-	require.False(t, l.waiting())
+	refuseEnters(&l.ringQueue, true)
+	l.submitAndReap()
+	require.False(t, l.hasBacklog())
 }
 
 // A completion that came after the look and before notices were on is noticed
 // by nobody else: it asks for another look.
 func TestCompletionBetweenTheLookAndNotices(t *testing.T) {
-	d, fd := directPoll(t)
+	d, fd := pollOnDriver(t)
 	d.enter(0)
 	require.Empty(t, d.reap(nil)) // the look
 	complete(d, fd)
-	require.False(t, d.settle())
+	require.False(t, d.updateNotices())
 	require.True(t, d.cq.EventFDEnabled())
-	require.True(t, d.settle(), "they are on: all that follows is noticed")
+	require.True(t, d.updateNotices(), "they are on: all that follows is noticed")
 	require.NotEmpty(t, d.reap(nil))
-	require.True(t, d.settle())
+	require.True(t, d.updateNotices())
 	require.False(t, d.cq.EventFDEnabled(), "nothing is in flight")
 	require.Zero(t, notices(t, d), "there were none for what was seen by then")
 }
 
 // One that comes later is noticed, by one that sleeps too.
 func TestCompletionAfterTheLookIsNoticed(t *testing.T) {
-	d, fd := directPoll(t)
+	d, fd := pollOnDriver(t)
 	require.Empty(t, d.collect(nil))
 	require.True(t, d.cq.EventFDEnabled())
 	complete(d, fd)
@@ -371,9 +371,9 @@ func TestCompletionAfterTheLookIsNoticed(t *testing.T) {
 	require.False(t, d.cq.EventFDEnabled())
 }
 
-// directPoll is a driver with an operation that waits for fd.
-func directPoll(t *testing.T) (d *direct, fd int) {
-	d = testDirect(t)
+// pollOnDriver is a driver with an operation that waits for fd.
+func pollOnDriver(t *testing.T) (d *goroutineDriver, fd int) {
+	d = testGoroutineDriver(t)
 	runtime.LockOSThread() // the kernel completes on the thread that submitted
 	t.Cleanup(runtime.UnlockOSThread)
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
@@ -383,20 +383,20 @@ func directPoll(t *testing.T) (d *direct, fd int) {
 	o := d.newOp()
 	o.sqe.PrepPollAdd(fd, unix.POLLIN)
 	o.waker = nobody{}
-	d.flights.launch(o)
+	d.ringQueue.launch(o)
 	d.submit()
 	return d, fd
 }
 
 // complete completes it.
-func complete(d *direct, fd int) {
+func complete(d *goroutineDriver, fd int) {
 	for writeEventFD(fd, 1); d.cq.Peek() == nil; {
 		unix.Getppid() // any system call
 	}
 }
 
 // notices takes what the kernel has counted for the netpoller.
-func notices(t *testing.T, d *direct) (n uint64) {
+func notices(t *testing.T, d *goroutineDriver) (n uint64) {
 	t.Helper()
 	var p [8]byte
 	require.NoError(t, d.conn.Control(func(fd uintptr) {
@@ -407,17 +407,16 @@ func notices(t *testing.T, d *direct) (n uint64) {
 	return n
 }
 
-// One that is taken by somebody else before its goroutine sleeps has left it a
-// permit.
+// One that another goroutine takes before its own sleeps has left it a permit.
 func TestCompletionBeforeItsGoroutineSleeps(t *testing.T) {
 	if err := Supported(); errors.Is(err, errors.ErrUnsupported) {
 		t.Skip(err)
 	}
-	x := UseDirect(t, 4, 8)
+	x := UseGoroutineDriver(t, 4, 8)
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	require.NoError(t, err)
 	defer unix.Close(fd)
-	p := &hostile.First{Parker: wake.NewParker(), First: func() {
+	p := &misbehave.First{Parker: wake.NewParker(), First: func() {
 		for writeEventFD(fd, 1); x.InFlight() != 0; {
 			runtime.Gosched()
 		}
@@ -456,9 +455,9 @@ func TestNotFinishedWithMail(t *testing.T) {
 	require.ErrorIs(t, l.Post(func() {}), ErrClosed)
 }
 
-// or while a ring of another loop is under way: that one counts on it, and the
-// loop that is rung waits for its ringers.
-func TestNotFinishedWithARingUnderWay(t *testing.T) {
+// or while a ring of another loop is under way: that one counts on it, and the loop
+// that is signaled waits for its signalers.
+func TestNotFinishedWithASignalUnderWay(t *testing.T) {
 	a, b := manual(t, byEventFD), manual(t, LoopOptions{Doorbell: DoorbellMsgRing, SpinFor: -1})
 	if b.Doorbell() != DoorbellMsgRing {
 		t.Skip(HaveMsgRing())
@@ -467,9 +466,9 @@ func TestNotFinishedWithARingUnderWay(t *testing.T) {
 		b.door.announce()
 		require.True(t, b.door.claim())
 		before()
-		b.ringFrom(a)
+		b.signalFrom(a)
 		require.False(t, a.finished(), name)
-		a.pump()
+		a.submitAndReap()
 		b.door.retract()
 		require.Equal(t, uint64(awake), b.door.word.Load(), name)
 		require.Zero(t, a.ops.inFlight(), name)
@@ -563,7 +562,7 @@ func TestTimeoutsBeginWhenTheKernelHasThem(t *testing.T) {
 		return
 	}
 	l := manual(t, byEventFD)
-	refuseEnters(&l.flights, true)
+	refuseEnters(&l.ringQueue, true)
 	o := l.newOp()
 	o.until = monotonic() + time.Hour
 	o.sqe.PrepTimeout(&o.time, 0, 0)
@@ -571,10 +570,10 @@ func TestTimeoutsBeginWhenTheKernelHasThem(t *testing.T) {
 	require.Equal(t, unix.EAGAIN, l.enter(0))
 	require.Greater(t, o.time.Sec, int64(3000))
 	o.until -= time.Hour // which passes
-	refuseEnters(&l.flights, false)
-	l.pump()
+	refuseEnters(&l.ringQueue, false)
+	l.submitAndReap()
 	require.Empty(t, l.timed)
-	for o.state != landed { // at once
+	for o.state != completed { // at once
 		l.enter(1)
 		l.reap()
 	}
@@ -582,19 +581,19 @@ func TestTimeoutsBeginWhenTheKernelHasThem(t *testing.T) {
 	l.release(o)
 }
 
-// A reaper that was about to rest long rests shortly if all has landed meanwhile.
+// A reaper that was about to rest long rests shortly if all has completed meanwhile.
 func TestNoLongRestWhenNothingIsInFlight(t *testing.T) {
 	if err := Supported(); err != nil {
 		t.Skip(err)
 	}
-	d, err := newDirect(4, 8)
+	d, err := newGoroutineDriver(4, 8)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, errors.Join(d.file.Close(), d.ring.Close())) }()
-	d.rest(reaperLong)
+	d.setRest(reaperLong)
 	require.False(t, d.restsLong)
 	d.mu.Lock()
 	d.ops.add(d.newOp())
 	d.mu.Unlock()
-	d.rest(reaperLong)
+	d.setRest(reaperLong)
 	require.True(t, d.restsLong)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -13,7 +12,7 @@ import (
 	"github.com/vigil-go/vigil/uringwake/ring"
 )
 
-// unsupported is why something is not to be had here.
+// unsupported is the error that something is not supported here, and why.
 type unsupported struct {
 	what, why string
 	err       error // may be nil
@@ -29,10 +28,10 @@ func (u *unsupported) Error() string {
 
 func (u *unsupported) Unwrap() []error { return []error{errors.ErrUnsupported, u.err} }
 
-// A probe finds out, by doing, whether the kernel has something: yes, no and
-// why, or that it could not tell this time. Only what is certain is remembered.
+// A probe finds out by trying whether the kernel has something: yes; no, and why; or
+// it could not tell this time. Only what is certain is remembered.
 type probe struct {
-	test   func() error // nil, or an error that matches errors.ErrUnsupported, or that it could not tell
+	test   func() error // its error matches errors.ErrUnsupported if it is certain
 	answer atomic.Pointer[error]
 }
 
@@ -47,7 +46,7 @@ func (p *probe) ask() error {
 	return err
 }
 
-// inconclusive returns err if it leaves open whether something is to be had here.
+// inconclusive returns err if it leaves open whether something is supported here.
 func inconclusive(err error) error {
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil
@@ -55,8 +54,8 @@ func inconclusive(err error) error {
 	return err
 }
 
-// refusal is the error of a test that has failed: that what it tried is not to be
-// had, and why; or err, if that may be another one next time.
+// refusal is the error of a failed test: that what it tried is not supported, and why;
+// or err, if that may not occur the next time.
 func refusal(what, why string, err error) error {
 	switch errnoOf(err) {
 	case unix.ENOMEM, unix.EAGAIN, unix.EBUSY, unix.EINTR, unix.ECANCELED, unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.EOVERFLOW:
@@ -71,28 +70,7 @@ var (
 	sendMsgRing = probe{test: testSendMsgRing}
 )
 
-// Supported returns nil if loops and operations work here, and else an error
-// that tells why not and matches errors.ErrUnsupported: the kernel has no such
-// system call, a sysctl or a seccomp filter forbids it, or the kernel is too
-// old, and for what. Linux 5.13 is the first that will do. An error that does not
-// match, such as a lack of file descriptors, may be another one next time.
-//
-// Where single operations are refused, Supported returns nil: those fall back on
-// something else, or fail with an error that matches errors.ErrUnsupported.
-func Supported() error { return supported.ask() }
-
-// HaveMsgRing returns nil if rings can send messages to each other
-// (IORING_OP_MSG_RING, Linux 5.18), and else why not, as [Supported] does.
-func HaveMsgRing() error { return msgRing.ask() }
-
-// HaveSendMsgRing returns nil if messages can be sent to a ring without having
-// one (IORING_REGISTER_SEND_MSG_RING, Linux 6.13), and else why not, as
-// [Supported] does.
-func HaveSendMsgRing() error { return sendMsgRing.ask() }
-
-// HaveFutex returns nil if [FutexWait] works here (IORING_OP_FUTEX_WAIT, Linux
-// 6.7), and else why not, as [Supported] does. [FutexWake] needs [Supported] only.
-func HaveFutex() error {
+func haveFutex() error {
 	if err := Supported(); err != nil {
 		return err
 	}
@@ -118,13 +96,13 @@ func testSupported() error {
 		}
 	}
 	r.SQ().GetSQE().PrepNop()
-	if _, err := one(r); err != nil { // whatever comes of it
+	if _, err := submitOne(r); err != nil { // whatever its result is
 		return setupError(err)
 	}
 	return testEventFD(r)
 }
 
-// setupError says what is behind the refusal to make a ring.
+// setupError adds why the kernel refused to make a ring.
 func setupError(err error) error {
 	e := errnoOf(err)
 	switch {
@@ -142,8 +120,8 @@ func setupError(err error) error {
 	return fmt.Errorf("uringwake: no ring: %w", err)
 }
 
-// trouble says what an errno of io_uring_enter means that a ring of one's own
-// never gives while all is well.
+// trouble says what an errno of io_uring_enter means that does not occur with a ring of
+// one's own while all is well.
 func trouble(e unix.Errno) string {
 	switch {
 	case e == unix.EBADR:
@@ -158,7 +136,8 @@ func trouble(e unix.Errno) string {
 	return "the kernel has made a ring and refuses to serve it"
 }
 
-// sysctl is 0: allowed; 1: for some; 2: for nobody. Kernels before 6.6 have none.
+// sysctl returns "0" if io_uring is allowed, "1" if it is for some processes, "2" if
+// it is for none. Kernels before 6.6 have no such sysctl.
 func sysctl() string {
 	b, err := os.ReadFile("/proc/sys/kernel/io_uring_disabled")
 	if err != nil {
@@ -186,8 +165,8 @@ func testEventFD(r *ring.Ring) error {
 	return nil
 }
 
-// one submits what was prepared and waits for a completion.
-func one(r *ring.Ring) (ring.CQE, error) {
+// submitOne submits what was prepared and waits for a completion.
+func submitOne(r *ring.Ring) (ring.CQE, error) {
 	for {
 		if _, err := r.SQ().SubmitAndWait(1); err != nil && !errors.Is(err, unix.EINTR) {
 			return ring.CQE{}, err
@@ -213,7 +192,7 @@ func testMsgRing() error {
 	s.PrepMsgRing(r.FD(), 0, 1, 0)
 	s.UserData = 2
 	for {
-		c, err := one(r)
+		c, err := submitOne(r)
 		if err != nil {
 			return err
 		}
@@ -244,16 +223,17 @@ func testSendMsgRing() error {
 	return nil
 }
 
-// kernelProbe is what the running kernel says it knows.
+// kernelProbe is what the kernel reports to have.
 var kernelProbe atomic.Pointer[ring.Probe]
 
-// kernelKnows reports whether the kernel has that operation.
+// kernelKnows reports whether the kernel has that operation, as far as a probe of the
+// kernel says.
 func kernelKnows(opcode uint8) bool {
 	p := kernelProbe.Load()
 	if p == nil {
 		var err error
 		if p, err = ring.GetProbe(); err != nil {
-			return true // it cannot tell: its other answers stand
+			return true // a trial will show
 		}
 		kernelProbe.Store(p)
 	}
@@ -284,39 +264,8 @@ func setupOwned(entries, cq uint32) (*ring.Ring, error) {
 	return setupFirst(entries, cq, d|ring.SetupNoSQArray /* 6.6 */, d, coop, 0)
 }
 
-// setupShared makes a ring that any thread enters. It must not wait for one
-// of them to come by, as cooperative task running does.
+// setupShared makes a ring that any thread enters. Its task work must not wait for a
+// thread to enter the kernel, as with cooperative task running.
 func setupShared(entries, cq uint32) (*ring.Ring, error) {
 	return setupFirst(entries, cq, ring.SetupSubmitAll|ring.SetupNoSQArray, ring.SetupSubmitAll /* 5.18 */, 0)
-}
-
-var faster struct {
-	sync.Mutex
-	doorbell Doorbell // DoorbellAuto until it is known
-}
-
-// fasterDoorbell measures both doorbells once, on a ring of its own that nobody
-// waits on. What goes wrong is not remembered.
-func fasterDoorbell() Doorbell {
-	faster.Lock()
-	defer faster.Unlock()
-	if faster.doorbell == DoorbellAuto {
-		faster.doorbell = compareDoorbells()
-	}
-	return max(faster.doorbell, DoorbellEventFD)
-}
-
-func compareDoorbells() Doorbell {
-	if err := HaveSendMsgRing(); inconclusive(err) != nil {
-		return DoorbellAuto
-	} else if err != nil {
-		return DoorbellEventFD
-	}
-	switch event, message, err := measureDoorbells(); {
-	case err != nil:
-		return DoorbellAuto
-	case message < event:
-		return DoorbellMsgRing
-	}
-	return DoorbellEventFD
 }

@@ -78,7 +78,7 @@ func takeDescriptors(t *testing.T, n int) (give func()) {
 }
 
 // What could not be found out about messages is not remembered: neither that they
-// are slower, nor that they are not to be had.
+// are slower, nor that they are missing.
 func TestDoubtAboutMessagesIsNotRemembered(t *testing.T) {
 	if !refuse.Child(t, refuse.NoSendMsgRing(unix.ENOMEM)) {
 		return
@@ -97,11 +97,11 @@ func TestDoubtAboutMessagesIsNotRemembered(t *testing.T) {
 	require.NoError(t, l.Close(context.Background()))
 }
 
-// A Wake returns though somebody has filled the counter up, with and without a
+// A Wake returns though another user has filled the counter up, with and without a
 // ring, and counts again when there is room.
 func TestWakeOfAFullEventFD(t *testing.T) {
 	for _, ringless := range []bool{false, true} {
-		e, err := newEventFD(ringless)
+		e, err := makeEventFD(ringless)
 		require.NoError(t, err)
 		writeEventFD(e.FD(), math.MaxUint64-1) // all that there is room for
 		e.Wake()

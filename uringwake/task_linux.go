@@ -4,40 +4,38 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/vigil-go/vigil/internal/schedpoint"
 	"github.com/vigil-go/vigil/internal/waitq"
-	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// A Task is straight-line code that a [Loop] runs in turns with others. It is
-// the [wake.Parker] of its context, so every wait of this module suspends the
-// task and not its loop's thread.
-//
-// Wake may be called from anywhere, and happens before the return of the Park
-// that takes its permit; after the task has ended it does nothing.
-type Task struct {
+// taskState is a Task.
+type taskState struct {
 	mail // the task's place in its loop's mailbox
 
-	// state says who may move the task on.
+	// state says which goroutine may resume the task.
 	//
 	//	bit 0  permit   left by Wake, taken by Park
-	//	bit 1  parked   it is not running; whoever sets permit beside it
-	//	                puts it into the mailbox, and nobody else does
+	//	bit 1  parked   the task is suspended in Park; the Wake that sets permit
+	//	                then, and no other, puts the task into the mailbox
 	//	bit 2  ended
 	//
-	// Always changed by read-modify-writes: a Wake that finds a permit must
-	// still happen before the Park that takes it.
+	// It is always changed by read-modify-writes: a Wake that finds a permit
+	// must still happen before the Park that takes it.
 	state atomic.Uint32
 
-	id   uint64
-	loop *Loop
-	coro *coroutine
-	f    func(context.Context)
-	ctx  context.Context
-	done <-chan struct{} // ctx's: its end wakes the task, and cancels
-	// flying is what the task waits for, if that ends with ctx. The loop's.
-	flying *op
-	// unlink ends ctx and takes it off its parent, if that can end.
+	id     uint64
+	loop   *Loop
+	coro   *coroutine
+	f      func(context.Context) // nil when the task has ended
+	parent context.Context       // ctx's
+	ctx    context.Context
+	done   <-chan struct{} // ctx's: its end wakes the task, and cancels
+	// pending is the operation that the task waits for, if that ends with ctx.
+	// Only the loop's thread touches it.
+	pending *op
+	// unlink ends ctx and removes it from its parent. It is nil if the parent
+	// cannot end.
 	unlink func(cause error)
 
 	prev, succ *Task // among the loop's living
@@ -51,18 +49,11 @@ const (
 
 var taskIDs atomic.Uint64
 
-// TaskFrom returns the task that ctx belongs to, or nil: the code under it
-// runs on a goroutine, or hides its task by wake.WithParker(ctx, nil).
-func TaskFrom(ctx context.Context) *Task {
-	p, _ := wake.Carried(ctx)
-	t, _ := p.(*Task)
-	return t
-}
-
 // newTask makes a task whose context ends with parent, and with its loop.
 func newTask(l *Loop, parent context.Context, f func(context.Context)) *Task {
-	t := &Task{id: taskIDs.Add(1), loop: l, f: f}
-	t.mail.task = t
+	t := new(Task)
+	t.id, t.loop, t.parent, t.f = taskIDs.Add(1), l, parent, f
+	t.mail.item.task = t
 	var ctx context.Context
 	if parent.Done() == nil {
 		ctx = &taskContext{Context: l.base, values: parent}
@@ -76,28 +67,36 @@ func newTask(l *Loop, parent context.Context, f func(context.Context)) *Task {
 	return t
 }
 
-// contextEnded wakes the task from its Park, or cancels its operation.
-func (t *Task) contextEnded() {
-	t.Wake()
-	t.loop.deliver(&mail{post: t.land})
+// callOnTask makes a task without a context that calls f.
+func callOnTask(l *Loop, f func()) *Task {
+	t := new(Task)
+	t.loop, t.f = l, func(context.Context) { f() }
+	return t
 }
 
-// land cancels what the task waits for under its own context. On the loop.
-func (t *Task) land() {
-	if o := t.flying; o != nil {
+// contextEnded wakes the task from its Park and cancels its operation.
+func (t *Task) contextEnded() {
+	t.Wake()
+	t.loop.deliver(callTo(t.cancelOp))
+}
+
+// cancelOp cancels the operation that the task waits for under its own context. It
+// runs on the loop's thread.
+func (t *Task) cancelOp() {
+	if o := t.pending; o != nil {
 		t.loop.cancel(o, o.id)
 	}
 }
 
-// taskContext ends with the loop, and has its values from a context that never
-// ends: tasks without a deadline of their own need no link each.
+// taskContext ends with the loop, and has the values of a context that never ends: a
+// task without a deadline of its own needs no link to its parent.
 type taskContext struct {
 	context.Context
 	values context.Context
 }
 
-// Value asks the loop's context first: the one key that it knows is package
-// context's own, by which the canceler is found.
+// Value asks the loop's context first: the one key that it knows is package context's
+// own, which leads to the context that can be canceled.
 func (c *taskContext) Value(key any) any {
 	if v := c.Context.Value(key); v != nil {
 		return v
@@ -105,24 +104,18 @@ func (c *taskContext) Value(key any) any {
 	return c.values.Value(key)
 }
 
-// drop takes the context of a task that has ended, or never ran, off its parent.
+// drop removes the context of a task that has ended, or never ran, from its parent.
 func (t *Task) drop() {
 	if t.unlink != nil {
-		t.unlink(context.Canceled)
+		t.unlink(returned{t.id})
 	}
 }
 
-// Loop is the loop that runs t.
-func (t *Task) Loop() *Loop { return t.loop }
-
-// ID is t's number, which no other task of this process has.
-func (t *Task) ID() uint64 { return t.id }
-
-// Wake leaves a permit and, if t sleeps, has its loop resume it. It makes a
-// system call only if the loop sleeps too and nobody else has rung.
+// Wake leaves a permit and, if the task sleeps in Park, has its loop resume it. It makes
+// a system call only if the loop sleeps too and no other waker has signaled the loop.
 func (t *Task) Wake() {
 	if t.leavePermit() {
-		yield.At(yield.TaskPermits)
+		schedpoint.At(schedpoint.TaskPermits)
 		t.loop.deliver(&t.mail)
 	}
 }
@@ -134,12 +127,13 @@ func (t *Task) wakeHere() {
 	}
 }
 
-// leavePermit reports whether the caller must see to it that t is resumed.
+// leavePermit leaves a permit, and reports whether the caller must have t resumed.
 func (t *Task) leavePermit() bool { return t.state.Or(permit) == parked }
 
-// Park implements [wake.Parker]. Only t itself may call it: it panics
-// elsewhere, or ends the program if t runs meanwhile. A permit that is there is taken without a switch: a task that
-// finds one each time lets nobody else run, unless it calls Yield.
+// Park implements [wake.Parker]. Only the task itself may call it. Elsewhere it panics
+// or, if the task runs at the same time, ends the program. If there is a permit, Park
+// takes it without a switch to the loop, so a task that finds a permit each time must
+// call Yield to let other tasks run.
 func (t *Task) Park(ctx context.Context) error {
 	waitq.MustContext(ctx, "uringwake")
 	t.mustRun("Park")
@@ -157,10 +151,10 @@ func (t *Task) Park(ctx context.Context) error {
 	return nil
 }
 
-// parkUnder is Park under a context that is not the task's. It is apart so that
-// most tasks sleep with a smaller stack.
+// parkUnder is Park under a context that is not the task's. It is a function of its
+// own so that most tasks sleep with a smaller stack.
 func (t *Task) parkUnder(ctx context.Context, done <-chan struct{}) error {
-	if over(done) {
+	if isClosed(done) {
 		return whyEnded(ctx)
 	}
 	defer context.AfterFunc(tamed(ctx), t.Wake)()
@@ -169,30 +163,30 @@ func (t *Task) parkUnder(ctx context.Context, done <-chan struct{}) error {
 }
 
 func (t *Task) park() {
-	yield.At(yield.TaskParks)
+	schedpoint.At(schedpoint.TaskParks)
 	if t.state.CompareAndSwap(0, parked) { // else the permit has come
 		t.coro.yield()
 	}
 	t.state.Swap(0)
 }
 
-// Yield lets the loop's other tasks run. It leaves a permit alone. Only t
-// itself may call it, as Park.
+// Yield lets the loop's other tasks run. It does not take a permit. Only the task itself
+// may call it, as with Park.
 func (t *Task) Yield() {
 	t.mustRun("Yield")
 	t.loop.ready.push(&t.mail)
 	t.coro.yield()
 }
 
-// mustRun catches a context that was handed to a goroutine, or kept after the
-// task's end.
+// mustRun panics if t does not run now: its context was passed to a goroutine, or used
+// after the task's end.
 func (t *Task) mustRun(call string) {
 	if t.loop.current != t {
 		panic("uringwake: " + call + " of a task outside of it: give a goroutine wake.WithParker(ctx, nil)")
 	}
 }
 
-// taskList is a loop's living tasks.
+// taskList is the list of a loop's tasks that have not returned.
 type taskList struct {
 	first, last *Task
 	n           int

@@ -94,7 +94,7 @@ func TestCloseIsTheCauseOfATasksEnd(t *testing.T) {
 	}
 }
 
-// A context that hangs on its parent lets go of it when the task has ended.
+// A context that is registered with its parent is removed from it when the task ends.
 func TestTaskContextEndsWithItsTask(t *testing.T) {
 	l := newLoop(t, nil)
 	for name, parent := range parents(t) {
@@ -159,8 +159,8 @@ func canceledSoon(t testing.TB) context.Context {
 	return ctx
 }
 
-// A context that was kept is nobody's any more; one that was handed to a goroutine
-// is not that goroutine's.
+// A context that was kept belongs to no task any more; one that was handed to a
+// goroutine is not that goroutine's.
 func TestTaskCallsFromElsewherePanic(t *testing.T) {
 	l := newLoop(t, nil)
 	ctxs := make(chan context.Context, 1)
@@ -185,7 +185,7 @@ func TestTaskCallsFromElsewherePanic(t *testing.T) {
 	uringwake.TaskFrom(ctx).Wake() // this one may
 }
 
-// noContext is what a caller passes who has none.
+// noContext is what a caller without a context passes.
 var noContext context.Context
 
 func TestMisusePanics(t *testing.T) {
@@ -305,7 +305,7 @@ func TestYieldIsFair(t *testing.T) {
 	}
 }
 
-// Tasks that wake each other for ever starve nobody.
+// Tasks that wake each other forever do not starve others.
 func TestWakesAmongTasksStarveNobody(t *testing.T) {
 	l := newLoop(t, nil)
 	var a, b notify.Notify
@@ -351,7 +351,7 @@ func TestOnPanicTakesPanics(t *testing.T) {
 	inTask(t, l, 0)
 }
 
-// A panic of nobody's ends the program, with the stack of the task.
+// A panic that is not handled ends the program, with the stack of the task.
 func TestPanicEndsTheProgram(t *testing.T) {
 	const variable = "VIGIL_TEST_PANIC"
 	switch os.Getenv(variable) {
@@ -441,7 +441,7 @@ func TestBlockingLetsTheLoopGoOn(t *testing.T) {
 	require.Equal(t, unix.Gettid(), tid)
 }
 
-// Wakes that are meant for somebody else do not end it.
+// Wakes that are meant for others do not end it.
 func TestBlockingIgnoresWakes(t *testing.T) {
 	l := newLoop(t, nil)
 	run(t, l, func(ctx context.Context) {
@@ -481,17 +481,17 @@ func TestBlockingPassesOnHowItsFunctionEnds(t *testing.T) {
 
 func TestLoopOptionsOutOfRange(t *testing.T) {
 	newLoop(t, nil)
-	for _, o := range []uringwake.LoopOptions{{Entries: -1}, {CQEntries: -1}, {Doorbell: -1}, {Doorbell: 3}, {HoldLimit: -1}} {
+	for _, o := range []uringwake.LoopOptions{{Entries: -1}, {CQEntries: -1}, {Doorbell: -1}, {Doorbell: 3}, {StallLimit: -1}} {
 		_, err := uringwake.NewLoop(&o)
 		require.ErrorContains(t, err, "out of range")
 	}
 }
 
-// Stats are those of the last sleep, whoever else asks for them then.
+// Stats are those of the last sleep, for all callers.
 func TestStatsOfASleepingLoop(t *testing.T) {
 	l := newLoop(t, &uringwake.LoopOptions{SpinFor: -1})
 	var stop atomic.Bool
-	wait := beside(context.Background(), func() {
+	wait := aside(context.Background(), func() {
 		for !stop.Load() {
 			l.Stats()
 			runtime.Gosched()

@@ -39,7 +39,7 @@ func TestErrorsOfRefusedOperations(t *testing.T) {
 			o.sqe.PrepNop()
 			answer := error(nil)
 			if no {
-				answer = &unsupported{"nop", notHad, nil}
+				answer = &unsupported{"nop", unavailable, nil}
 			}
 			old := trials[ring.OpNop].answer.Swap(&answer)
 			err := o.err("nop")
@@ -58,7 +58,7 @@ func TestDoubtAboutAnOperationIsNotRemembered(t *testing.T) {
 		return
 	}
 	skipUnsupported(t, Supported())
-	_, err := goroutineDriver()
+	_, err := defaultGoroutineDriver()
 	require.NoError(t, err)
 	give := takeDescriptors(t, 0)
 	err = Nop(context.Background())
@@ -82,27 +82,27 @@ func TestCancelIsRepeatedWithoutTimeouts(t *testing.T) {
 		close(over)
 	}
 	require.NoError(t, l.Go(context.Background(), read))
-	refuseAgain := func(f *flights) (done bool) {
-		for _, p := range f.ops.places {
+	refuseAgain := func(f *ringQueue) (done bool) {
+		for _, p := range f.ops.slots {
 			if o := p.op; o != nil && o.state == submitted {
 				o.canceling, done = true, true
-				f.take(userData(o.id.as(kindAgain)), -int32(unix.EACCES), 0)
+				f.dispatch(userData(o.id.as(kindAgain)), -int32(unix.EACCES), 0)
 			}
 		}
 		return done
 	}
 	for done := false; !done; {
-		OnLoop(t, l, func() { done = refuseAgain(&l.flights) })
+		OnLoop(t, l, func() { done = refuseAgain(&l.ringQueue) })
 	}
 	<-over
 	require.NoError(t, l.Close(context.Background()))
 
 	over = make(chan struct{})
-	x := UseDirect(t, 4, 8)
+	x := UseGoroutineDriver(t, 4, 8)
 	go read(context.Background())
 	x.AwaitSubmission(1)
 	x.d.mu.Lock()
-	require.True(t, refuseAgain(&x.d.flights))
+	require.True(t, refuseAgain(&x.d.ringQueue))
 	x.d.mu.Unlock()
 	<-over
 }
@@ -138,7 +138,7 @@ func TestRingsThatCannotBeEntered(t *testing.T) {
 	}
 }
 
-// A poll that the kernel gives up with EINVAL, as of a terminal that others read
+// A poll that the kernel stops with EINVAL, as of a terminal that others read
 // (TestReadersOfOneTerminal), is submitted again, but not without end, nor when it
 // is to be canceled; nothing else is.
 func TestPollThatWasWokenForNothing(t *testing.T) {
@@ -169,7 +169,7 @@ func TestCauseIsNoAnswer(t *testing.T) {
 			return err
 		},
 	}
-	for _, cause := range []error{unix.ETIME, unix.EAGAIN, &unsupported{"a cause", notHad, unix.EINVAL}} {
+	for _, cause := range []error{unix.ETIME, unix.EAGAIN, &unsupported{"a cause", unavailable, unix.EINVAL}} {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(cause)
 		for name, wait := range waits {

@@ -48,12 +48,12 @@ func TestTroubleIsCalledByItsName(t *testing.T) {
 }
 
 // A ring that has lost completions ends the program, whether the kernel says so or
-// only counts: operations that never land have memory that nobody can get back.
+// only counts: operations that never complete have memory that cannot be freed.
 func TestLostCompletionsEndTheProgram(t *testing.T) {
-	says := func(f *flights) { refuseEnters(f, true) }
+	says := func(f *ringQueue) { refuseEnters(f, true) }
 	for name, c := range map[string]struct {
-		begin func(t *testing.T) (use func(func(*flights)))
-		lose  func(*flights)
+		begin func(t *testing.T) (use func(func(*ringQueue)))
+		lose  func(*ringQueue)
 	}{
 		"loop, said":          {loseOnALoop, says},
 		"loop, counted":       {loseOnALoop, loseCompletion},
@@ -70,11 +70,11 @@ func TestLostCompletionsEndTheProgram(t *testing.T) {
 	}
 }
 
-func loseOnALoop(t *testing.T) func(lose func(*flights)) {
+func loseOnALoop(t *testing.T) func(lose func(*ringQueue)) {
 	l, err := NewLoop(nil)
 	require.NoError(t, err)
-	return func(lose func(*flights)) {
-		require.NoError(t, l.Post(func() { lose(&l.flights) }))
+	return func(lose func(*ringQueue)) {
+		require.NoError(t, l.Post(func() { lose(&l.ringQueue) }))
 		for range 100_000 { // and no more: each takes memory if the program goes on
 			l.Go(context.Background(), func(ctx context.Context) { Nop(ctx) })
 			runtime.Gosched()
@@ -82,18 +82,18 @@ func loseOnALoop(t *testing.T) func(lose func(*flights)) {
 	}
 }
 
-func loseOnGoroutines(t *testing.T) func(lose func(*flights)) {
-	d := UseDirect(t, 4, 8).d
-	return func(lose func(*flights)) {
+func loseOnGoroutines(t *testing.T) func(lose func(*ringQueue)) {
+	d := UseGoroutineDriver(t, 4, 8).d
+	return func(lose func(*ringQueue)) {
 		d.mu.Lock()
-		lose(&d.flights)
+		lose(&d.ringQueue)
 		d.mu.Unlock()
 		Nop(context.Background())
 	}
 }
 
 // loseCompletion counts one as the kernel does.
-func loseCompletion(f *flights) {
+func loseCompletion(f *ringQueue) {
 	word := reflect.ValueOf(f.cq).Elem().FieldByName("koverflow").UnsafePointer()
 	atomic.AddUint32((*uint32)(word), 1)
 }

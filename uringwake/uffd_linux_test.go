@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A missingPage is memory that is not there: who touches it, in the kernel too,
-// waits until it is filled.
+// A missingPage is memory that is not there: a thread that touches it, in the kernel
+// too, waits until it is filled.
 type missingPage struct {
 	fd   int
 	page []byte
@@ -60,7 +60,7 @@ func (m *missingPage) ioctl(request uintptr, arg unsafe.Pointer) error {
 	return nil
 }
 
-// awaitTouch waits until somebody waits for the page.
+// awaitTouch waits until a thread waits for the page.
 func (m *missingPage) awaitTouch() error {
 	p := []unix.PollFd{{Fd: int32(m.fd), Events: unix.POLLIN}}
 	for {
@@ -75,7 +75,7 @@ func (m *missingPage) awaitTouch() error {
 	}
 }
 
-// fill puts zeros there, and wakes who waits. Filling it twice does nothing.
+// fill puts zeros there, and wakes the waiters. Filling it twice does nothing.
 func (m *missingPage) fill() error {
 	err := m.ioctl(uffdioZero, unsafe.Pointer(m.all(0)))
 	if errors.Is(err, unix.EEXIST) {

@@ -118,7 +118,7 @@ func TestRuntime(t *testing.T) {
 		done.Add(1)
 		require.NoError(t, r.Go(context.Background(), func(ctx context.Context) {
 			defer done.Done()
-			mu.Lock() // held for a moment by tasks only: nobody's loop waits long
+			mu.Lock() // held for a moment by tasks only: no loop waits long
 			defer mu.Unlock()
 			ran[uringwake.TaskFrom(ctx).Loop()]++
 		}))

@@ -1,62 +1,72 @@
-// Package vigildebug is a window into who waits: a page, the same as JSON, and
-// the numbers behind both.
+// Package vigildebug shows what waits in a running program: as a web page, as JSON, and
+// as a Go value.
 //
 //	http.Handle("/debug/vigil/", vigildebug.Handler())
-//	defer vigildebug.Map("answers", m)()   // a waitmap.Map
-//	defer vigildebug.Cache("pages", c)()   // a dedup.Cache
+//	defer vigildebug.Map("answers", m)()   // m is a *waitmap.Map
+//	defer vigildebug.Cache("pages", c)()   // c is a *dedup.Cache
 //
-// For each thing that is registered it shows who waits on what and since when,
-// the oldest first; the loads under way; hit and coalescing rates over time;
-// a loop's turns, sleeps and doorbells. [Map], [Group], [Cache], [Notify],
-// [WaitGroup] and [Loop] register a thing under a name, with the default
-// [Registry] unless [In] says otherwise, and return what unregisters it.
-// The loops of a uringwake.Runtime are registered one by one.
+// [Map], [Group], [Cache], [Notify], [WaitGroup], [Mutex], [RWMutex], [Semaphore], [Queue]
+// and [Loop] register an object under a name, and return a function that unregisters it.
+// They use the default [Registry] unless the option [In] names another one. The loops of
+// a uringwake.Runtime are registered one by one.
 //
-// # Who may see it
+// For each registered object the page shows its metrics; for a map the awaited keys, with
+// the number of waiters and the time since which the oldest waits; for a group and a cache
+// the same for the loads in flight; for a Mutex that records its holders
+// (await.Mutex.RecordHolder) the function that holds it, and since when; and plots of how
+// the metrics changed.
 //
-// The page belongs on a listener that only its operators reach, like that of
-// net/http/pprof: it tells names, counts and times to whoever asks.
+// # Security
 //
-// Keys may hold secrets. They are shown as a hash unless the thing was
-// registered with [ShowKeys]. The hash is keyed with random bytes of this
-// process, so that a list of guesses cannot be hashed and compared elsewhere;
-// who can read the page and also make the program wait for keys of their choice
-// can still compare. A key of one type has the same hash everywhere as long as
-// the process lives. Values are never shown.
+// The page asks for no credentials and tells names, counts, times, and the functions that
+// hold locks. Serve it on a
+// listener that only operators can reach, as with net/http/pprof.
 //
-// The handler answers GET and HEAD, changes nothing, asks browsers to store
-// nothing, and allows the page its own script and style and no other host. The
-// page reads well without the script, which only refreshes it.
+// Keys may be secrets, so they are shown as hashes unless the object was registered with
+// [ShowKeys]. The hash depends on a random secret of the process, so guesses cannot be
+// hashed and compared in another process. A client that can read the page and also make
+// the program wait for keys that it chooses can compare hashes there. Equal keys of one
+// type have the same hash in all objects, until the process ends. Values are never shown.
+//
+// The handler answers GET and HEAD only, and changes nothing. It tells browsers to store
+// nothing, and to load nothing from other hosts. The page is complete without its script,
+// which only refreshes it.
 //
 // # History
 //
-// There is no goroutine behind this package. Each [Registry.Snapshot] is a
-// sample, at most one a second is kept, and the last 300 of them are what the
-// plots show: an open page makes one every two seconds. The numbers only grow,
-// so what lies between two looks is averaged, not lost. A program that wants
-// a history before anybody looks calls Snapshot from a ticker of its own.
+// Each [Registry.Snapshot] is a sample for the plots. For each object at most one sample a
+// second is kept, and only the last 300. An open page takes one every two seconds. Counters
+// only grow, so the plots show the average rate between two samples, and no event is
+// missed. The package has no goroutine of its own: a program that wants a history before
+// a page is opened calls Snapshot at each tick of a time.Ticker.
 //
 // # JSON
 //
-// The path "json" below the page's, or "?format=json", gives [Snapshot]. These
-// names stay:
+// The path "json" next to the page, or the query "?format=json", returns a [Snapshot].
+// These names will not change:
 //
-//	time                 when it was taken
-//	things[]             those of a kind together, by name
-//	  kind               map, group, cache, notify, waitgroup or loop
-//	  name               as registered
-//	  metrics            numbers by name; see the table
-//	  waits[]            the oldest first, at most 100
-//	    key              or its hash: #, and 12 hexadecimal digits
-//	    waiters          how many
-//	    since            since when the oldest of them waits, or the load runs
-//	  more_waits         how many keys are left out of waits
+//	time                 when the snapshot was taken
+//	things[]             the objects, grouped by kind, sorted by name
+//	  kind               map, group, cache, notify, waitgroup, mutex, rwmutex, semaphore,
+//	                     queue or loop
+//	  name               the name under which it is registered
+//	  metrics            an object, from the name of a metric to its value
+//	  waits[]            awaited keys or loads in flight, the oldest first, at most 100
+//	    key              the hash of the key: #, and 12 hexadecimal digits; or its text
+//	    waiters          the number of waiters
+//	    since            when the oldest waiter came, or the load started
+//	  more_waits         the number of keys that waits leaves out
 //	  history
-//	    times[]          the samples' times, the oldest first
-//	    values           by metric, a list as long as times
-//	  error              why the thing could not be read; left out if it could
+//	    times[]          the times of the samples, the oldest first
+//	    values           an object, from the name of a metric to an array as long as times
+//	  holder             the holder of a mutex; absent if that is not known
+//	    func             the function that got the lock; empty if it is not known
+//	    file             the name of its file, without folders
+//	    line             the line of its call
+//	    since            when it got the lock
+//	  error              why the object could not be read; absent if it could
 //
-// The metrics, counters with a +, are
+// These are the metrics of each kind; a + marks a counter:
 //
 //	map        entries awaited_keys waiters oldest_wait_seconds
 //	group      flights waiters oldest_flight_seconds
@@ -64,19 +74,28 @@
 //	           evictions+ entries in_flight waiters oldest_flight_seconds
 //	notify     waiters
 //	waitgroup  pending
+//	mutex      locked waiters held_seconds
+//	rwmutex    locked readers waiters
+//	semaphore  limit held waiters
+//	queue      entries capacity putters takers
 //	loop       tasks in_flight turns+ resumes+ mail+ sleeps+ spins+ spin_hits+
-//	           enters+ rings+ submitted+ completed+
+//	           enters+ doorbells+ submitted+ completed+
 //
 // # Concurrency
 //
-// Everything may be called from any goroutine at any time. No lock is held
-// while a thing is read, nor while an answer is written. Things are read in a
-// goroutine of its own, which ends before the Snapshot is returned. A thing
-// whose methods panic or call runtime.Goexit is shown with that and nothing else,
-// and takes neither the page nor the other things along; a key whose String
-// method does so spoils its own text only. What is read of a thing
-// is as consistent as its own methods are: of a busy one the numbers may belong
-// to moments that lie a little apart. Reading a map takes time in proportion to
-// the keys that are waited for, with memory for at most 100 of them at once and
-// those of one part of the map.
+// All functions and methods may be called from any goroutine. No lock is held while an
+// object is read or an answer is written. A Snapshot reads the objects in another
+// goroutine, which ends before the Snapshot is returned.
+//
+// # Errors
+//
+// If a method of an object panics or calls runtime.Goexit while it is read, the Snapshot
+// has an error in its place, and the other objects are read all the same. If the String
+// method of a key does that, only the text of this key is replaced.
+//
+// # Limits
+//
+// The numbers of a busy object may belong to slightly different moments. Reading a map
+// takes time in proportion to the number of awaited keys. It needs memory for 100 of them
+// and for those of one part of the map.
 package vigildebug

@@ -11,14 +11,15 @@ import (
 	"strings"
 )
 
-// Handler serves the default registry; see [Registry.Handler].
+// Handler returns a handler for the default registry; see [Registry.Handler].
 func Handler() http.Handler { return std.Handler() }
 
-// Handler serves the page, on a path that ends with a slash, and JSON, on the
-// path "json" below it or with the query "format=json". To other methods than
-// GET and HEAD it answers 405, to other paths 404.
+// Handler returns a handler that serves the page on every path that ends with a slash, and
+// JSON on every path that ends with "/json", and on the page's path with the query
+// "format=json". It answers other paths with 404, and methods other than GET and HEAD with
+// 405.
 //
-// It asks for no credentials: keep it on a private listener.
+// The handler asks for no credentials. Serve it on a private listener.
 func (r *Registry) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		protect(w.Header())
@@ -65,8 +66,8 @@ func protect(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 }
 
-// serve writes the whole answer into memory first: a slow client holds up
-// nothing, and one that hits an error gets no half page.
+// serve writes the whole answer into memory first, so that an error does not follow half
+// a page.
 func serve(w http.ResponseWriter, req *http.Request, contentType string, write func(io.Writer) error) {
 	var b bytes.Buffer
 	if err := write(&b); err != nil {

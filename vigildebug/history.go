@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What is kept of the past: at most samples of them, spacing apart or more.
+// The history of an object has at most so many samples, at least spacing apart.
 const (
 	samples = 300
 	spacing = time.Second
@@ -13,10 +13,10 @@ const (
 
 type sample struct {
 	at     time.Time
-	values []float64 // in the order of the thing's metrics
+	values []float64 // in the order of the object's metrics
 }
 
-// past is a thing's samples, the oldest first.
+// past is the samples of an object, the oldest first.
 type past []sample
 
 // add keeps a sample, unless the last one is younger than spacing.
@@ -34,7 +34,7 @@ func (p *past) add(now time.Time, metrics Metrics) {
 	*p = append(*p, sample{now, values})
 }
 
-// history copies the samples out, by metric.
+// history returns a copy of the samples, by metric.
 func (p past) history(metrics Metrics) History {
 	h := History{Times: make([]time.Time, len(p)), Values: make(map[string][]float64, len(metrics))}
 	for i, s := range p {

@@ -11,13 +11,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/vigildebug"
 )
 
 // TestMain fails the run if any test left a goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // ask sends a request to r's handler, mounted as the documentation has it.
 func ask(r *vigildebug.Registry, method, path string) *httptest.ResponseRecorder {
@@ -130,9 +130,15 @@ type answer struct {
 			Waiters int    `json:"waiters"`
 			Since   string `json:"since"`
 		} `json:"waits"`
-		MoreWaits int    `json:"more_waits"`
-		Error     string `json:"error"`
-		History   struct {
+		MoreWaits int `json:"more_waits"`
+		Holder    *struct {
+			Func  string `json:"func"`
+			File  string `json:"file"`
+			Line  int    `json:"line"`
+			Since string `json:"since"`
+		} `json:"holder"`
+		Error   string `json:"error"`
+		History struct {
 			Times  []string             `json:"times"`
 			Values map[string][]float64 `json:"values"`
 		} `json:"history"`

@@ -31,12 +31,18 @@ type view struct {
 }
 
 type thingView struct {
-	ID, Kind, Name, Since string // Since heads the column that tells since when
+	ID, Kind, Name, Since string // Since is the head of a column of times
 	Error                 string
 	Metrics               []metricView
 	Plots                 []plot
 	Waits                 []waitView
 	More                  int
+	Holder                *holderView
+}
+
+type holderView struct {
+	Func, Place     string
+	Clock, ISO, Age string // Since, in UTC, and how long ago that is
 }
 
 type metricView struct{ Name, Help, Value string }
@@ -79,6 +85,13 @@ func viewOf(t Thing, now time.Time) thingView {
 	for _, c := range charts[t.Kind] {
 		v.Plots = append(v.Plots, c.draw(t.History))
 	}
+	if h := t.Holder; h != nil {
+		v.Holder = &holderView{
+			Func: h.Func, Place: h.File + ":" + strconv.Itoa(h.Line),
+			Clock: h.Since.UTC().Format("15:04:05.000"), Age: age(now.Sub(h.Since)),
+			ISO: h.Since.UTC().Format(time.RFC3339Nano),
+		}
+	}
 	for _, w := range t.Waits {
 		v.Waits = append(v.Waits, waitView{
 			Kind: t.Kind, Thing: t.Name, Key: w.Key, Waiters: w.Waiters, At: w.Since,
@@ -89,7 +102,7 @@ func viewOf(t Thing, now time.Time) thingView {
 	return v
 }
 
-// number prints whole numbers in full, and others with few digits.
+// number formats whole numbers in full, and others with few digits.
 func number(v float64) string {
 	switch {
 	case v == math.Trunc(v):
@@ -102,7 +115,7 @@ func number(v float64) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
-// age prints a duration with the precision that a reader needs.
+// age formats a duration with as many digits as a reader needs.
 func age(d time.Duration) string {
 	precision := time.Millisecond
 	switch {

@@ -46,7 +46,7 @@ func TestNothingToShow(t *testing.T) {
 	require.Contains(t, page(t, &r), "Nothing is registered.")
 	var m waitmap.Map[string, int]
 	defer vigildebug.Map("m", &m, vigildebug.In(&r))()
-	require.Contains(t, page(t, &r), "Nobody waits for a key.")
+	require.Contains(t, page(t, &r), "No key is awaited.")
 	require.Equal(t, "map m", find(t, page(t, &r), "map m").heading)
 }
 

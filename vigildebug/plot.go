@@ -16,7 +16,7 @@ type chart struct {
 	curves  []curve
 }
 
-// A curve gives a value at the i'th sample, NaN if there is none.
+// A curve has a value at the i-th sample, or NaN if there is none.
 type curve struct {
 	label string
 	at    func(h History, i int) float64
@@ -32,20 +32,30 @@ var charts = map[string][]chart{
 	},
 	"notify":    {{"Waiting", false, []curve{level("waiters")}}},
 	"waitgroup": {{"Pending", false, []curve{level("pending")}}},
+	"mutex":     {{"Waiting", false, []curve{level("waiters")}}},
+	"rwmutex":   {{"Reading and waiting", false, []curve{level("readers"), level("waiters")}}},
+	"semaphore": {
+		{"Permits", false, []curve{level("held"), level("limit")}},
+		{"Waiting", false, []curve{level("waiters")}},
+	},
+	"queue": {
+		{"Values", false, []curve{level("entries"), level("capacity")}},
+		{"Waiting", false, []curve{level("putters"), level("takers")}},
+	},
 	"loop": {
 		{"Turns and sleeps per second", false, []curve{rate("turns"), rate("sleeps")}},
-		{"Spins and doorbell rings per second", false, []curve{rate("spins"), rate("spin_hits"), rate("rings")}},
+		{"Spins and doorbells per second", false, []curve{rate("spins"), rate("spin_hits"), rate("doorbells")}},
 	},
 }
 
 func label(metric string) string { return strings.ReplaceAll(metric, "_", " ") }
 
-// level is a gauge as it is.
+// level is the values of a gauge.
 func level(metric string) curve {
 	return curve{label(metric), func(h History, i int) float64 { return h.Values[metric][i] }}
 }
 
-// growth is by how much a counter grew since the sample before.
+// growth returns by how much a counter grew since the previous sample.
 func growth(h History, i int, metric string) float64 {
 	if i == 0 {
 		return math.NaN()
@@ -63,8 +73,7 @@ func rate(metric string) curve {
 	}}
 }
 
-// share is the growth of part, in percent of that of all; NaN while that does
-// not grow.
+// share is the growth of part in percent of the growth of all, or NaN if all did not grow.
 func share(part string, all ...string) curve {
 	return curve{label(part), func(h History, i int) float64 {
 		sum := 0.0
@@ -78,7 +87,7 @@ func share(part string, all ...string) curve {
 	}}
 }
 
-// A plot is a chart, drawn.
+// A plot is a chart of a history, ready for the page.
 type plot struct {
 	Title, Top, Span string // what it shows, the top of its scale, how far it goes back
 	Lines            []plotLine
@@ -111,7 +120,7 @@ func (c chart) draw(h History) plot {
 	return p
 }
 
-// span tells how far a history goes back.
+// span returns a text that says how far a history goes back.
 func span(h History) string {
 	if len(h.Times) < 2 {
 		return "one sample so far"
@@ -126,8 +135,8 @@ func last(values []float64) string {
 	return "–"
 }
 
-// path joins neighboring values, and leaves gaps where there are none. What
-// has no neighbor becomes a dot: a line of no length with round ends.
+// path joins neighboring values, and leaves gaps where there are none. A value without a
+// neighbor becomes a dot: a line of no length with round ends.
 func path(h History, values []float64, top float64) string {
 	var b strings.Builder
 	pen := "M"
@@ -149,7 +158,7 @@ func path(h History, values []float64, top float64) string {
 	return b.String()
 }
 
-// roundUp gives the next of 1, 2, 5, 10, 20, ... so that a scale seldom changes.
+// roundUp returns the next of 1, 2, 5, 10, 20, ... so that a scale seldom changes.
 func roundUp(v float64) float64 {
 	if v <= 1 {
 		return 1

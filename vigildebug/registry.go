@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A Registry holds the things that are watched. The zero value is ready to use.
-// It must not be copied after first use.
+// A Registry is a set of registered objects, with samples of their metrics. The zero
+// value is empty and ready to use. A Registry must not be copied after first use.
 type Registry struct {
 	mu      sync.Mutex
 	entries []*entry // guarded by mu
@@ -17,11 +17,10 @@ type Registry struct {
 
 var std Registry
 
-// Default is the registry that things go to that are not registered [In]
-// another one.
+// Default returns the registry for objects that are registered without the option [In].
 func Default() *Registry { return &std }
 
-// An Option changes how a thing is registered.
+// An Option changes how an object is registered.
 type Option func(*config)
 
 type config struct {
@@ -29,7 +28,8 @@ type config struct {
 	showKeys bool
 }
 
-// In registers with r instead of the default registry. A nil r panics.
+// In returns an Option that registers the object with r instead of the default registry.
+// A nil r panics.
 func In(r *Registry) Option {
 	if r == nil {
 		panic("vigildebug: In of a nil Registry")
@@ -37,19 +37,21 @@ func In(r *Registry) Option {
 	return func(c *config) { c.registry = r }
 }
 
-// ShowKeys shows the thing's keys instead of their hashes, as fmt.Sprint prints
-// them and cut off after 128 bytes. So their String methods run, and what they
-// point to is read, with nothing held: not for pointers to what may change.
+// ShowKeys returns an Option that shows the object's keys instead of their hashes, as
+// fmt.Sprint formats them, up to 128 bytes. So a Snapshot calls the keys' String methods
+// and may read what the keys point to, with no lock held. Do not use it if the keys point
+// to memory that other goroutines change.
 func ShowKeys() Option { return func(c *config) { c.showKeys = true } }
 
-// A reading is what a thing says of itself at one moment.
+// A reading is the metrics and the waits of an object at one moment.
 type reading struct {
 	metrics Metrics
 	waits   []Wait
 	more    int
+	holder  *Holder // nil if it is not known
 }
 
-// An entry is a registered thing.
+// An entry is a registered object.
 type entry struct {
 	kind, name string
 	read       func() reading
@@ -58,8 +60,8 @@ type entry struct {
 	past past // guarded by mu
 }
 
-// watch registers thing, which read reads, until the function that it returns
-// is called. Nothing here holds thing any more then, not even that function.
+// watch registers thing, which read reads, until unregister is called. After that the
+// package does not refer to thing any more, and neither does unregister.
 func watch[T any](kind, name string, thing *T, opts []Option, read func(thing *T, showKeys bool) reading) (unregister func()) {
 	if thing == nil {
 		panic("vigildebug: nil " + kind)
@@ -77,7 +79,7 @@ func watch[T any](kind, name string, thing *T, opts []Option, read func(thing *T
 	return sync.OnceFunc(func() { c.registry.remove(e) })
 }
 
-// add takes e in. If its name is taken by one of its kind it gets a number.
+// add adds e. If another entry of its kind has its name, add appends a number to the name.
 func (r *Registry) add(e *entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,8 +99,8 @@ func (r *Registry) remove(e *entry) {
 	r.entries = slices.DeleteFunc(r.entries, func(o *entry) bool { return o == e })
 }
 
-// Snapshot reads everything that is registered, and keeps the numbers as a
-// sample for the history.
+// Snapshot reads all registered objects, and keeps their metrics as a sample for the
+// history.
 func (r *Registry) Snapshot() Snapshot {
 	r.mu.Lock()
 	entries := slices.Clone(r.entries)
@@ -121,11 +123,12 @@ func (e *entry) snapshot() Thing {
 	return Thing{
 		Kind: e.kind, Name: e.name, Metrics: got.metrics,
 		Waits: append([]Wait{}, got.waits...), MoreWaits: got.more, // [] in JSON, not null
+		Holder:  got.holder,
 		History: e.past.history(got.metrics),
 	}
 }
 
-// unread is the snapshot of a thing that could not be read.
+// unread returns the Thing of an object that could not be read.
 func (e *entry) unread(why string) Thing {
 	return Thing{
 		Kind: e.kind, Name: e.name, Error: "reading it " + why,

@@ -53,7 +53,7 @@ func TestUnregisterRemovesOnlyItsOwn(t *testing.T) {
 	require.Equal(t, []string{"map m"}, names(&r))
 }
 
-// TestUnregisteredIsNotKeptAlive, even by those who hold what unregistered it.
+// TestUnregisteredIsNotKeptAlive, even by a reference to the function that unregistered it.
 func TestUnregisteredIsNotKeptAlive(t *testing.T) {
 	var r vigildebug.Registry
 	m := new(waitmap.Map[string, int])
@@ -78,6 +78,10 @@ func TestMisusePanics(t *testing.T) {
 		"vigildebug: nil cache":            func() { vigildebug.Cache[int, int]("x", (*dedup.Cache[int, int])(nil)) },
 		"vigildebug: nil notify":           func() { vigildebug.Notify("x", nil) },
 		"vigildebug: nil waitgroup":        func() { vigildebug.WaitGroup("x", (*waitgroup.Group)(nil)) },
+		"vigildebug: nil mutex":            func() { vigildebug.Mutex("x", nil) },
+		"vigildebug: nil rwmutex":          func() { vigildebug.RWMutex("x", nil) },
+		"vigildebug: nil semaphore":        func() { vigildebug.Semaphore("x", nil) },
+		"vigildebug: nil queue":            func() { vigildebug.Queue[int]("x", nil) },
 		"vigildebug: nil loop":             func() { vigildebug.Loop("x", (*uringwake.Loop)(nil)) },
 		"vigildebug: In of a nil Registry": func() { vigildebug.In(nil) },
 	} {

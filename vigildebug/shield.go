@@ -2,9 +2,9 @@ package vigildebug
 
 import "fmt"
 
-// each calls f with 0 to n-1, one after the other, in a goroutine of its own. A
-// call that panics, or calls runtime.Goexit, costs only itself: failed is told
-// which one it was and why, and another goroutine goes on behind it.
+// each calls f with 0 to n-1, one after the other, in another goroutine. After a call that
+// panics or calls runtime.Goexit, each calls failed with its number and the reason, and
+// continues with the next number.
 func each(n int, f func(i int), failed func(i int, why string)) {
 	for i := 0; i < n; i++ {
 		done := make(chan struct{})

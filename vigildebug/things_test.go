@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/await"
 	"github.com/vigil-go/vigil/dedup"
 	"github.com/vigil-go/vigil/notify"
 	"github.com/vigil-go/vigil/uringwake"
@@ -136,6 +137,10 @@ func everyKind(t *testing.T, r *vigildebug.Registry) {
 	vigildebug.Map("x", new(waitmap.Map[int, int]), in)
 	vigildebug.Notify("x", new(notify.Notify), in)
 	vigildebug.WaitGroup("x", new(waitgroup.Group), in)
+	vigildebug.Mutex("x", new(await.Mutex), in)
+	vigildebug.RWMutex("x", new(await.RWMutex), in)
+	vigildebug.Semaphore("x", new(await.Semaphore), in)
+	vigildebug.Queue("x", await.NewQueue[int](1), in)
 	if uringwake.Supported() == nil {
 		l, err := uringwake.NewLoop(nil)
 		require.NoError(t, err)
@@ -149,13 +154,13 @@ func everyKind(t *testing.T, r *vigildebug.Registry) {
 func TestNamesInJSON(t *testing.T) {
 	text, err := os.ReadFile("doc.go")
 	require.NoError(t, err)
-	_, table, _ := strings.Cut(string(text), "counters with a +, are\n")
+	_, table, _ := strings.Cut(string(text), "a + marks a counter:\n")
 	table, _, _ = strings.Cut(table, "# Concurrency")
 	table = regexp.MustCompile(`(?m)^//\t {4,}|^//`).ReplaceAllString(table, " ")
 	documented := make(map[string][]string)
 	var kind string
 	for _, word := range strings.Fields(strings.ReplaceAll(table, "\n", " ")) {
-		if slices.Contains([]string{"map", "group", "cache", "notify", "waitgroup", "loop"}, word) {
+		if slices.Contains([]string{"map", "group", "cache", "notify", "waitgroup", "mutex", "rwmutex", "semaphore", "queue", "loop"}, word) {
 			kind = word
 			continue
 		}

@@ -15,12 +15,11 @@ import (
 )
 
 const (
-	maxWaits = 100 // of a thing's keys, so that a million make no page of a gigabyte
-	maxKey   = 128 // bytes that are shown of a key
+	maxWaits = 100 // the number of keys shown of an object
+	maxKey   = 128 // the number of bytes shown of a key
 )
 
-// longest gathers the keys of a thing, and keeps those that are waited for
-// longest.
+// longest collects the awaited keys of an object, and keeps those with the oldest waits.
 type longest[K comparable] struct {
 	rows          []row[K] // the oldest first, at most maxWaits
 	keys, waiters int      // of all
@@ -47,7 +46,7 @@ func (l *longest[K]) add(key K, waiters int, since time.Time) {
 	l.rows = slices.Insert(l.rows[:min(len(l.rows), maxWaits-1)], at, row[K]{key, waiters, since})
 }
 
-// age is since when the oldest waits, in seconds; 0 if nobody does.
+// age returns how long the oldest wait has lasted, in seconds, or zero if there is none.
 func (l *longest[K]) age() float64 {
 	if len(l.rows) == 0 {
 		return 0
@@ -66,11 +65,11 @@ func (l *longest[K]) reading(metrics Metrics, showKeys bool) reading {
 	if showKeys {
 		l.showKeys(waits)
 	}
-	return reading{metrics, waits, l.keys - len(l.rows)}
+	return reading{metrics: metrics, waits: waits, more: l.keys - len(l.rows)}
 }
 
-// showKeys prints the keys. Package fmt survives a String method that panics, and
-// each one that calls runtime.Goexit.
+// showKeys formats the keys. Package fmt recovers from a String method that panics, and
+// each from one that calls runtime.Goexit.
 func (l *longest[K]) showKeys(waits []Wait) {
 	each(len(waits), func(i int) { waits[i].Key = show(l.rows[i].key) }, func(i int, why string) {
 		waits[i].Key = "%!v(String method " + why + ")"
@@ -86,7 +85,7 @@ func presentable(t time.Time) time.Time {
 	return t
 }
 
-// show prints a key, cut off where it gets long.
+// show formats a key, and cuts a long text off.
 func show[K comparable](key K) string {
 	text := valid(fmt.Sprint(key))
 	if len(text) <= maxKey {
@@ -98,7 +97,7 @@ func show[K comparable](key K) string {
 // valid replaces what is not UTF-8.
 func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
-// secret keys the hashes of this process.
+// secret is the random secret of this process on which the hashes of keys depend.
 var secret = sync.OnceValue(func() (s struct {
 	seed maphash.Seed
 	key  [32]byte
@@ -108,8 +107,8 @@ var secret = sync.OnceValue(func() (s struct {
 	return s
 })
 
-// hide gives a key's hash. maphash sees what == sees and runs no code of the
-// key's, but does not claim to keep its seed; so HMAC hides what it says.
+// hide returns a key's hash. maphash compares as == does and runs no methods of the key,
+// but it does not promise to keep its seed secret, so HMAC hides its result.
 func hide[K comparable](key K) string {
 	s := secret()
 	mac := hmac.New(sha256.New, s.key[:])

@@ -6,12 +6,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitgroup"
 )
 
-// TestAllocations: what happens often allocates nothing.
+// TestAllocations: calls that do not sleep or register do not allocate.
 func TestAllocations(t *testing.T) {
-	if raceEnabled {
+	if testkit.Race {
 		t.Skip("the race detector allocates")
 	}
 	var zero, up, line waitgroup.Group

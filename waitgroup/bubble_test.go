@@ -11,7 +11,7 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// packageLevel is used outside of bubbles, and in one after the other.
+// packageLevel is used outside of bubbles, and in one bubble after the other.
 var packageLevel waitgroup.Group
 
 // useAll waits for zero in all ways, at zero and for an hour of the clock.
@@ -36,13 +36,13 @@ func TestPackageLevelInBubbles(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			useAll(t, &packageLevel, time.Hour)
-			require.Equal(t, 3*time.Hour, time.Since(start))
+			require.Equal(t, time.Duration(len(waits))*time.Hour, time.Since(start))
 		})
 	}
 }
 
-// TestIdleOfAZeroCrosses: the channel of Idle at zero is no bubble's, wherever
-// it was asked for.
+// TestIdleOfAZeroCrosses: the channel of Idle at zero belongs to no bubble, wherever Idle
+// was called.
 func TestIdleOfAZeroCrosses(t *testing.T) {
 	outside := packageLevel.Idle()
 	var inside <-chan struct{}
@@ -59,9 +59,9 @@ func TestIdleOfAZeroCrosses(t *testing.T) {
 	<-inside
 }
 
-// TestIdleOfBothSides: a channel that Idle made outside is the one that it gives
-// in a bubble until the next zero, and can be received from there. After that
-// zero Idle makes a channel of the bubble.
+// TestIdleOfBothSides: until the next zero, Idle returns a channel that it made outside
+// also in a bubble, and the channel can be received from there. After that zero Idle makes
+// a channel of the bubble.
 func TestIdleOfBothSides(t *testing.T) {
 	packageLevel.Add(1)
 	c := packageLevel.Idle()

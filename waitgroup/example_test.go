@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/vigil-go/vigil/await"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -22,8 +23,8 @@ func ExampleGroup() {
 	// Output: <nil> 45
 }
 
-// Wait, but not for ever. A wait that failed leaves nothing behind; wait again
-// if you like.
+// Wait with a time limit. A wait that failed leaves nothing behind, so Wait can be called
+// again.
 func ExampleGroup_Wait_timeout() {
 	var g waitgroup.Group
 	stop := make(chan struct{})
@@ -41,7 +42,20 @@ func ExampleGroup_Wait_timeout() {
 	// <nil> 0
 }
 
-// Wait in a select statement, beside other things.
+// Count jobs that do not end with the return of a function.
+func ExampleGroup_Add() {
+	var g waitgroup.Group
+	g.Add(2)
+	fmt.Println(g.Count(), g.TryWait())
+	g.Done()
+	g.Done()
+	fmt.Println(g.Count(), g.TryWait())
+	// Output:
+	// 2 false
+	// 0 true
+}
+
+// Wait in a select statement, next to other things.
 func ExampleGroup_Idle() {
 	var g waitgroup.Group
 	progress := make(chan string)
@@ -65,7 +79,7 @@ func ExampleGroup_Idle() {
 	// done
 }
 
-// Have a function called when all is done, with no goroutine that waits.
+// Call a function when all jobs are done, without a waiting goroutine.
 func ExampleGroup_Register() {
 	var g waitgroup.Group
 	g.Add(2)
@@ -79,7 +93,7 @@ func ExampleGroup_Register() {
 	// all done
 }
 
-// Let requests in flight finish, within a deadline, then cut the rest off.
+// Let requests in flight finish within a deadline, then cancel the others.
 func Example_gracefulShutdown() {
 	var inFlight waitgroup.Group
 	base, cutOff := context.WithCancelCause(context.Background())
@@ -87,7 +101,7 @@ func Example_gracefulShutdown() {
 	handle := func(ctx context.Context, takes time.Duration) {
 		select {
 		case <-time.After(takes):
-		case <-ctx.Done(): // cut off
+		case <-ctx.Done(): // canceled
 		}
 	}
 	inFlight.Go(func() { handle(base, time.Millisecond) })
@@ -119,4 +133,20 @@ func Example_reuse() {
 	// 0 <nil> 4
 	// 1 <nil> 4
 	// 2 <nil> 4
+}
+
+// Wait for the end of all functions, or until a time has passed.
+func ExampleGroup_OnZero() {
+	var g waitgroup.Group
+	stop := make(chan struct{})
+	g.Go(func() { <-stop })
+
+	chosen, err := await.Select(context.Background(), g.OnZero(), await.After(time.Millisecond))
+	fmt.Println(chosen, err)
+	close(stop)
+	chosen, err = await.Select(context.Background(), g.OnZero(), await.After(time.Minute))
+	fmt.Println(chosen, err)
+	// Output:
+	// 1 <nil>
+	// 0 <nil>
 }

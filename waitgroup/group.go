@@ -6,30 +6,31 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/vigil-go/vigil/internal/schedpoint"
 	"github.com/vigil-go/vigil/internal/waitq"
-	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// A Group counts what is not done yet, and can be waited for. The zero value is
-// ready to use, with a count of zero. It must not be copied after first use.
+// A Group counts jobs that are not done, and lets goroutines and tasks wait until there
+// are none. The zero value has a count of zero and is ready to use. A Group must not be
+// copied after first use.
 type Group struct {
 	// The state word:
 	//
 	//	bits    name     meaning
 	//	0..29   ticket   the next waiter's number; it wraps
-	//	30      waiting  somebody is in line
-	//	31..63  count    what is not done
+	//	30      waiting  the line is not empty
+	//	31..63  count    jobs that are not done
 	//
-	// A count changes by one addition, with no lock, whoever waits. What the
-	// addition returns tells whom to release: at zero, all whose tickets are
-	// older than the word's. Ticket and waiting change under mu only.
+	// The count changes by one addition, without a lock, also while waiters are in
+	// line. The result of the addition tells which waiters to release at zero: those
+	// whose tickets are older than the word's. Ticket and waiting change under mu only.
 	state atomic.Int64
 
 	mu      sync.Mutex // guards what follows
 	line    waitq.Queue[ticket]
 	tickets ticket // the next waiter's; the word has its lowest bits
-	idle    closer // of Idle, in line; nil if nobody asked since the last zero
+	idle    closer // of Idle, in line; nil if Idle was not called since the last zero
 }
 
 const (
@@ -45,9 +46,10 @@ type ticket uint64
 
 type waiter = waitq.Waiter[ticket]
 
-// Add adds n, which may be negative, to the count. At zero it releases all who
-// wait. A count that would become negative, or larger than 2^31-1, panics and
-// is put back: others may see it for an instant.
+// Add adds n, which may be negative, to the count. If the count becomes zero, Add
+// releases all waiters. If the count would become negative, or larger than 2^31-1, Add
+// panics and leaves the count as it was; other goroutines may see the wrong count for
+// an instant.
 func (g *Group) Add(n int) {
 	if n < -most || n > most {
 		panic(miscount(n))
@@ -57,23 +59,23 @@ func (g *Group) Add(n int) {
 	}
 }
 
-// Done takes one off the count.
+// Done subtracts one from the count.
 func (g *Group) Done() {
 	if s := g.state.Add(-one); s < 0 || s&waiting != 0 {
 		g.addSlow(-1, s)
 	}
 }
 
-// addSlow goes on after n was added and gave s, when somebody is in line or n
-// was too much.
+// addSlow completes an Add of n whose result is s, if the line is not empty or the
+// count is out of range.
 func (g *Group) addSlow(n int, s int64) {
-	yield.At(yield.GroupCounted)
+	schedpoint.At(schedpoint.GroupCounted)
 	wrong := s < 0 || s/one > most
 	if wrong {
 		s = g.state.Add(-int64(n) * one) // and that may be the zero
 	}
-	// Who counts up from zero releases, too: on return nobody is in line who
-	// was when the count was zero.
+	// An Add that counts up from zero releases, too: when it returns, no waiter that
+	// was in line at the zero is still there.
 	if count := s / one; count == 0 || count == int64(n) && !wrong {
 		g.release(s)
 	}
@@ -89,9 +91,9 @@ func miscount(n int) string {
 	return "waitgroup: count too large"
 }
 
-// Go counts one more, runs f in a new goroutine, and counts it off when f has
-// returned or called runtime.Goexit. f must not panic: the program ends then,
-// before anybody is released.
+// Go adds one to the count, runs f in a new goroutine, and subtracts one when f has
+// returned or called runtime.Goexit. f must not panic: a panic ends the program, and no
+// waiter is released before that.
 func (g *Group) Go(f func()) {
 	s := g.state.Add(one)
 	if s < 0 || s > most*one {
@@ -100,7 +102,7 @@ func (g *Group) Go(f func()) {
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				panic(p) // not Done: whoever waits might end the program first, with success
+				panic(p) // not Done: a released waiter might end the program first, with success
 			}
 			g.Done()
 		}()
@@ -111,11 +113,11 @@ func (g *Group) Go(f func()) {
 	}
 }
 
-// Wait waits until the count is zero, or has been since the call. If it is
-// zero, Wait returns at once, whatever the state of ctx. The error matches
-// ctx.Err() and context.Cause(ctx); a Wait that failed leaves nothing behind. A
-// zero that an Add in another goroutine is just about to leave may lose against
-// the end of ctx. A nil context panics.
+// Wait waits until the count is zero, or has been zero since the call. If it is zero
+// at the call, Wait returns nil at once, even if ctx is done. If ctx ends first, Wait
+// returns an error that matches ctx.Err() and context.Cause(ctx). Wait may also return
+// this error if ctx ends while an Add in another goroutine counts up from zero. A nil
+// context panics.
 func (g *Group) Wait(ctx context.Context) error {
 	waitq.MustContext(ctx, "waitgroup")
 	if g.TryWait() {
@@ -129,7 +131,7 @@ func (g *Group) Wait(ctx context.Context) error {
 	defer g.abandon(w)
 	for !w.Done() {
 		if err := p.Park(ctx); err != nil {
-			yield.At(yield.GroupFailed)
+			schedpoint.At(schedpoint.GroupFailed)
 			if g.leave(w) {
 				return waitq.ParkError(ctx, err)
 			}
@@ -149,18 +151,19 @@ func (g *Group) abandon(w *waiter) {
 // TryWait reports whether the count is zero.
 func (g *Group) TryWait() bool { return g.state.Load() < one }
 
-// Count is the number of what is not done.
+// Count returns the count.
 func (g *Group) Count() int { return int(min(max(g.state.Load()/one, 0), most)) }
 
-// Idle returns a channel that is closed when the count is zero next: already,
-// if it is zero now. It is for use in a select statement. A zero that an Add
-// in another goroutine is just about to leave may count.
+// Idle returns a channel, for use in a select statement, that is closed the next time
+// the count is zero; if it is zero now, the channel is closed already. If an Add in
+// another goroutine counts up from zero during the call, the channel may be closed
+// already, too.
 //
-// All calls until the next zero return the same channel. If the first of them is
-// in a testing/synctest bubble, all that touches the channel must be in the same
-// bubble: receiving from it, and the Done or Add that reaches zero. If it is
-// outside, the channel may be received from in a bubble, but that does not block
-// durably there. The channel that Idle returns at zero may be used anywhere.
+// All calls until the next zero return the same channel. If the first of them is in a
+// testing/synctest bubble, every use of the channel must be in the same bubble: a
+// receive from it, and the Done or Add that reaches zero. If it is outside of all
+// bubbles, the channel may be received from in one, but that does not block durably
+// there. The channel that Idle returns at zero may be used anywhere.
 func (g *Group) Idle() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -178,8 +181,8 @@ func (g *Group) Idle() <-chan struct{} {
 	return c
 }
 
-// Register has w woken when the count is zero next: on return already, if it is
-// zero now. w may be nil.
+// Register has w called the next time the count is zero. If the count is zero now, w is
+// called before Register returns. A nil w is not called.
 func (g *Group) Register(w wake.Waker) wake.Registration {
 	r := &registration{g: g}
 	r.w.Waker = w
@@ -194,7 +197,7 @@ type registration struct {
 	w waiter
 }
 
-// Stop leaves the line.
+// Stop leaves the line, and reports whether it prevented the wake.
 func (r *registration) Stop() bool {
 	if !r.g.leave(&r.w) {
 		return false
@@ -212,19 +215,19 @@ var closed = make(closer)
 
 func init() { close(closed) }
 
-// release wakes all whose tickets are older than that of s.
+// release wakes all waiters whose tickets are older than the one in s.
 func (g *Group) release(s int64) {
 	g.mu.Lock()
-	list := g.older(s)
+	list := g.detachOlder(s)
 	g.mu.Unlock()
-	yield.At(yield.GroupReleased)
+	schedpoint.At(schedpoint.GroupReleased)
 	list.Release()
 }
 
-// older takes all whose tickets are older than that of s out of line. Should s
-// be a lap of the word's tickets old, those of that lap go too: early, but
-// nobody stays. mu is locked.
-func (g *Group) older(s int64) (list waitq.List[ticket]) {
+// detachOlder takes all waiters whose tickets are older than the one in s out of the
+// line. If the word's tickets have gone round once since s, the waiters of that round
+// are released too: early, but none is left behind. mu is locked.
+func (g *Group) detachOlder(s int64) (list waitq.List[ticket]) {
 	t := g.tickets - (g.tickets-ticket(s))&ticketMask
 	if w := g.line.Back(); w == nil || w.Value < t {
 		list = g.line.Detach()
@@ -233,21 +236,21 @@ func (g *Group) older(s int64) (list waitq.List[ticket]) {
 		for w := g.line.Front(); w.Value < t; w = g.line.Front() {
 			g.line.Remove(w)
 			list.Add(w)
-			g.forget(w)
+			g.forgetIdle(w)
 		}
 	}
-	g.tidy()
+	g.clearWaiting()
 	return list
 }
 
-// forget lets go of Idle's channel when its waiter left the line.
-func (g *Group) forget(w *waiter) {
+// forgetIdle forgets Idle's channel if w was its waiter.
+func (g *Group) forgetIdle(w *waiter) {
 	if c, ok := w.Waker.(closer); ok && c == g.idle {
 		g.idle = nil
 	}
 }
 
-// enter gets in line. It reports false if the count is zero.
+// enter puts w in line. It returns false if the count is zero.
 func (g *Group) enter(w *waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -262,7 +265,7 @@ func (g *Group) push(w *waiter) bool {
 			return false
 		}
 		next := int64(g.tickets+1) & ticketMask
-		yield.At(yield.GroupTickets)
+		schedpoint.At(schedpoint.GroupTickets)
 		if g.state.CompareAndSwap(s, s&^ticketMask|waiting|next) {
 			w.Value = g.tickets
 			g.tickets++
@@ -272,23 +275,23 @@ func (g *Group) push(w *waiter) bool {
 	}
 }
 
-// leave gets out of line. It reports false if w was released, or is to be: at
-// zero.
+// leave takes w out of the line. It returns false if w was released, or must be since
+// the count is zero.
 func (g *Group) leave(w *waiter) bool {
 	g.mu.Lock()
 	var due waitq.List[ticket]
 	if s := g.state.Load(); s < one {
-		due = g.older(s)
+		due = g.detachOlder(s)
 	}
 	ok := g.line.Remove(w)
-	g.tidy()
+	g.clearWaiting()
 	g.mu.Unlock()
 	due.Release()
 	return ok
 }
 
-// tidy clears waiting if nobody is in line. mu is locked.
-func (g *Group) tidy() {
+// clearWaiting clears the bit waiting if the line is empty. mu is locked.
+func (g *Group) clearWaiting() {
 	if g.line.Len() == 0 {
 		g.state.And(^int64(waiting))
 	}

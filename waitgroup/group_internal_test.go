@@ -10,14 +10,13 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// skip moves the tickets on, as that many waiters do that come and go.
+// skip advances the tickets, as that many waiters that come and go would do.
 func (g *Group) skip(n int) {
 	g.tickets += ticket(n)
 	g.state.Store(g.state.Load()&^ticketMask | int64(g.tickets)&ticketMask)
 }
 
-// TestTicketsWrap: the line keeps its order where the word's tickets begin
-// anew.
+// TestTicketsWrap: the line keeps its order when the word's tickets wrap.
 func TestTicketsWrap(t *testing.T) {
 	for start := range 6 {
 		var g Group
@@ -40,8 +39,7 @@ func TestTicketsWrap(t *testing.T) {
 	}
 }
 
-// TestPatientWaiter is in line for so long that the word's tickets have gone
-// round.
+// TestPatientWaiter: a waiter is in line for so long that the word's tickets wrap.
 func TestPatientWaiter(t *testing.T) {
 	for _, others := range []int{1<<29 - 2, 1 << 29, 1<<30 - 2, 1<<30 - 1, 1 << 30, 1<<30 + 1, 3<<29 + 5} {
 		var g Group
@@ -58,8 +56,8 @@ func TestPatientWaiter(t *testing.T) {
 	}
 }
 
-// TestPutBackIsTheZero: whoever takes a wrong count back releases, if that
-// makes it zero.
+// TestPutBackIsTheZero: an Add that undoes a wrong count releases, if that makes the count
+// zero.
 func TestPutBackIsTheZero(t *testing.T) {
 	var g Group
 	g.Add(1)
@@ -76,8 +74,7 @@ func TestPutBackIsTheZero(t *testing.T) {
 	require.True(t, g.TryWait())
 }
 
-// TestNobodyInLineNobodyWaiting: once the line is empty a count is one addition
-// again.
+// TestNobodyInLineNobodyWaiting: when the line is empty, counting is one addition again.
 func TestNobodyInLineNobodyWaiting(t *testing.T) {
 	var g Group
 	g.Add(2)
@@ -92,8 +89,8 @@ func TestNobodyInLineNobodyWaiting(t *testing.T) {
 	require.Zero(t, g.state.Load()&waiting)
 }
 
-// TestReleaseOfSomeForgetsIdle: the channel that was closed is not given out
-// again, though others stay in line.
+// TestReleaseOfSomeForgetsIdle: a closed channel is not returned again, even if other
+// waiters stay in line.
 func TestReleaseOfSomeForgetsIdle(t *testing.T) {
 	var g Group
 	g.Add(1)
@@ -106,7 +103,8 @@ func TestReleaseOfSomeForgetsIdle(t *testing.T) {
 	require.Equal(t, 2, g.line.Len())
 }
 
-// TestStoppedRegistrationLetsGo of the waker: it may be kept for long.
+// TestStoppedRegistrationLetsGo: a stopped registration drops its waker, because it may be
+// kept for long.
 func TestStoppedRegistrationLetsGo(t *testing.T) {
 	var g Group
 	g.Add(1)
@@ -126,7 +124,7 @@ func (p leaver) Park(context.Context) error {
 	return nil
 }
 
-// TestParkDoesNotReturn: nobody stays in line.
+// TestParkDoesNotReturn: no waiter stays in line.
 func TestParkDoesNotReturn(t *testing.T) {
 	for _, end := range []func(){func() { panic("park") }, runtime.Goexit} {
 		var g Group
@@ -142,20 +140,20 @@ func TestParkDoesNotReturn(t *testing.T) {
 	}
 }
 
-// TestGoRunsThoughAWakerPanics: f was counted, so it runs.
+// TestGoRunsThoughAWakerPanics: f is counted, so it runs.
 func TestGoRunsThoughAWakerPanics(t *testing.T) {
 	var g Group
 	g.Add(1)
 	g.Register(wake.Func(func() { panic("waker") }))
 	g.state.Add(-one)                                      // Done, its first half
-	ran, leave := make(chan struct{}), make(chan struct{}) // else its Done might come to the waker first
+	ran, leave := make(chan struct{}), make(chan struct{}) // otherwise its Done might call the waker first
 	require.PanicsWithValue(t, "waker", func() { g.Go(func() { close(ran); <-leave }) })
 	<-ran
 	close(leave)
 	require.NoError(t, g.Wait(context.Background()))
 }
 
-// TestAddReleasesTheLastGeneration, if the Done of its zero has not come to it.
+// TestAddReleasesTheLastGeneration, if the Done of its zero has not done so yet.
 func TestAddReleasesTheLastGeneration(t *testing.T) {
 	var g Group
 	g.Add(1)
@@ -167,8 +165,8 @@ func TestAddReleasesTheLastGeneration(t *testing.T) {
 	require.Zero(t, g.line.Len())
 }
 
-// TestTooMuchTwice: what is added in vain is no step up from zero, even if it
-// is as much as is there.
+// TestTooMuchTwice: an Add that fails does not count up from zero, even if it adds as much
+// as the count is.
 func TestTooMuchTwice(t *testing.T) {
 	const half = most/2 + 1
 	var g Group

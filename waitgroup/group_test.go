@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -46,7 +47,7 @@ func TestDoneCountsOneOff(t *testing.T) {
 	requireZero(t, &g)
 }
 
-// toZero are the ways to take the last one off a count of 1.
+// toZero are the ways to count from one to zero.
 var toZero = map[string]func(g *waitgroup.Group){
 	"Done":    (*waitgroup.Group).Done,
 	"Add(-1)": func(g *waitgroup.Group) { g.Add(-1) },
@@ -60,7 +61,7 @@ var toZero = map[string]func(g *waitgroup.Group){
 	},
 }
 
-// TestZeroReleasesAll: whatever way it is reached, and however one waits.
+// TestZeroReleasesAll, however the zero is reached and whichever way to wait is used.
 func TestZeroReleasesAll(t *testing.T) {
 	for name, zero := range toZero {
 		t.Run(name, func(t *testing.T) {
@@ -87,7 +88,7 @@ func TestZeroReleasesAll(t *testing.T) {
 	}
 }
 
-// TestNotYetZero: counting down to anything else releases nobody.
+// TestNotYetZero: counting down to another count releases no waiter.
 func TestNotYetZero(t *testing.T) {
 	overWaits(t, func(t *testing.T, wait wait) {
 		synctest.Test(t, func(t *testing.T) {
@@ -124,7 +125,7 @@ func TestNegativeCountPanics(t *testing.T) {
 	}
 }
 
-// TestNegativeCountReleasesNobody: who is in line stays there.
+// TestNegativeCountReleasesNobody: all waiters stay in line.
 func TestNegativeCountReleasesNobody(t *testing.T) {
 	overWaits(t, func(t *testing.T, wait wait) {
 		synctest.Test(t, func(t *testing.T) {
@@ -150,7 +151,7 @@ func TestNegativeCountReleasesNobody(t *testing.T) {
 func TestCountTooLarge(t *testing.T) {
 	const most = math.MaxInt32
 	for _, count := range []int{0, 1, 1000, most - 1, most} {
-		for _, line := range []bool{false, true} { // somebody in it
+		for _, line := range []bool{false, true} { // whether there is a waiter
 			var g waitgroup.Group
 			g.Add(count)
 			if line {
@@ -190,7 +191,7 @@ func TestAddZero(t *testing.T) {
 	})
 }
 
-// TestNilContext panics at zero as well: a mistake should show always.
+// TestNilContext panics at zero too, so that a mistake is always noticed.
 func TestNilContext(t *testing.T) {
 	for _, n := range []int{0, 1} {
 		var g waitgroup.Group
@@ -200,7 +201,7 @@ func TestNilContext(t *testing.T) {
 	}
 }
 
-// ends are contexts, and what ends them.
+// ends are contexts, with functions that end them.
 var ends = map[string]func(t *testing.T) (ctx context.Context, end func()){
 	"cancel": func(*testing.T) (context.Context, func()) {
 		ctx, cancel := context.WithCancel(bg)
@@ -255,7 +256,7 @@ func TestWaitFails(t *testing.T) {
 		requirePending(t, c)
 		end()
 		requireContextError(t, ctx, <-c)
-		requireContextError(t, ctx, g.Wait(ctx)) // dead before
+		requireContextError(t, ctx, g.Wait(ctx)) // which has ended
 		requireCount(t, 1, &g)
 		g.Done()
 		require.NoError(t, g.Wait(ctx), "satisfied, whatever the context")
@@ -263,7 +264,7 @@ func TestWaitFails(t *testing.T) {
 	})
 }
 
-// TestOneEnds: the end of one's context is nobody else's business.
+// TestOneEnds: the end of one waiter's context does not affect the others.
 func TestOneEnds(t *testing.T) {
 	overEnds(t, func(t *testing.T, ctx context.Context, end func()) {
 		var g waitgroup.Group
@@ -284,7 +285,7 @@ func TestOneEnds(t *testing.T) {
 	})
 }
 
-// TestReleasedBeforeTheEnd: what happened first counts.
+// TestReleasedBeforeTheEnd: a zero before the end of the context wins.
 func TestReleasedBeforeTheEnd(t *testing.T) {
 	overEnds(t, func(t *testing.T, ctx context.Context, end func()) {
 		var g waitgroup.Group
@@ -315,22 +316,21 @@ func TestIdleChannel(t *testing.T) {
 		}
 		require.ErrorIs(t, g.Wait(doneCtx()), context.Canceled)
 		require.True(t, g.Register(nil).Stop())
-		require.Equal(t, c, g.Idle(), "whoever left meanwhile")
+		require.Equal(t, c, g.Idle(), "whichever waiters left meanwhile")
 		g.Done()
 		require.True(t, isClosed(c), "on the return of Done")
 		require.True(t, isClosed(g.Idle()))
 	}
 }
 
-// TestIdleMissesNoZero: a zero that nobody watched is none for the next one
-// who asks.
+// TestIdleMissesNoZero: a zero that is over does not close the channel of a later Idle.
 func TestIdleMissesNoZero(t *testing.T) {
 	var g waitgroup.Group
 	g.Add(1)
 	old := g.Idle()
 	g.Done()
 	g.Add(1)
-	g.Done() // nobody asked
+	g.Done() // Idle was not called
 	g.Add(1)
 	require.True(t, isClosed(old), "stays closed")
 	c := g.Idle()
@@ -385,8 +385,8 @@ func TestGoNested(t *testing.T) {
 	require.Len(t, done, cap(done))
 }
 
-// TestGoPanics: the program, which is this test binary, ends with the panic,
-// and nobody is released before.
+// TestGoPanics: the program, which is this test binary, ends with the panic, and no waiter
+// is released before.
 func TestGoPanics(t *testing.T) {
 	const key = "WAITGROUP_TEST_PANIC"
 	if os.Getenv(key) != "" {
@@ -394,7 +394,7 @@ func TestGoPanics(t *testing.T) {
 	}
 	exe, err := os.Executable()
 	require.NoError(t, err)
-	for range scale(5, 2) {
+	for range testkit.Scale(5, 2) {
 		cmd := exec.Command(exe, "-test.run=^TestGoPanics$")
 		cmd.Env = append(os.Environ(), key+"=1")
 		out, err := cmd.CombinedOutput()
@@ -421,15 +421,15 @@ func goPanics() {
 // read after every kind of wait.
 func TestHappensBefore(t *testing.T) {
 	looks := map[string]func(g *waitgroup.Group){
-		"TryWait": func(g *waitgroup.Group) { spinUntil(g.TryWait) },
-		"Count":   func(g *waitgroup.Group) { spinUntil(func() bool { return g.Count() == 0 }) },
+		"TryWait": func(g *waitgroup.Group) { testkit.SpinUntil(g.TryWait) },
+		"Count":   func(g *waitgroup.Group) { testkit.SpinUntil(func() bool { return g.Count() == 0 }) },
 	}
 	for name, w := range waits {
 		looks[name] = func(g *waitgroup.Group) { w(g, bg) }
 	}
 	for name, look := range looks {
 		t.Run(name, func(t *testing.T) {
-			for range scale(200, 50) {
+			for range testkit.Scale(200, 50) {
 				var g waitgroup.Group
 				written := make([]int, 3)
 				for i := range written {

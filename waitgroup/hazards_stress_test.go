@@ -9,20 +9,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// The hazards again without a bubble: free-running goroutines, where a lost
-// wake is a test that never ends.
+// These are the hazards without a bubble: goroutines run freely, and a lost wake is a test
+// that never ends.
 
-// TestStressReuse: some wait over and over, others count up and down, and
-// nobody looks at whether the last wait has returned.
+// TestStressReuse: some goroutines wait over and over, and others count up and down
+// without regard to whether the last wait has returned.
 func TestStressReuse(t *testing.T) {
 	overWaits(t, func(t *testing.T, wait wait) {
 		var g waitgroup.Group
-		rounds := scale(40_000, 4000)
-		together(4, func(i int) {
+		rounds := testkit.Scale(40_000, 4000)
+		testkit.Together(4, func(i int) {
 			for range rounds {
 				if i < 2 {
 					g.Add(1)
@@ -37,17 +38,17 @@ func TestStressReuse(t *testing.T) {
 	})
 }
 
-// TestStressGenerations: round r is over only when its number is published.
-// Who begins to wait in it, and is released, must find it published; an
-// earlier zero is none.
+// TestStressGenerations: round r is over only when its number is published. A waiter that
+// begins to wait in it, and is released, must find it published: an earlier zero must not
+// release it.
 func TestStressGenerations(t *testing.T) {
 	overWaits(t, func(t *testing.T, wait wait) {
 		var g waitgroup.Group
 		var begun, over atomic.Int64 // rounds
-		rounds := int64(scale(100_000, 6000))
+		rounds := int64(testkit.Scale(100_000, 6000))
 		g.Add(1)
 		begun.Store(1)
-		together(4, func(i int) {
+		testkit.Together(4, func(i int) {
 			if i == 0 {
 				for r := int64(1); r < rounds; r++ {
 					over.Store(r)
@@ -71,14 +72,14 @@ func TestStressGenerations(t *testing.T) {
 	})
 }
 
-// TestStressEachZeroReleases: a round ends when all its waiters are back, so
-// none may be lost, whichever task counts down last.
+// TestStressEachZeroReleases: a round ends when all its waiters have returned, so none may
+// be lost, whichever task counts down last.
 func TestStressEachZeroReleases(t *testing.T) {
 	overWaits(t, func(t *testing.T, wait wait) {
 		var tasks, line waitgroup.Group
 		const n = 3
 		var back atomic.Int32
-		for range scale(6000, 600) {
+		for range testkit.Scale(6000, 600) {
 			tasks.Add(n)
 			line.Add(n)
 			for range n {
@@ -91,16 +92,16 @@ func TestStressEachZeroReleases(t *testing.T) {
 	})
 }
 
-// TestStressAddRacesWait: the count is up for good at some moment. A wait
-// either was before, or is still in line; in either case zero releases it.
+// TestStressAddRacesWait: from some moment on the count stays up. A wait either was
+// before, or is still in line; in either case zero releases it.
 func TestStressAddRacesWait(t *testing.T) {
 	overWaits(t, func(t *testing.T, wait wait) {
-		for range scale(10_000, 1000) {
+		for range testkit.Scale(10_000, 1000) {
 			var g waitgroup.Group
 			var zero atomic.Bool
 			var up sync.WaitGroup
 			up.Add(1)
-			together(3, func(i int) {
+			testkit.Together(3, func(i int) {
 				switch i {
 				case 0:
 					g.Add(1)
@@ -121,20 +122,20 @@ func TestStressAddRacesWait(t *testing.T) {
 	})
 }
 
-// TestStressDoneRacesTheEnd: one is released or its context ends. It fails only
-// with the context's error, and then its parker is not woken.
+// TestStressDoneRacesTheEnd: a waiter is released, or its context ends. It fails only with
+// the context's error, and then its parker is not woken.
 func TestStressDoneRacesTheEnd(t *testing.T) {
 	var released, failed, wakes int
-	for i := range scale(10_000, 1500) {
+	for i := range testkit.Scale(10_000, 1500) {
 		var g waitgroup.Group
 		g.Add(1)
 		ctx, cancel := context.WithCancelCause(bg)
 		p := newParker()
 		c := startWait(&g, p.under(ctx))
 		if i%4 != 0 { // in line already, or not
-			spinUntil(func() bool { return p.parks.Load() > 0 })
+			testkit.SpinUntil(func() bool { return p.parks.Load() > 0 })
 		}
-		together(2, func(i int) {
+		testkit.Together(2, func(i int) {
 			if i == 0 {
 				g.Done()
 			} else {
@@ -157,13 +158,13 @@ func TestStressDoneRacesTheEnd(t *testing.T) {
 	t.Logf("%d released, %d failed", released, failed)
 }
 
-// TestStressLeakPerTimeout: contexts end by the thousand beside zeros. goleak
-// looks for goroutines; the parkers tell who is still in line at the end.
+// TestStressLeakPerTimeout: thousands of contexts end while the count reaches zero. goleak
+// looks for goroutines; the parkers show which waiters are in line at the end.
 func TestStressLeakPerTimeout(t *testing.T) {
 	var g waitgroup.Group
-	rounds := scale(10_000, 1000)
+	rounds := testkit.Scale(10_000, 1000)
 	g.Add(1)
-	together(5, func(i int) {
+	testkit.Together(5, func(i int) {
 		for r := range rounds {
 			if i == 0 {
 				g.Add(1)
@@ -175,7 +176,7 @@ func TestStressLeakPerTimeout(t *testing.T) {
 			p := newParker()
 			c := startWait(&g, p.under(ctx))
 			if r%2 == 0 {
-				spinUntil(func() bool { return p.parks.Load() > 0 || len(c) > 0 })
+				testkit.SpinUntil(func() bool { return p.parks.Load() > 0 || len(c) > 0 })
 			}
 			cancel()
 			if err := <-c; err != nil && p.wakes.Load() != 0 {
@@ -190,14 +191,14 @@ func TestStressLeakPerTimeout(t *testing.T) {
 	requireZero(t, &g)
 }
 
-// TestStressDeadContext: a dead context fails, while the count is up and others
-// come and go; at zero it never does.
+// TestStressDeadContext: a wait under a context that has ended fails while the count is up
+// and other waiters come and go, and never at zero.
 func TestStressDeadContext(t *testing.T) {
 	var g waitgroup.Group
 	dead := doneCtx()
-	rounds := scale(8000, 1500)
+	rounds := testkit.Scale(8000, 1500)
 	g.Add(1)
-	together(4, func(i int) {
+	testkit.Together(4, func(i int) {
 		for range rounds {
 			if i == 0 {
 				g.Add(1)
@@ -208,7 +209,7 @@ func TestStressDeadContext(t *testing.T) {
 		}
 	})
 	g.Done()
-	together(3, func(int) {
+	testkit.Together(3, func(int) {
 		for range rounds {
 			if err := g.Wait(dead); err != nil {
 				t.Error(err)
@@ -217,15 +218,15 @@ func TestStressDeadContext(t *testing.T) {
 	})
 }
 
-// TestStressIdleRacesZero: the channel that Idle gives is closed at the next
-// zero, and not before; none is closed twice, which would panic.
+// TestStressIdleRacesZero: the channel that Idle returns is closed at the next zero, and
+// not before. None is closed twice, which would panic.
 func TestStressIdleRacesZero(t *testing.T) {
 	var g waitgroup.Group
 	var begun, over atomic.Int64 // rounds
-	rounds := int64(scale(10_000, 2000))
+	rounds := int64(testkit.Scale(10_000, 2000))
 	g.Add(1)
 	begun.Store(1)
-	together(4, func(i int) {
+	testkit.Together(4, func(i int) {
 		if i == 0 {
 			for r := int64(1); r <= rounds; r++ {
 				runtime.Gosched()
@@ -256,7 +257,7 @@ func TestStressIdleRacesZero(t *testing.T) {
 // TestStressStopRacesZero counts both sides: of all registrations each was
 // either woken once or stopped in time, never both and never neither.
 func TestStressStopRacesZero(t *testing.T) {
-	for range scale(10_000, 1000) {
+	for range testkit.Scale(10_000, 1000) {
 		const n = 8
 		var g waitgroup.Group
 		g.Add(1)
@@ -265,7 +266,7 @@ func TestStressStopRacesZero(t *testing.T) {
 		for i := range line {
 			line[i] = g.Register(wake.Func(func() { woken[i].Add(1) }))
 		}
-		together(3, func(w int) {
+		testkit.Together(3, func(w int) {
 			if w == 0 {
 				g.Done()
 				return
@@ -286,12 +287,12 @@ func TestStressStopRacesZero(t *testing.T) {
 // TestStressStopTwice: of two Stops of one registration, racing, and a zero,
 // exactly one wins.
 func TestStressStopTwice(t *testing.T) {
-	for range scale(5000, 1000) {
+	for range testkit.Scale(5000, 1000) {
 		var g waitgroup.Group
 		g.Add(1)
 		var won atomic.Int32
 		r := g.Register(wake.Func(func() { won.Add(1) }))
-		together(3, func(i int) {
+		testkit.Together(3, func(i int) {
 			if i == 0 {
 				g.Done()
 			} else if r.Stop() {
@@ -306,9 +307,9 @@ func TestStressStopTwice(t *testing.T) {
 // of a group that goes up and down is woken once, by its zero or on return.
 func TestStressRegisterRacesZero(t *testing.T) {
 	var g waitgroup.Group
-	rounds := scale(10_000, 2000)
+	rounds := testkit.Scale(10_000, 2000)
 	var registered, woken, stopped atomic.Int64
-	together(4, func(i int) {
+	testkit.Together(4, func(i int) {
 		for r := range rounds {
 			if i < 2 {
 				g.Add(1 + r%3)
@@ -335,10 +336,10 @@ func TestStressRegisterRacesZero(t *testing.T) {
 // while others do the same.
 func TestStressWakersCallBack(t *testing.T) {
 	var g waitgroup.Group
-	rounds := scale(10_000, 1000)
+	rounds := testkit.Scale(10_000, 1000)
 	var registered, woken atomic.Int64
 	inner := wake.Func(func() { woken.Add(1) })
-	together(4, func(i int) {
+	testkit.Together(4, func(i int) {
 		for r := range rounds {
 			g.Add(1)
 			registered.Add(1)
@@ -362,13 +363,13 @@ func TestStressWakersCallBack(t *testing.T) {
 	require.Equal(t, registered.Load(), woken.Load())
 }
 
-// TestStressEverything: every method from every side at once; what was counted
-// up is counted down, so at the end it is zero and nobody is in line.
+// TestStressEverything: all methods from all sides at once. All that was counted up is
+// counted down, so at the end the count is zero and the line is empty.
 func TestStressEverything(t *testing.T) {
 	var g waitgroup.Group
-	rounds := scale(10_000, 1000)
+	rounds := testkit.Scale(10_000, 1000)
 	var waited sync.WaitGroup
-	together(4, func(i int) {
+	testkit.Together(4, func(i int) {
 		for r := range rounds {
 			g.Add(2)
 			ctx, cancel := context.WithCancel(bg)

@@ -14,12 +14,11 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// Each test here is named after something that hurt the users of another wait
-// group, in a bubble, where order is certain. hazards_stress_test.go runs the
-// same freely.
+// Each test here is named after a problem of another wait group. It runs in a bubble, where
+// the order is certain. hazards_stress_test.go has the same hazards without a bubble.
 
-// TestHazardReuseBeforeTheLastWaitReturned: the group counts up again while
-// those it released have not run yet. No panic, and they return.
+// TestHazardReuseBeforeTheLastWaitReturned: the group counts up again while the waiters
+// that it released have not run yet. There is no panic, and they return.
 func TestHazardReuseBeforeTheLastWaitReturned(t *testing.T) {
 	overWaits(t, func(t *testing.T, wait wait) {
 		synctest.Test(t, func(t *testing.T) {
@@ -38,8 +37,8 @@ func TestHazardReuseBeforeTheLastWaitReturned(t *testing.T) {
 	})
 }
 
-// TestHazardReuseBeforeWakersRan: the same from within a zero: the first waker
-// begins the next round, and ends it, and begins another.
+// TestHazardReuseBeforeWakersRan: the same within a zero. The first waker begins the next
+// round, ends it, and begins another one.
 func TestHazardReuseBeforeWakersRan(t *testing.T) {
 	overWaits(t, func(t *testing.T, wait wait) {
 		synctest.Test(t, func(t *testing.T) {
@@ -64,8 +63,8 @@ func TestHazardReuseBeforeWakersRan(t *testing.T) {
 	})
 }
 
-// TestHazardGenerations: who begins to wait after the next Add is not released
-// by the zero before it, whether or not those of that zero have run.
+// TestHazardGenerations: a waiter that begins to wait after the next Add is not released by
+// the zero before it, whether or not the waiters of that zero have run.
 func TestHazardGenerations(t *testing.T) {
 	for _, settle := range []bool{false, true} {
 		t.Run(fmt.Sprintf("settle=%t", settle), func(t *testing.T) {
@@ -98,9 +97,9 @@ func generations(t *testing.T, wait wait, settle bool) {
 	require.NoError(t, <-old)
 }
 
-// TestHazardLeakPerTimeout: waits that end with their contexts leave neither a
-// goroutine nor a place in line. The bubble fails if a goroutine stays, TestMain
-// does, and the parkers tell who is woken.
+// TestHazardLeakPerTimeout: waits that end with their contexts leave neither a goroutine
+// nor a place in line. The bubble and TestMain fail if a goroutine stays, and the parkers
+// count wakes.
 func TestHazardLeakPerTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g waitgroup.Group
@@ -124,8 +123,8 @@ func TestHazardLeakPerTimeout(t *testing.T) {
 	})
 }
 
-// TestHazardLeakOfIdle: neither does Idle, if nobody ever gets to zero. It is
-// the bubble that looks for goroutines.
+// TestHazardLeakOfIdle: Idle leaves no goroutine either, if there is never a zero. The
+// bubble looks for goroutines.
 func TestHazardLeakOfIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g waitgroup.Group
@@ -148,7 +147,7 @@ func TestHazardDeadContext(t *testing.T) {
 		end()
 		<-ctx.Done()
 		var g waitgroup.Group
-		for range 100 { // a coin would show
+		for range 100 { // a random choice would be noticed
 			require.NoError(t, g.Wait(ctx), "satisfied")
 			g.Add(2)
 			requireContextError(t, ctx, g.Wait(ctx))
@@ -162,8 +161,8 @@ func TestHazardDeadContext(t *testing.T) {
 	})
 }
 
-// TestHazardReleasedAsTheContextEnds: both in one instant. Whichever came
-// first counts, as often as it is tried.
+// TestHazardReleasedAsTheContextEnds: both happen in one instant of the bubble. The first
+// of them wins each time.
 func TestHazardReleasedAsTheContextEnds(t *testing.T) {
 	for _, zeroFirst := range []bool{true, false} {
 		t.Run(fmt.Sprintf("zero first=%t", zeroFirst), func(t *testing.T) {
@@ -195,8 +194,8 @@ func endsTogether(t *testing.T, zeroFirst bool) {
 	}
 }
 
-// TestHazardDeadlineMeetsZero: the bubble's clock ends the context and brings
-// the zero at the same time. Either answer is true; another is not.
+// TestHazardDeadlineMeetsZero: the end of the context and the zero happen at the same time
+// of the bubble's clock. Wait returns nil or the context's error.
 func TestHazardDeadlineMeetsZero(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 100 {
@@ -216,8 +215,8 @@ func TestHazardDeadlineMeetsZero(t *testing.T) {
 	})
 }
 
-// TestHazardSynctest: waiting is durable in a bubble, also in a group that was
-// used outside of one, and after: hours of the bubble's clock pass.
+// TestHazardSynctest: waits block durably in a bubble, also in a group that was used
+// outside: hours of the bubble's clock pass.
 func TestHazardSynctest(t *testing.T) {
 	var g waitgroup.Group
 	for range 2 {

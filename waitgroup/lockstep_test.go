@@ -8,17 +8,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// Races of few instructions, over and over: goroutines that go through many
-// groups in step, so that they meet in each.
+// These tests race a few instructions over and over: goroutines go through many groups in
+// step, so that they meet in each.
 
-// lockstep runs f in n goroutines; they begin each round at one time.
+// lockstep runs f in n goroutines, which begin each round at the same time.
 func lockstep(n, rounds int, f func(i, round int)) {
 	var arrived atomic.Int64
-	together(n, func(i int) {
+	testkit.Together(n, func(i int) {
 		for r := range rounds {
 			arrived.Add(1)
 			hotSpin(func() bool { return arrived.Load() >= int64(n*(r+1)) })
@@ -30,15 +31,15 @@ func lockstep(n, rounds int, f func(i, round int)) {
 	})
 }
 
-// steps is the number of rounds; under the race detector few take long.
+// steps is the number of rounds. Under the race detector it is small, because they are slow.
 func steps() int {
-	if raceEnabled {
+	if testkit.Race {
 		return 500
 	}
-	return scale(40_000, 6000)
+	return testkit.Scale(40_000, 6000)
 }
 
-// hotSpin is spinUntil for what comes soon.
+// hotSpin is SpinUntil for a condition that is soon true.
 func hotSpin(cond func() bool) {
 	for i := 1; !cond(); i++ {
 		if i%32 == 0 {
@@ -56,8 +57,8 @@ func ones(rounds, n int) []waitgroup.Group {
 	return gs
 }
 
-// TestLockstepWaitMeetsDone: getting in line as the count reaches zero. Who
-// looked too early must look again.
+// TestLockstepWaitMeetsDone: a waiter gets in line while the count reaches zero. If it
+// looked too early it must look again.
 func TestLockstepWaitMeetsDone(t *testing.T) {
 	overWaits(t, func(t *testing.T, wait wait) {
 		for _, n := range []int{2, 3} {
@@ -105,8 +106,9 @@ func TestLockstepNoCountIsLost(t *testing.T) {
 	}
 }
 
-// afterZero is what one does who saw a zero; it reports whether the group held
-// to it. r was registered before the zero, and so was the channel of Idle.
+// afterZero is called by a goroutine that saw a zero. It reports whether the group keeps
+// its promises for this zero. r was registered before the zero, and Idle was called before
+// it.
 var afterZero = map[string]func(g *waitgroup.Group, r wake.Registration) bool{
 	"TryWait":  func(g *waitgroup.Group, _ wake.Registration) bool { return g.TryWait() },
 	"Stop":     func(_ *waitgroup.Group, r wake.Registration) bool { return !r.Stop() },
@@ -118,9 +120,9 @@ var afterZero = map[string]func(g *waitgroup.Group, r wake.Registration) bool{
 	"Done":     func(g *waitgroup.Group, _ wake.Registration) bool { return recovered(g.Done) == negative },
 }
 
-// TestLockstepAfterZero: the zero is visible before Done has let the line go.
-// Whatever others do then, the line was released at the zero: nobody in it can
-// leave it, and no Add keeps it for the next zero.
+// TestLockstepAfterZero: the zero is visible before Done has released the line. Whatever
+// other goroutines do then, the line was released at the zero: no waiter in it can leave
+// it, and no Add keeps it for the next zero.
 func TestLockstepAfterZero(t *testing.T) {
 	for name, act := range afterZero {
 		t.Run(name, func(t *testing.T) {
@@ -156,8 +158,8 @@ func TestLockstepAfterZero(t *testing.T) {
 	}
 }
 
-// TestLockstepIdleAfterAdd: whoever counts up from zero, and then asks, gets a
-// channel for the next zero, though the Done of the last one is still at it.
+// TestLockstepIdleAfterAdd: a goroutine that counts up from zero, and then calls Idle, gets
+// a channel for the next zero, even if the Done of the last zero is still running.
 func TestLockstepIdleAfterAdd(t *testing.T) {
 	gs := ones(steps(), 1)
 	next := make([]<-chan struct{}, len(gs))
@@ -186,8 +188,8 @@ func TestLockstepIdleAfterAdd(t *testing.T) {
 	}
 }
 
-// TestLockstepEndAfterZero: a context that ends after the zero is too late: the
-// parker gives up only when it has seen the zero.
+// TestLockstepEndAfterZero: a context that ends after the zero is too late. The parker
+// fails only after it has seen the zero.
 func TestLockstepEndAfterZero(t *testing.T) {
 	gs := ones(steps(), 1)
 	lockstep(3, len(gs), func(i, r int) {
@@ -212,7 +214,7 @@ func TestLockstepEndAfterZero(t *testing.T) {
 	})
 }
 
-// TestLockstepDoneTwice: of two who count off the last two, one releases.
+// TestLockstepDoneTwice: of two goroutines that count from two to zero, one releases.
 func TestLockstepDoneTwice(t *testing.T) {
 	gs := ones(steps(), 2)
 	woken := make([]atomic.Int32, len(gs))

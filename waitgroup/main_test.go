@@ -4,25 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"github.com/vigil-go/vigil/await"
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
 
 // TestMain fails the run if any test left a goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // bg is the context of waits that only a zero ends.
 var bg = context.Background()
 
-// nilCtx is what a caller passes who has no context.
+// nilCtx is passed by a caller that has no context.
 var nilCtx context.Context
 
 var (
@@ -35,10 +34,10 @@ const (
 	tooLarge = "waitgroup: count too large"
 )
 
-// dead ended before anybody looked at it.
+// dead is a context that has ended.
 var dead = doneCtx()
 
-// doneCtx returns a context that ended before anybody looked at it.
+// doneCtx returns a context that has ended.
 func doneCtx() context.Context {
 	ctx, cancel := context.WithCancel(bg)
 	cancel()
@@ -52,6 +51,18 @@ var waits = map[string]wait{
 	"Wait":     (*waitgroup.Group).Wait,
 	"Idle":     waitIdle,
 	"Register": waitRegistered,
+	"Select":   waitSelecting,
+}
+
+// waitSelecting selects over g and a Group whose zero does not come.
+func waitSelecting(g *waitgroup.Group, ctx context.Context) error {
+	var other waitgroup.Group
+	other.Add(1)
+	chosen, err := await.Select(ctx, other.OnZero(), g.OnZero())
+	if chosen == 0 {
+		panic("no such zero")
+	}
+	return err
 }
 
 func waitIdle(g *waitgroup.Group, ctx context.Context) error {
@@ -151,7 +162,7 @@ func requireCount(t testing.TB, n int, g *waitgroup.Group) {
 	require.True(t, r.Stop())
 }
 
-// A parker counts what happens to it. Who has parked was in line before.
+// A parker counts calls of its methods. A waiter that has parked was in line before.
 type parker struct {
 	wake.Parker
 	hook         func(ctx context.Context) error // instead of parking; nil: park
@@ -176,7 +187,7 @@ func (p *parker) Park(ctx context.Context) error {
 // under returns a context that carries p.
 func (p *parker) under(ctx context.Context) context.Context { return wake.WithParker(ctx, p) }
 
-// recovered runs f and returns what it panicked with, as text; "" if not.
+// recovered runs f and returns the text of its panic, or "" if it does not panic.
 func recovered(f func()) (text string) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -185,32 +196,4 @@ func recovered(f func()) (text string) {
 	}()
 	f()
 	return ""
-}
-
-// together runs f in n goroutines that begin at one time, and waits for them.
-func together(n int, f func(i int)) {
-	var wg sync.WaitGroup
-	start := make(chan struct{})
-	for i := range n {
-		wg.Go(func() { <-start; f(i) })
-	}
-	close(start)
-	wg.Wait()
-}
-
-// spinUntil yields until cond holds. A cond that never holds ends in the test
-// binary's timeout.
-func spinUntil(cond func() bool) {
-	for !cond() {
-		runtime.Gosched()
-	}
-}
-
-// scale picks the size of a stress test: full, or the small one under -short
-// and under the race detector.
-func scale(full, small int) int {
-	if testing.Short() || raceEnabled {
-		return small
-	}
-	return full
 }

@@ -9,26 +9,26 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// A model is a Group as the package's doc tells it: a count, and who is in line
-// until the next zero.
+// A model is a Group as the package documentation describes it: a count, and the waiters
+// in line until the next zero.
 type model struct {
 	count int
 	line  map[*place]bool
-	idle  <-chan struct{} // of the line; nil: nobody asked
+	idle  <-chan struct{} // of the line; nil if Idle was not called
 }
 
-// A place is somebody who waited: a Wait in a goroutine of its own, or a
-// registration.
+// A place is a waiter: a Wait in a goroutine of its own, or a registration.
 type place struct {
 	adds     int  // its waker's, to the count
 	panics   bool // its waker does
 	released bool
 	left     bool // stopped, or its context ended
-	// beside the model:
+	// not of the model:
 	woken  int
 	reg    wake.Registration
 	result <-chan error
@@ -37,7 +37,7 @@ type place struct {
 	ended  bool
 }
 
-// add reports what a call of Add panics with: "" if it does not.
+// add returns the text of the panic of a call of Add, or "" if it does not panic.
 func (m *model) add(n int) (panics string) {
 	if n < 0 && m.count+n < 0 {
 		return negative
@@ -48,7 +48,7 @@ func (m *model) add(n int) (panics string) {
 	return ""
 }
 
-// zero releases the line, in whatever order, then lets wakers count.
+// zero releases the line, in any order, and then lets the wakers count.
 func (m *model) zero() (panics string) {
 	line := m.line
 	m.line, m.idle = make(map[*place]bool), nil
@@ -85,8 +85,8 @@ type run struct {
 	idles  map[<-chan struct{}]bool // seen; is it to be closed?
 }
 
-// runScript takes two bytes a step: what, and how much or which one. It runs
-// in a bubble.
+// runScript takes two bytes a step: what to do, and how much or which one. It runs in a
+// bubble.
 func runScript(t *testing.T, script []byte) {
 	r := &run{t: t, m: model{line: make(map[*place]bool)}, idles: make(map[<-chan struct{}]bool)}
 	for ; len(script) >= 2; script = script[2:] {
@@ -137,7 +137,7 @@ func (r *run) step(what byte, arg int) {
 	}
 }
 
-// stepOfOne is a step of somebody who waits.
+// stepOfOne is a step of a waiter.
 func (r *run) stepOfOne(what byte, arg int) {
 	switch what {
 	case opWait:
@@ -147,7 +147,7 @@ func (r *run) stepOfOne(what byte, arg int) {
 	case opRegisterNil:
 		p := &place{reg: r.g.Register(nil)}
 		r.m.enter(p)
-		p.woken = -1 // nobody counts
+		p.woken = -1 // not counted
 		r.places = append(r.places, p)
 	case opRegisterAdder:
 		r.register(&place{adds: arg % 3})
@@ -165,7 +165,7 @@ func (r *run) add(n int) {
 	require.Equal(r.t, want, recovered(func() { r.g.Add(n) }), "Add(%d)", n)
 }
 
-// tooLarge adds what overflows at any count but zero, and is undone there.
+// tooLarge adds a number that overflows at any count but zero, and subtracts it at zero.
 func (r *run) tooLarge(n int) {
 	if math.MaxInt > math.MaxInt32 {
 		require.Equal(r.t, tooLarge, recovered(func() { r.g.Add(math.MaxInt - n) }))
@@ -205,7 +205,7 @@ func (r *run) leave(p *place) {
 	}
 }
 
-// idle knows which channel comes: the line's, or a new one.
+// idle calls Idle, which must return the channel of the line, or a new one.
 func (r *run) idle() {
 	c := r.g.Idle()
 	if r.m.count == 0 {
@@ -277,7 +277,7 @@ func (r *run) finish() {
 
 // TestModel runs random scripts.
 func TestModel(t *testing.T) {
-	for range scale(3000, 300) {
+	for range testkit.Scale(3000, 300) {
 		seed := rand.Uint64()
 		rng := rand.New(rand.NewPCG(seed, 0))
 		script := make([]byte, 2*rng.IntN(60))

@@ -40,7 +40,7 @@ func TestNoParkAtZero(t *testing.T) {
 	require.Zero(t, p.wakes.Load())
 }
 
-// TestParks: what Wait makes of what happens in Park, at count 1.
+// TestParks: the result of Wait for each thing that may happen in Park, at count 1.
 func TestParks(t *testing.T) {
 	for name, c := range map[string]struct {
 		park func(g *waitgroup.Group, cancel func()) error
@@ -83,15 +83,15 @@ func TestParkersErrorIsReturnedAsItIs(t *testing.T) {
 	requireCount(t, 1, &g)
 }
 
-// TestSpuriousPermits: a Park that returns for nothing is gone back to, also on
-// a dead context.
+// TestSpuriousPermits: Wait parks again after a Park that returned without a wake, even if
+// the context has ended.
 func TestSpuriousPermits(t *testing.T) {
 	for name, ctx := range map[string]context.Context{"live": bg, "dead": doneCtx()} {
 		t.Run(name, func(t *testing.T) {
 			var g waitgroup.Group
 			g.Add(1)
 			p := newParker()
-			p.Parker.Wake() // of somebody else, before
+			p.Parker.Wake() // an older permit
 			p.hook = func(ctx context.Context) error {
 				switch p.parks.Load() {
 				case 1:
@@ -107,11 +107,11 @@ func TestSpuriousPermits(t *testing.T) {
 	}
 }
 
-// TestFailedWaitPinsNothing: the line does not hold on to who left it.
+// TestFailedWaitPinsNothing: the line does not keep waiters alive that left it.
 func TestFailedWaitPinsNothing(t *testing.T) {
 	var g waitgroup.Group
 	g.Add(1)
-	idle := g.Idle() // somebody stays
+	idle := g.Idle() // a waiter that stays
 	gone := make([]weak.Pointer[parker], 0, 20)
 	for range cap(gone) {
 		p := newParker()

@@ -40,7 +40,7 @@ func TestStopInTime(t *testing.T) {
 	requireZero(t, &g)
 }
 
-// TestStopOfOne: any of the line may leave; the others are woken.
+// TestStopOfOne: any waiter of the line may leave; the others are woken.
 func TestStopOfOne(t *testing.T) {
 	for leaves := range 4 {
 		var g waitgroup.Group
@@ -77,7 +77,7 @@ func TestStopOfAll(t *testing.T) {
 	require.Equal(t, 1, woken)
 }
 
-// TestStaleStop touches nobody who came later.
+// TestStaleStop does not affect waiters that came later.
 func TestStaleStop(t *testing.T) {
 	var g waitgroup.Group
 	g.Add(1)
@@ -106,8 +106,8 @@ func TestNilWaker(t *testing.T) {
 	requireZero(t, &g)
 }
 
-// TestWakerPanics: the others are woken, the panic is seen, and the group goes
-// on.
+// TestWakerPanics: the others are woken, the panic reaches the caller, and the group can
+// still be used.
 func TestWakerPanics(t *testing.T) {
 	for _, bad := range [][]int{{0}, {2}, {4}, {0, 1}, {1, 3}, {0, 1, 2, 3, 4}} {
 		var g waitgroup.Group
@@ -197,8 +197,8 @@ func TestWakerCallsBack(t *testing.T) {
 	}
 }
 
-// TestWakerAdds: the first waker counts up; the others of the
-// line are still released, and the zero is over for who comes next.
+// TestWakerAdds: the first waker counts up. The others of the line are still released, and
+// later waiters wait for the next zero.
 func TestWakerAdds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g waitgroup.Group
@@ -255,7 +255,7 @@ func TestWakerStops(t *testing.T) {
 	require.Equal(t, 3, woken)
 }
 
-// TestSlowWaker: the one whose Done it was waits for it, nobody else.
+// TestSlowWaker: only the goroutine that called Done waits for it.
 func TestSlowWaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g waitgroup.Group

@@ -7,17 +7,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitgroup"
 )
 
-// What the tests of sync.WaitGroup want, told anew for Wait(bg).
+// These are the tests of sync.WaitGroup, for Wait(bg).
 
-// TestSyncRounds: two groups hand n goroutines back and forth; one group lets
-// them finish, the other one keeps them until all have.
+// TestSyncRounds: one group waits for n goroutines, which wait at the other one until all
+// have come.
 func TestSyncRounds(t *testing.T) {
 	var finished, exit waitgroup.Group
 	const n = 16
-	for range scale(200, 40) {
+	for range testkit.Scale(200, 40) {
 		finished.Add(n)
 		exit.Add(n)
 		var passed atomic.Int32
@@ -44,15 +45,15 @@ func TestSyncMisuse(t *testing.T) {
 	requireZero(t, &g)
 }
 
-// TestSyncWaitersRaceAdd: some wait while others add and count off. One that
-// is held until all have added keeps the count up meanwhile.
+// TestSyncWaitersRaceAdd: some goroutines wait while others add and count down. One count
+// is held until all have added, so that the count does not reach zero meanwhile.
 func TestSyncWaitersRaceAdd(t *testing.T) {
-	for range scale(500, 100) {
+	for range testkit.Scale(500, 100) {
 		var g waitgroup.Group
 		var held, finished atomic.Int32
 		const adders = 3
 		g.Add(1)
-		together(2*adders, func(i int) {
+		testkit.Together(2*adders, func(i int) {
 			if i < adders {
 				g.Wait(bg)
 				if n := finished.Load(); n != adders {
@@ -68,9 +69,9 @@ func TestSyncWaitersRaceAdd(t *testing.T) {
 	}
 }
 
-// TestSyncAddInDone: what one task adds before it is done is waited for.
+// TestSyncAddInDone: Wait also waits for the count that a task adds before it is done.
 func TestSyncAddInDone(t *testing.T) {
-	for range scale(1000, 200) {
+	for range testkit.Scale(1000, 200) {
 		var g waitgroup.Group
 		var n atomic.Int32
 		g.Add(1)
@@ -93,11 +94,11 @@ func TestSyncAddInDone(t *testing.T) {
 
 // TestSyncWaitTwice: at zero any number may wait, one after the other.
 func TestSyncWaitTwice(t *testing.T) {
-	for range scale(300, 60) {
+	for range testkit.Scale(300, 60) {
 		var g waitgroup.Group
 		done := false
 		g.Go(func() { done = true })
-		together(3, func(int) {
+		testkit.Together(3, func(int) {
 			g.Wait(bg)
 			g.Wait(bg)
 			if !done {
@@ -116,7 +117,7 @@ func TestSyncGo(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-// TestSyncAlignment: a group works wherever it lies.
+// TestSyncAlignment: a group works at every offset in a struct.
 func TestSyncAlignment(t *testing.T) {
 	var s struct {
 		_ byte
@@ -138,7 +139,7 @@ func TestSyncAlignment(t *testing.T) {
 // TestSyncManyTasks: as many as there may be.
 func TestSyncManyTasks(t *testing.T) {
 	var g waitgroup.Group
-	n := scale(20_000, 2000)
+	n := testkit.Scale(20_000, 2000)
 	var ran atomic.Int64
 	for range n {
 		g.Go(func() { ran.Add(1) })

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
@@ -13,7 +14,7 @@ type wide [8]int64 // 64 bytes
 
 // TestAllocations counts the allocations of the calls that promise a number.
 func TestAllocations(t *testing.T) {
-	if raceEnabled {
+	if testkit.Race {
 		t.Skip("the race detector allocates")
 	}
 	x, y := new(int), new(int)

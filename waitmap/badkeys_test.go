@@ -26,11 +26,11 @@ func TestHazardUnhashableKey(t *testing.T) {
 		"CAS":           func(m *M, k any) { waitmap.CompareAndSwap(m, k, 0, 1) },
 		"CAD":           func(m *M, k any) { waitmap.CompareAndDelete(m, k, 0) },
 		"LoadOrCompute": func(m *M, k any) { m.LoadOrCompute(k, func() (int, error) { return 1, nil }) },
-		"Compute":       func(m *M, k any) { m.Compute(k, func(int, bool) (int, waitmap.Op) { return 1, waitmap.Set }) },
+		"Compute":       func(m *M, k any) { m.Compute(k, func(int, bool) (int, waitmap.Op) { return 1, waitmap.StoreOp }) },
 		"Wait":          func(m *M, k any) { m.Wait(bg, k) },
 		"WaitNext":      func(m *M, k any) { m.WaitNext(bg, k) },
 		"WaitFor":       func(m *M, k any) { m.WaitFor(bg, k, func(int) bool { return true }) },
-		"WaitCompute":   func(m *M, k any) { m.WaitCompute(bg, k, func(int) (int, waitmap.Op) { return 1, waitmap.Set }) },
+		"WaitCompute":   func(m *M, k any) { m.WaitCompute(bg, k, func(int) (int, waitmap.Op) { return 1, waitmap.StoreOp }) },
 		"Take":          func(m *M, k any) { m.Take(bg, k) },
 		"Register":      func(m *M, k any) { m.Register(k, nil) },
 		"Cancel":        func(m *M, k any) { m.Cancel(k) },
@@ -89,7 +89,7 @@ func TestHazardPanickingHash(t *testing.T) {
 		func() { m.Load(-1) },
 		func() { m.Store(-1, 1) },
 		func() { m.Delete(-1) },
-		func() { m.Compute(-1, func(int, bool) (int, waitmap.Op) { return 1, waitmap.Set }) },
+		func() { m.Compute(-1, func(int, bool) (int, waitmap.Op) { return 1, waitmap.StoreOp }) },
 		func() { m.Wait(bg, -1) },
 		func() { m.Take(bg, -1) },
 		func() { m.Register(-1, nil) },
@@ -163,7 +163,7 @@ func TestHazardNaNKey(t *testing.T) {
 	})
 }
 
-// TestHazardNaNWaiter: nothing can serve a wait on NaN, but its end, Stop,
+// TestHazardNaNWaiter: no store can complete a wait on NaN, but its end, Stop,
 // CancelAll and Close find it and leave nothing.
 func TestHazardNaNWaiter(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[float64, int]) {

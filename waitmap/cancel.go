@@ -1,22 +1,24 @@
 package waitmap
 
 import (
-	"iter"
-	"time"
-
+	"github.com/vigil-go/vigil/internal/schedpoint"
 	"github.com/vigil-go/vigil/internal/waitq"
-	"github.com/vigil-go/vigil/internal/yield"
 )
 
-// Cancel releases all who wait for key: they get [ErrCanceled]. It returns how
-// many there were. It does not touch the value.
+// Cancel ends the waits for key, including Futures, with [ErrCanceled], and returns their
+// number. It does not change the value. A [Map.Take] of a value that a computation holds
+// does not wait in this sense: it goes on, and so it does on CancelAll and Close.
 func (m *Map[K, V]) Cancel(key K) int { return m.CancelCause(key, nil) }
 
-// CancelCause is Cancel with a reason: the waits' errors match both
-// [ErrCanceled] and cause.
+// CancelCause is Cancel with a cause: the errors of the waits match both [ErrCanceled] and
+// cause. A nil cause adds nothing.
 func (m *Map[K, V]) CancelCause(key K, cause error) int {
 	e, err := m.init(), canceledBy(cause)
-	h := e.hash(key)
+	return e.cancelKey(key, e.hash(key), err)
+}
+
+// cancelKey ends the waits for key.
+func (e *engine[K, V]) cancelKey(key K, h uint64, err *stopError) int {
 	ls := &e.shard(h).lines
 	ls.mu.Lock()
 	l := ls.find(key, h)
@@ -24,116 +26,63 @@ func (m *Map[K, V]) CancelCause(key K, cause error) int {
 		ls.mu.Unlock()
 		return 0
 	}
-	list, away := l.all(), l.away()
+	list, away := l.detachWaiting(), l.away()
 	var zero V
-	l.note(zero, err)
-	ls.tidy(&l.lineHead)
-	n := settle(list, zero, err)
+	l.record(zero, err)
+	ls.dropIfIdle(&l.lineHead)
+	n := deliver(list, zero, err)
 	ls.mu.Unlock()
 	wakeList(list)
 	return n + away
 }
 
-// CancelAll releases all who wait for any key, and returns how many.
+// CancelAll ends all waits of the map with [ErrCanceled] and returns their number.
 func (m *Map[K, V]) CancelAll() int { return m.init().cancelAll(canceled) }
 
-// Close releases all who wait, now and later, with [ErrClosed]. The entries
-// stay, and so does everything that does not wait. It returns nil, each time.
+// Close ends all waits, and all later ones that would block, with [ErrClosed]. The entries
+// stay, and all operations that do not wait still work. Close returns nil, also when called
+// again.
 func (m *Map[K, V]) Close() error {
 	e := m.init()
 	e.closed.Store(true) // before the sweep: see enter
-	yield.At(yield.MapClosed)
+	schedpoint.At(schedpoint.MapClosed)
 	e.cancelAll(closed)
 	return nil
 }
 
 func (e *engine[K, V]) cancelAll(err *stopError) (n int) {
-	var all waitq.List[fate[V]]
+	var all waitq.List[outcome[V]]
 	for i := range e.shards {
-		list, settled := e.shards[i].lines.settleAll(err)
+		list, released := e.shards[i].lines.cancelAll(err)
 		all.Join(list)
-		n += settled
+		n += released
 	}
-	wakeList(all) // when all are settled: a waker may panic
+	wakeList(all) // when all are finished: a waker may panic
 	return n
 }
 
-// settleAll detaches every waiter of the shard. Lines of keys that are held or
-// watched stay.
-func (ls *lines[K, V]) settleAll(err *stopError) (all waitq.List[fate[V]], n int) {
+// cancelAll detaches the waiters of the shard. Lines of keys that are held or watched
+// stay.
+func (ls *lines[K, V]) cancelAll(err *stopError) (all waitq.List[outcome[V]], n int) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	var zero V
 	old := ls.buckets
 	ls.n = 0
-	ls.buckets = make([]*line[K, V], fewestBuckets)
+	ls.buckets = make([]*line[K, V], minBuckets)
 	for _, l := range old {
 		for l != nil {
 			next := l.next
 			n += l.away()
-			all.Join(l.all())
-			l.note(zero, err)
+			all.Join(l.detachWaiting())
+			l.record(zero, err)
 			if l.hold != nil || l.watch != nil {
 				ls.add(l)
 			} else {
-				l.forget()
+				l.markClosed()
 			}
 			l = next
 		}
 	}
-	return all, n + settle(all, zero, err)
-}
-
-// WaitInfo says who waits for a key.
-type WaitInfo struct {
-	Waiters int       // how many
-	Oldest  time.Time // since when the first of them is in line
-}
-
-// Waiting returns an iterator over the keys that are waited for. Like
-// [Map.Range] it is not a snapshot. Nothing is held while the loop's body runs.
-func (m *Map[K, V]) Waiting() iter.Seq2[K, WaitInfo] {
-	type row struct {
-		key  K
-		info WaitInfo
-	}
-	return func(yield func(K, WaitInfo) bool) {
-		e := m.init()
-		for i := range e.shards {
-			ls := &e.shards[i].lines
-			var rows []row
-			ls.mu.Lock()
-			for l := range ls.each {
-				if n := l.crowd(); n > 0 {
-					rows = append(rows, row{l.key, WaitInfo{n, since(l.oldest())}})
-				}
-			}
-			ls.mu.Unlock()
-			for _, r := range rows {
-				if !yield(r.key, r.info) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// since turns a waiter's age into a time; by way of the age, because the clock
-// of a testing/synctest bubble has another epoch.
-func since(ns int64) time.Time {
-	return time.Now().Add(time.Duration(ns) - time.Since(epoch))
-}
-
-// Waiters is the number of those who wait for key. A WaitFor counts also while
-// it looks at a value.
-func (m *Map[K, V]) Waiters(key K) int {
-	e := m.init()
-	h := e.hash(key)
-	ls := &e.shard(h).lines
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	if l := ls.find(key, h); l != nil {
-		return l.crowd()
-	}
-	return 0
+	return all, n + deliver(all, zero, err)
 }

@@ -39,7 +39,7 @@ func TestCancel(t *testing.T) {
 		synctest.Wait()
 		requirePending(t, other)
 
-		later := wait.start(m, bg, "a") // Cancel is of the present, not the future
+		later := wait.start(m, bg, "a") // Cancel does not affect later waits
 		requirePending(t, later)
 		m.Store("a", 1)
 		requireValue(t, 1, later)
@@ -151,7 +151,7 @@ func TestClose(t *testing.T) {
 		m.Store("a", 2)                                   // stores still store
 		m.Swap("b", 3)
 		m.LoadOrStore("c", 4)
-		m.Compute("d", func(int, bool) (int, waitmap.Op) { return 5, waitmap.Set })
+		m.Compute("d", func(int, bool) (int, waitmap.Op) { return 5, waitmap.StoreOp })
 		m.Delete("there")
 		requireContents(t, map[string]int{"a": 2, "b": 3, "c": 4, "d": 5}, m)
 	})
@@ -171,7 +171,7 @@ func TestClosePresentKey(t *testing.T) {
 		requireResult(t, m.Register("a", nil), 1, nil)
 		_, err = m.WaitNext(bg, "a")
 		require.ErrorIs(t, err, waitmap.ErrClosed)
-		v, err = m.WaitCompute(bg, "a", func(old int) (int, waitmap.Op) { return old + 1, waitmap.Set })
+		v, err = m.WaitCompute(bg, "a", func(old int) (int, waitmap.Op) { return old + 1, waitmap.StoreOp })
 		require.NoError(t, err)
 		require.Equal(t, 2, v)
 		v, err = m.Take(bg, "a")

@@ -5,150 +5,186 @@ import (
 	"fmt"
 )
 
-// An Op is what a computation wants done with its key.
+// An Op tells Compute and WaitCompute what to do with the key.
 type Op int
 
 const (
-	Keep   Op = iota // leave the key as it is
-	Set              // store the value returned
-	Remove           // delete the key
+	KeepOp   Op = iota // leave the key as it is
+	StoreOp            // store the value returned
+	DeleteOp           // delete the key
 )
 
-// Compute calls f with the value under key, if any, and does what f says, as
-// one step. It returns what is under key after that: for Keep what was there,
-// for Set the new value and true, for Remove the old value and false.
+// Compute calls f with the value for key, if there is one, and applies the Op that f
+// returns, as one atomic step. For KeepOp it returns the old value and whether there is one,
+// for StoreOp the new value and true, for DeleteOp the deleted value and false. If f returns
+// another Op, Compute panics.
 //
-// f runs once. While it does, other changes of this key wait, those of other
-// keys, all loads and all waits do not. So f may use the map for other keys,
-// but must not block for long, nor change, take or compute this key: that
-// deadlocks, and panics in builds with the race detector or the tag
-// vigil_debug. If f panics or calls runtime.Goexit, the key stays as it was.
+// f runs once. While it runs, other changes of this key wait, and so do Take, OnTake and
+// WaitCompute. Loads, other waits and changes of other keys proceed. So f may use the map
+// for other keys, but it must not block for long, and must not change, take or compute this
+// key, or call [Map.Clear]. That deadlocks, except in builds with the race detector or the
+// tag vigil_debug, where it panics. If f panics or calls runtime.Goexit, the key stays as it
+// was.
 func (m *Map[K, V]) Compute(key K, f func(old V, loaded bool) (V, Op)) (value V, ok bool) {
 	e := m.init()
-	var p spot[K, V]
-	e.acquire(&p, key, e.hash(key), true)
-	return e.compute(&p, key, f)
+	var kl keyLock[K, V]
+	e.lockFree(&kl, key, e.hash(key), true)
+	return e.compute(&kl, key, f)
 }
 
-// LoadOrCompute returns the value under key, and true, if there is one. Else
-// it calls f and, if f returns no error, stores and returns its value. Of
-// callers at the same time one runs f and the others wait for it; after an
-// error the next one runs its own. What is held while f runs is as for
-// [Map.Compute].
+// LoadOrCompute returns the existing value for key if there is one. Otherwise it calls f,
+// and stores and returns the value that f returned. The loaded result is true if the value
+// was loaded, false if f was called. If f returns an error, LoadOrCompute stores nothing and
+// returns the zero value of V and the error.
+//
+// If several goroutines call LoadOrCompute for a key at the same time, one runs f and the
+// others wait for it. If f fails, the next of them runs its own f. What is held while f runs
+// is as for [Map.Compute].
 func (m *Map[K, V]) LoadOrCompute(key K, f func() (V, error)) (value V, loaded bool, err error) {
 	if v, ok := m.Load(key); ok {
 		return v, true, nil
 	}
 	e := m.init()
-	var p spot[K, V]
-	e.acquire(&p, key, e.hash(key), true)
-	if p.live {
-		value = p.value(e)
-		p.release()
+	var kl keyLock[K, V]
+	e.lockFree(&kl, key, e.hash(key), true)
+	if kl.live {
+		value = kl.value(e)
+		kl.release()
 		return value, true, nil
 	}
-	value, _ = e.compute(&p, key, func(V, bool) (V, Op) {
+	value, _ = e.compute(&kl, key, func(V, bool) (V, Op) {
 		v, fail := f()
 		if err = fail; err != nil {
-			return v, Keep
+			return v, KeepOp
 		}
-		return v, Set
+		return v, StoreOp
 	})
 	return value, false, err
 }
 
-// WaitCompute waits until there is a value under key and then calls f with it
-// and does what f says, as one step: for Keep it returns the value, for Set
-// the new one, for Remove the old one. A value that is deleted before
-// WaitCompute's turn does not count. What is held while f runs is as for
-// [Map.Compute], and errors are as for [Map.Wait], also while another
-// computation holds the key.
+// WaitCompute waits until there is a value for key, calls f with it and applies the Op that
+// f returns, as one atomic step. It returns the old value for KeepOp, the new value for
+// StoreOp and the deleted value for DeleteOp. If the value is deleted before f can run,
+// WaitCompute waits for the next one. What is held while f runs is as for [Map.Compute].
+// The errors are those of [Map.Wait]. If ctx ends while another computation holds the key,
+// WaitCompute fails, too.
 func (m *Map[K, V]) WaitCompute(ctx context.Context, key K, f func(old V) (V, Op)) (V, error) {
 	mustContext(ctx)
 	e := m.init()
 	h := e.hash(key)
 	for {
-		var p spot[K, V]
-		if err := e.acquireBy(ctx, &p, key, h, true); err != nil {
+		var kl keyLock[K, V]
+		if err := e.lockFreeContext(ctx, &kl, key, h, true); err != nil {
 			var zero V
 			return zero, err
 		}
-		if p.live {
-			v, _ := e.compute(&p, key, func(old V, _ bool) (V, Op) { return f(old) })
+		if kl.live {
+			v, _ := e.compute(&kl, key, func(old V, _ bool) (V, Op) { return f(old) })
 			return v, nil
 		}
-		p.release()
+		kl.release()
 		if v, err := m.waitSlow(ctx, key); err != nil {
 			return v, err
 		}
 	}
 }
 
-// compute runs f while the key at p, which it releases, is on hold.
-func (e *engine[K, V]) compute(p *spot[K, V], key K, f func(V, bool) (V, Op)) (V, bool) {
-	old, loaded := p.old(e)
-	hash, l := p.hash, p.hold(key)
+// compute holds the key while f runs. It releases kl.
+func (e *engine[K, V]) compute(kl *keyLock[K, V], key K, f func(V, bool) (V, Op)) (V, bool) {
+	old, loaded := kl.old(e)
+	hash, l := kl.hash, kl.hold(key)
 	h := l.hold
-	p.release()
-	settled := false
+	kl.release()
+	ended := false
 	defer func() {
-		if !settled { // a panic or Goexit in f, a Hash or a waker
-			e.settle(key, hash, l, h, old, Keep)
+		if !ended { // f, a Hash or a waker panicked, or ended the goroutine
+			e.endCompute(key, hash, l, h, old, KeepOp)
 		}
 	}()
 	v, op := f(old, loaded)
-	if op != Keep && op != Set && op != Remove {
+	if op != KeepOp && op != StoreOp && op != DeleteOp {
 		panic(fmt.Sprintf("waitmap: unknown Op %d", op))
 	}
-	e.settle(key, hash, l, h, v, op)
-	settled = true
+	e.endCompute(key, hash, l, h, v, op)
+	ended = true
 	switch op {
-	case Set:
+	case StoreOp:
 		return v, true
-	case Remove:
+	case DeleteOp:
 		return old, false
 	default:
 		return old, loaded
 	}
 }
 
-// hold puts the key on hold and returns its line, which stays for as long.
-func (p *spot[K, V]) hold(key K) *line[K, V] {
-	h := newHold()
-	if p.line == nil {
-		p.open(new(line[K, V]), key)
+// hold starts a hold on the key and returns the key's line, which stays as long as the
+// hold does.
+func (kl *keyLock[K, V]) hold(key K) *line[K, V] {
+	h := newHold(kl.live)
+	if kl.line == nil {
+		kl.open(new(line[K, V]), key)
 	}
-	p.line.hold = h
-	return p.line
+	kl.line.hold = h
+	return kl.line
 }
 
-// settle ends the hold h on l, if it has not ended yet, and does what the
-// computation said.
-func (e *engine[K, V]) settle(key K, hash uint64, l *line[K, V], h *hold, v V, op Op) {
-	defer h.wake() // also if the waker of somebody in line panics
+// endCompute ends the hold h on l, unless it has ended already, and does op. If that
+// leaves a value and there are takers in line, the first of them gets it.
+func (e *engine[K, V]) endCompute(key K, hash uint64, l *line[K, V], h *hold, v V, op Op) {
+	defer e.wakeAfterHold(key, hash, h) // also if the waker of a waiter panics
 	var c cell
-	if op == Set {
+	if op == StoreOp {
 		c = pack(e.cells, v)
 	}
 	for {
-		var p spot[K, V]
-		e.visit(&p, key, hash, true)
-		if l.hold != h {
-			p.release()
+		var kl keyLock[K, V]
+		e.lockKey(&kl, key, hash, true)
+		if h.ended {
+			kl.release()
 			return
 		}
-		p.line, p.over = l, h // a NaN's line cannot be found
+		kl.line, kl.endHold = l, h // a NaN's line cannot be found
 		switch {
-		case op == Set:
-			if !e.publish(&p, key, c) {
-				p.s.replace(e, p.t, true)
+		case kl.live && op != DeleteOp && e.leaveToTaker(&kl, v, op):
+		case op == StoreOp:
+			if !e.publish(&kl, key, c) {
+				kl.s.replace(e, kl.t, true)
 				continue
 			}
-		case op == Remove && p.live:
-			e.remove(&p)
+		case op == DeleteOp && kl.live:
+			e.remove(&kl)
 		default:
-			p.release()
+			kl.release()
 		}
 		return
+	}
+}
+
+// leaveToTaker hands the value that a computation leaves to the first taker that has not
+// given up, deletes the entry and releases kl. It returns false if there is no such
+// taker.
+func (e *engine[K, V]) leaveToTaker(kl *keyLock[K, V], v V, op Op) bool {
+	if op == KeepOp {
+		v = kl.value(e)
+	}
+	taker := kl.line.handOff(v)
+	if taker == nil {
+		return false
+	}
+	if kl.taker = taker; op == StoreOp {
+		kl.observers, kl.v = kl.line.detachObservers(), v
+		kl.line.record(v, nil)
+	}
+	defer wakeTaker(taker, kl.observers) // also if a Hash panics
+	e.remove(kl)
+	return true
+}
+
+// wakeAfterHold wakes those that waited for the end of h. If the map is closed, it first
+// ends the waits of takers to which the computation has left nothing.
+func (e *engine[K, V]) wakeAfterHold(key K, hash uint64, h *hold) {
+	defer h.wake()
+	if e.closed.Load() {
+		e.cancelKey(key, hash, closed)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
@@ -31,14 +32,14 @@ func TestCompute(t *testing.T) {
 			seen, mapAfter int
 			seenLoaded, in bool
 		}{
-			{op: waitmap.Keep, give: 5},
-			{op: waitmap.Remove, give: 5},
-			{op: waitmap.Set, give: 5, want: 5, wantOK: true, in: true, mapAfter: 5},
-			{op: waitmap.Keep, give: 6, want: 5, wantOK: true, seen: 5, seenLoaded: true, in: true, mapAfter: 5},
-			{op: waitmap.Set, give: 0, want: 0, wantOK: true, seen: 5, seenLoaded: true, in: true},
-			{op: waitmap.Set, give: 7, want: 7, wantOK: true, seenLoaded: true, in: true, mapAfter: 7},
-			{op: waitmap.Remove, give: 8, want: 7, seen: 7, seenLoaded: true},
-			{op: waitmap.Keep, give: 9},
+			{op: waitmap.KeepOp, give: 5},
+			{op: waitmap.DeleteOp, give: 5},
+			{op: waitmap.StoreOp, give: 5, want: 5, wantOK: true, in: true, mapAfter: 5},
+			{op: waitmap.KeepOp, give: 6, want: 5, wantOK: true, seen: 5, seenLoaded: true, in: true, mapAfter: 5},
+			{op: waitmap.StoreOp, give: 0, want: 0, wantOK: true, seen: 5, seenLoaded: true, in: true},
+			{op: waitmap.StoreOp, give: 7, want: 7, wantOK: true, seenLoaded: true, in: true, mapAfter: 7},
+			{op: waitmap.DeleteOp, give: 8, want: 7, seen: 7, seenLoaded: true},
+			{op: waitmap.KeepOp, give: 9},
 		}
 		for i, s := range steps {
 			got, ok, old, loaded := do(s.op, s.give)
@@ -62,7 +63,7 @@ func TestLoadOrCompute(t *testing.T) {
 		v, loaded, err := m.LoadOrCompute("a", func() (int, error) { return 9, broken })
 		require.ErrorIs(t, err, broken)
 		require.False(t, loaded)
-		_ = v // of a failed call: not specified
+		_ = v
 		requireContents(t, map[string]int{}, m)
 
 		v, loaded, err = m.LoadOrCompute("a", func() (int, error) { return 1, nil })
@@ -82,12 +83,12 @@ func TestComputeCounts(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
 		const keys, workers = 5, 4
-		each := scale(2000, 300)
+		each := testkit.Scale(2000, 300)
 		var wg sync.WaitGroup
 		for range workers {
 			wg.Go(func() {
 				for i := range each {
-					m.Compute(i%keys, func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.Set })
+					m.Compute(i%keys, func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.StoreOp })
 				}
 			})
 		}
@@ -100,12 +101,12 @@ func TestComputeCounts(t *testing.T) {
 	})
 }
 
-// TestLoadOrComputeRunsOnce races many goroutines for each key; the ones that
-// come second get the first one's value.
+// TestLoadOrComputeRunsOnce races many goroutines for each key; all get the value of the
+// first one.
 func TestLoadOrComputeRunsOnce(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
-		keys := scale(500, 100)
+		keys := testkit.Scale(500, 100)
 		runs := make([]atomic.Int32, keys)
 		broken := errors.New("the first one breaks")
 		var wg sync.WaitGroup
@@ -145,14 +146,14 @@ type holder struct {
 // holders hold a key that has the value 1, LoadOrCompute one that is absent.
 var holders = []holder{
 	{"Compute", func(m *waitmap.Map[int, int], key int, f func()) {
-		m.Compute(key, func(old int, _ bool) (int, waitmap.Op) { f(); return old, waitmap.Keep })
+		m.Compute(key, func(old int, _ bool) (int, waitmap.Op) { f(); return old, waitmap.KeepOp })
 	}},
 	{"LoadOrCompute", func(m *waitmap.Map[int, int], key int, f func()) {
 		m.Delete(key)
 		m.LoadOrCompute(key, func() (int, error) { f(); return 1, nil })
 	}},
 	{"WaitCompute", func(m *waitmap.Map[int, int], key int, f func()) {
-		m.WaitCompute(bg, key, func(old int) (int, waitmap.Op) { f(); return old, waitmap.Keep })
+		m.WaitCompute(bg, key, func(old int) (int, waitmap.Op) { f(); return old, waitmap.KeepOp })
 	}},
 }
 
@@ -210,13 +211,13 @@ func requireAsBefore(t *testing.T, m *waitmap.Map[int, int], h holder) {
 	v, loaded := m.LoadAndDelete(1)
 	require.True(t, loaded)
 	require.Equal(t, 5, v)
-	for i := range manyKeys { // growth is not stuck either
+	for i := range manyKeys { // the table can grow, too
 		m.Store(10+i, i)
 	}
 	require.Equal(t, manyKeys+1, m.Len())
 }
 
-// TestUserPanicReleasesNobody: waiters stay in line for the next store.
+// TestUserPanicReleasesNobody: all waiters stay in line for the next store.
 func TestUserPanicReleasesNobody(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		synctest.Test(t, func(t *testing.T) {
@@ -253,7 +254,7 @@ func TestReentryOtherKey(t *testing.T) {
 			m.LoadAndDelete(2)
 			m.Compute(5, func(int, bool) (int, waitmap.Op) {
 				m.LoadOrCompute(6, func() (int, error) { m.Store(7, 70); return 60, nil })
-				return 50, waitmap.Set
+				return 50, waitmap.StoreOp
 			})
 			m.Register(8, nil).Stop()
 			m.Cancel(8)
@@ -274,20 +275,20 @@ func TestReentryOtherKey(t *testing.T) {
 	})
 }
 
-// TestComputeSetWakes: Set publishes, Keep and Remove do not.
-func TestComputeSetWakes(t *testing.T) {
+// TestComputeStoreWakes: StoreOp publishes, KeepOp and DeleteOp do not.
+func TestComputeStoreWakes(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[string, int]) {
 		m := newMap()
 		f := m.Register("a", nil)
-		m.Compute("a", func(int, bool) (int, waitmap.Op) { return 1, waitmap.Keep })
-		m.Compute("a", func(int, bool) (int, waitmap.Op) { return 1, waitmap.Remove })
+		m.Compute("a", func(int, bool) (int, waitmap.Op) { return 1, waitmap.KeepOp })
+		m.Compute("a", func(int, bool) (int, waitmap.Op) { return 1, waitmap.DeleteOp })
 		m.LoadOrCompute("a", func() (int, error) { return 1, errors.New("no") })
 		_, done, _ := f.Result()
 		require.False(t, done)
 		require.Equal(t, 1, m.Waiters("a"))
 		m.Compute("a", func(_ int, loaded bool) (int, waitmap.Op) {
 			require.False(t, loaded, "a key that only has waiters is absent")
-			return 2, waitmap.Set
+			return 2, waitmap.StoreOp
 		})
 		v, done, err := f.Result()
 		require.True(t, done)
@@ -306,7 +307,7 @@ func TestComputeManyKeys(t *testing.T) {
 				k := strconv.Itoa(i)
 				m.Compute(k, func(old int, loaded bool) (int, waitmap.Op) {
 					require.Equal(t, round > 0, loaded)
-					return old + i, waitmap.Set
+					return old + i, waitmap.StoreOp
 				})
 				want[k] += i
 			}

@@ -7,12 +7,12 @@ import (
 )
 
 var (
-	// ErrCanceled is what a wait returns that [Map.Cancel], [Map.CancelCause]
-	// or [Map.CancelAll] released, and a [Future] after its Stop.
+	// ErrCanceled is returned by a wait that [Map.Cancel], [Map.CancelCause]
+	// or [Map.CancelAll] ended, and by a [Future] that [Future.Stop] ended.
 	ErrCanceled error = canceled
 
-	// ErrClosed is what a wait returns that [Map.Close] released or that
-	// came after it. It does not match [ErrCanceled].
+	// ErrClosed is returned by a wait that [Map.Close] ended, and by a wait
+	// for an absent key after Close. It does not match [ErrCanceled].
 	ErrClosed error = closed
 )
 
@@ -21,14 +21,14 @@ var (
 	closed   = &stopError{text: "waitmap: map closed"}
 )
 
-// A stopError is why a wait ended without a value.
+// A stopError is the reason why a wait ended without a value.
 type stopError struct {
 	text  string
 	kind  *stopError
 	cause error
 }
 
-// canceledBy is an error that matches ErrCanceled and cause.
+// canceledBy returns an error that matches ErrCanceled and cause.
 func canceledBy(cause error) *stopError {
 	if cause == nil || cause == ErrCanceled {
 		return canceled

@@ -9,11 +9,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vigil-go/vigil/await"
 	"github.com/vigil-go/vigil/waitmap"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// Wait for a value that somebody else will store.
+// Wait for a value that another goroutine stores.
 func ExampleMap_Wait() {
 	var m waitmap.Map[string, int]
 	go m.Store("answer", 42)
@@ -23,7 +24,7 @@ func ExampleMap_Wait() {
 	// Output: 42 <nil>
 }
 
-// A wait ends with its context, and leaves no trace.
+// A wait ends with its context, and leaves nothing in the map.
 func ExampleMap_Wait_timeout() {
 	var m waitmap.Map[string, int]
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
@@ -44,7 +45,7 @@ func ExampleMap_WaitNext() {
 		v, _ := m.WaitNext(context.Background(), "leader")
 		fmt.Println("new leader:", v)
 	})
-	for m.Waiters("leader") == 0 { // only so that the output is certain
+	for m.Waiters("leader") == 0 { // to make the output certain
 		runtime.Gosched()
 	}
 	m.Store("leader", "bob")
@@ -73,13 +74,13 @@ func ExampleMap_WaitCompute() {
 	go m.Store("balance", 100)
 
 	v, err := m.WaitCompute(context.Background(), "balance", func(old int) (int, waitmap.Op) {
-		return old - 30, waitmap.Set
+		return old - 30, waitmap.StoreOp
 	})
 	fmt.Println(v, err)
 	// Output: 70 <nil>
 }
 
-// A key is a queue of one: of many takers exactly one gets each value.
+// Hand each value to exactly one of many takers.
 func ExampleMap_Take() {
 	var jobs waitmap.Map[string, int]
 	var wg sync.WaitGroup
@@ -98,7 +99,53 @@ func ExampleMap_Take() {
 	// Output: [1 4 9] 0
 }
 
-// Be in line before the request is sent: the answer cannot come too early.
+// The first of several answers.
+func ExampleMap_WaitAny() {
+	var answers waitmap.Map[string, int]
+	go answers.Store("mirror", 42)
+
+	from, v, err := answers.WaitAny(context.Background(), "primary", "mirror")
+	fmt.Println(from, v, err)
+	// Output: mirror 42 <nil>
+}
+
+// The answers to several requests, in whatever order they come.
+func ExampleMap_WaitAll() {
+	var answers waitmap.Map[string, int]
+	for i, id := range []string{"a", "b", "c"} {
+		go answers.Store(id, i)
+	}
+
+	all, err := answers.WaitAll(context.Background(), "a", "b", "c")
+	fmt.Println(all, err)
+	// Output: map[a:0 b:1 c:2] <nil>
+}
+
+// Follow a value. The loop sees the latest one, even if it is slower than the stores.
+func ExampleMap_Watch() {
+	var settings waitmap.Map[string, int]
+	settings.Store("limit", 1)
+
+	for limit, err := range settings.Watch(context.Background(), "limit") {
+		if err != nil {
+			fmt.Println(err)
+			break
+		}
+		fmt.Println("limit", limit)
+		if limit < 3 {
+			settings.Store("limit", limit+1)
+		} else {
+			settings.Close()
+		}
+	}
+	// Output:
+	// limit 1
+	// limit 2
+	// limit 3
+	// waitmap: map closed
+}
+
+// Get in line before the request is sent, so that the answer cannot come too early.
 func ExampleMap_Register() {
 	var answers waitmap.Map[int, string]
 	send := func(id int) { answers.Store(id, fmt.Sprintf("answer to %d", id)) }
@@ -130,7 +177,7 @@ func ExampleMap_Register_select() {
 	// Output: 42 <nil>
 }
 
-// Compute a value once, however many ask for it.
+// Compute a value once for all callers.
 func ExampleMap_LoadOrCompute() {
 	var m waitmap.Map[string, int]
 	for range 3 {
@@ -151,14 +198,41 @@ func ExampleMap_LoadOrCompute() {
 func ExampleMap_Compute() {
 	var count waitmap.Map[string, int]
 	for _, word := range []string{"to", "be", "or", "not", "to", "be"} {
-		count.Compute(word, func(n int, _ bool) (int, waitmap.Op) { return n + 1, waitmap.Set })
+		count.Compute(word, func(n int, _ bool) (int, waitmap.Op) { return n + 1, waitmap.StoreOp })
 	}
 	v, _ := count.Load("to")
 	fmt.Println(v, count.Len())
 	// Output: 2 4
 }
 
-// Tell those who wait why nothing will come.
+// Cancel ends the waits for a key, and returns how many there were.
+func ExampleMap_Cancel() {
+	var m waitmap.Map[string, int]
+	f := m.Register("answer", nil)
+	fmt.Println(m.Cancel("answer"), m.Cancel("answer"))
+
+	_, err := f.Wait(context.Background())
+	fmt.Println(errors.Is(err, waitmap.ErrCanceled))
+	// Output:
+	// 1 0
+	// true
+}
+
+// CancelAll ends all waits, and the map can still be used.
+func ExampleMap_CancelAll() {
+	var m waitmap.Map[string, int]
+	m.Register("a", nil)
+	m.Register("b", nil)
+	fmt.Println(m.CancelAll())
+
+	m.Store("a", 1)
+	fmt.Println(m.Wait(context.Background(), "a"))
+	// Output:
+	// 2
+	// 1 <nil>
+}
+
+// End waits with a cause.
 func ExampleMap_CancelCause() {
 	var m waitmap.Map[string, int]
 	f := m.Register("answer", nil)
@@ -172,7 +246,7 @@ func ExampleMap_CancelCause() {
 	// true true
 }
 
-// End all waiting, now and later.
+// End all waits, now and later.
 func ExampleMap_Close() {
 	var m waitmap.Map[string, int]
 	m.Store("there", 1)
@@ -186,7 +260,7 @@ func ExampleMap_Close() {
 	// 1 <nil>
 }
 
-// See who waits on what.
+// Print the awaited keys.
 func ExampleMap_Waiting() {
 	var m waitmap.Map[string, int]
 	defer m.CancelAll()
@@ -196,6 +270,64 @@ func ExampleMap_Waiting() {
 		fmt.Println(key, info.Waiters, time.Since(info.Oldest) < time.Hour)
 	}
 	// Output: a 2 true
+}
+
+// Wait until other goroutines are in line.
+func ExampleMap_Waiters() {
+	var m waitmap.Map[string, int]
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() { m.Wait(context.Background(), "start") })
+	}
+	for m.Waiters("start") < 3 {
+		runtime.Gosched()
+	}
+	m.Store("start", 1)
+	wg.Wait()
+	fmt.Println(m.Waiters("start"))
+	// Output: 0
+}
+
+// Result does not block.
+func ExampleFuture_Result() {
+	var m waitmap.Map[string, int]
+	f := m.Register("answer", nil)
+	fmt.Println(f.Result())
+	m.Store("answer", 42)
+	fmt.Println(f.Result())
+	// Output:
+	// 0 false <nil>
+	// 42 true <nil>
+}
+
+// A Wait that failed leaves the Future in line, so it can be called again.
+func ExampleFuture_Wait() {
+	var m waitmap.Map[string, int]
+	f := m.Register("answer", nil)
+	defer f.Stop()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	fmt.Println(f.Wait(ctx))
+	m.Store("answer", 42)
+	fmt.Println(f.Wait(ctx))
+	// Output:
+	// 0 context canceled
+	// 42 <nil>
+}
+
+// Stop reports whether it came before the value.
+func ExampleFuture_Stop() {
+	var m waitmap.Map[string, int]
+	early, late := m.Register("answer", nil), m.Register("answer", nil)
+	fmt.Println(early.Stop())
+	m.Store("answer", 42)
+	fmt.Println(late.Stop())
+	fmt.Println(late.Result())
+	// Output:
+	// true
+	// false
+	// 42 true <nil>
 }
 
 // Many requests over one connection; answers come in any order.
@@ -234,4 +366,26 @@ func Example_requestResponse() {
 	// echo hello 0
 	// echo hello 1
 	// echo hello 2
+}
+
+// Wait for a value, but use another one if there is none soon.
+func ExampleMap_OnStore() {
+	var settings waitmap.Map[string, string]
+
+	color := "red"
+	chosen, err := await.Select(context.Background(), settings.OnStore("color", &color), await.After(time.Millisecond))
+	fmt.Println(chosen, color, err)
+	// Output: 1 red <nil>
+}
+
+// Take from whichever of two keys has a value, and leave the other alone.
+func ExampleMap_OnTake() {
+	var jobs waitmap.Map[string, int]
+	jobs.Store("urgent", 1)
+	jobs.Store("normal", 2)
+
+	var job int
+	chosen, err := await.Select(context.Background(), jobs.OnTake("urgent", &job), jobs.OnTake("normal", &job))
+	fmt.Println(chosen, job, err, jobs.Len())
+	// Output: 0 1 <nil> 1
 }

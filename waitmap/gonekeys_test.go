@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
@@ -49,7 +50,7 @@ var useOnce = map[string]func(m *waitmap.Map[string, int], key string){
 	"LoadAndDelete": func(m *waitmap.Map[string, int], key string) { m.Swap(key, 1); m.LoadAndDelete(key) },
 	"Compute": func(m *waitmap.Map[string, int], key string) {
 		m.LoadOrCompute(key, func() (int, error) { return 1, nil })
-		m.Compute(key, func(int, bool) (int, waitmap.Op) { return 0, waitmap.Remove })
+		m.Compute(key, func(int, bool) (int, waitmap.Op) { return 0, waitmap.DeleteOp })
 	},
 }
 
@@ -95,7 +96,7 @@ func TestStressDroppedTables(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[string, int]) {
 		defer shaken(11)()
 		m := newMap()
-		n := scale(600, 120)
+		n := testkit.Scale(600, 120)
 		long := strings.Repeat("x", 500) // so that three keys are as much as a table
 		var all sync.WaitGroup
 		for g := range 2 {
@@ -122,7 +123,7 @@ func TestStressDroppedTables(t *testing.T) {
 				if v, ok := m.LoadAndDelete(key); !ok || v != i {
 					t.Errorf("%s: %d, %t instead of %d", key, v, ok, i)
 				}
-				m.Compute(key, func(int, bool) (int, waitmap.Op) { return 0, waitmap.Remove })
+				m.Compute(key, func(int, bool) (int, waitmap.Op) { return 0, waitmap.DeleteOp })
 			}
 		})
 		all.Wait()

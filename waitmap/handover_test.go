@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitmap"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -26,7 +27,7 @@ func (p crossParker) Wake() {
 	p.cross()
 }
 
-// TestTakersCrossWaker: who sees the value beside a taker is woken, though the
+// TestTakersCrossWaker: the observers of a taker's value are woken although the
 // taker's waker panics.
 func TestTakersCrossWaker(t *testing.T) {
 	for how, cross := range map[string]func(){"panic": func() { panic("waker") }, "Goexit": runtime.Goexit} {
@@ -61,10 +62,10 @@ func TestCrossWakerOfACompute(t *testing.T) {
 	m := new(waitmap.Map[int, int])
 	m.Register(1, wake.Func(func() { panic("waker") }))
 	require.Equal(t, "waker", panicText(t, func() {
-		m.Compute(1, func(int, bool) (int, waitmap.Op) { return 7, waitmap.Set })
+		m.Compute(1, func(int, bool) (int, waitmap.Op) { return 7, waitmap.StoreOp })
 	}))
 	requireContents(t, map[int]int{1: 7}, m)
-	m.Compute(1, func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.Set })
+	m.Compute(1, func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.StoreOp })
 	requireContents(t, map[int]int{1: 8}, m)
 }
 
@@ -80,7 +81,7 @@ func TestClearDuringACompute(t *testing.T) {
 			v, _ := m.Compute(1, func(old int, _ bool) (int, waitmap.Op) {
 				close(held)
 				<-finish
-				return old, waitmap.Keep
+				return old, waitmap.KeepOp
 			})
 			return v, nil
 		})
@@ -98,8 +99,8 @@ func TestClearDuringACompute(t *testing.T) {
 	})
 }
 
-// hookContext calls hook once, when a wait asks for its error after it gave up
-// and before it left the line.
+// hookContext calls hook once, when a wait asks for its error after it left the
+// line.
 type hookContext struct {
 	context.Context
 	once sync.Once
@@ -109,7 +110,7 @@ type hookContext struct {
 func (c *hookContext) Err() error {
 	err := c.Context.Err()
 	var stack [8192]byte
-	if err != nil && bytes.Contains(stack[:runtime.Stack(stack[:], false)], []byte("waitq.ParkError")) {
+	if err != nil && bytes.Contains(stack[:runtime.Stack(stack[:], false)], []byte("waitq.ContextError")) {
 		c.once.Do(c.hook)
 	}
 	return err
@@ -144,10 +145,10 @@ func TestGoneTakerKeepsNoValue(t *testing.T) {
 	requireError(t, waitmap.ErrCanceled, third)
 }
 
-// TestStressTakersAreServedInOrder: also those behind some that give up, while
+// TestStressTakersAreServedInOrder: also takers behind some that give up, while
 // the table is replaced.
 func TestStressTakersAreServedInOrder(t *testing.T) {
-	for range scale(200, 25) {
+	for range testkit.Scale(200, 25) {
 		m := waitmap.New[int, int](&waitmap.Options[int]{Shards: 1})
 		stop := churn(m)
 		const takers = 12
@@ -171,7 +172,7 @@ func TestStressTakersAreServedInOrder(t *testing.T) {
 		}
 		last := -1
 		for i := range takers {
-			m.Cancel(1) // who was not served: values went while it waited behind others
+			m.Cancel(1) // a taker without a value: values went while it waited behind others
 			r := <-got[i]
 			cancels[i]()
 			if r.err == nil {

@@ -11,19 +11,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitmap"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// The hazards again without a bubble: free-running goroutines, where a lost
-// wake is a test that never ends.
+// These are the hazards without a bubble: goroutines run freely, and a lost wake is a test
+// that never ends.
 
 // TestStressStaleSlot: waits that are canceled and begun again at once, on
-// one key. The last round is stored; everybody returns.
+// one key. The last round is stored; every waiter returns.
 func TestStressStaleSlot(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[string, int]) {
 		m := newMap()
-		rounds := scale(400, 80)
+		rounds := testkit.Scale(400, 80)
 		const workers = 4
 		var left atomic.Int32
 		left.Store(workers)
@@ -51,8 +52,8 @@ func TestStressStaleSlot(t *testing.T) {
 func TestStressLoadSeesWaitersKey(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, *int]) {
 		m := newMap()
-		rounds := scale(1500, 200)
-		together(3, func(g int) {
+		rounds := testkit.Scale(1500, 200)
+		testkit.Together(3, func(g int) {
 			for i := range rounds {
 				switch k := i % 16; g {
 				case 0:
@@ -74,12 +75,12 @@ func TestStressLoadSeesWaitersKey(t *testing.T) {
 	})
 }
 
-// TestStressStoredThenDeleted: each store is undone at once, yet it serves
-// all who were in line.
+// TestStressStoredThenDeleted: each store is undone at once, and still reaches
+// all waiters that were in line.
 func TestStressStoredThenDeleted(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
-		for round := range scale(150, 30) {
+		for round := range testkit.Scale(150, 30) {
 			const n = 6
 			ws := []<-chan result[int]{
 				async(func() (int, error) { return m.Wait(bg, 1) }),
@@ -105,7 +106,7 @@ func TestStressStoredThenDeleted(t *testing.T) {
 func TestStressHotKey(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
-		n := scale(500, 100)
+		n := testkit.Scale(500, 100)
 		for round := range 3 {
 			var wg sync.WaitGroup
 			for range n {
@@ -128,9 +129,9 @@ func TestStressWakerCallsBack(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
 		const keys = 6
-		rounds := scale(800, 150)
+		rounds := testkit.Scale(800, 150)
 		var woken, registered atomic.Int64
-		together(4, func(g int) {
+		testkit.Together(4, func(g int) {
 			for i := range rounds {
 				k := (i + g) % keys
 				registered.Add(1)
@@ -150,20 +151,20 @@ func TestStressWakerCallsBack(t *testing.T) {
 			}
 		})
 		m.CancelAll()
-		m.CancelAll() // nobody registers any more
+		m.CancelAll() // no goroutine registers any more
 		require.Equal(t, registered.Load(), woken.Load())
 		requireIdle(t, m)
 	})
 }
 
-// TestStressSlowInit: computes that yield in the middle, many keys, beside
+// TestStressSlowInit: computes that yield in the middle, many keys, next to
 // stores that make the table grow.
 func TestStressSlowInit(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
-		rounds := scale(300, 80)
+		rounds := testkit.Scale(300, 80)
 		var grown atomic.Bool
-		together(4, func(g int) {
+		testkit.Together(4, func(g int) {
 			if g == 0 {
 				for i := range manyKeys {
 					m.Store(1000+i, i)
@@ -176,7 +177,7 @@ func TestStressSlowInit(t *testing.T) {
 				m.Compute(i%3, func(old int, _ bool) (int, waitmap.Op) {
 					runtime.Gosched()
 					m.Store(2000+i%50, i)
-					return old + 1, waitmap.Set
+					return old + 1, waitmap.StoreOp
 				})
 			}
 		})
@@ -195,14 +196,14 @@ func TestStressCrossedComputes(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
 		const keys, workers = 5, 3
-		rounds := scale(500, 100)
-		add := func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.Set }
-		together(workers, func(int) {
+		rounds := testkit.Scale(500, 100)
+		add := func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.StoreOp }
+		testkit.Together(workers, func(int) {
 			for i := range rounds {
 				k := i % (keys - 1)
 				m.Compute(k, func(old int, _ bool) (int, waitmap.Op) {
 					m.Compute(k+1, add)
-					return old + 1, waitmap.Set
+					return old + 1, waitmap.StoreOp
 				})
 			}
 		})
@@ -218,8 +219,8 @@ func TestStressCrossedComputes(t *testing.T) {
 func TestStressUserPanics(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
-		rounds := scale(600, 120)
-		together(3, func(g int) {
+		rounds := testkit.Scale(600, 120)
+		testkit.Together(3, func(g int) {
 			for i := range rounds {
 				k := i % 3
 				switch g {
@@ -227,10 +228,12 @@ func TestStressUserPanics(t *testing.T) {
 					recovered(func() { m.Compute(k, func(int, bool) (int, waitmap.Op) { panic(i) }) })
 				case 1:
 					var wg sync.WaitGroup
-					wg.Go(func() { m.Compute(k, func(int, bool) (int, waitmap.Op) { runtime.Goexit(); return 0, waitmap.Set }) })
+					wg.Go(func() {
+						m.Compute(k, func(int, bool) (int, waitmap.Op) { runtime.Goexit(); return 0, waitmap.StoreOp })
+					})
 					wg.Wait()
 				default:
-					m.Compute(k, func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.Set })
+					m.Compute(k, func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.StoreOp })
 				}
 			}
 		})
@@ -251,8 +254,8 @@ func TestStressInLineBeforeTheRequest(t *testing.T) {
 				m.Delete(id)
 			}
 		})
-		rounds := scale(1000, 200)
-		together(3, func(g int) {
+		rounds := testkit.Scale(1000, 200)
+		testkit.Together(3, func(g int) {
 			for i := range rounds {
 				id := i*3 + g
 				f := m.Register(id, nil)
@@ -273,8 +276,8 @@ func TestStressInLineBeforeTheRequest(t *testing.T) {
 func TestStressUnhashableKey(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[any, int]) {
 		m := newMap()
-		rounds := scale(500, 100)
-		together(3, func(g int) {
+		rounds := testkit.Scale(500, 100)
+		testkit.Together(3, func(g int) {
 			for i := range rounds {
 				if g == 0 {
 					if recovered(func() { m.Store([]int{i}, 1) }) == nil || recovered(func() { m.Register([]int{i}, nil) }) == nil {
@@ -296,7 +299,7 @@ func TestStressUnhashableKey(t *testing.T) {
 func TestStressAbandonedWaits(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
-		rounds := scale(400, 80)
+		rounds := testkit.Scale(400, 80)
 		var stop atomic.Bool
 		var storer sync.WaitGroup
 		storer.Go(func() {
@@ -306,7 +309,7 @@ func TestStressAbandonedWaits(t *testing.T) {
 				runtime.Gosched()
 			}
 		})
-		together(4, func(g int) {
+		testkit.Together(4, func(g int) {
 			for i := range rounds {
 				ctx, cancel := context.WithCancel(bg)
 				w := async(func() (int, error) { return m.Take(ctx, i%8) })
@@ -332,7 +335,7 @@ func TestStressGrowth(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
 		const workers = 3
-		n := scale(500, 120)
+		n := testkit.Scale(500, 120)
 		var wg sync.WaitGroup
 		for g := range workers {
 			wg.Go(func() { // waits for the next one's keys
@@ -362,7 +365,7 @@ func TestStressGrowth(t *testing.T) {
 	})
 }
 
-// attackerKeys are key sets that hurt tables whose hash can be guessed.
+// attackerKeys are sets of keys that collide in tables whose hash can be guessed.
 func attackerKeys(n int) map[string][]uint64 {
 	make1 := func(f func(i uint64) uint64) []uint64 {
 		keys := make([]uint64, n)
@@ -396,7 +399,7 @@ func attackerKeys(n int) map[string][]uint64 {
 // times here; the bound is far from either, and the best of several runs
 // counts, so that a busy machine does not matter. bench has the exact ratio.
 func TestHazardAttackerKeys(t *testing.T) {
-	n := scale(40_000, 15_000)
+	n := testkit.Scale(40_000, 15_000)
 	random := make([]uint64, n)
 	x := uint64(1)
 	for i := range random {

@@ -14,11 +14,10 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// Each test here is named after something that hurt the users of another
-// system. Where order matters it runs in a bubble; hazards_stress_test.go runs
-// the same hazards freely. Others of the kind live beside their subject:
-// unhashable and NaN keys in badkeys_test.go, Register and wakers in
-// register_test.go, what pins memory in memory_test.go.
+// Each test here is named after a problem of another system. Where order matters it runs in
+// a bubble; hazards_stress_test.go has the same hazards without a bubble. There are more in
+// badkeys_test.go (unhashable and NaN keys), register_test.go (Register and wakers) and
+// memory_test.go (memory that is not freed).
 
 // TestHazardStaleSlot: cancel, and a new wait of the same key begins before
 // the old one ran. Both return; neither takes the other's place.
@@ -39,7 +38,7 @@ func TestHazardStaleSlot(t *testing.T) {
 }
 
 // TestHazardStaleStop: Stop of an old Future, and the end of an old wait's
-// context, touch nobody who came later.
+// context, touch no later waiter.
 func TestHazardStaleStop(t *testing.T) {
 	overWaits(t, func(t *testing.T, m *intMap, wait waitFun) {
 		ctx, cancel := context.WithCancel(bg)
@@ -106,7 +105,7 @@ func TestHazardHotKey(t *testing.T) {
 						r := <-w
 						require.NoError(t, r.err)
 					}
-					return 2, waitmap.Set
+					return 2, waitmap.StoreOp
 				})
 			})
 		})
@@ -133,7 +132,7 @@ func TestHazardSlowInit(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, i, v)
 		}
-		m.Compute(2, func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.Set })
+		m.Compute(2, func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.StoreOp })
 		m.LoadOrCompute(3, func() (int, error) { return 3, nil })
 		f := m.Register(4, nil)
 		m.Store(4, 4)
@@ -158,8 +157,8 @@ func TestHazardSlowInit(t *testing.T) {
 func TestHazardHeldKeyWaits(t *testing.T) {
 	overHolders(t, func(t *testing.T, m *waitmap.Map[int, int], h holder) {
 		others := []func(){
-			func() { m.Compute(1, func(old int, _ bool) (int, waitmap.Op) { return old + 10, waitmap.Set }) },
-			func() { m.Compute(1, func(old int, _ bool) (int, waitmap.Op) { return old + 100, waitmap.Set }) },
+			func() { m.Compute(1, func(old int, _ bool) (int, waitmap.Op) { return old + 10, waitmap.StoreOp }) },
+			func() { m.Compute(1, func(old int, _ bool) (int, waitmap.Op) { return old + 100, waitmap.StoreOp }) },
 			func() {
 				v, loaded, err := m.LoadOrCompute(1, func() (int, error) { return -1, nil })
 				if !loaded || err != nil || v%10 != 1 {
@@ -198,7 +197,7 @@ func TestHazardGuards(t *testing.T) {
 				m.Store(k2, k)
 				m.Compute(k2, func(int, bool) (int, waitmap.Op) {
 					m.Load(k2)
-					return k, waitmap.Set
+					return k, waitmap.StoreOp
 				})
 				if k == 3 {
 					m.Delete(k2)
@@ -225,7 +224,7 @@ func TestHazardGuards(t *testing.T) {
 			for range m.All() {
 				n++
 			}
-			return n, waitmap.Set
+			return n, waitmap.StoreOp
 		})
 		v, _ := m.Load(-1)
 		require.Equal(t, 80, v)

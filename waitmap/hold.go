@@ -4,36 +4,38 @@ import (
 	"context"
 	"sync"
 
+	"github.com/vigil-go/vigil/internal/schedpoint"
 	"github.com/vigil-go/vigil/internal/waitq"
-	"github.com/vigil-go/vigil/internal/yield"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// A hold keeps a key for a computation: other changes of the key wait until it
-// is over. Loads and waits do not.
+// A hold keeps a key for a computation: other changes of the key wait until it ends.
+// Loads and waits do not. Takers get in line, also if the key has a value.
 type hold struct {
-	waiters waitq.Queue[struct{}] // guarded by the lines' mutex
-	ended   waitq.List[struct{}]  // its waiters at the end: of the computing goroutine
-	owner   string                // that goroutine, in builds that check for reentry
+	waiters  waitq.Queue[struct{}] // guarded by the lines' mutex, as ended is
+	ended    bool
+	loaded   bool                 // the key has a value, which does not change before the end
+	detached waitq.List[struct{}] // its waiters when it ended; only the computing goroutine uses it
+	owner    string               // that goroutine, in builds that check for reentry
 }
 
-func newHold() *hold { return &hold{owner: goroutine()} }
+func newHold(loaded bool) *hold { return &hold{loaded: loaded, owner: goroutine()} }
 
-// end detaches those who wait for h. The lines are locked.
-func (h *hold) end() { h.ended = h.waiters.Detach() }
+// end ends h and detaches its waiters. The lines are locked.
+func (h *hold) end() { h.ended, h.detached = true, h.waiters.Detach() }
 
-// wake wakes those who waited when h ended, if it has. No lock is held.
-func (h *hold) wake() { h.ended.Release() }
+// wake wakes the waiters that end detached, if h has ended. No lock may be held.
+func (h *hold) wake() { h.detached.Release() }
 
-// await waits until h, which was seen on the line l, is over, or fails with
-// Park's error. Nothing is held.
-func (e *engine[K, V]) await(ctx context.Context, mu *sync.Mutex, l *line[K, V], h *hold) error {
+// awaitHold waits until h, which was seen with mu locked, has ended, or returns Park's
+// error. The caller holds no lock.
+func (e *engine[K, V]) awaitHold(ctx context.Context, mu *sync.Mutex, h *hold) error {
 	h.check()
 	p := wake.ParkerFrom(ctx)
 	w := &waitq.Waiter[struct{}]{Waker: p}
-	yield.At(yield.MapHeld)
+	schedpoint.At(schedpoint.MapHeld)
 	mu.Lock()
-	if l.hold != h { // the second look: it ended before w was in line
+	if h.ended { // the second look: it ended before w was in line
 		mu.Unlock()
 		return nil
 	}
@@ -54,18 +56,14 @@ func (e *engine[K, V]) checkHold(key K, hash uint64) {
 	}
 	ls := &e.shard(hash).lines
 	ls.mu.Lock()
-	l := ls.find(key, hash)
-	var h *hold
-	if l != nil {
-		h = l.hold
-	}
+	h := ls.holdOf(key, hash)
 	ls.mu.Unlock()
 	if h != nil {
 		h.check()
 	}
 }
 
-// check panics if the computation is the caller's own.
+// check panics if h is the caller's own computation.
 func (h *hold) check() {
 	if checkReentry && h.owner == goroutine() {
 		panic("waitmap: a function passed to Compute, LoadOrCompute or WaitCompute uses its own key")

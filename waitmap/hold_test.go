@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitmap"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -31,11 +32,11 @@ func held(m *intMap, end func() (int, waitmap.Op)) (finish chan struct{}, comput
 	return finish, over
 }
 
-func kept() (int, waitmap.Op) { return 0, waitmap.Keep }
+func kept() (int, waitmap.Op) { return 0, waitmap.KeepOp }
 
 // waitsOnHold are the calls with a context that wait while a computation holds
 // their key.
-var waitsOnHold = map[string]waitFun{"Take": waits["Take"], "WaitCompute": waits["WaitCompute"]}
+var waitsOnHold = map[string]waitFun{"Take": waits["Take"], "OnTake": waits["OnTake"], "WaitCompute": waits["WaitCompute"]}
 
 func overHeld(t *testing.T, f func(t *testing.T, m *intMap, wait waitFun)) {
 	for name, wait := range waitsOnHold {
@@ -68,14 +69,14 @@ func TestDeadlineWhileHeld(t *testing.T) {
 // TestWaitWhileHeld goes on when the computation is over, with what it left.
 func TestWaitWhileHeld(t *testing.T) {
 	overHeld(t, func(t *testing.T, m *intMap, wait waitFun) {
-		finish, computed := held(m, func() (int, waitmap.Op) { return 2, waitmap.Set })
+		finish, computed := held(m, func() (int, waitmap.Op) { return 2, waitmap.StoreOp })
 		w := wait.start(m, bg, "a")
 		requirePending(t, w)
 		close(finish)
 		requireValue(t, 2, w)
 		<-computed
 
-		finish, computed = held(m, func() (int, waitmap.Op) { return 0, waitmap.Remove })
+		finish, computed = held(m, func() (int, waitmap.Op) { return 0, waitmap.DeleteOp })
 		w = wait.start(m, bg, "a")
 		close(finish)
 		<-computed
@@ -87,9 +88,9 @@ func TestWaitWhileHeld(t *testing.T) {
 	})
 }
 
-// TestHostileContextWhileHeld: whatever the context's methods do, and its
-// parker, it holds up nobody else and takes nothing.
-func TestHostileContextWhileHeld(t *testing.T) {
+// TestMisbehavingContextWhileHeld: whatever the context's methods do, and its
+// parker, it holds up no other goroutine and takes nothing.
+func TestMisbehavingContextWhileHeld(t *testing.T) {
 	for how, leave := range leaves {
 		for name, wait := range waitsOnHold {
 			t.Run(name+"/"+how, func(t *testing.T) {
@@ -131,16 +132,16 @@ var changes = map[string]func(m *intMap){
 // computation ends.
 func TestChangesWhileHeld(t *testing.T) {
 	ends := map[string]func() (int, waitmap.Op){
-		"Keep":   kept,
-		"Set":    func() (int, waitmap.Op) { return 1, waitmap.Set },
-		"panic":  func() (int, waitmap.Op) { panic("computation") },
-		"Goexit": func() (int, waitmap.Op) { runtime.Goexit(); return kept() },
+		"KeepOp":  kept,
+		"StoreOp": func() (int, waitmap.Op) { return 1, waitmap.StoreOp },
+		"panic":   func() (int, waitmap.Op) { panic("computation") },
+		"Goexit":  func() (int, waitmap.Op) { runtime.Goexit(); return kept() },
 	}
 	for how, end := range ends {
 		t.Run(how, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, m *intMap) {
 				finish, computed := held(m, func() (int, waitmap.Op) {
-					time.Sleep(time.Hour) // of the bubble, if nobody is only asleep otherwise
+					time.Sleep(time.Hour) // of the bubble, if all others block durably
 					return end()
 				})
 				begin := time.Now()
@@ -160,11 +161,11 @@ func TestChangesWhileHeld(t *testing.T) {
 	}
 }
 
-// TestWakersAtTheEndOfAHold: those who waited for the key are woken though the
-// waker of somebody in line, or of another of them, does not return.
+// TestWakersAtTheEndOfAHold: the waiters for the hold are woken although the
+// waker of a waiter in line, or of another of them, does not return.
 func TestWakersAtTheEndOfAHold(t *testing.T) {
 	overLeaves(t, func(t *testing.T, m *intMap, leave func()) {
-		finish, computed := held(m, func() (int, waitmap.Op) { return 2, waitmap.Set })
+		finish, computed := held(m, func() (int, waitmap.Op) { return 2, waitmap.StoreOp })
 		next := async(func() (int, error) { return m.WaitNext(bg, "a") })
 		synctest.Wait()
 		m.Register("b", nil) // stays
@@ -191,10 +192,10 @@ func TestStressHeld(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		defer shaken(9)()
 		m := newMap()
-		rounds := scale(400, 100)
+		rounds := testkit.Scale(400, 100)
 		var stored, taken int
 		var mu sync.Mutex
-		together(4, func(g int) {
+		testkit.Together(4, func(g int) {
 			mine, theirs := 0, 0
 			for i := range rounds {
 				switch (i + g) % 4 {

@@ -192,7 +192,7 @@ func TestWaiting(t *testing.T) {
 
 		require.Equal(t, 3, m.Waiters("a"))
 		require.Equal(t, 1, m.Waiters("value"))
-		require.Zero(t, m.Waiters("nobody"))
+		require.Zero(t, m.Waiters("none"))
 		requireWaiting(t, m, map[string]waitmap.WaitInfo{
 			"a":     {Waiters: 3, Oldest: begin},
 			"value": {Waiters: 1, Oldest: begin.Add(2 * time.Second)},

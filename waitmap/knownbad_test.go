@@ -11,7 +11,7 @@ import (
 	"github.com/vigil-go/vigil/waitmap"
 )
 
-// A checker is worth something if it convicts a map that is known to be bad.
+// The checker must reject a map that is known to be bad.
 // That map is cornelk/hashmap v1.0.8: its GetOrInsert puts one element into the
 // sorted list and another one, which leads nowhere, into the index. So it
 // loses keys, with a single goroutine. Its hash has no seed: what it loses is

@@ -21,9 +21,11 @@ func TestLayout(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) == 8 {
 		require.EqualValues(t, 128, stride[int]())
 		require.EqualValues(t, 176, stride[string]())
-		require.EqualValues(t, 144, unsafe.Sizeof(entrant[int, int]{}))
+		require.EqualValues(t, 144, unsafe.Sizeof(waitNode[int, int]{}))
 	}
 	require.Zero(t, unsafe.Sizeof(count{})%64, "counts share cache lines")
+	require.EqualValues(t, 16, unsafe.Sizeof(tableView{}), "a view does not lie across cache lines")
+	require.Zero(t, unsafe.Offsetof(tableView{}.homes)%8)
 }
 
 func sameLayout[K comparable](t *testing.T) {

@@ -3,26 +3,25 @@ package waitmap_test
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
-	"github.com/vigil-go/vigil/internal/yield"
+	"github.com/vigil-go/vigil/internal/schedpoint"
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
 // TestMain fails the run if any test left a goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // bg is the context of the waits that nothing but the map ends.
 var bg = context.Background()
 
-// nilCtx is what a caller passes who has no context.
+// nilCtx is what a caller without a context passes.
 var nilCtx context.Context
 
-// doneCtx returns a context that ended before anybody looked at it.
+// doneCtx returns a context that ended before it was used.
 func doneCtx() context.Context {
 	ctx, cancel := context.WithCancel(bg)
 	cancel()
@@ -88,17 +87,9 @@ func panicText(t testing.TB, f func()) (text string) {
 	return text
 }
 
-// spinUntil yields until cond holds. A cond that never holds ends in the
-// test binary's timeout.
-func spinUntil(cond func() bool) {
-	for !cond() {
-		runtime.Gosched()
-	}
-}
-
 // inLine yields until n waiters of key are in line.
 func inLine[K comparable, V any](m *waitmap.Map[K, V], key K, n int) {
-	spinUntil(func() bool { return m.Waiters(key) == n })
+	testkit.SpinUntil(func() bool { return m.Waiters(key) == n })
 }
 
 // waitingKeys counts the keys that Waiting reports and their waiters.
@@ -134,7 +125,7 @@ func requireContents[K comparable, V any](t testing.TB, want map[K]V, m *waitmap
 	}
 }
 
-// requireIdle requires that nobody waits on anything.
+// requireIdle requires that the map has no waiters.
 func requireIdle[K comparable, V any](t testing.TB, m *waitmap.Map[K, V]) {
 	t.Helper()
 	keys, waiters := waitingKeys(m)
@@ -142,14 +133,5 @@ func requireIdle[K comparable, V any](t testing.TB, m *waitmap.Map[K, V]) {
 	require.Zero(t, waiters, "waiters")
 }
 
-// shaken holds up who passes a point, in builds that have points.
-func shaken(seed uint64) (stop func()) { return yield.Shake(seed, true) }
-
-// scale picks the size of a stress test: full, or the small one under -short
-// and under the race detector.
-func scale(full, small int) int {
-	if testing.Short() || raceEnabled {
-		return small
-	}
-	return full
-}
+// shaken holds up goroutines that pass a point, in builds that have points.
+func shaken(seed uint64) (stop func()) { return schedpoint.Shake(seed, true) }

@@ -2,23 +2,24 @@ package waitmap
 
 import "sync/atomic"
 
-// A Map is a concurrent map whose keys can be awaited. The zero value is an
-// empty map, ready to use. It must not be copied after first use.
+// A Map is a concurrent map whose keys can be awaited. The zero value is an empty map,
+// ready to use. A Map must not be copied after first use.
 //
-// It has sync.Map's methods, with their meaning, and its happens-before edges:
-// a write happens before any read that observes its effect. And a store
-// happens before the return of every wait that it releases.
+// It has the methods of sync.Map, with their meaning. In the terminology of the Go memory
+// model, a write happens before any read that observes its effect, and a store happens
+// before the return of every wait that it releases.
 //
-// Reads (Load, Range, a Wait that finds its key) take no lock and write no
-// shared memory. Writes lock a few neighboring entries.
+// Load and a Wait that finds its key take no lock and write no shared memory. Writes lock
+// a few neighboring entries.
 //
-// A deleted value is let go at once. What its key refers to may be kept until
-// later writes rebuild that part of the table; [Map.Clear] lets go of all.
+// The map does not keep a deleted value. It may keep the deleted key until a later write
+// replaces the table of that part of the map; [Map.Clear] drops all deleted keys.
 type Map[K comparable, V any] struct {
 	e atomic.Pointer[engine[K, V]]
 }
 
-// New returns an empty map. A nil o is the same as new(Options[K]).
+// New returns an empty map with the given options. A nil o is the same as
+// new(Options[K]).
 func New[K comparable, V any](o *Options[K]) *Map[K, V] {
 	if o == nil {
 		o = new(Options[K])
@@ -29,7 +30,7 @@ func New[K comparable, V any](o *Options[K]) *Map[K, V] {
 	return m
 }
 
-// init returns the engine and makes it on first use.
+// init returns the engine, and makes it on first use.
 func (m *Map[K, V]) init() *engine[K, V] {
 	if e := m.e.Load(); e != nil {
 		return e
@@ -42,11 +43,17 @@ func (m *Map[K, V]) initSlow() *engine[K, V] {
 	return m.e.Load()
 }
 
-// Store sets the value under key. It wakes all who wait for key with value.
+// Load returns the value for key, or the zero value of V and false if there is none. A
+// key that only has waiters has no value.
+func (m *Map[K, V]) Load(key K) (value V, ok bool) { return m.load(key) }
+
+// Store sets the value for key and hands it to every waiter of key. If there are waiters
+// in [Map.Take], the first of them takes the value, and the map does not keep it.
 func (m *Map[K, V]) Store(key K, value V) { m.init().store(key, value) }
 
-// LoadOrStore returns the value that is there, and true; else it stores value
-// and returns it, and false.
+// LoadOrStore returns the existing value for key if there is one. Otherwise it stores
+// value and returns it. The loaded result is true if the value was loaded, false if it
+// was stored.
 func (m *Map[K, V]) LoadOrStore(key K, value V) (actual V, loaded bool) {
 	if v, ok := m.Load(key); ok {
 		return v, true
@@ -54,48 +61,54 @@ func (m *Map[K, V]) LoadOrStore(key K, value V) (actual V, loaded bool) {
 	return m.init().loadOrStore(key, value)
 }
 
-// LoadAndDelete deletes key and returns the value that it had, if any.
+// LoadAndDelete deletes the value for key and returns it, if there was one. The loaded
+// result reports whether there was.
 func (m *Map[K, V]) LoadAndDelete(key K) (value V, loaded bool) {
-	if _, ok := m.Load(key); !ok {
-		return value, false
-	}
-	return m.init().loadAndDelete(key)
+	e := m.init()
+	return e.loadAndDelete(key, e.hash(key), true)
 }
 
-// Delete deletes key, if it is there.
+// Delete deletes the value for key, if there is one.
 func (m *Map[K, V]) Delete(key K) { m.LoadAndDelete(key) }
 
-// Swap stores value and returns the one that was there before, if any.
+// Swap stores value for key and returns the previous value, if there was one. The loaded
+// result reports whether there was.
 func (m *Map[K, V]) Swap(key K, value V) (previous V, loaded bool) {
 	return m.init().swap(key, value)
 }
 
-// CompareAndSwap stores new under key if the value there is equal to old.
+// CompareAndSwap stores new for key if the value for key is equal to old, and reports
+// whether it did. If V is an interface type and both values have the same incomparable
+// type, it panics.
 func CompareAndSwap[K, V comparable](m *Map[K, V], key K, old, new V) (swapped bool) {
 	if v, ok := m.Load(key); !ok || v != old {
 		return false
 	}
 	e := m.init()
 	c := pack(e.cells, new)
-	var p spot[K, V]
-	return acquireEqual(e, &p, key, e.hash(key), old) && e.publish(&p, key, c)
+	var kl keyLock[K, V]
+	return lockEqual(e, &kl, key, e.hash(key), old) && e.publish(&kl, key, c)
 }
 
-// CompareAndDelete deletes key if the value there is equal to old.
+// CompareAndDelete deletes the value for key if it is equal to old, and reports whether it
+// did. If V is an interface type and both values have the same incomparable type, it
+// panics.
 func CompareAndDelete[K, V comparable](m *Map[K, V], key K, old V) (deleted bool) {
 	e := m.init()
-	var p spot[K, V]
-	if !acquireEqual(e, &p, key, e.hash(key), old) {
+	var kl keyLock[K, V]
+	if !lockEqual(e, &kl, key, e.hash(key), old) {
 		return false
 	}
-	e.remove(&p)
+	e.remove(&kl)
 	return true
 }
 
-// Len is the number of entries: exact while nobody writes, close otherwise.
+// Len returns the number of entries. It is exact if there are no concurrent writes.
 func (m *Map[K, V]) Len() int { return int(m.init().len()) }
 
-// Clear deletes all entries. Waits stay.
+// Clear deletes all entries. Waiters stay in line. An entry that is stored while Clear
+// runs may be deleted or stay. Clear waits for computations that hold a key, see
+// [Map.Compute].
 func (m *Map[K, V]) Clear() {
 	e := m.init()
 	for i := range e.shards {

@@ -11,10 +11,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitmap"
+	"github.com/vigil-go/vigil/wake"
 )
 
-// obj is something that a test can see the end of.
+// An obj is a value whose collection a test can notice.
 type obj struct {
 	self *obj // a pointer, so that it is no tiny allocation
 	_    [60]byte
@@ -47,12 +49,12 @@ func requireAllFreed[K comparable, T any](t testing.TB, ps map[K]weak.Pointer[T]
 	require.Fail(t, "still reachable", "%v", slices.Collect(maps.Keys(ps)))
 }
 
-// objWaker is a waker that tests can see the end of.
+// An objWaker is a waker whose collection a test can notice.
 type objWaker struct{ o *obj }
 
 func (*objWaker) Wake() {}
 
-// TestHazardPinnedByStoppedFuture: Stop lets go of key and waker, also while
+// TestHazardPinnedByStoppedFuture: Stop drops key and waker, also while
 // the Future itself is still held.
 func TestHazardPinnedByStoppedFuture(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[*obj, *obj]) {
@@ -110,14 +112,14 @@ func TestHazardPinnedByDoneFuture(t *testing.T) {
 	})
 }
 
-// TestHazardPinnedByEndedWait: the end of the context lets go of everything.
+// TestHazardPinnedByEndedWait: the end of the context frees everything.
 func TestHazardPinnedByEndedWait(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[*obj, *obj]) {
 		m := newMap()
 		for _, wait := range objWaits {
 			ctx, cancel := context.WithCancel(bg)
 			key, done := startObjWait(m, ctx, wait)
-			spinUntil(func() bool { keys, _ := waitingKeys(m); return keys == 1 })
+			testkit.SpinUntil(func() bool { keys, _ := waitingKeys(m); return keys == 1 })
 			cancel()
 			<-done
 			requireFreed(t, key, "the key of an ended wait")
@@ -137,7 +139,7 @@ var objWaits = []func(m *objMap, ctx context.Context, k *obj) (*obj, error){
 		return m.WaitFor(ctx, k, func(*obj) bool { return true })
 	},
 	func(m *objMap, ctx context.Context, k *obj) (*obj, error) {
-		return m.WaitCompute(ctx, k, func(old *obj) (*obj, waitmap.Op) { return old, waitmap.Keep })
+		return m.WaitCompute(ctx, k, func(old *obj) (*obj, waitmap.Op) { return old, waitmap.KeepOp })
 	},
 }
 
@@ -152,7 +154,7 @@ func startObjWait(m *objMap, ctx context.Context, wait func(*objMap, context.Con
 	return p, done
 }
 
-// TestHazardPinnedByLongContext: a wait that was served leaves nothing behind
+// TestHazardPinnedByLongContext: a wait that got its value leaves nothing behind
 // in a context that lives on.
 func TestHazardPinnedByLongContext(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[*obj, *obj]) {
@@ -161,7 +163,7 @@ func TestHazardPinnedByLongContext(t *testing.T) {
 		defer cancel()
 		for _, wait := range objWaits {
 			key, done := startObjWait(m, ctx, wait)
-			spinUntil(func() bool { keys, _ := waitingKeys(m); return keys == 1 })
+			testkit.SpinUntil(func() bool { keys, _ := waitingKeys(m); return keys == 1 })
 			value := func() weak.Pointer[obj] {
 				v, p := newObj()
 				m.Store(key.Value(), v)
@@ -181,18 +183,18 @@ func removals[V any]() map[string]func(m *waitmap.Map[int, V]) {
 	type M = *waitmap.Map[int, V]
 	var zero V
 	return map[string]func(m M){
-		"Delete":        func(m M) { m.Delete(1) },
-		"LoadAndDelete": func(m M) { m.LoadAndDelete(1) },
-		"Take":          func(m M) { m.Take(bg, 1) },
-		"Clear":         func(m M) { m.Clear() },
-		"Store":         func(m M) { m.Store(1, zero) },
-		"Swap":          func(m M) { m.Swap(1, zero) },
-		"Compute Set":   func(m M) { m.Compute(1, func(V, bool) (V, waitmap.Op) { return zero, waitmap.Set }) },
-		"Compute Remove": func(m M) {
-			m.Compute(1, func(V, bool) (V, waitmap.Op) { return zero, waitmap.Remove })
+		"Delete":          func(m M) { m.Delete(1) },
+		"LoadAndDelete":   func(m M) { m.LoadAndDelete(1) },
+		"Take":            func(m M) { m.Take(bg, 1) },
+		"Clear":           func(m M) { m.Clear() },
+		"Store":           func(m M) { m.Store(1, zero) },
+		"Swap":            func(m M) { m.Swap(1, zero) },
+		"Compute StoreOp": func(m M) { m.Compute(1, func(V, bool) (V, waitmap.Op) { return zero, waitmap.StoreOp }) },
+		"Compute DeleteOp": func(m M) {
+			m.Compute(1, func(V, bool) (V, waitmap.Op) { return zero, waitmap.DeleteOp })
 		},
 		"WaitCompute": func(m M) {
-			m.WaitCompute(bg, 1, func(V) (V, waitmap.Op) { return zero, waitmap.Remove })
+			m.WaitCompute(bg, 1, func(V) (V, waitmap.Op) { return zero, waitmap.DeleteOp })
 		},
 	}
 }
@@ -270,8 +272,8 @@ func storeAndDelete(m *waitmap.Map[*obj, int], n int, clear bool) map[int]weak.P
 	return ps
 }
 
-// TestMapIsFreed: a map that nobody knows goes, with the waiters that nobody
-// can reach; nothing global holds it.
+// TestMapIsFreed: an unreachable map is collected, with its unreachable waiters; nothing
+// global refers to it.
 func TestMapIsFreed(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, *obj]) {
 		p, value := func() (weak.Pointer[waitmap.Map[int, *obj]], weak.Pointer[obj]) {
@@ -300,7 +302,7 @@ func heapInUse() int64 {
 // TestHazardAbandonedWaits: a million canceled waits, each on a key of its
 // own, leave heap, Len and Waiting as before.
 func TestHazardAbandonedWaits(t *testing.T) {
-	n := scale(1_000_000, 100_000)
+	n := testkit.Scale(1_000_000, 100_000)
 	ends := map[string]func(m *waitmap.Map[int, int], k int){
 		"Stop":       func(m *waitmap.Map[int, int], k int) { m.Register(k, nil).Stop() },
 		"Cancel":     func(m *waitmap.Map[int, int], k int) { m.Register(k, nil); m.Cancel(k) },
@@ -309,6 +311,9 @@ func TestHazardAbandonedWaits(t *testing.T) {
 		"dead Next":  func(m *waitmap.Map[int, int], k int) { m.WaitNext(dead, k) },
 		"dead For":   func(m *waitmap.Map[int, int], k int) { m.WaitFor(dead, k, always) },
 		"store, del": func(m *waitmap.Map[int, int], k int) { m.Register(k, nil); m.Store(k, 1); m.Delete(k) },
+		"dead Any":   func(m *waitmap.Map[int, int], k int) { m.WaitAny(parkFails, k, k+1) },
+		"dead All":   func(m *waitmap.Map[int, int], k int) { m.WaitAll(parkFails, k, k+1) },
+		"dead Watch": func(m *waitmap.Map[int, int], k int) { m.Watch(parkFails, k)(func(int, error) bool { return true }) },
 	}
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
@@ -334,7 +339,46 @@ func TestHazardAbandonedWaits(t *testing.T) {
 	})
 }
 
-var dead = doneCtx()
+// TestHazardAbandonedSelects: a million canceled Selects leave heap, Len and Waiting as
+// before, whichever way they end.
+func TestHazardAbandonedSelects(t *testing.T) {
+	n := testkit.Scale(1_000_000, 50_000)
+	ends := map[string]func(m *waitmap.Map[int, int], k int){
+		"left": func(m *waitmap.Map[int, int], k int) { choose(parkFails, m.OnTake(k, nil), m.OnStore(k+1, nil)) },
+		"left, next behind": func(m *waitmap.Map[int, int], k int) {
+			ctx := wake.WithParker(bg, servedParker{wake.Func(func() {}), func() { m.Register(k, nil) }, func() { m.Store(k+1, 1) }})
+			choose(ctx, m.OnTake(k, nil), m.OnStore(k+1, nil))
+			m.Cancel(k)
+			m.Delete(k + 1)
+		},
+		"canceled": func(m *waitmap.Map[int, int], k int) {
+			ctx := wake.WithParker(bg, servedParker{wake.Func(func() {}), func() { m.Cancel(k) }, func() {}})
+			choose(ctx, m.OnTake(k, nil), m.OnStore(k+1, nil))
+		},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			var m waitmap.Map[int, int]
+			m.Store(-1, 1)
+			end(&m, 0)
+			before := heapInUse()
+			for k := range n / len(ends) {
+				end(&m, k)
+			}
+			requireAbandoned(t, &m, before)
+		})
+	}
+}
+
+var (
+	dead      = doneCtx()
+	parkFails = wake.WithParker(bg, failingParker{wake.Func(func() {})})
+)
+
+// A failingParker ends every wait that sleeps.
+type failingParker struct{ wake.Waker }
+
+func (failingParker) Park(context.Context) error { return errCause }
 
 // requireAbandoned allows a little for tables that have grown and for the
 // test binary's own noise: far less than a byte for each wait's key.
@@ -352,7 +396,7 @@ func TestHazardAbandonedGoroutines(t *testing.T) {
 	var m waitmap.Map[int, int]
 	const batch = 500
 	var before int64
-	for round := range scale(20, 4) {
+	for round := range testkit.Scale(20, 4) {
 		ctx, cancel := context.WithCancel(bg)
 		var wg sync.WaitGroup
 		for i := range batch {
@@ -362,7 +406,7 @@ func TestHazardAbandonedGoroutines(t *testing.T) {
 				}
 			})
 		}
-		spinUntil(func() bool { _, n := waitingKeys(&m); return n == batch })
+		testkit.SpinUntil(func() bool { _, n := waitingKeys(&m); return n == batch })
 		cancel()
 		wg.Wait()
 		requireIdle(t, &m)
@@ -387,7 +431,7 @@ func TestHazardNoRemove(t *testing.T) {
 			var m waitmap.Map[int, int]
 			var before int64
 			const live = 100
-			n := scale(300_000, 50_000)
+			n := testkit.Scale(300_000, 50_000)
 			for k := range n {
 				m.Store(k, k)
 				if k >= live {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
@@ -18,7 +19,7 @@ func (m *meeting) second(round int) { m.b.Store(int64(round)); spinHot(&m.a, rou
 func spinHot(x *atomic.Int64, round int) {
 	for i := 0; x.Load() < int64(round); i++ {
 		if i%1000 == 999 {
-			spinUntil(func() bool { return x.Load() >= int64(round) })
+			testkit.SpinUntil(func() bool { return x.Load() >= int64(round) })
 		}
 	}
 }
@@ -60,9 +61,9 @@ func TestPanickingHashInGrowth(t *testing.T) {
 }
 
 // TestLateLine: a store that looked at its home before the line was opened,
-// and locks it after, serves the line.
+// and locks it after, delivers to the line.
 func TestLateLine(t *testing.T) {
-	rounds := scale(20_000, 5_000)
+	rounds := testkit.Scale(20_000, 5_000)
 	m := waitmap.New[int, int](&waitmap.Options[int]{Shards: 1, Capacity: 2 * rounds})
 	var meet meeting
 	done := make(chan struct{})
@@ -86,10 +87,10 @@ func TestLateLine(t *testing.T) {
 }
 
 // TestSecondStoreReturnsAfterTheFirstServed: a store that overtakes another
-// one still finds everybody served, whoever serves them.
+// one still finds all waiters done, whichever store delivers to them.
 func TestSecondStoreReturnsAfterTheFirstServed(t *testing.T) {
 	const waiters = 2000
-	for range scale(100, 30) {
+	for range testkit.Scale(100, 30) {
 		m := waitmap.New[int, int](&waitmap.Options[int]{Shards: 1})
 		var fs []*waitmap.Future[int]
 		for range waiters {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
@@ -83,11 +84,11 @@ func (c call) onMap(m *waitmap.Map[uint8, int16]) (o outcome) {
 func (c call) compute(old int16, loaded bool) (int16, waitmap.Op) {
 	switch {
 	case c.w == 0:
-		return c.v, waitmap.Keep
+		return c.v, waitmap.KeepOp
 	case c.w == 1 && loaded:
-		return c.v, waitmap.Remove
+		return c.v, waitmap.DeleteOp
 	default:
-		return old + c.v, waitmap.Set
+		return old + c.v, waitmap.StoreOp
 	}
 }
 
@@ -137,10 +138,10 @@ func (c call) onReference(m map[uint8]int16) (o outcome) {
 		o.v = int16(len(m))
 	default:
 		switch v, op := c.compute(old, loaded); op {
-		case waitmap.Set:
+		case waitmap.StoreOp:
 			m[c.k] = v
 			o.v, o.ok = v, true
-		case waitmap.Remove:
+		case waitmap.DeleteOp:
 			delete(m, c.k)
 			o.v = old
 		default:
@@ -165,7 +166,7 @@ func TestQuickAgainstReference(t *testing.T) {
 			return true
 		}
 		require.NoError(t, quick.Check(same, &quick.Config{
-			MaxCount: scale(200, 60),
+			MaxCount: testkit.Scale(200, 60),
 			Values: func(args []reflect.Value, r *rand.Rand) {
 				calls := make([]call, r.Intn(400))
 				for i := range calls {

@@ -15,16 +15,17 @@ import (
 var sameKey = map[string]func(m *waitmap.Map[int, int]){
 	"Store":         func(m *waitmap.Map[int, int]) { m.Store(1, 5) },
 	"Take":          func(m *waitmap.Map[int, int]) { m.Take(bg, 1) },
+	"OnTake":        func(m *waitmap.Map[int, int]) { choose(bg, m.OnTake(1, nil)) },
 	"Swap":          func(m *waitmap.Map[int, int]) { m.Swap(1, 5) },
 	"Delete":        func(m *waitmap.Map[int, int]) { m.Delete(1); m.LoadOrStore(1, 5) },
 	"LoadAndDelete": func(m *waitmap.Map[int, int]) { m.LoadAndDelete(1); m.LoadOrStore(1, 5) },
 	"Compute": func(m *waitmap.Map[int, int]) {
-		m.Compute(1, func(int, bool) (int, waitmap.Op) { return 5, waitmap.Set })
+		m.Compute(1, func(int, bool) (int, waitmap.Op) { return 5, waitmap.StoreOp })
 	},
 	"through another key": func(m *waitmap.Map[int, int]) {
 		m.Compute(2, func(old int, _ bool) (int, waitmap.Op) {
-			m.Compute(1, func(int, bool) (int, waitmap.Op) { return 5, waitmap.Set })
-			return old, waitmap.Keep
+			m.Compute(1, func(int, bool) (int, waitmap.Op) { return 5, waitmap.StoreOp })
+			return old, waitmap.KeepOp
 		})
 	},
 }
@@ -55,7 +56,7 @@ func TestHazardRecursionAbsent(t *testing.T) {
 			text := panicText(t, func() {
 				m.Compute(1, func(int, bool) (int, waitmap.Op) {
 					call(m)
-					return 0, waitmap.Keep
+					return 0, waitmap.KeepOp
 				})
 			})
 			require.Contains(t, text, "waitmap: ", name)
@@ -72,7 +73,7 @@ func TestHazardRecursionRecovered(t *testing.T) {
 		m := newMap()
 		v, ok := m.Compute(1, func(int, bool) (int, waitmap.Op) {
 			require.Contains(t, panicText(t, func() { m.Store(1, 5) }), "waitmap: ")
-			return 7, waitmap.Set
+			return 7, waitmap.StoreOp
 		})
 		require.True(t, ok)
 		require.Equal(t, 7, v)
@@ -88,11 +89,11 @@ func TestRecursionIsNotSuspectedOfOthers(t *testing.T) {
 		h.run(m, 1, func() {
 			for range 3 {
 				wg.Go(func() {
-					m.Compute(1, func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.Set })
+					m.Compute(1, func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.StoreOp })
 				})
 			}
 		})
-		m.Compute(1, func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.Set })
+		m.Compute(1, func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.StoreOp })
 		wg.Wait()
 		v, _ := m.Load(1)
 		require.Equal(t, 5, v)

@@ -2,8 +2,8 @@
 
 package waitmap
 
-// checkReentry is whether a computation that uses its own key panics rather
-// than deadlocks: knowing the goroutine costs more than the computation.
+// checkReentry says whether a computation that uses its own key panics instead of
+// deadlocking. To know the goroutine costs more than the computation.
 const checkReentry = false
 
 func goroutine() string { return "" }

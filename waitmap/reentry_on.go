@@ -7,11 +7,11 @@ import (
 	"runtime"
 )
 
-// checkReentry is whether a computation that uses its own key panics rather
-// than deadlocks: knowing the goroutine costs more than the computation.
+// checkReentry says whether a computation that uses its own key panics instead of
+// deadlocking. To know the goroutine costs more than the computation.
 const checkReentry = true
 
-// goroutine names the calling goroutine, by the head of its stack trace.
+// goroutine names the calling goroutine by the head of its stack trace.
 func goroutine() string {
 	var buf [64]byte
 	head, _, _ := bytes.Cut(buf[:runtime.Stack(buf[:], false)], []byte(" ["))

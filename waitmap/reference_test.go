@@ -8,12 +8,11 @@ import (
 	"github.com/vigil-go/vigil/waitmap"
 )
 
-// reference is the slow twin of a Map: a built-in map, a list of waiters and
-// the rules, without goroutines or locks. Everything happens at once: a store
-// finishes its waiters before the next call.
+// A reference is a simple model of a Map: a built-in map, a list of waiters and the rules,
+// without goroutines or locks. A store finishes its waiters before the next call.
 type reference struct {
 	vals   map[int]int
-	line   []*refWait // in the order of their coming
+	line   []*refWait // in the order in which they came
 	closed bool
 }
 
@@ -49,11 +48,11 @@ func (w *refWait) satisfied(v int) bool { return v%3 == w.arg%3 }
 func change(arg, old int) (int, waitmap.Op) {
 	switch arg % 3 {
 	case 0:
-		return old + 1, waitmap.Set
+		return old + 1, waitmap.StoreOp
 	case 1:
-		return -1, waitmap.Remove
+		return -1, waitmap.DeleteOp
 	default:
-		return -1, waitmap.Keep
+		return -1, waitmap.KeepOp
 	}
 }
 
@@ -80,7 +79,7 @@ func (r *reference) has(key int, kind refKind) bool {
 	return false
 }
 
-// leave takes those that are done out of the line.
+// leave takes the waits that are done out of the line.
 func (r *reference) leave() {
 	var rest []*refWait
 	for _, w := range r.line {
@@ -91,9 +90,8 @@ func (r *reference) leave() {
 	r.line = rest
 }
 
-// store publishes v: every waiter gets it, the first taker keeps it from the
-// others, then those that change the value in place have their turn. It tells
-// whether the value stayed.
+// store publishes v: every waiter gets it, of the takers only the first, and then the calls
+// that change the value in place. It reports whether the key has a value afterwards.
 func (r *reference) store(key, v int) (stayed bool) {
 	taken := false
 	for _, w := range r.waiters(key) {
@@ -125,14 +123,14 @@ func (r *reference) store(key, v int) (stayed bool) {
 	return !taken
 }
 
-// turn lets w change the value of its key, which is present.
+// turn makes w change the value of its key, which is present.
 func (r *reference) turn(w *refWait) {
 	old := r.vals[w.key]
 	switch v, op := change(w.arg, old); op {
-	case waitmap.Set:
+	case waitmap.StoreOp:
 		w.finish(v, nil)
 		r.store(w.key, v)
-	case waitmap.Remove:
+	case waitmap.DeleteOp:
 		w.finish(old, nil)
 		delete(r.vals, w.key)
 	default:

@@ -41,7 +41,7 @@ func requireUndone[V any](t testing.TB, f *waitmap.Future[V]) {
 }
 
 // TestHazardInLineBeforeTheRequest: Register returns in line, so an answer
-// that comes before anybody waits is not missed.
+// that comes before the first wait is not missed.
 func TestHazardInLineBeforeTheRequest(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *intMap) {
 		var w counter
@@ -241,7 +241,7 @@ func TestHazardWakerCallsBack(t *testing.T) {
 	})
 }
 
-// errOneOf is the error of f, which is one of the two that a release gives.
+// errOneOf is the error of f, which is one of the two that a release returns.
 func errOneOf(f *waitmap.Future[int]) error {
 	if _, _, err := f.Result(); err == waitmap.ErrClosed {
 		return waitmap.ErrClosed
@@ -288,7 +288,7 @@ func TestWakerPanics(t *testing.T) {
 }
 
 // TestStopInsideOtherWaker: one waker stops the Future behind it in line,
-// which was served by the same store.
+// which got its value from the same store.
 func TestStopInsideOtherWaker(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *intMap) {
 		var second *waitmap.Future[int]

@@ -12,14 +12,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
-// A script is bytes, two for each step: what to do, and to what. Map and
-// reference run it side by side in a bubble. After a step everything settles
-// and the two are compared: which waits are over, with what, what the map
-// holds, who waits. A step may also leave the next one no time to settle: then
-// waits that were served have not run yet when it comes.
+// A script is bytes, two for each step: what to do, and with which key. A map and its
+// reference run it in a bubble. After a step all goroutines run until they block, and the
+// two are compared: which waits have returned, their results, the entries of the map, and
+// the waits in line. A step may also be followed by the next one at once: then waits that
+// have their value have not run yet.
 
 // steps, by number. Those that are there twice come twice as often.
 var steps = []func(s *script, arg int){
@@ -66,7 +67,7 @@ func runScript(t *testing.T, m *waitmap.Map[int, int], data []byte) {
 				t.Log(line)
 			}
 		}
-		for _, w := range s.waits { // let them go, also after a failure
+		for _, w := range s.waits { // end them, also after a failure
 			w.cancel()
 		}
 		s.m.CancelAll()
@@ -100,7 +101,7 @@ func runScript(t *testing.T, m *waitmap.Map[int, int], data []byte) {
 	requireIdle(t, m)
 }
 
-// mustSettle tells whether somebody in line has to run to do its part.
+// mustSettle reports whether a waiter in line has to run before the next step.
 func (s *script) mustSettle() bool {
 	for _, w := range s.r.line {
 		if w.kind == kindFor || w.kind == kindCompute {
@@ -110,7 +111,7 @@ func (s *script) mustSettle() bool {
 	return false
 }
 
-// settle lets everything run that can, then compares.
+// settle lets all goroutines run until they block, and then compares.
 func (s *script) settle() {
 	synctest.Wait()
 	s.settled = true
@@ -133,7 +134,7 @@ func (s *script) settle() {
 
 func (s *script) compareWait(i int, w *scriptWait) {
 	if w.ended && (!w.ref.done || errors.Is(w.res.err, context.Canceled)) {
-		// A wait on a Future that gave up before the Future was done.
+		// A wait on a Future that failed before the Future was done.
 		require.True(s.t, w.over, "wait %d on a future", i)
 		require.ErrorIs(s.t, w.res.err, context.Canceled)
 		require.Zero(s.t, w.res.v, "wait %d on a future", i)
@@ -147,7 +148,7 @@ func (s *script) compareWait(i int, w *scriptWait) {
 	}
 }
 
-// requireSame compares what a wait gave. It looks before it calls require,
+// requireSame compares what a wait returned. It looks before it calls require,
 // which is slow.
 func (s *script) requireSame(want *refWait, v int, err error, what string, i int) {
 	if want.v == v && want.err == err {
@@ -198,8 +199,8 @@ func (s *script) load(arg int) {
 	require.Equal(s.t, want, v)
 }
 
-// loadWhileDeleted deletes the key while Load looks at it, in builds that can
-// hold Load up; else before.
+// loadWhileDeleted deletes the key while Load looks at it, in builds that can delay Load,
+// and otherwise before.
 func (s *script) loadWhileDeleted(arg int) {
 	k := arg % scriptKeys
 	want := s.r.vals[k]
@@ -212,7 +213,7 @@ func (s *script) loadWhileDeleted(arg int) {
 	require.Equal(s.t, want, v)
 }
 
-// compareOld compares what a call gave back with what was there.
+// compareOld compares what a call returned with what was there.
 func (s *script) compareOld(name string, k, v int, ok bool) {
 	s.logf("%s(%d) = %d, %t", name, k, v, ok)
 	want, present := s.r.vals[k]
@@ -323,12 +324,12 @@ func (s *script) compute(arg int) {
 	v, ok := s.m.Compute(k, f)
 	s.logf("Compute(%d) %d = %d, %t", k, how%3, v, ok)
 	switch to, op := change(how, s.n); op {
-	case waitmap.Set:
+	case waitmap.StoreOp:
 		require.Equal(s.t, to, v)
 		if s.r.store(k, to) {
 			require.True(s.t, ok)
 		}
-	case waitmap.Remove:
+	case waitmap.DeleteOp:
 		require.Equal(s.t, want, v)
 		require.False(s.t, ok)
 		delete(s.r.vals, k)
@@ -338,7 +339,7 @@ func (s *script) compute(arg int) {
 	}
 }
 
-// block starts a call that may block, and its twin.
+// block starts a call that may block, on both sides.
 func (s *script) block(kind refKind, arg int, f func(ctx context.Context, k, arg int) (int, error)) {
 	if !s.settled {
 		s.settle()
@@ -511,7 +512,7 @@ func (s *script) tick(int) {
 func TestRandomScripts(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		rnd := rand.New(rand.NewPCG(1, 2))
-		for range scale(150, 30) {
+		for range testkit.Scale(150, 30) {
 			data := make([]byte, 2*rnd.IntN(150))
 			for i := range data {
 				data[i] = byte(rnd.Uint32())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
@@ -36,14 +37,14 @@ func TestStressTakeConserves(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
 		const keys, producers, takers = 3, 2, 3
-		each := scale(600, 120)
+		each := testkit.Scale(600, 120)
 		seen := make(tally, producers*each)
 		ctx, cancel := context.WithCancel(bg)
 		var takersDone sync.WaitGroup
 		for g := range takers {
 			takersDone.Go(func() { takeUntilDone(t, ctx, m, g, keys, seen) })
 		}
-		together(producers, func(g int) {
+		testkit.Together(producers, func(g int) {
 			for i := range each {
 				produce(t, m, i%keys, g*each+i, seen)
 			}
@@ -100,7 +101,7 @@ func produce(t *testing.T, m *waitmap.Map[int, int], k, v int, seen tally) {
 	case 2:
 		var old int
 		var loaded bool
-		m.Compute(k, func(o int, l bool) (int, waitmap.Op) { old, loaded = o, l; return v, waitmap.Set })
+		m.Compute(k, func(o int, l bool) (int, waitmap.Op) { old, loaded = o, l; return v, waitmap.StoreOp })
 		if loaded {
 			seen.add(t, old)
 		}
@@ -122,7 +123,7 @@ func TestStressTakeOrder(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
 		const takers = 3
-		n := scale(900, 150)
+		n := testkit.Scale(900, 150)
 		var wg sync.WaitGroup
 		for range takers {
 			wg.Go(func() {
@@ -137,7 +138,7 @@ func TestStressTakeOrder(t *testing.T) {
 			})
 		}
 		for i := range n {
-			spinUntil(func() bool { _, there := m.Load(1); return !there })
+			testkit.SpinUntil(func() bool { _, there := m.Load(1); return !there })
 			m.Store(1, i)
 		}
 		wg.Wait()
@@ -149,8 +150,8 @@ func TestStressTakeOrder(t *testing.T) {
 func TestStressPingPong(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[string, int]) {
 		m := newMap()
-		n := scale(2000, 300)
-		together(2, func(g int) {
+		n := testkit.Scale(2000, 300)
+		testkit.Together(2, func(g int) {
 			from, to := "ping", "pong"
 			if g == 1 {
 				from, to = to, from
@@ -171,7 +172,7 @@ func TestStressPingPong(t *testing.T) {
 
 // TestStressStorm: every kind of wait, against stores, deletes, cancels and
 // ends of contexts. Every wait returns, with a value of its key or an error
-// that somebody gave; nothing is left.
+// that a goroutine caused; nothing is left.
 func TestStressStorm(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[string, int]) {
 		m := newMap()
@@ -193,7 +194,7 @@ func TestStressStorm(t *testing.T) {
 			}
 		})
 		var served, canceled, ended atomic.Int64
-		rounds := scale(150, 25)
+		rounds := testkit.Scale(150, 25)
 		var wg sync.WaitGroup
 		for name, wait := range waits {
 			wg.Go(func() {
@@ -237,12 +238,12 @@ func TestStressStorm(t *testing.T) {
 func TestStressFutures(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
-		for round := range scale(300, 60) {
+		for round := range testkit.Scale(300, 60) {
 			var w counter
 			f := m.Register(1, &w)
 			var stopped atomic.Bool
 			var ends [2]result[int]
-			together(4, func(g int) {
+			testkit.Together(4, func(g int) {
 				switch g {
 				case 0, 1:
 					ends[g].v, ends[g].err = f.Wait(bg)
@@ -280,7 +281,7 @@ func TestStressFutures(t *testing.T) {
 func TestStressWaitForLast(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
-		for range scale(60, 15) {
+		for range testkit.Scale(60, 15) {
 			const last = 50
 			ws := make([]<-chan result[int], 4)
 			for i := range ws {
@@ -303,7 +304,7 @@ func TestStressWaitForLast(t *testing.T) {
 func TestStressWaitComputeCounts(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
-		n := scale(400, 90)
+		n := testkit.Scale(400, 90)
 		seen := make(tally, n)
 		var wg sync.WaitGroup
 		for range 3 {
@@ -311,7 +312,7 @@ func TestStressWaitComputeCounts(t *testing.T) {
 				for range n / 3 {
 					_, err := m.WaitCompute(bg, 1, func(old int) (int, waitmap.Op) {
 						seen.add(t, old)
-						return 0, waitmap.Remove
+						return 0, waitmap.DeleteOp
 					})
 					if err != nil {
 						t.Error(err)
@@ -320,7 +321,7 @@ func TestStressWaitComputeCounts(t *testing.T) {
 			})
 		}
 		for i := range n / 3 * 3 {
-			spinUntil(func() bool { _, loaded := m.LoadOrStore(1, i); return !loaded })
+			testkit.SpinUntil(func() bool { _, loaded := m.LoadOrStore(1, i); return !loaded })
 		}
 		wg.Wait()
 		seen[:n/3*3].requireAll(t)
@@ -333,7 +334,7 @@ func TestStressWaitComputeCounts(t *testing.T) {
 // them end.
 func TestStressClose(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[string, int]) {
-		for range scale(60, 15) {
+		for range testkit.Scale(60, 15) {
 			m := newMap()
 			var ws []<-chan result[int]
 			for _, wait := range waits {
@@ -354,7 +355,7 @@ func TestStressClose(t *testing.T) {
 func TestStressPublishes(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[string, int]) {
 		m := newMap()
-		for round := range scale(100, 30) {
+		for round := range testkit.Scale(100, 30) {
 			for name, wait := range waits {
 				data := make([]int, 1)
 				w := async(func() (int, error) {
@@ -381,8 +382,8 @@ func TestStressWaitersOverflow(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
 		const keys = 61
-		rounds := scale(3000, 400)
-		together(6, func(g int) {
+		rounds := testkit.Scale(3000, 400)
+		testkit.Together(6, func(g int) {
 			for i := range rounds {
 				k := i * 7 % keys
 				switch g {
@@ -393,7 +394,7 @@ func TestStressWaitersOverflow(t *testing.T) {
 						t.Error("a store did not serve the Future")
 					}
 				case 2:
-					m.Compute(k, func(int, bool) (int, waitmap.Op) { return i, waitmap.Set })
+					m.Compute(k, func(int, bool) (int, waitmap.Op) { return i, waitmap.StoreOp })
 				case 3:
 					m.Register(k+1000, nil).Stop()
 					m.Cancel(k)
@@ -416,14 +417,14 @@ func TestStressGOMAXPROCS(t *testing.T) {
 	for _, procs := range []int{1, 4, 2, 8, 1} {
 		runtime.GOMAXPROCS(procs)
 		var m waitmap.Map[int, int]
-		n := scale(2000, 300)
-		together(6, func(g int) {
+		n := testkit.Scale(2000, 300)
+		testkit.Together(6, func(g int) {
 			for i := range n {
 				if i == n/2 && g == 0 {
 					runtime.GOMAXPROCS(9 - procs)
 				}
 				k := i % 64
-				m.Compute(k, func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.Set })
+				m.Compute(k, func(old int, _ bool) (int, waitmap.Op) { return old + 1, waitmap.StoreOp })
 				m.Store(1000+g*n+i, i)
 				if v, ok := m.LoadAndDelete(1000 + g*n + i); !ok || v != i {
 					t.Errorf("LoadAndDelete = %d, %t", v, ok)

@@ -9,19 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitmap"
 )
-
-// together runs n goroutines that start at one moment.
-func together(n int, f func(i int)) {
-	var wg sync.WaitGroup
-	start := make(chan struct{})
-	for i := range n {
-		wg.Go(func() { <-start; f(i) })
-	}
-	close(start)
-	wg.Wait()
-}
 
 // TestRangeWhileStoring: keys 1 to n are always there; their values are
 // multiples of the key. Each Range shows each of them exactly once, and
@@ -51,7 +41,7 @@ func TestRangeWhileStoring(t *testing.T) {
 				}
 			})
 		}
-		for range scale(40, 10) {
+		for range testkit.Scale(40, 10) {
 			seen := make(map[int64]bool, n)
 			m.Range(func(k, v int64) bool {
 				if k > 0 && v%k != 0 {
@@ -75,13 +65,13 @@ func TestRangeWhileStoring(t *testing.T) {
 	})
 }
 
-// TestRangeNoPhantom: a key that is gone for good before Range began does not
-// come.
+// TestRangeNoPhantom: Range does not visit a key that was deleted before Range began and is
+// not stored again.
 func TestRangeNoPhantom(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
 		var gone atomic.Int64 // all keys below are deleted
-		rounds := scale(3000, 500)
+		rounds := testkit.Scale(3000, 500)
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			for i := range rounds {
@@ -110,8 +100,8 @@ func TestRangeNoPhantom(t *testing.T) {
 func TestClearWhileBusy(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
-		rounds := scale(600, 100)
-		together(3, func(g int) {
+		rounds := testkit.Scale(600, 100)
+		testkit.Together(3, func(g int) {
 			for i := range rounds {
 				switch g {
 				case 0:
@@ -141,20 +131,20 @@ func TestClearWhileBusy(t *testing.T) {
 	})
 }
 
-// TestClearIsNotUndone: after Clear returned, a key nobody stores again stays
+// TestClearIsNotUndone: after Clear returned, a key that is not stored again stays
 // away, while others are stored and the table grows.
 func TestClearIsNotUndone(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
-		together(2, func(g int) {
+		testkit.Together(2, func(g int) {
 			base := (g + 1) << 24
 			if g == 0 {
-				for i := range scale(3000, 500) {
+				for i := range testkit.Scale(3000, 500) {
 					m.Store(base+i%700, i)
 				}
 				return
 			}
-			for range scale(100, 20) {
+			for range testkit.Scale(100, 20) {
 				for i := range 20 {
 					m.Store(base+i, i)
 				}
@@ -173,11 +163,11 @@ func TestClearIsNotUndone(t *testing.T) {
 func TestLoadOrStoreRace(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
-		keys := scale(500, 100)
+		keys := testkit.Scale(500, 100)
 		const workers = 4
 		stored := make([]atomic.Int32, keys)
 		got := make([][]int, workers)
-		together(workers, func(g int) {
+		testkit.Together(workers, func(g int) {
 			got[g] = make([]int, keys)
 			for k := range keys {
 				v, loaded := m.LoadOrStore(k, g)
@@ -202,12 +192,12 @@ func TestLoadOrStoreRace(t *testing.T) {
 func TestLoadAndDeleteRace(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
-		keys := scale(500, 100)
+		keys := testkit.Scale(500, 100)
 		for k := range keys {
 			m.Store(k, k+1)
 		}
 		won := make([]atomic.Int32, keys)
-		together(4, func(g int) {
+		testkit.Together(4, func(g int) {
 			for k := range keys {
 				var ok bool
 				switch g {
@@ -219,7 +209,7 @@ func TestLoadAndDeleteRace(t *testing.T) {
 				case 1:
 					ok = waitmap.CompareAndDelete(m, k, k+1)
 				case 2:
-					m.Compute(k, func(_ int, loaded bool) (int, waitmap.Op) { ok = loaded; return 0, waitmap.Remove })
+					m.Compute(k, func(_ int, loaded bool) (int, waitmap.Op) { ok = loaded; return 0, waitmap.DeleteOp })
 				case 3:
 					if _, err := m.Take(doneCtx(), k); err == nil {
 						t.Error("Take on a done context")
@@ -242,11 +232,11 @@ func TestCompareAndSwapCounts(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
 		const keys, workers = 3, 4
-		each := scale(1000, 200)
+		each := testkit.Scale(1000, 200)
 		for k := range keys {
 			m.Store(k, 0)
 		}
-		together(workers, func(int) {
+		testkit.Together(workers, func(int) {
 			for i := range each {
 				for {
 					v, _ := m.Load(i % keys)
@@ -264,15 +254,15 @@ func TestCompareAndSwapCounts(t *testing.T) {
 	})
 }
 
-// TestSwapIsAChain: the values that Swap gave back and the last one are
+// TestSwapIsAChain: the values that Swap returned and the last one are
 // exactly those that were swapped in.
 func TestSwapIsAChain(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[string, int]) {
 		m := newMap()
 		const workers = 4
-		each := scale(1000, 200)
+		each := testkit.Scale(1000, 200)
 		seen := make([]atomic.Int32, workers*each)
-		together(workers, func(g int) {
+		testkit.Together(workers, func(g int) {
 			for i := range each {
 				if old, loaded := m.Swap("a", g*each+i); loaded {
 					seen[old].Add(1)
@@ -295,8 +285,8 @@ func TestPrivateKeysWhileGrowing(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		m := newMap()
 		const workers = 4
-		keys := scale(600, 150)
-		together(workers, func(g int) {
+		keys := testkit.Scale(600, 150)
+		testkit.Together(workers, func(g int) {
 			rnd := rand.New(rand.NewPCG(uint64(g), 1))
 			mine := make(map[int]int)
 			for i := range keys * 4 {
@@ -339,8 +329,8 @@ func TestPrivateKeysWhileGrowing(t *testing.T) {
 	})
 }
 
-// TestAbsentIsZero: keys come and go; what is absent has no value, whoever
-// looks, and how.
+// TestAbsentIsZero: keys come and go; what is absent has no value, however
+// it is looked up.
 func TestAbsentIsZero(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) { absentIsZero(t, newMap(), 7) })
 	over(t, func(t *testing.T, newMap maker[string, string]) { absentIsZero(t, newMap(), "value") })
@@ -357,8 +347,8 @@ func absentIsZero[K, V comparable](t *testing.T, m *waitmap.Map[K, V], v V) {
 			t.Errorf("%s = %v, %t", name, got, ok)
 		}
 	}
-	rounds := scale(3000, 500)
-	together(3, func(g int) {
+	rounds := testkit.Scale(3000, 500)
+	testkit.Together(3, func(g int) {
 		for i := range rounds {
 			switch {
 			case g == 0 && i%2 == 0:
@@ -392,8 +382,8 @@ func absentIsZero[K, V comparable](t *testing.T, m *waitmap.Map[K, V], v V) {
 func TestPublication(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, *[2]int]) {
 		m := newMap()
-		rounds := scale(2000, 300)
-		together(2, func(g int) {
+		rounds := testkit.Scale(2000, 300)
+		testkit.Together(2, func(g int) {
 			for i := range rounds {
 				if g == 0 {
 					p := new([2]int)
@@ -402,7 +392,7 @@ func TestPublication(t *testing.T) {
 					continue
 				}
 				var p *[2]int
-				spinUntil(func() bool { p, _ = m.Load(i); return p != nil })
+				testkit.SpinUntil(func() bool { p, _ = m.Load(i); return p != nil })
 				if p[0] != i || p[1] != -i {
 					t.Errorf("torn: %v", *p)
 				}
@@ -422,8 +412,8 @@ func TestWideValuesAreNotTorn(t *testing.T) {
 			return a
 		}
 		m.Store(1, fill(0))
-		rounds := scale(4000, 500)
-		together(3, func(g int) {
+		rounds := testkit.Scale(4000, 500)
+		testkit.Together(3, func(g int) {
 			for i := range rounds {
 				if g == 0 {
 					m.Store(1, fill(i))

@@ -39,7 +39,7 @@ func TestTakeIsFIFO(t *testing.T) {
 	})
 }
 
-// TestTakeFIFOAfterLeaving: those who give up leave the order of the others.
+// TestTakeFIFOAfterLeaving: takers that give up do not change the order of the others.
 func TestTakeFIFOAfterLeaving(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *intMap) {
 		const n = 30

@@ -79,7 +79,7 @@ func exercise[K comparable, V any](t *testing.T, newMap maker[K, V], keys []K, v
 		is(val(i+1), v, ok, "LoadOrStore")
 		v, ok = m.Compute(k, func(old V, loaded bool) (V, waitmap.Op) {
 			is(val(i+1), old, loaded, "Compute's old")
-			return val(i), waitmap.Set
+			return val(i), waitmap.StoreOp
 		})
 		is(val(i), v, ok, "Compute")
 		v, loaded, err := m.LoadOrCompute(k, func() (V, error) { panic("present") })

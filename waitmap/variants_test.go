@@ -12,7 +12,7 @@ type maker[K comparable, V any] func() *waitmap.Map[K, V]
 
 var variantSeed = maphash.MakeSeed()
 
-// badHash puts every key into one place.
+// badHash is the same for all keys.
 func badHash[K comparable](K, uint64) uint64 { return 0 }
 
 // allOnes is the other value that a table may take for a mark.

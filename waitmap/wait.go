@@ -2,20 +2,19 @@ package waitmap
 
 import (
 	"context"
-	"time"
 
+	"github.com/vigil-go/vigil/internal/monotime"
 	"github.com/vigil-go/vigil/internal/waitq"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// Wait returns the value under key; if there is none, it waits until one is
-// stored. It returns the value of that store even if the key is deleted or
-// overwritten the next moment. A key that is there costs what Load costs, and
-// is returned whatever the state of ctx.
+// Wait returns the value for key. If there is none, it waits until one is stored, and
+// returns that value even if the key is overwritten or deleted the next moment. If the
+// key is there, Wait costs what Load costs, and returns the value even if ctx has ended.
 //
-// The error matches ctx.Err() and context.Cause(ctx) if ctx ended first,
-// [ErrCanceled] after Cancel, [ErrClosed] after Close. A wait that failed
-// leaves no trace in the map. A nil context panics.
+// If the wait fails, the error matches ctx.Err() and context.Cause(ctx) if ctx has ended,
+// [ErrCanceled] if Cancel ended the wait, and [ErrClosed] after Close. A failed wait
+// leaves nothing in the map. Wait panics if ctx is nil.
 func (m *Map[K, V]) Wait(ctx context.Context, key K) (V, error) {
 	if v, ok := m.Load(key); ok && ctx != nil {
 		return v, nil
@@ -23,60 +22,80 @@ func (m *Map[K, V]) Wait(ctx context.Context, key K) (V, error) {
 	return m.waitSlow(ctx, key)
 }
 
+// waitSlow is Wait after Load has found nothing.
 func (m *Map[K, V]) waitSlow(ctx context.Context, key K) (V, error) {
 	mustContext(ctx)
 	e := m.init()
 	h := e.hash(key)
-	en, parker := newEntrant[K, V](ctx)
+	w, done := e.sleeperFor(ctx), ctx.Done()
+	if w.yield() {
+		if v, ok := m.Load(key); ok {
+			e.recycle(w)
+			return v, nil
+		}
+	}
 	s := e.shard(h)
-	if c, ok := s.lockLines(e, h, 0).peek(key, h); ok { // the second look
+	if c, ok := s.lockLines(e, h).peek(key, h); ok { // the second look
 		s.lines.mu.Unlock()
+		e.recycle(w)
 		v, _ := unpack[V](e.cells, c)
 		return v, nil
 	}
-	return e.enterAndWait(ctx, key, h, en, parker)
+	if w.parkerWaker.parker != nil {
+		return e.enterAndPark(ctx, key, h, w)
+	}
+	return e.enterAndSleep(ctx, done, key, h, w)
 }
 
-// WaitNext waits for the next value to be stored under key, even if there is
-// one now. Errors are as for [Map.Wait].
+// WaitNext waits for the next store of key and returns its value, even if the key has a
+// value now. Its errors are those of [Map.Wait].
 func (m *Map[K, V]) WaitNext(ctx context.Context, key K) (V, error) {
 	mustContext(ctx)
 	e := m.init()
 	h := e.hash(key)
-	en, parker := newEntrant[K, V](ctx)
-	e.shard(h).lockLines(e, h, 0)
-	return e.enterAndWait(ctx, key, h, en, parker)
+	w, done := e.sleeperFor(ctx), ctx.Done()
+	e.shard(h).lockLines(e, h)
+	if w.parkerWaker.parker != nil {
+		return e.enterAndPark(ctx, key, h, w)
+	}
+	return e.enterAndSleep(ctx, done, key, h, w)
 }
 
-// WaitFor waits until a value under key satisfies ok. It may skip values that
-// were overwritten before it ran, but never the last one, even if that is
-// deleted the next moment or goes to somebody in Take. ok runs with nothing
-// held, and perhaps twice for one value. Errors are as for [Map.Wait].
+// WaitFor waits until key has a value that satisfies ok, and returns it. It may skip values
+// that were overwritten before ok saw them, but not the last one, even if that is deleted
+// or taken the next moment. ok may be called twice for one value. No lock is held while it
+// runs. The errors of WaitFor are those of [Map.Wait].
 func (m *Map[K, V]) WaitFor(ctx context.Context, key K, ok func(V) bool) (V, error) {
 	mustContext(ctx)
 	if v, there := m.Load(key); there && ok(v) {
 		return v, nil
 	}
-	w, now := m.init().watch(ctx, key)
-	defer w.depart() // also if ok or Park panics
+	w, u := m.init().watch(ctx, key)
+	defer w.stop() // also if ok or Park panics
 	for {
-		if now.there && ok(now.v) {
-			return now.v, nil
+		if u.ok && ok(u.v) {
+			return u.v, nil
 		}
-		if now.err != nil {
+		if u.err != nil {
 			var zero V
-			return zero, now.err
+			return zero, u.err
 		}
-		now = w.next(ctx)
+		u = w.next(ctx)
 	}
 }
 
-// Take waits until there is a value under key, removes it and returns it. Of
-// many takers exactly one gets each value, the longest waiting first. A value
-// that is stored while takers wait is handed to one before anybody can Load
-// it; those in Wait see it too. A context that was done before takes nothing;
-// one that ends while a value is handed over does not lose it. Errors are as
-// for [Map.Wait], also while a computation holds the key.
+// Take waits until there is a value for key, removes it and returns it. If several
+// goroutines wait in Take, each value goes to exactly one of them, the longest waiting
+// first. A value that is stored while they wait goes to one of them before any Load can
+// see it; waiters in Wait see it too.
+//
+// If ctx has ended before the call, Take returns an error and takes nothing. If ctx ends
+// while a value is handed over, Take returns the value. Its errors are those of
+// [Map.Wait].
+//
+// While a computation holds the key, see [Map.Compute], Take waits too. When the
+// computation ends, the longest waiting taker gets the value that it leaves; if it leaves
+// none, the takers wait on.
 func (m *Map[K, V]) Take(ctx context.Context, key K) (V, error) {
 	mustContext(ctx)
 	if ctx.Err() != nil {
@@ -84,111 +103,142 @@ func (m *Map[K, V]) Take(ctx context.Context, key K) (V, error) {
 		return zero, waitq.ContextError(ctx)
 	}
 	e := m.init()
-	if _, ok := m.Load(key); ok {
-		if v, ok, err := e.loadAndDeleteBy(ctx, key); ok || err != nil {
-			return v, err
-		}
-	}
 	h := e.hash(key)
-	en, parker := newEntrant[K, V](ctx)
-	en.w.SetExclusive()
+	if v, ok := e.loadAndDelete(key, h, false); ok {
+		return v, nil
+	}
 	e.checkHold(key, h)
-	for s := e.shard(h); ; {
-		if _, ok := s.lockLines(e, h, metaTakers).peek(key, h); !ok {
-			return e.enterAndWait(ctx, key, h, en, parker)
+	w, done := e.sleeperFor(ctx), ctx.Done()
+	again := w.yield()
+	w.w.SetExclusive()
+	for s := e.shard(h); ; again = true {
+		if again {
+			if v, ok := e.loadAndDelete(key, h, false); ok {
+				e.recycle(w)
+				return v, nil
+			}
+		}
+		if _, ok := s.lockLines(e, h).peek(key, h); !ok || s.lines.holdOf(key, h) != nil { // the second look
+			if w.parkerWaker.parker != nil {
+				return e.enterAndPark(ctx, key, h, w)
+			}
+			return e.enterAndSleep(ctx, done, key, h, w)
 		}
 		s.lines.mu.Unlock()
-		if v, ok, err := e.loadAndDeleteBy(ctx, key); ok || err != nil {
-			return v, err
-		}
 	}
 }
 
-// Register is Wait in two steps: on return the [Future] is in line, so what is
-// stored from now on reaches it. Be in line first, then send the request whose
-// answer you wait for.
+// Register is the first half of a Wait: when it returns, the [Future] is in line, and the
+// next store of key reaches it. Call Register, then send the request whose answer is to be
+// awaited, then call [Future.Wait].
 //
-// w, which may be nil, is woken once, when the Future is done: by a store,
-// Cancel or Close. If the key is there, the Future is done, and w woken, on
-// return. A Future stays in line until it is done or stopped.
+// The Waker w may be nil. Otherwise it is called once, when a store, Cancel or Close makes
+// the Future done. If key has a value, or the map is closed, the Future is done, and w has
+// been called, when Register returns. A Future stays in line until it is done or stopped.
 func (m *Map[K, V]) Register(key K, w wake.Waker) *Future[V] {
 	e := m.init()
 	h := e.hash(key)
-	en := new(entrant[K, V])
-	en.w.Waker = w
-	en.w.Value.since = int64(time.Since(epoch))
+	n := new(waitNode[K, V])
+	n.w.Waker = w
+	n.w.Value.owner.Store(&e.shard(h).lines.self)
+	e.register(key, h, n)
+	return &n.Future
+}
+
+// register gets in line with n. If the key has a value, or the map is closed, it finishes
+// and wakes n instead.
+func (e *engine[K, V]) register(key K, h uint64, n *waitNode[K, V]) {
+	n.w.Value.since = monotime.Now()
 	s := e.shard(h)
-	if c, ok := s.lockLines(e, h, 0).peek(key, h); ok {
+	if c, ok := s.lockLines(e, h).peek(key, h); ok {
 		s.lines.mu.Unlock()
-		en.w.Value.v, _ = unpack[V](e.cells, c)
-	} else if e.enter(key, h, en) == nil {
-		return &en.Future
+		n.w.Value.v, _ = unpack[V](e.cells, c)
+	} else if e.enter(key, h, n) {
+		return
 	} else {
-		en.w.Value.err = closed
+		n.w.Value.err = closed
 	}
-	en.w.Finish()
-	en.w.Wake()
-	return &en.Future
+	n.w.Finish()
+	n.w.Value.dropMap()
+	n.w.Wake()
 }
 
-// epoch is what since counts from: time.Since costs half of what time.Now does.
-var epoch = time.Now()
-
-func newEntrant[K comparable, V any](ctx context.Context) (*entrant[K, V], wake.Parker) {
-	parker := wake.ParkerFrom(ctx)
-	en := new(entrant[K, V])
-	en.w.Waker = parker
-	en.w.Value.since = int64(time.Since(epoch))
-	return en, parker
-}
-
-// enter puts a waiter in line and unlocks the lines. It fails if the map is
-// closed.
-func (e *engine[K, V]) enter(key K, hash uint64, en *entrant[K, V]) error {
+// enter puts a waiter in line and unlocks the lines. It returns false if the map is
+// closed, unless the waiter is a taker and a computation holds a value of the key.
+func (e *engine[K, V]) enter(key K, hash uint64, n *waitNode[K, V]) bool {
 	ls := &e.shard(hash).lines
-	defer ls.mu.Unlock()
-	if e.closed.Load() { // its partner is Close, which sweeps the lines after it
-		return ErrClosed
-	}
 	l := ls.find(key, hash)
-	if l == nil {
-		l = ls.open(&en.line, key, hash)
+	if e.closed.Load() && !(n.w.Exclusive() && l.holdsValue()) { // its partner is Close, which sweeps the lines after it
+		ls.mu.Unlock()
+		return false
 	}
-	en.w.Value.owner = &ls.self
-	l.push(&en.w)
-	return nil
+	if l == nil {
+		l = ls.open(&n.line, key, hash)
+	}
+	l.push(&n.w)
+	ls.mu.Unlock()
+	return true
 }
 
-// enterAndWait sleeps until the waiter is done or ctx ends. It is one function, as
-// a goroutine that sleeps here has a stack of 2 KB if its frames fit into that.
-func (e *engine[K, V]) enterAndWait(ctx context.Context, key K, hash uint64, en *entrant[K, V], parker wake.Parker) (v V, err error) {
-	if err := e.enter(key, hash, en); err != nil {
-		return v, err
+// enterAndSleep gets in line, unlocks the lines, and sleeps until s is done or ctx ends;
+// done is ctx.Done(). It is one function because a goroutine that sleeps here keeps a
+// stack of 2 KB if its frames fit into that. For the same reason enterAndPark, which is
+// for tasks, is another one.
+func (e *engine[K, V]) enterAndSleep(ctx context.Context, done <-chan struct{}, key K, hash uint64, s *sleeper[K, V]) (v V, err error) {
+	switch {
+	case !e.enter(key, hash, &s.waitNode):
+		e.recycle(s)
+		return v, ErrClosed
+	case done == nil:
+		<-s.channel
+	case !s.receive(done):
+		if e.shard(hash).lines.leave(&s.w) {
+			e.recycle(s)
+			return v, waitq.ContextError(ctx)
+		}
+		s.discard = true // it is done, and its waker has not sent yet
+	}
+	v, err = s.w.Value.result()
+	e.recycle(s)
+	return v, err
+}
+
+// enterAndPark is enterAndSleep for a context with a parker of its own, which may be of
+// any type.
+func (e *engine[K, V]) enterAndPark(ctx context.Context, key K, hash uint64, s *sleeper[K, V]) (v V, err error) {
+	if !e.enter(key, hash, &s.waitNode) {
+		e.recycle(s)
+		return v, ErrClosed
 	}
 	returned := false
 	defer func() {
 		if !returned { // Park, or a method of ctx, panicked or ended the goroutine
-			e.unwind(key, en)
+			e.unwind(key, hash, s)
 		}
 	}()
-	if err = en.w.Await(ctx, parker); err != nil {
-		en.w.Value.leave(&en.w)
+	if err = s.w.Await(ctx, s.parkerWaker.parker); err != nil {
+		s.discard = true // a store may be about to deliver to it
+		e.shard(hash).lines.leave(&s.w)
 		err = waitq.ParkError(ctx, err)
 	} else {
-		v, err = en.w.Value.result()
-		en.w.Value.forget()
+		v, err = s.w.Value.result()
+		s.discard = s.discard || !s.parkerWaker.called.Load()
+		if s.discard {
+			e.shard(hash).lines.settle()
+		}
 	}
 	returned = true
+	e.recycle(s)
 	return v, err
 }
 
-// unwind leaves the line, unless the waiter is done or left already. What a taker
-// was handed is stored, as LoadOrStore does: the next taker gets it, or it lies
-// under the key. A newer value that is there has overwritten it.
-func (e *engine[K, V]) unwind(key K, en *entrant[K, V]) {
-	if en.w.Abandon() {
-		en.w.Value.leave(&en.w)
-	} else if en.w.Done() && en.w.Exclusive() && en.w.Value.err == nil {
-		e.loadOrStore(key, en.w.Value.v)
+// unwind leaves the line, unless the waiter is done or has left already. It stores a
+// value that a taker was handed as LoadOrStore does: the next taker gets it, or it stays
+// under the key. If the key has a newer value, that has overwritten it.
+func (e *engine[K, V]) unwind(key K, hash uint64, s *sleeper[K, V]) {
+	if s.w.Abandon() {
+		e.shard(hash).lines.leave(&s.w)
+	} else if s.w.Done() && s.w.Exclusive() && s.w.Value.err == nil {
+		e.loadOrStore(key, s.w.Value.v)
 	}
 }

@@ -21,7 +21,7 @@ type (
 func always(int) bool { return true }
 func never(int) bool  { return false }
 
-func keep(old int) (int, waitmap.Op) { return old, waitmap.Keep }
+func keep(old int) (int, waitmap.Op) { return old, waitmap.KeepOp }
 
 // waits are all ways to wait for the next value of an absent key.
 var waits = map[string]waitFun{
@@ -34,6 +34,28 @@ var waits = map[string]waitFun{
 		f := m.Register(k, nil)
 		defer f.Stop()
 		return f.Wait(ctx)
+	},
+	"OnStore": func(m *intMap, ctx context.Context, k string) (v int, err error) {
+		_, err = choose(ctx, m.OnStore(k, &v))
+		return v, err
+	},
+	"OnTake": func(m *intMap, ctx context.Context, k string) (v int, err error) {
+		_, err = choose(ctx, nil, m.OnTake(k, &v))
+		return v, err
+	},
+	"WaitAny": func(m *intMap, ctx context.Context, k string) (int, error) {
+		_, v, err := m.WaitAny(ctx, k)
+		return v, err
+	},
+	"WaitAll": func(m *intMap, ctx context.Context, k string) (int, error) {
+		all, err := m.WaitAll(ctx, k)
+		return all[k], err
+	},
+	"Watch": func(m *intMap, ctx context.Context, k string) (v int, err error) {
+		for v, err = range m.Watch(ctx, k) {
+			break
+		}
+		return v, err
 	},
 }
 
@@ -66,7 +88,7 @@ var stores = map[string]func(m *intMap, key string){
 	"LoadOrStore":   func(m *intMap, k string) { m.LoadOrStore(k, 1) },
 	"LoadOrCompute": func(m *intMap, k string) { m.LoadOrCompute(k, func() (int, error) { return 1, nil }) },
 	"Compute": func(m *intMap, k string) {
-		m.Compute(k, func(int, bool) (int, waitmap.Op) { return 1, waitmap.Set })
+		m.Compute(k, func(int, bool) (int, waitmap.Op) { return 1, waitmap.StoreOp })
 	},
 }
 
@@ -77,7 +99,7 @@ var overwrites = map[string]func(m *intMap, key string){
 	"Compute": stores["Compute"],
 	"CAS":     func(m *intMap, k string) { waitmap.CompareAndSwap(m, k, 0, 1) },
 	"WaitCompute": func(m *intMap, k string) {
-		m.WaitCompute(bg, k, func(int) (int, waitmap.Op) { return 1, waitmap.Set })
+		m.WaitCompute(bg, k, func(int) (int, waitmap.Op) { return 1, waitmap.StoreOp })
 	},
 }
 
@@ -151,12 +173,12 @@ func TestWaitNextIgnores(t *testing.T) {
 			m.LoadOrCompute("a", func() (int, error) { return 3, nil })
 			waitmap.CompareAndSwap(m, "a", 7, 8)
 			waitmap.CompareAndDelete(m, "a", 7)
-			m.Compute("a", func(int, bool) (int, waitmap.Op) { return 9, waitmap.Keep })
-			m.WaitCompute(bg, "a", func(int) (int, waitmap.Op) { return 9, waitmap.Keep })
+			m.Compute("a", func(int, bool) (int, waitmap.Op) { return 9, waitmap.KeepOp })
+			m.WaitCompute(bg, "a", func(int) (int, waitmap.Op) { return 9, waitmap.KeepOp })
 			m.Store("b", 2)
 			m.Delete("a")
 			m.Clear()
-			m.Compute("a", func(int, bool) (int, waitmap.Op) { return 9, waitmap.Remove })
+			m.Compute("a", func(int, bool) (int, waitmap.Op) { return 9, waitmap.DeleteOp })
 			synctest.Wait()
 			requirePending(t, w)
 			require.Equal(t, 1, m.Waiters("a"))
@@ -173,13 +195,13 @@ func TestPresentKeyReturnsAtOnce(t *testing.T) {
 		m := newMap()
 		m.Store("a", 1)
 		for _, ctx := range []context.Context{bg, doneCtx()} {
-			for _, name := range []string{"Wait", "WaitFor", "Future"} {
+			for _, name := range []string{"Wait", "WaitFor", "Future", "OnStore", "WaitAny", "WaitAll", "Watch"} {
 				v, err := waits[name](m, ctx, "a")
 				require.NoError(t, err, name)
 				require.Equal(t, 1, v)
 			}
 		}
-		v, err := m.WaitCompute(bg, "a", func(old int) (int, waitmap.Op) { return old + 1, waitmap.Set })
+		v, err := m.WaitCompute(bg, "a", func(old int) (int, waitmap.Op) { return old + 1, waitmap.StoreOp })
 		require.NoError(t, err)
 		require.Equal(t, 2, v)
 		v, err = m.Take(bg, "a")

@@ -219,9 +219,9 @@ func TestWaitComputeOps(t *testing.T) {
 			want int
 			left map[string]int
 		}{
-			{waitmap.Keep, 1, map[string]int{"a": 1}},
-			{waitmap.Set, 2, map[string]int{"a": 2}},
-			{waitmap.Remove, 1, map[string]int{}},
+			{waitmap.KeepOp, 1, map[string]int{"a": 1}},
+			{waitmap.StoreOp, 2, map[string]int{"a": 2}},
+			{waitmap.DeleteOp, 1, map[string]int{}},
 		}
 		for i, s := range steps {
 			for _, present := range []bool{true, false} {
@@ -251,7 +251,7 @@ func TestWaitComputeDeletedBeforeItsTurn(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *intMap) {
 		runs := 0
 		w := startIn(func() (int, error) {
-			return m.WaitCompute(bg, "a", func(old int) (int, waitmap.Op) { runs++; return old * 2, waitmap.Set })
+			return m.WaitCompute(bg, "a", func(old int) (int, waitmap.Op) { runs++; return old * 2, waitmap.StoreOp })
 		})
 		m.Store("a", 1)
 		m.Delete("a")
@@ -261,7 +261,7 @@ func TestWaitComputeDeletedBeforeItsTurn(t *testing.T) {
 			require.Equal(t, 1, m.Waiters("a"))
 			m.Store("a", 3)
 			requireValue(t, 6, w)
-		} else { // an implementation may give it its turn within the store
+		} else { // an implementation may run it within the store
 			requireValue(t, 2, w)
 		}
 		require.Equal(t, 1, runs)
@@ -269,12 +269,12 @@ func TestWaitComputeDeletedBeforeItsTurn(t *testing.T) {
 	})
 }
 
-// TestWaitComputeAfterTaker: the taker is served first, so WaitCompute never
+// TestWaitComputeAfterTaker: the taker gets the value first, so WaitCompute never
 // sees that value.
 func TestWaitComputeAfterTaker(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *intMap) {
 		c := startIn(func() (int, error) {
-			return m.WaitCompute(bg, "a", func(old int) (int, waitmap.Op) { return old + 1, waitmap.Set })
+			return m.WaitCompute(bg, "a", func(old int) (int, waitmap.Op) { return old + 1, waitmap.StoreOp })
 		})
 		tk := startIn(func() (int, error) { return m.Take(bg, "a") })
 		m.Store("a", 1)
@@ -289,14 +289,14 @@ func TestWaitComputeAfterTaker(t *testing.T) {
 }
 
 // TestManyWaitComputes: each changes the value once; none is lost. With
-// Remove, each needs a value of its own.
+// DeleteOp, each needs a value of its own.
 func TestManyWaitComputes(t *testing.T) {
 	const n = 20
 	inBubble(t, func(t *testing.T, m *intMap) {
 		var ws []<-chan result[int]
 		for range n {
 			ws = append(ws, startIn(func() (int, error) {
-				return m.WaitCompute(bg, "a", func(old int) (int, waitmap.Op) { return old + 1, waitmap.Set })
+				return m.WaitCompute(bg, "a", func(old int) (int, waitmap.Op) { return old + 1, waitmap.StoreOp })
 			}))
 		}
 		m.Store("a", 100)
@@ -314,7 +314,7 @@ func TestManyWaitComputes(t *testing.T) {
 		removed := 0
 		for range n {
 			go func() {
-				m.WaitCompute(bg, "a", func(int) (int, waitmap.Op) { removed++; return 0, waitmap.Remove })
+				m.WaitCompute(bg, "a", func(int) (int, waitmap.Op) { removed++; return 0, waitmap.DeleteOp })
 			}()
 		}
 		for i := range n {
@@ -335,7 +335,7 @@ func TestWaitComputeDoneContext(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *intMap) {
 		m.Store("a", 1)
 		runs := 0
-		v, err := m.WaitCompute(doneCtx(), "a", func(old int) (int, waitmap.Op) { runs++; return old + 1, waitmap.Set })
+		v, err := m.WaitCompute(doneCtx(), "a", func(old int) (int, waitmap.Op) { runs++; return old + 1, waitmap.StoreOp })
 		if err != nil {
 			require.ErrorIs(t, err, context.Canceled)
 			require.Zero(t, runs)

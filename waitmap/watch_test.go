@@ -12,7 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/vigil-go/vigil/internal/hostile"
+	"github.com/vigil-go/vigil/internal/misbehave"
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitmap"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -42,7 +43,7 @@ var between = map[string]struct {
 	"stored another, then canceled": {func(m *intMap) { m.Store("a", 5); m.Cancel("a") }, waitmap.ErrCanceled},
 }
 
-func set2(int, bool) (int, waitmap.Op) { return 2, waitmap.Set }
+func set2(int, bool) (int, waitmap.Op) { return 2, waitmap.StoreOp }
 
 func fill(m *intMap) {
 	for i := range 200 {
@@ -72,7 +73,7 @@ func TestWaitForBetweenWakeAndLook(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, m *intMap) {
 				awake := make(chan struct{}) // until then the waiter does not look
-				ctx := wake.WithParker(bg, &hostile.First{Parker: wake.NewParker(), First: func() { <-awake }})
+				ctx := wake.WithParker(bg, &misbehave.First{Parker: wake.NewParker(), First: func() { <-awake }})
 				w := startIn(func() (int, error) { return m.WaitFor(ctx, "a", is(2)) })
 				m.Store("a", 1)
 				b.f(m)
@@ -113,8 +114,9 @@ func TestWaitForBetweenLookAndSleep(t *testing.T) {
 	}
 }
 
-// TestWaitForBesideTakers sees what they take, without a pause.
-func TestWaitForBesideTakers(t *testing.T) {
+// TestWaitForNextToTakers: a WaitFor sees the values that takers take, even if they follow
+// each other without a pause.
+func TestWaitForNextToTakers(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *intMap) {
 		first, second := startTake(m, bg, "a"), startTake(m, bg, "a")
 		w := startIn(func() (int, error) { return m.WaitFor(bg, "a", is(2)) })
@@ -155,7 +157,7 @@ func TestWaitForIsCountedOnce(t *testing.T) {
 	})
 }
 
-// TestWaitForHasTheFirstError: who is canceled twice was released by the first.
+// TestWaitForHasTheFirstError: a waiter that is canceled twice was released by the first.
 func TestWaitForHasTheFirstError(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *intMap) {
 		w := startIn(func() (int, error) { return m.WaitFor(bg, "a", never) })
@@ -180,9 +182,9 @@ func TestWaitForHasTheFirstError(t *testing.T) {
 	})
 }
 
-// TestWaitForHasTheFirstErrorBesideANewcomer: it was canceled between two looks;
-// a second cancel is for one who came after that.
-func TestWaitForHasTheFirstErrorBesideANewcomer(t *testing.T) {
+// TestWaitForHasTheFirstErrorNextToANewcomer: it was canceled between two looks;
+// a second cancel is for a waiter that came after that.
+func TestWaitForHasTheFirstErrorNextToANewcomer(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *intMap) {
 		var newcomer <-chan result[int]
 		looks := 0
@@ -242,8 +244,8 @@ func TestWaitForLeavesNothing(t *testing.T) {
 	})
 }
 
-// TestWaitForLetsGoOfValues: what all who wait have seen, and is not in the map
-// any more, is not kept for them.
+// TestWaitForLetsGoOfValues: the map does not keep a value for waiters that have all seen
+// it, if it is not in the map any more.
 func TestWaitForLetsGoOfValues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m waitmap.Map[string, *obj]
@@ -270,7 +272,7 @@ func TestStressWaitForSeesTheLast(t *testing.T) {
 	over(t, func(t *testing.T, newMap maker[int, int]) {
 		defer shaken(7)()
 		m := newMap()
-		for round := range scale(60, 12) {
+		for round := range testkit.Scale(60, 12) {
 			ctx, cancel := context.WithCancel(bg)
 			last := 100 * (round + 1)
 			var watchers, others sync.WaitGroup

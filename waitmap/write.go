@@ -1,18 +1,11 @@
 package waitmap
 
-import (
-	"context"
-
-	"github.com/vigil-go/vigil/internal/yield"
-)
-
-// The engine's half of Store and its kin. Values are packed, and so allocated,
-// before anything is locked. Each tries the fast half first, see grip.
-
+// store is Store. Like the writes below it packs the value before it locks anything,
+// because that may allocate, and tries a [fastLock] first.
 func (e *engine[K, V]) store(key K, value V) {
 	h, c := e.hash(key), pack(e.cells, value)
-	g, ok := e.grab(key, h)
-	if ok && e.set(g, key, h, c) || g.takers() && e.handOver(key, h, c) {
+	fl := e.findInHome(key, h)
+	if fl.tryLock(metaLines) && e.storeAndUnlock(&fl, key, h, c) || fl.lines() && e.deliverToOne(key, h, c, false) {
 		return
 	}
 	e.swapSlow(key, h, c)
@@ -20,11 +13,12 @@ func (e *engine[K, V]) store(key K, value V) {
 
 func (e *engine[K, V]) swap(key K, value V) (previous V, loaded bool) {
 	h, c := e.hash(key), pack(e.cells, value)
-	g, ok := e.grab(key, h)
-	if ok && g.live() {
-		previous, loaded = e.valueAt(g), true
+	fl := e.findInHome(key, h)
+	ok := fl.tryLock(metaLines)
+	if ok && fl.live() {
+		previous, loaded = e.valueAt(&fl), true
 	}
-	if ok && e.set(g, key, h, c) || g.takers() && e.handOver(key, h, c) {
+	if ok && e.storeAndUnlock(&fl, key, h, c) || !fl.live() && fl.lines() && e.deliverToOne(key, h, c, true) {
 		return previous, loaded
 	}
 	return e.swapSlow(key, h, c)
@@ -32,116 +26,86 @@ func (e *engine[K, V]) swap(key K, value V) (previous V, loaded bool) {
 
 func (e *engine[K, V]) swapSlow(key K, hash uint64, c cell) (previous V, loaded bool) {
 	for {
-		var p spot[K, V]
-		e.acquire(&p, key, hash, false)
-		previous, loaded = p.old(e)
-		if e.publish(&p, key, c) {
+		var kl keyLock[K, V]
+		e.lockFree(&kl, key, hash, false)
+		previous, loaded = kl.old(e)
+		if e.publish(&kl, key, c) {
 			return previous, loaded
 		}
-		p.s.replace(e, p.t, true)
+		kl.s.replace(e, kl.t, true)
 	}
 }
 
 func (e *engine[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 	h, c := e.hash(key), pack(e.cells, value)
-	g, ok := e.grab(key, h)
-	if ok && g.live() {
-		actual = e.valueAt(g)
-		g.letGo()
+	fl := e.findInHome(key, h)
+	ok := fl.tryLock(metaLines)
+	if ok && fl.live() {
+		actual = e.valueAt(&fl)
+		fl.unlock()
 		return actual, true
 	}
-	if ok && e.set(g, key, h, c) || g.takers() && e.handOver(key, h, c) {
+	if ok && e.storeAndUnlock(&fl, key, h, c) || !fl.live() && fl.lines() && e.deliverToOne(key, h, c, true) {
 		return value, false
 	}
 	for {
-		var p spot[K, V]
-		e.acquire(&p, key, h, false)
-		if p.live {
-			actual = p.value(e)
-			p.release()
+		var kl keyLock[K, V]
+		e.lockFree(&kl, key, h, false)
+		if kl.live {
+			actual = kl.value(e)
+			kl.release()
 			return actual, true
 		}
-		if e.publish(&p, key, c) {
+		if e.publish(&kl, key, c) {
 			return value, false
 		}
-		p.s.replace(e, p.t, true)
+		kl.s.replace(e, kl.t, true)
 	}
 }
 
-// handOver gives the value to a taker, if one is in line: then the key is
-// absent, and stays so, and the table need not be touched. Those who Wait see
-// the value too.
-func (e *engine[K, V]) handOver(key K, hash uint64, c cell) bool {
-	ls := &e.shard(hash).lines
-	yield.At(yield.MapTakers)
-	ls.mu.Lock()
-	l := ls.find(key, hash)
-	if l == nil || l.hold != nil {
-		ls.mu.Unlock()
-		return false
+// loadAndDelete waits while a computation holds the key, or, if wait is false, does
+// nothing to such a key.
+func (e *engine[K, V]) loadAndDelete(key K, h uint64, wait bool) (value V, loaded bool) {
+	fl := e.findInHome(key, h)
+	switch {
+	case !fl.live() && fl.conclusive(): // at the instant when the word was loaded
+		return value, false
+	case fl.tryLock(metaLines):
+		value = e.valueAt(&fl)
+		e.deleteAndUnlock(&fl, h)
+		return value, true
 	}
-	v, _ := unpack[V](e.cells, c)
-	taker := l.hand(v)
-	if taker == nil {
-		ls.mu.Unlock()
-		return false
+	var kl keyLock[K, V]
+	if wait {
+		e.lockFree(&kl, key, h, false)
+	} else {
+		e.lockKey(&kl, key, h, false)
 	}
-	served := l.witnesses()
-	l.note(v, nil)
-	ls.tidy(&l.lineHead)
-	settle(served, v, nil)
-	ls.mu.Unlock()
-	defer wakeList(served) // even if the taker's waker panics
-	wakeAll(taker)
-	return true
+	if !kl.live || kl.held() {
+		kl.release()
+		return value, false
+	}
+	value = kl.value(e)
+	e.remove(&kl)
+	return value, true
 }
 
-func (e *engine[K, V]) loadAndDelete(key K) (value V, loaded bool) {
-	value, loaded, _ = e.loadAndDeleteBy(context.Background(), key) // which does not end
-	return value, loaded
-}
-
-// loadAndDeleteBy fails if ctx ends while a computation holds the key.
-func (e *engine[K, V]) loadAndDeleteBy(ctx context.Context, key K) (value V, loaded bool, err error) {
-	h := e.hash(key)
-	if g, ok := e.grab(key, h); ok {
-		if !g.live() {
-			g.letGo()
-			return value, false, nil
-		}
-		value = e.valueAt(g)
-		e.unset(g, h)
-		return value, true, nil
-	}
-	var p spot[K, V]
-	if err := e.acquireBy(ctx, &p, key, h, false); err != nil {
-		return value, false, err
-	}
-	if !p.live {
-		p.release()
-		return value, false, nil
-	}
-	value = p.value(e)
-	e.remove(&p)
-	return value, true, nil
-}
-
-// acquireEqual is acquire for a key whose value is equal to old; else it
-// reports false and holds nothing. To compare boxed values may panic, so that
-// is done with nothing locked; what must still be there afterwards is the box.
-func acquireEqual[K, V comparable](e *engine[K, V], p *spot[K, V], key K, hash uint64, old V) bool {
+// lockEqual is lockFree for a key whose value is equal to old. Otherwise it returns
+// false and holds nothing. Comparing boxed values may panic, so they are compared with
+// nothing locked. Afterwards the key must still have the same box.
+func lockEqual[K, V comparable](e *engine[K, V], kl *keyLock[K, V], key K, hash uint64, old V) bool {
 	var box cell // its value is equal to old
 	for {
-		e.acquire(p, key, hash, false)
-		if !p.live {
-			p.release()
+		e.lockFree(kl, key, hash, false)
+		if !kl.live {
+			kl.release()
 			return false
 		}
-		c := p.cell(e)
+		c := kl.cell(e)
 		if e.cells != cellBoxes && equal(e, c, old) || c.ptr != nil && c == box {
 			return true
 		}
-		p.release()
+		kl.release()
 		if e.cells != cellBoxes || !equal(e, c, old) {
 			return false
 		}
@@ -152,4 +116,31 @@ func acquireEqual[K, V comparable](e *engine[K, V], p *spot[K, V], key K, hash u
 func equal[K, V comparable](e *engine[K, V], c cell, old V) bool {
 	v, _ := unpack[V](e.cells, c)
 	return v == old
+}
+
+// publish stores the value, delivers it to the waiters of the key, and releases kl. If
+// the table has no room, it only releases kl and returns false. The caller then replaces
+// the table and tries again.
+func (e *engine[K, V]) publish(kl *keyLock[K, V], key K, c cell) bool {
+	if kl.line != nil {
+		return e.publishToLine(kl, key, c)
+	}
+	added, ok := kl.put(e, key, c)
+	kl.release()
+	if added {
+		e.count(1)
+	}
+	return ok
+}
+
+// remove deletes the entry, which must be live, and releases kl.
+func (e *engine[K, V]) remove(kl *keyLock[K, V]) {
+	emptied := kl.changeMeta(kl.at, func(meta uint64) uint64 { return meta &^ (tagLive << tagShift(kl.i)) })
+	if e.cells != cellWords {
+		kl.at.slot(kl.i).cell.store(e.cells, cell{})
+	}
+	t, s, key := kl.t, kl.s, &kl.at.slot(kl.i).key
+	kl.release()
+	e.count(-1)
+	s.shrink(e, t, emptied, key)
 }

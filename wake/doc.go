@@ -1,27 +1,48 @@
-// Package wake is the contract between those who wait and those who wake.
+// Package wake is the contract between goroutines that wait and goroutines that
+// wake them. The other packages of the module implement it. A program needs it to
+// write a wait of its own, or to run the module's waits on an event loop of its
+// own.
 //
-// A waiter leaves a [Waker] behind; whoever makes its condition true calls it.
-// The protocol is always the same three steps, and the second look is what
-// makes a lost wake impossible:
+// A waiter registers a [Waker], and the goroutine that makes the waiter's condition
+// true calls it. A wait gets in line, and then looks at its condition before each
+// sleep:
 //
 //	p := wake.ParkerFrom(ctx)
-//	register(p)                        // 1. be in line
-//	for !condition() {                 // 2. look again
+//	register(p)         // get in line
+//	defer unregister(p) // leave the line
+//	for !condition() {
 //		if err := p.Park(ctx); err != nil {
-//			unregister(p)      // 3. leave no trace
 //			return err
 //		}
 //	}
+//	return nil
 //
-// How the code under a context sleeps is the context's business: a goroutine
-// receives from a channel, a task of an event loop switches back to its loop.
-// [WithParker] puts that knowledge into a context, [ParkerFrom] takes it out.
-// Every blocking call of this module sleeps through ParkerFrom, so the same
-// line of code serves goroutines and tasks.
+// The look after getting in line is what prevents a lost wake: a condition that
+// became true before it is seen, and one that becomes true later wakes the waiter.
+//
+// The context decides how the code that runs under it sleeps. In an ordinary
+// goroutine, Park receives from a channel. In a task of an event loop, such as one of
+// package uringwake, Park switches back to the loop. [WithParker] puts a [Parker] into
+// a context, and [ParkerFrom] returns it. Every blocking call of the module sleeps
+// through the Parker that its context carries, so the same code serves goroutines and
+// tasks.
+//
+// [Go] starts code where the code under a context runs: as a task of the same loop, or in
+// a new goroutine. So a library that starts code for its caller need not know which of the
+// two its caller is. The new code has a parker of its own.
 //
 // # Concurrency
 //
-// Wakers are called from any goroutine, with no lock of this module held, and
-// must not block. A wake happens before the return of the Park that takes its
-// permit.
+// A Waker may be called from any goroutine. It is called with no lock of this
+// module held, and must not block. In the terminology of the Go memory model, a Wake
+// that stores a permit happens before the return of the Park that takes the permit.
+//
+// # Errors
+//
+// Park returns context.Cause(ctx) if ctx ends first. A nil context panics.
+//
+// # Limits
+//
+// A Parker belongs to one sleeper at a time. [NewParker] allocates a channel, which
+// belongs to the testing/synctest bubble in which it was made, if any.
 package wake

@@ -10,8 +10,7 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// Wait for a flag that another goroutine sets: leave a waker behind, look
-// again, park.
+// Wait for a flag that another goroutine sets: look at the flag before each park.
 func ExampleNewParker() {
 	var ready atomic.Bool
 	p := wake.NewParker()
@@ -39,7 +38,7 @@ func ExampleParker_timeout() {
 	// Output: true
 }
 
-// Hide a task's parker from a goroutine that is given the task's context.
+// Hide a task's parker from a goroutine to which the task's context is passed.
 func ExampleWithParker() {
 	task := wake.WithParker(context.Background(), wake.NewParker())
 	done := make(chan struct{})
@@ -63,5 +62,72 @@ func ExampleChan() {
 	case <-time.After(time.Minute):
 		fmt.Println("too late")
 	}
+	// Output: woken
+}
+
+// Sleep through the parker of the context: a goroutine receives from a channel, a task
+// switches back to its loop.
+func ExampleParkerFrom() {
+	var ready atomic.Bool
+	wait := func(ctx context.Context, leave func(wake.Waker)) error {
+		p := wake.ParkerFrom(ctx)
+		leave(p)
+		for !ready.Load() {
+			if err := p.Park(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	err := wait(context.Background(), func(w wake.Waker) {
+		go func() { ready.Store(true); w.Wake() }()
+	})
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+// Find out whether a context has a parker of its own.
+func ExampleFromContext() {
+	ctx := context.Background()
+	_, ok := wake.FromContext(ctx)
+	fmt.Println("a goroutine's context:", ok)
+
+	ctx = wake.WithParker(ctx, wake.NewParker())
+	_, ok = wake.FromContext(ctx)
+	fmt.Println("with a parker:", ok)
+
+	ctx = wake.WithParker(ctx, nil)
+	_, ok = wake.FromContext(ctx)
+	fmt.Println("with the parker hidden:", ok)
+	// Output:
+	// a goroutine's context: false
+	// with a parker: true
+	// with the parker hidden: false
+}
+
+// Start code of the caller's kind: a goroutine here, and a task under the context of a
+// task.
+func ExampleGo() {
+	results := make(chan int, 2)
+	squares := func(ctx context.Context, of ...int) error { // a library's function
+		for _, n := range of {
+			if err := wake.Go(ctx, func(context.Context) { results <- n * n }); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := squares(context.Background(), 3, 4); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(<-results + <-results)
+	// Output: 25
+}
+
+// Call a function instead of waking a goroutine.
+func ExampleFunc() {
+	var w wake.Waker = wake.Func(func() { fmt.Println("woken") })
+	w.Wake()
 	// Output: woken
 }

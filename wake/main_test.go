@@ -3,8 +3,8 @@ package wake_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 // TestMain fails the run if any test left a goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }

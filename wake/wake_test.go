@@ -27,7 +27,7 @@ type stopper struct{}
 
 func (*stopper) Stop() bool { return true }
 
-// nilCtx is what a caller passes who has no context.
+// nilCtx is passed by a caller that has no context.
 var nilCtx context.Context
 
 var errCause = errors.New("the cause")
@@ -50,7 +50,7 @@ func TestChanSendsWithoutBlocking(t *testing.T) {
 	require.Len(t, buffered, 1)
 
 	unbuffered := make(wake.Chan)
-	unbuffered.Wake() // nobody receives: lost, not blocked
+	unbuffered.Wake() // there is no receiver: the wake is lost and does not block
 	wake.Chan(nil).Wake()
 }
 
@@ -110,7 +110,7 @@ func TestParkReturnsTheCause(t *testing.T) {
 	})
 }
 
-// says is a context that says what it likes about its end.
+// says is a context whose methods return given errors.
 type says struct {
 	context.Context
 	err error
@@ -122,8 +122,8 @@ type sliceError []int
 
 func (sliceError) Error() string { return "cannot be compared" }
 
-// TestParkFailsWithAnError if the context's Done is closed, whatever else the
-// context says: who gets nil parks again.
+// TestParkFailsWithAnError if the context's Done is closed, whatever its other methods
+// return: a waiter that gets nil parks again.
 func TestParkFailsWithAnError(t *testing.T) {
 	over, cancel := context.WithCancelCause(context.Background())
 	cancel(errCause)
@@ -142,7 +142,7 @@ func TestParkFailsWithAnError(t *testing.T) {
 	}
 }
 
-// doneSays hides that its end is a context's of package context.
+// doneSays hides that it wraps a context of package context.
 type doneSays struct {
 	done chan struct{}
 	says
@@ -194,7 +194,7 @@ func TestParkersAreFresh(t *testing.T) {
 	require.Error(t, b.Park(done), "the permit is a's")
 }
 
-// myParker is a parker of somebody else's.
+// myParker is a parker of another type.
 type myParker struct{ wake.Parker }
 
 func TestParkerFromTheContext(t *testing.T) {
@@ -227,8 +227,8 @@ func TestWithParkerNilHides(t *testing.T) {
 	require.NotNil(t, wake.ParkerFrom(wake.WithParker(context.Background(), nil)))
 }
 
-// TestStressParker: a consumer that looks, parks and looks again misses
-// nothing, whoever wakes it and however often.
+// TestStressParker: a consumer that looks, parks and looks again misses nothing,
+// however many goroutines wake it and however often.
 func TestStressParker(t *testing.T) {
 	n := 20_000
 	if testing.Short() {
@@ -255,8 +255,8 @@ func TestStressParker(t *testing.T) {
 	wg.Wait()
 }
 
-// TestStressParkerContext: wake and end race. Whatever Park says, a permit is
-// taken once: after nil there is none left, after an error it is still there.
+// TestStressParkerContext: a wake races with the end of the context. A permit is taken
+// once: after Park returned nil there is none left, after an error it is still there.
 func TestStressParkerContext(t *testing.T) {
 	n := 3000
 	if testing.Short() {
@@ -286,7 +286,7 @@ func TestStressParkerContext(t *testing.T) {
 	}
 }
 
-// TestParkAfterUseOutsideABubble: a parker of a bubble is a fresh one.
+// TestParkAfterUseOutsideABubble: a parker of a bubble is a new one.
 func TestParkAfterUseOutsideABubble(t *testing.T) {
 	for range 3 {
 		p := wake.ParkerFrom(context.Background())

@@ -1,10 +1,9 @@
-// Package floor runs small C programs that do what uringwake does with nothing
-// in between: what they cost is the floor it is measured against. The programs
+// Package floor runs small C programs that do what uringwake does without anything
+// in between: their cost is the floor that it is compared with. The programs
 // are compiled by gcc when they are needed.
 //
-// A program is started once and then asked, again and again, to do some
-// operations and say what they cost, so that its slices can be interleaved with
-// those of its rivals.
+// A program is started once and then asked repeatedly to do some operations and
+// report their cost, so that its slices can be interleaved with those of its rivals.
 //
 //	nop BATCH wait|events defer|plain [threads] [registered]
 //	                                               NOPs through one ring
@@ -37,8 +36,8 @@ func Names() []string { return []string{"nop", "futex", "wake", "pipe"} }
 // Programs are compiled and ready to be started.
 type Programs struct{ dir string }
 
-// Build compiles the programs into dir. The error matches
-// errors.ErrUnsupported where gcc or liburing's header and library are missing.
+// Build compiles the programs into dir. The error matches errors.ErrUnsupported if
+// gcc or liburing's header and library are missing.
 func Build(dir string) (Programs, error) {
 	if err := canBuild(dir); err != nil {
 		return Programs{}, err
@@ -55,8 +54,8 @@ func Build(dir string) (Programs, error) {
 	return Programs{dir}, nil
 }
 
-// canBuild compiles an empty program against liburing, so that a fault of ours
-// is not taken for a library that is not there.
+// canBuild compiles an empty program against liburing, so that an error in our
+// programs is not reported as a missing library.
 func canBuild(dir string) error {
 	if _, err := exec.LookPath("gcc"); err != nil {
 		return unsupported("gcc is not installed")
@@ -71,7 +70,7 @@ func canBuild(dir string) error {
 	return nil
 }
 
-// gcc compiles with the flags that all programs share.
+// gcc compiles with the flags of all programs.
 func gcc(args ...string) error {
 	args = append([]string{"-std=gnu11", "-O2", "-Wall", "-pthread"}, args...)
 	out, err := exec.Command("gcc", args...).CombinedOutput()

@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// built is skipped, with the reason, where the programs cannot be compiled.
+// built skips the test, with the reason, if the programs cannot be compiled.
 func built(t *testing.T) Programs {
 	t.Helper()
 	p, err := Build(t.TempDir())
@@ -52,7 +52,7 @@ func TestEveryProgramRuns(t *testing.T) {
 	for _, line := range lines {
 		t.Run(line, func(t *testing.T) {
 			proc := started(t, p, line)
-			for range 2 { // the second starts from what the first left
+			for range 2 { // the second starts from the result of the first
 				r, err := proc.Run(50)
 				require.NoError(t, err)
 				require.Positive(t, r.Op)
@@ -140,9 +140,9 @@ func TestWithoutGCCTheReasonIsTold(t *testing.T) {
 }
 
 func TestWithoutLiburingTheReasonIsTold(t *testing.T) {
-	built(t)                         // with it, all is well
-	t.Setenv("C_INCLUDE_PATH", "")   // a path of the user's
-	t.Setenv("GCC_EXEC_PREFIX", "/") // an install of gcc with no library at all
+	built(t)                         // with the original environment it succeeds
+	t.Setenv("C_INCLUDE_PATH", "")   // the user may have set a path
+	t.Setenv("GCC_EXEC_PREFIX", "/") // a gcc without libraries
 	_, err := Build(t.TempDir())
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	require.ErrorContains(t, err, "liburing")

@@ -12,32 +12,32 @@ import (
 	"time"
 )
 
-// A Result is what operations cost, in nanoseconds. What a program does not
-// measure is zero.
+// A Result is the cost of operations, in nanoseconds. Values that a program does
+// not measure are zero.
 type Result struct {
 	Op       float64 // mean per operation
 	Call     float64 // median of the waker's own call
 	P50, P99 float64 // one-way latency
 }
 
-// A Proc is a program that runs and waits to be asked. It is not for
-// concurrent use.
+// A Proc is a running program that waits for requests. It is not for concurrent
+// use.
 type Proc struct {
 	name   string
 	cmd    *exec.Cmd
 	orders io.WriteCloser
 	answer *bufio.Reader
-	faults bytes.Buffer // its stderr: to be read once it has ended
-	ended  error        // why it ended, once it did
-	speed  float64      // operations per nanosecond, as last seen
+	faults bytes.Buffer // its stderr; read once it has ended
+	ended  error        // why it ended, once it has
+	speed  float64      // operations per nanosecond, as last measured
 }
 
 // cannot is the exit status of a program that cannot run here.
 const cannot = 77
 
-// Start starts a program. The error matches errors.ErrUnsupported where the
-// kernel lacks something, or the machine a second processor: that is all known
-// before the first run.
+// Start starts a program. The error matches errors.ErrUnsupported if the kernel
+// lacks something or the machine has no second processor. All that is known before
+// the first run.
 func (p Programs) Start(name string, args ...string) (*Proc, error) {
 	proc := &Proc{name: strings.Join(append([]string{name}, args...), " ")}
 	proc.cmd = exec.Command(filepath.Join(p.dir, name), args...)
@@ -60,8 +60,8 @@ func (p Programs) Start(name string, args ...string) (*Proc, error) {
 	return proc, nil
 }
 
-// Run does n operations and tells what they cost. After an error the program
-// has ended.
+// Run does n operations and returns their cost. After an error the program has
+// ended.
 func (p *Proc) Run(n int) (Result, error) {
 	if p.ended != nil {
 		return Result{}, p.ended
@@ -80,10 +80,10 @@ func (p *Proc) Run(n int) (Result, error) {
 	return r, nil
 }
 
-// RunFor is Run with as many operations as fill about d. As in measure.Slice a
-// first tenth is run and not counted; it also tells how many they are.
+// RunFor is Run with as many operations as take about d. As in measure.Slice a
+// first tenth runs without being counted; it also determines the number.
 func (p *Proc) RunFor(d time.Duration) (Result, error) {
-	const first = 100 // nothing is known of the speed yet
+	const first = 100 // the speed is not yet known
 	warm := max(int(p.speed*float64(d)/10), first)
 	if _, err := p.timed(warm); err != nil {
 		return Result{}, err
@@ -91,7 +91,7 @@ func (p *Proc) RunFor(d time.Duration) (Result, error) {
 	return p.timed(max(int(p.speed*float64(d)), 1))
 }
 
-// timed watches the clock from outside: a program may need longer than its
+// timed also measures the time from outside: a program may take longer than its
 // operations do.
 func (p *Proc) timed(n int) (Result, error) {
 	start := time.Now()
@@ -100,8 +100,8 @@ func (p *Proc) timed(n int) (Result, error) {
 	return r, err
 }
 
-// Close ends the program and waits for it. It returns what was wrong with it,
-// if anything was, and is idempotent.
+// Close ends the program and waits for it. It returns the error of the program, if
+// there was one, and is idempotent.
 func (p *Proc) Close() error {
 	if p.ended == nil {
 		p.end(nil)
@@ -119,12 +119,12 @@ func (p *Proc) fault(cause error) error {
 	return p.ended
 }
 
-// end closes the program's input, which it takes for its end, and asks why if
-// it ended of itself.
+// end closes the program's input, which ends it, and returns why it ended if it did
+// so before.
 func (p *Proc) end(cause error) {
 	p.orders.Close()
 	if cause != nil && !errors.Is(cause, io.EOF) {
-		p.cmd.Process.Kill() // it does not keep to the rules: it may not end either
+		p.cmd.Process.Kill() // it breaks the protocol and may not end either
 	}
 	err := p.cmd.Wait()
 	reason := strings.TrimSpace(p.faults.String())

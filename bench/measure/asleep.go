@@ -2,8 +2,8 @@ package measure
 
 import "runtime/metrics"
 
-// Asleep tells whether no goroutine but the caller's runs or could run. The
-// runtime counts only roughly: ask again after a moment.
+// Asleep reports whether the caller's goroutine is the only one that runs or could
+// run. The runtime counts only roughly, so ask again after a moment.
 func Asleep() bool {
 	s := []metrics.Sample{
 		{Name: "/sched/goroutines/runnable:goroutines"},

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A Machine says where and when something was measured.
+// A Machine says where and when a measurement was made.
 type Machine struct {
 	CPU, System, Go string
 	Cores           int
@@ -29,7 +29,7 @@ func ThisMachine(command string) Machine {
 	}
 }
 
-// cpuModel reads the processor's name where the system tells it in a file.
+// cpuModel returns the processor's name, if the system has it in a file.
 func cpuModel() string {
 	text, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
@@ -44,7 +44,7 @@ func cpuModel() string {
 	return runtime.GOARCH
 }
 
-// systemName is `uname -sr` where there is one, else GOOS.
+// systemName returns the output of `uname -sr`, or GOOS without that program.
 func systemName() string {
 	out, err := exec.Command("uname", "-sr").Output()
 	if err != nil || len(bytes.TrimSpace(out)) == 0 {

@@ -2,8 +2,8 @@ package measure
 
 import "runtime"
 
-// Live returns the bytes of the heap that are reachable: two collections, so
-// that finalizers and what a first one only marked are gone.
+// Live returns the bytes of the heap that are reachable. It collects twice, which
+// frees objects with finalizers and those that the first collection only marked.
 func Live() uint64 {
 	runtime.GC()
 	runtime.GC()
@@ -21,8 +21,8 @@ func LiveAndStacks() uint64 {
 	return m.HeapAlloc + m.StackInuse
 }
 
-// Growth returns after-before in bytes per entry, and never less than zero: a
-// heap that shrank meanwhile has cost nothing.
+// Growth returns after-before in bytes per entry, and never less than zero: a heap
+// that shrank meanwhile counts as no cost.
 func Growth(before, after uint64, entries int) float64 {
 	if after <= before {
 		return 0

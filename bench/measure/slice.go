@@ -8,31 +8,31 @@ import (
 	"time"
 )
 
-// A Sample is one measurement: what one operation cost.
+// A Sample is one measurement: the cost of one operation.
 type Sample struct {
-	Value float64 // in the cell's unit, ns per operation as a rule
+	Value float64 // in the cell's unit, usually ns per operation
 	Alloc float64 // bytes allocated per operation
 }
 
-// A Subject is one of those measured side by side.
+// A Subject is measured side by side with others.
 type Subject struct {
 	Name string
 	Run  func(slice time.Duration) Sample
 }
 
-// A Series is what the rounds gave for one subject.
+// A Series has the results of the rounds for one subject.
 type Series struct {
 	Name   string    `json:"name"`
 	Values []float64 `json:"values"`
 	Alloc  float64   `json:"alloc"` // median bytes allocated per operation
 }
 
-// Median of the series' values.
+// Median returns the median of the series' values.
 func (s Series) Median() float64 { return Median(s.Values) }
 
-// Interleave runs the subjects in turn, A B C, B C A, C A B, so that each
-// meets every mood of the machine and no subject always follows the same
-// start. The order is rotated by one each round.
+// Interleave runs the subjects in turns, A B C, B C A, C A B, so that each runs
+// under all states of the machine and no subject always follows the same one. Each
+// round rotates the order by one.
 func Interleave(subjects []Subject, rounds int, slice time.Duration) []Series {
 	out := make([]Series, len(subjects))
 	allocs := make([][]float64, len(subjects))
@@ -59,9 +59,9 @@ func WithProcs(n int, f func()) {
 }
 
 // Slice runs workers goroutines for about d: each calls batch, which does some
-// operations and returns how many, until the time is up. A tenth of d is run
-// first and not counted, because the caches are still those of the subject
-// before. The value is wall time over the operations of all workers.
+// operations and returns how many, until the time is up. A tenth of d runs first
+// and is not counted, because the caches still hold the data of the subject before.
+// The value is the wall time divided by the operations of all workers.
 func Slice(workers int, d time.Duration, batch func(worker int) int) Sample {
 	if warm := d / 10; warm > 0 {
 		runFor(workers, warm, batch)
@@ -85,8 +85,8 @@ func perOp(wall time.Duration, ops int, alloc uint64) Sample {
 	return Sample{Value: float64(wall.Nanoseconds()) / n, Alloc: float64(alloc) / n}
 }
 
-// runFor is one bounded run. The workers look at one flag that is written
-// once, between batches, so the clock costs them nothing.
+// runFor is one bounded run. The workers check one flag between batches, so reading
+// the clock costs them nothing.
 func runFor(workers int, d time.Duration, batch func(worker int) int) (time.Duration, int) {
 	var stop atomic.Bool
 	var total atomic.Int64
@@ -120,7 +120,7 @@ func Parallel(workers int, body func(worker int)) {
 	done.Wait()
 }
 
-// allocated is the number of bytes allocated so far by this process.
+// allocated returns the number of bytes allocated so far by this process.
 func allocated() uint64 {
 	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(s)

@@ -1,6 +1,6 @@
-// Package measure times rivals side by side in one process: interleaved
-// rounds, medians, and ratios that are taken within one round, because
-// absolute times move from run to run and the machine's mood moves within one.
+// Package measure times rivals side by side in one process. Rounds are interleaved,
+// results are medians, and ratios are taken within one round, because absolute
+// times differ between runs and the state of the machine changes within one.
 package measure
 
 import (
@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// Median returns the middle of vs, the mean of the two middles when their
-// number is even, and NaN for none. It leaves vs in its order.
+// Median returns the middle of vs, the mean of the two middles if their number is
+// even, and NaN if vs is empty. It does not reorder vs.
 func Median(vs []float64) float64 {
 	if len(vs) == 0 {
 		return math.NaN()
@@ -22,8 +22,8 @@ func Median(vs []float64) float64 {
 	return (s[mid-1] + s[mid]) / 2
 }
 
-// Quantile returns the smallest of vs that is no smaller than the share q of
-// them, and NaN for none.
+// Quantile returns the smallest of vs that is no smaller than the share q of them,
+// and NaN if vs is empty.
 func Quantile(vs []float64, q float64) float64 {
 	if len(vs) == 0 {
 		return math.NaN()
@@ -33,8 +33,8 @@ func Quantile(vs []float64, q float64) float64 {
 	return s[min(max(at, 0), len(s)-1)]
 }
 
-// Geomean returns the geometric mean of vs, and NaN when there is none or one
-// of them is not positive: a ratio of zero is a broken measurement.
+// Geomean returns the geometric mean of vs. It returns NaN if vs is empty or one of
+// them is not positive: a ratio of zero is a broken measurement.
 func Geomean(vs []float64) float64 {
 	if len(vs) == 0 {
 		return math.NaN()
@@ -49,14 +49,14 @@ func Geomean(vs []float64) float64 {
 	return math.Exp(sum / float64(len(vs)))
 }
 
-// Ratio is how many times ours is better than theirs where less is better.
+// Ratio is how many times ours is better than theirs, where less is better.
 type Ratio struct {
 	OfMedians float64 // median(theirs) / median(ours)
 	PerRound  float64 // median over the rounds of theirs / ours
 }
 
-// Compare returns how many times faster (or smaller) ours is than theirs:
-// above 1 ours wins.
+// Compare returns how many times faster (or smaller) ours is than theirs: above 1
+// ours is better.
 func Compare(theirs, ours []float64) Ratio {
 	n := min(len(theirs), len(ours))
 	per := make([]float64, n)
@@ -66,8 +66,8 @@ func Compare(theirs, ours []float64) Ratio {
 	return Ratio{OfMedians: Median(theirs) / Median(ours), PerRound: Median(per)}
 }
 
-// Spread is half the distance between the quartiles over the median: 0.05
-// reads as "give or take 5 %".
+// Spread returns half the distance between the quartiles divided by the median:
+// 0.05 means "give or take 5 %".
 func Spread(vs []float64) float64 {
 	if len(vs) < 2 {
 		return 0

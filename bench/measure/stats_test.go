@@ -38,8 +38,8 @@ func TestCompareIsAboveOneWhenOursCostsLess(t *testing.T) {
 	assert.Equal(t, 0.5, r.OfMedians)
 }
 
-// A machine that slows both down in one round moves the medians, not the
-// ratios of the rounds.
+// TestComparePerRoundForgivesASlowRound checks that a machine that slows both down in one round moves the
+// medians but not the ratios of the rounds.
 func TestComparePerRoundForgivesASlowRound(t *testing.T) {
 	theirs, ours := []float64{20, 60, 20}, []float64{10, 30, 30}
 	r := measure.Compare(theirs, ours)

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot/vg"
@@ -14,7 +15,7 @@ import (
 type Figure struct {
 	SVG    string
 	Wide   bool
-	Legend []swatch // what differs from the legend of its section
+	Legend []swatch // what differs from the legend of the section
 }
 
 const (
@@ -34,14 +35,14 @@ func Figures(row string, cells []rows.Cell) ([]Figure, error) {
 		return collideFigures(cells)
 	case "iterate", "waiters", "collect", "cancel":
 		return barsByName(cells)
-	case "group", "notify", "herd":
-		return barsByCrowd(cells)
+	case "group", "notify", "herd", "lock", "rwlock", "sema", "queue", "select", "tasks", "once":
+		return barsByNumber(cells)
 	default:
 		return barsByProcs(cells)
 	}
 }
 
-// split is a cell's name without its last part, and that part.
+// split returns a cell's name without its last part, and that part.
 func split(name string) (string, string) {
 	at := strings.LastIndex(name, "/")
 	if at < 0 {
@@ -107,8 +108,8 @@ func widthOf(wide bool) vg.Length {
 	return panelWidth
 }
 
-// mixFigures are the ratios of all cells, then bars per key type and size
-// under one GOMAXPROCS.
+// mixFigures draws the ratios of all cells, then bars per key type and size under
+// one GOMAXPROCS.
 func mixFigures(cells []rows.Cell) ([]Figure, error) {
 	ratios, err := ratioFigure(cells)
 	if err != nil {
@@ -151,11 +152,11 @@ func atProcs(cells []rows.Cell, procs int) (out []rows.Cell) {
 	return out
 }
 
-// ratioFigure shows by how much ours wins or loses each cell.
+// ratioFigure shows the ratio of ours to the best rival for each cell.
 func ratioFigure(cells []rows.Cell) ([]Figure, error) {
 	var counts []string
 	names, groups := panels(cells, func(c rows.Cell) string { return c.Name })
-	slices.Reverse(names) // the first line stands on top
+	slices.Reverse(names) // the first line is at the top
 	for _, c := range cells {
 		if label := procsLabel(c.Procs); !slices.Contains(counts, label) {
 			counts = append(counts, label)
@@ -208,7 +209,7 @@ func memoryFigures(cells []rows.Cell) ([]Figure, error) {
 	return append(out, bars...), err
 }
 
-// sizes reads the labels that short names of sizes are: 100k, 1.5M.
+// sizes returns the numbers that short names of sizes mean: 100k, 1.5M.
 func sizes(labels []string) []float64 {
 	out := make([]float64, len(labels))
 	for i, label := range labels {
@@ -225,7 +226,7 @@ func sizes(labels []string) []float64 {
 	return out
 }
 
-// collideFigures show how many times dearer chosen keys are than random ones.
+// collideFigures shows how many times as expensive chosen keys are as random ones.
 func collideFigures(cells []rows.Cell) ([]Figure, error) {
 	var out []Figure
 	names, groups := panels(cells, func(c rows.Cell) string {
@@ -283,18 +284,28 @@ func barsByProcs(cells []rows.Cell) ([]Figure, error) {
 		func(c rows.Cell) string { return procsLabel(c.Procs) })
 }
 
-// barsByCrowd draws cells that differ in how many take part beside each other,
-// for each GOMAXPROCS, and the others by GOMAXPROCS.
-func barsByCrowd(cells []rows.Cell) ([]Figure, error) {
+// barsByNumber draws the cells of each GOMAXPROCS side by side if they differ in
+// the number of goroutines, and the others by GOMAXPROCS.
+func barsByNumber(cells []rows.Cell) ([]Figure, error) {
 	return barPanels(cells, func(c rows.Cell) string {
-		if head, _ := split(c.Name); head != "" {
+		if head, _ := number(c); head != "" {
 			return head + ", " + procsLabel(c.Procs)
 		}
 		return c.Name
 	}, func(c rows.Cell) string {
-		if head, n := split(c.Name); head != "" {
+		if head, n := number(c); head != "" {
 			return n
 		}
 		return procsLabel(c.Procs)
 	})
+}
+
+// number returns what a cell measures, and the number of goroutines. What is empty if
+// there is no number.
+func number(c rows.Cell) (what, n string) {
+	what, n = split(c.Name)
+	if _, err := strconv.Atoi(c.Name); err == nil {
+		what = c.Row
+	}
+	return what, n
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/vigil-go/vigil/bench/rows"
 )
 
-// A Report is everything that was measured in one run.
+// A Report has everything that was measured in one run.
 type Report struct {
 	Machine measure.Machine `json:"machine"`
 	Method  string          `json:"method"`
@@ -72,7 +72,7 @@ func (r *Report) json(w io.Writer) error {
 	return enc.Encode(r)
 }
 
-// A section is one row in the page.
+// A section is one row of the report in the page.
 type section struct {
 	rows.Row
 	cells   []rows.Cell
@@ -80,7 +80,7 @@ type section struct {
 	Figures []Figure
 	Legend  []swatch
 	Notes   []string
-	Lines   []string // what the row amounts to
+	Lines   []string // the summary of the row
 }
 
 type swatch struct{ Name, Color string }
@@ -117,7 +117,7 @@ func (s *section) fill() {
 // GOMAXPROCS.
 func Summaries(cells []rows.Cell) (lines []string) {
 	if len(cells) > 0 && cells[0].Row == "memory" {
-		return nil // a mean over sizes says nothing
+		return nil // a mean over sizes means nothing
 	}
 	var counts []int
 	for _, c := range cells {
@@ -204,7 +204,7 @@ func (r *Report) html(w io.Writer) error {
 	}{r, all, r.cards()})
 }
 
-// A card is one number at the head of the page.
+// A card is one number at the top of the page.
 type card struct{ Value, Label, Detail, Class string }
 
 func (r *Report) cards() (out []card) {
@@ -241,7 +241,7 @@ func grade(ratio float64) string {
 	return "even"
 }
 
-// cellClass colours a table's ratios, and marks what is ours.
+// cellClass colors a table's ratios and marks the columns that are ours.
 func cellClass(head, text string) string {
 	switch {
 	case head == "best / ours" || head == "per round":

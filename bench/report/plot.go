@@ -15,9 +15,9 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// The plots are drawn by gonum.org/v1/plot as SVG and put into the page as
-// they are. go-echarts draws prettier interactive charts, but its pages load
-// a script of a megabyte from elsewhere: this one must open without a network.
+// The plots are drawn by gonum.org/v1/plot as SVG and put into the page unchanged.
+// go-echarts draws better interactive charts, but its pages load a script of a
+// megabyte from the network, and this page must open without one.
 
 var (
 	ink  = color.NRGBA{0x3b, 0x42, 0x4c, 0xff}
@@ -25,7 +25,7 @@ var (
 	mark = color.NRGBA{0x9a, 0xa3, 0xad, 0xff}
 )
 
-// ours stands out, the others are calm.
+// ours has bright colors, the others have muted ones.
 var colors = map[string]string{
 	"vigil":    "#e4572e",
 	"xsync":    "#2d6a8f",
@@ -43,7 +43,7 @@ var (
 	cool = []string{"#2d6a8f", "#6fb3c8", "#7d8597", "#a98ec9", "#c8a84b"}
 )
 
-// Palette gives each name its colour: warm ones for what is ours.
+// Palette returns the color of each name. Ours are warm.
 func Palette(names []string) map[string]string {
 	out := map[string]string{}
 	warms, cools := 0, 0
@@ -84,8 +84,8 @@ func parseColor(hex string) color.Color {
 	return color.NRGBA{r, g, b, 0xff}
 }
 
-// A Panel is one plot: groups along one axis, a bar or point of each name in
-// each.
+// A Panel is one plot: groups along one axis, and a bar or point of each name in
+// each group.
 type Panel struct {
 	Title  string
 	Unit   string
@@ -117,7 +117,7 @@ func newPlot(title, unit string) *plot.Plot {
 	return p
 }
 
-// plainTicks are the library's, without its zeros behind the point.
+// plainTicks are the library's ticks without trailing zeros.
 func plainTicks(lo, hi float64) []plot.Tick {
 	ticks := plot.DefaultTicks{}.Ticks(lo, hi)
 	for i := range ticks {
@@ -128,7 +128,7 @@ func plainTicks(lo, hi float64) []plot.Tick {
 	return ticks
 }
 
-// horizontal lines only: what the eye needs to read a height.
+// horizontal draws horizontal lines only, which help to read a height.
 func addRules(p *plot.Plot) {
 	grid := plotter.NewGrid()
 	grid.Vertical.Color = color.Transparent
@@ -171,8 +171,8 @@ func (panel Panel) logAxis(p *plot.Plot) {
 	})
 }
 
-// bars are the bars of one name. The library's own know no gaps and no
-// logarithms: a bar that starts at zero has no place on a logarithmic axis.
+// bars are the bars of one name. The library's own support neither gaps nor
+// logarithmic axes, on which a bar cannot start at zero.
 type bars struct {
 	panel         Panel
 	name          string
@@ -208,7 +208,7 @@ func (b bars) DataRange() (xmin, xmax, ymin, ymax float64) {
 	return 0, float64(len(b.panel.Groups) - 1), ymin, ymax
 }
 
-// Lines draws the panel as a line per name over numbers.
+// Lines draws the panel with a line for each name over numbers.
 func (panel Panel) Lines(xs []float64, w, h vg.Length) (string, error) {
 	p := newPlot(panel.Title, panel.Unit)
 	addRules(p)
@@ -231,7 +231,7 @@ func (panel Panel) Lines(xs []float64, w, h vg.Length) (string, error) {
 	return svg(p, w, h)
 }
 
-// ticks labels the sizes, leaving out those too close to the one before.
+// ticks labels the sizes, except those too close to the one before.
 func (panel Panel) ticks(xs []float64) plot.Ticker {
 	var ticks plot.ConstantTicks
 	last := math.Inf(-1)
@@ -260,8 +260,8 @@ func addLine(p *plot.Plot, points plotter.XYs, c color.Color) error {
 	return nil
 }
 
-// Dots draws one line of points per group, values along a logarithmic x axis
-// with a mark at 1: left of it is lost, right of it is won.
+// Dots draws one line of points per group. Values are along a logarithmic x axis
+// with a mark at 1: to the right of it ours is better.
 func (panel Panel) Dots(w, h vg.Length) (string, error) {
 	p := newPlot(panel.Title, "")
 	p.X.Scale = plot.LogScale{}
@@ -314,7 +314,8 @@ func (panel Panel) addDots(p *plot.Plot, name string, c color.Color) error {
 	return nil
 }
 
-// addUpright draws the lines of a ratio plot: one per tick, 1 the heaviest.
+// addUpright draws the vertical lines of a ratio plot: one per tick, and a heavy
+// one at 1.
 func addUpright(p *plot.Plot, groups int) {
 	for _, tick := range ratioTicks(p.X.Min, p.X.Max) {
 		line := &plotter.Line{XYs: plotter.XYs{{X: tick.Value, Y: -0.6}, {X: tick.Value, Y: float64(groups) - 0.4}}}

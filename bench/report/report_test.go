@@ -99,6 +99,14 @@ func TestTheStandardLibraryIsNotOurs(t *testing.T) {
 	assert.True(t, isOurs("vigil Group"))
 }
 
+// TestCellsNamedByANumber: the row is what they measure.
+func TestCellsNamedByANumber(t *testing.T) {
+	for name, want := range map[string][2]string{"8": {"lock", "8"}, "flow/8": {"flow", "8"}, "hand": {"", "hand"}} {
+		what, n := number(rows.Cell{Row: "lock", Name: name})
+		assert.Equal(t, want, [2]string{what, n})
+	}
+}
+
 func TestFiguresKeepTheColoursOfTheLegend(t *testing.T) {
 	one := []measure.Series{{Name: "a", Values: []float64{1}}, {Name: "b", Values: []float64{2}}}
 	cells := []rows.Cell{{Name: "x/1", Series: one}, {Name: "y/1", Series: one[1:]}}

@@ -1,4 +1,4 @@
-// Package report turns measured cells into tables and a page.
+// Package report writes measured cells as tables and a page.
 package report
 
 import (
@@ -27,10 +27,10 @@ func Columns(cells []rows.Cell) []string {
 	return names
 }
 
-// unfit rivals are shown but never the best: they lose entries.
+// unfit rivals are shown but never count as the best, because they lose entries.
 func unfit(name string) bool { return name == "cornelk" }
 
-// Best returns the rival that did best in a cell, which is not ours.
+// Best returns the best rival in a cell. It is never ours.
 func Best(c rows.Cell) (best measure.Series, ok bool) {
 	for _, s := range c.Series {
 		if s.Name == rivals.Ours || unfit(s.Name) {
@@ -43,8 +43,8 @@ func Best(c rows.Cell) (best measure.Series, ok bool) {
 	return best, ok
 }
 
-// Versus compares ours with the best rival of a cell.
-// Cells that tell multiples of a base have no best rival.
+// Versus compares ours with the best rival of a cell. Cells with a base have no
+// best rival.
 func Versus(c rows.Cell) (measure.Ratio, string, bool) {
 	if c.Base != "" || c.Paired() {
 		return measure.Ratio{}, "", false
@@ -57,7 +57,7 @@ func Versus(c rows.Cell) (measure.Ratio, string, bool) {
 	return measure.Compare(best.Values, ours.Values), best.Name, true
 }
 
-// A Summary is how ours did over many cells.
+// A Summary compares ours with the best rivals over many cells.
 type Summary struct {
 	Cells            int
 	OfMedians        float64 // geometric mean of the ratios
@@ -67,7 +67,7 @@ type Summary struct {
 	BelowOne, Losses int // cells below 1.0 and below 0.85
 }
 
-// Summarize the cells that have both ours and a rival.
+// Summarize returns the summary of the cells that have both ours and a rival.
 func Summarize(cells []rows.Cell) Summary {
 	s := Summary{Worst: math.Inf(1)}
 	var medians, rounds []float64
@@ -101,7 +101,7 @@ func (s Summary) String() string {
 		s.Cells, s.OfMedians, s.PerRound, s.Worst, s.WorstAt, s.BelowOne, s.Losses)
 }
 
-// Times returns how many times the base of its cell a series costs.
+// Times returns how many times the cost of its cell's base a series has.
 func Times(c rows.Cell, s measure.Series) (float64, bool) {
 	base, ok := c.Get(c.Base)
 	if !ok || s.Name == base.Name {
@@ -110,7 +110,7 @@ func Times(c rows.Cell, s measure.Series) (float64, bool) {
 	return measure.Compare(s.Values, base.Values).OfMedians, true
 }
 
-// PairTimes is Times for rows that measure each rival twice: against the
+// PairTimes is Times for rows that measure each rival twice: it compares with the
 // series of the same rival on ordinary keys.
 func PairTimes(c rows.Cell, s measure.Series) (float64, bool) {
 	base, ok := c.Get(s.Name + rows.Ordinary)
@@ -136,7 +136,7 @@ func Text(w io.Writer, cells []rows.Cell) {
 	}
 }
 
-// Notes returns what the cells have to say, each thing once.
+// Notes returns the notes of the cells, each once.
 func Notes(cells []rows.Cell) (notes []string) {
 	for _, c := range cells {
 		for _, text := range c.Notes {
@@ -162,7 +162,7 @@ func SameColumns(cells []rows.Cell) (parts [][]rows.Cell) {
 	return parts
 }
 
-// fitColumns leaves out those that take part in some cells of a row only.
+// fitColumns removes the subjects that take part in some cells of a row only.
 func fitColumns(c rows.Cell) []string {
 	return slices.DeleteFunc(Columns([]rows.Cell{c}), unfit)
 }
@@ -173,7 +173,7 @@ type Table struct {
 	Lines [][]string
 }
 
-// Tabulate lays out cells of one row: medians, and what they are compared by.
+// Tabulate returns the table of cells of one row: medians and comparisons.
 func Tabulate(cells []rows.Cell) Table {
 	names := Columns(cells)
 	t := Table{Head: append([]string{cells[0].Unit, "procs"}, names...)}
@@ -223,7 +223,7 @@ func verdict(c rows.Cell) []string {
 	return []string{name, fmt.Sprintf("%.2f", r.OfMedians), fmt.Sprintf("%.2f", r.PerRound)}
 }
 
-// Number writes three digits and no more, with a mark every thousand.
+// Number formats v with three significant digits and separators for thousands.
 func Number(v float64) string {
 	switch {
 	case math.IsNaN(v):

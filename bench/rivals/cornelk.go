@@ -10,8 +10,8 @@ import (
 
 type cornelkMap[K Key, V any] struct{ m *hashmap.Map[K, V] }
 
-// newCornelk makes room for twice n, so that the map never grows: growing is
-// when it loses entries.
+// newCornelk makes room for twice n, so that the map never grows: it loses entries
+// when it grows.
 func newCornelk[K Key, V any](n int) Map[K, V] {
 	return cornelkMap[K, V]{hashmap.NewSized[K, V](uintptr(2*n + 16))}
 }
@@ -33,9 +33,9 @@ func (x cornelkMap[K, V]) Mix(w *Worker[K, V], n int) {
 	}
 }
 
-// Fill stores the keys from the largest hash to the smallest. The map is one
-// sorted list, and a key that is the first of its slot is searched for from the
-// list's head: in any other order a million inserts take most of an hour.
+// Fill stores the keys from the largest hash to the smallest. The map is one sorted
+// list, and it searches for a key that is the first of its slot from the head of
+// the list. In any other order a million inserts take most of an hour.
 func (x cornelkMap[K, V]) Fill(keys []K, vals []V) {
 	type hashed struct {
 		hash uint64
@@ -56,8 +56,8 @@ func (x cornelkMap[K, V]) Fill(keys []K, vals []V) {
 	}
 }
 
-// cornelkHash is the map's own hash, which it does not show: xxHash of the
-// string or of the int's bytes, without a seed.
+// cornelkHash is the map's own hash, which is not exported: xxHash of the string or
+// of the int's bytes, without a seed.
 func cornelkHash[K Key](key K) uint64 {
 	switch key := any(key).(type) {
 	case string:

@@ -12,8 +12,8 @@ func IntKeys(n int) []int {
 	return keys
 }
 
-// StringKeys returns n different strings of 16 bytes each, shuffled. Their
-// bytes lie in one block, so that they cost no heap beyond it.
+// StringKeys returns n different strings of 16 bytes each, shuffled. Their bytes
+// are in one block, so that they need no other heap memory.
 func StringKeys(n int) []string {
 	r := rand.New(rand.NewPCG(3, 4))
 	block := make([]byte, 0, 16*n)

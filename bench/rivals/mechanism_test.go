@@ -9,8 +9,8 @@ type loader[K Key, V any] interface {
 	Delete(key K)
 }
 
-// mixGeneric is Mix as one generic loop over any map type: its calls go
-// through the type parameter's dictionary.
+// mixGeneric is Mix as one generic loop over any map type: its calls use the
+// dictionary of the type parameter.
 func mixGeneric[M loader[K, V], K Key, V any](m M, w *Worker[K, V], n int) {
 	for range n {
 		key, op := w.next()

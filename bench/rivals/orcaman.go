@@ -4,7 +4,7 @@ import cmap "github.com/orcaman/concurrent-map/v2"
 
 type orcamanMap[K Key, V any] struct{ m cmap.ConcurrentMap[K, V] }
 
-// newOrcaman takes the map's own hash for strings; for ints it has none.
+// newOrcaman uses the map's own hash for strings; it has none for ints.
 func newOrcaman[K Key, V any](int) Map[K, V] {
 	var m any = cmap.New[V]()
 	if own, ok := m.(cmap.ConcurrentMap[K, V]); ok {

@@ -11,10 +11,10 @@
 //
 // The other ways, one generic loop over a constraint (Go compiles one body per
 // shape and calls a type parameter's methods through a dictionary) and one loop
-// over an interface, were measured beside this one by BenchmarkMechanism. On a
+// over an interface, were measured next to this one by BenchmarkMechanism. On a
 // busy two-core machine the medians were 13.0, 13.6 and 15.5 ns for this
 // module's map, 13.1, 11.2 and 12.8 ns for xsync and 39, 39 and 36 ns for the
-// sharded one: within the noise, so no way favours anybody today. The rivals'
+// sharded one: within the noise, so no way favours a rival today. The rivals'
 // own loops were chosen because they stay right when a map's fast path becomes
 // small enough to be inlined.
 package rivals
@@ -25,10 +25,10 @@ import (
 	"strings"
 )
 
-// Key is what all rivals can hold as a key: two of them take no other kinds.
+// Key is a type that all rivals support as a key: two of them support no others.
 type Key interface{ int | string }
 
-// Batch is how many operations Mix does between two looks at the clock.
+// Batch is how many operations Mix runs between two checks of the flag.
 const Batch = 256
 
 // A Map is one rival, filled or to be filled.
@@ -79,7 +79,8 @@ func Makers[K Key, V any]() []Maker[K, V] {
 	}
 }
 
-// CheckNames returns an error that names the rivals when one of names is none.
+// CheckNames returns an error with the names of all rivals if one of names is
+// unknown.
 func CheckNames(names []string) error {
 	for _, name := range names {
 		if !slices.Contains(Names(), name) {
@@ -89,6 +90,6 @@ func CheckNames(names []string) error {
 	return nil
 }
 
-// indexed is the hash that the sharded rivals pick a shard by. It is not
-// seeded: they have no better one of their own for ints.
+// indexed is the hash by which the sharded rivals pick a shard. It has no seed.
+// They have no better one of their own for ints.
 func indexed(key int) uint32 { return uint32(uint64(key) * 0x9e3779b97f4a7c15 >> 32) }

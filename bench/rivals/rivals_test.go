@@ -45,7 +45,7 @@ func TestEveryRivalFindsAllKeysInAReadMix(t *testing.T) {
 	}
 }
 
-// counter is a map that only counts what is asked of it.
+// A counter is a map that only counts the calls.
 type counter struct{ loads, stores, deletes int }
 
 func (c *counter) Mix(w *Worker[int, int], n int) {

@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// shardCount is the usual choice: a power of two, well above the cores.
+// shardCount is the usual choice: a power of two, well above the number of cores.
 const shardCount = 64
 
-// shardedMap is what one writes without a library: a built-in map and a mutex
-// per shard, each shard on cache lines of its own.
+// shardedMap is the usual hand-written version: a built-in map and a mutex per
+// shard, each shard on cache lines of its own.
 type shardedMap[K Key, V any] struct {
 	hash   func(K) uint32
 	shards *[shardCount]mutexMap[K, V]

@@ -2,7 +2,7 @@ package rivals
 
 import "sync"
 
-// syncMap asserts the type of what it loads, as every user of sync.Map does.
+// A syncMap asserts the type of what it loads, as every user of sync.Map does.
 type syncMap[K Key, V any] struct{ m *sync.Map }
 
 func newSyncMap[K Key, V any](int) Map[K, V] {

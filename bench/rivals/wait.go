@@ -16,7 +16,7 @@ func LoadAll[K Key, V any](m *waitmap.Map[K, V], w *Worker[K, V], n int) {
 	}
 }
 
-// WaitAll is LoadAll by Wait: every key must be there.
+// WaitAll is LoadAll with Wait. Every key must be present.
 func WaitAll[K Key, V any](ctx context.Context, m *waitmap.Map[K, V], w *Worker[K, V], n int) {
 	for range n {
 		key, _ := w.next()

@@ -1,8 +1,8 @@
 package rivals
 
-// A Worker is one goroutine's share of a mixed load: its own random numbers,
-// the keys it draws from and the share of reads. It is as small as the loop
-// allows, because every rival pays for it.
+// A Worker is one goroutine's share of a mixed load: its random numbers, the keys
+// it draws from and the share of reads. It is as small as the loop allows, because
+// it costs every rival.
 type Worker[K Key, V any] struct {
 	state      uint64
 	keys       []K
@@ -10,15 +10,15 @@ type Worker[K Key, V any] struct {
 	readBelow  uint64
 	storeBelow uint64
 
-	// Hits counts the reads that found their key. It keeps the compiler
-	// from dropping a read, and tells whether a map has lost its entries.
+	// Hits counts the reads that found their key. It keeps the compiler from
+	// dropping a read, and shows whether a map has lost entries.
 	Hits uint64
 
 	_ [64]byte // two workers never share a cache line
 }
 
-// A Mix says what share of the operations is a read, in percent. Half of the
-// others store, half delete.
+// A Mix is the percentage of the operations that are reads. Half of the others
+// store and half delete.
 type Mix int
 
 // NewWorker returns worker number id of a load that draws from keys evenly.
@@ -34,9 +34,9 @@ func NewWorker[K Key, V any](id int, keys []K, vals []V, mix Mix) *Worker[K, V] 
 	}
 }
 
-// next draws a key and an operation: xorshift, 3 shifts and no memory. The
-// high half picks the key by a multiplication instead of a division, the low
-// half picks the operation.
+// next draws a key and an operation by xorshift, with 3 shifts and without memory
+// accesses. The high half picks the key by a multiplication instead of a division;
+// the low half picks the operation.
 func (w *Worker[K, V]) next() (K, uint64) {
 	x := w.state
 	x ^= x << 13
@@ -46,5 +46,6 @@ func (w *Worker[K, V]) next() (K, uint64) {
 	return w.keys[(x>>32)*uint64(len(w.keys))>>32], x & (1<<32 - 1)
 }
 
-// value picks one of the prebuilt values: making a value is not the map's work.
+// value returns one of the prebuilt values: making values must not count as the
+// map's work.
 func (w *Worker[K, V]) value(op uint64) V { return w.vals[op&uint64(len(w.vals)-1)] }

@@ -10,14 +10,14 @@ import (
 	"github.com/vigil-go/vigil/bench/rivals"
 )
 
-// A keySet is a kind of key that some hash is bad at.
+// A keySet is a set of keys that a weak hash handles badly.
 type keySet struct {
 	name string
 	key  func(i uint64) uint64
 }
 
-// keySets are chosen against hashes without a seed, which anybody can compute
-// backwards: the keys are the preimages of hashes that differ in few bits.
+// keySets are chosen against hashes without a seed, which can be inverted: the keys
+// are the preimages of hashes that differ in few bits.
 var keySets = []keySet{
 	{"sequential", func(i uint64) uint64 { return i }},
 	{"times 2^16", func(i uint64) uint64 { return i << 16 }},
@@ -33,8 +33,8 @@ func collideRow() Row {
 	return Row{
 		Name:  "collide",
 		Title: "Keys chosen to collide",
-		About: "Int keys that share most bits, or whose hash does under well-known functions without a seed (xxHash is what " +
-			"cornelk and haxmap use), beside as many random ones, as pairs in the same run. The last two rivals get few keys: " +
+		About: "Int keys that share most bits, or whose hashes share most bits under well-known functions without a seed (xxHash is what " +
+			"cornelk and haxmap use), next to as many random ones, as pairs in the same run. The last two rivals get few keys: " +
 			"their time grows with the square. Store fills an empty map, Load reads it.",
 		jobs: func(set *Settings) []Job {
 			var jobs []Job
@@ -68,7 +68,7 @@ func collideJobs(set *Settings, ks keySet, n int, names ...string) []Job {
 	return []Job{job("Store", storeFresh), job("Load", loadKeys)}
 }
 
-// keys are shuffled: no set is in an order that another is not.
+// keys returns the keys shuffled, so that no set is in a special order.
 func (ks keySet) keys(n int) []int {
 	keys := make([]int, n)
 	for at, i := range rivals.IntKeys(n) {
@@ -112,7 +112,8 @@ func loadKeys(maker rivals.Maker[int, int], name string, keys []int) measure.Sub
 	}}
 }
 
-// inverse of an odd number modulo 2^64: each step doubles the right bits.
+// inverse returns the inverse of an odd number modulo 2^64: each step doubles the
+// correct bits.
 func inverse(odd uint64) uint64 {
 	x := odd
 	for range 6 {
@@ -121,7 +122,7 @@ func inverse(odd uint64) uint64 {
 	return x
 }
 
-// unshift undoes h ^= h >> by.
+// unshift inverts h ^= h >> by.
 func unshift(h uint64, by uint) uint64 {
 	x := h
 	for range 64 / by {
@@ -138,7 +139,7 @@ const (
 	prime5 uint64 = 2870177450012600261
 )
 
-// xxhash of the eight bytes of key, without a seed.
+// xxhash returns the xxHash of the eight bytes of key, without a seed.
 func xxhash(key uint64) uint64 {
 	h := (prime5 + 8) ^ bits.RotateLeft64(key*prime2, 31)*prime1
 	h = bits.RotateLeft64(h, 27)*prime1 + prime4
@@ -156,7 +157,7 @@ func unxxhash(h uint64) uint64 {
 	return bits.RotateLeft64(k, -31) * inverse(prime2)
 }
 
-// murmur is the finalizer of MurmurHash3.
+// murmur applies the finalizer of MurmurHash3.
 func murmur(key uint64) uint64 {
 	h := (key ^ key>>33) * 0xff51afd7ed558ccd
 	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53

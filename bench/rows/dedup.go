@@ -19,11 +19,11 @@ import (
 func dedupRow() Row {
 	return Row{
 		Name:  "dedup",
-		Title: "One load for all who ask",
-		About: "distinct: nobody asks for what another is loading; the load returns at once, and nothing is kept. A Group's load has a goroutine of " +
-			"its own, so that callers can leave, and a Goexit is an error; what that alone costs is beside it. failing: the " +
+		Title: "One load for all callers",
+		About: "distinct: no goroutine asks for a key that another is loading; the load returns at once, and nothing is kept. A Group's load has a goroutine of " +
+			"its own, so that callers can leave, and a Goexit is an error; a row shows what that alone costs. failing: the " +
 			"same, with an error. hot: so many goroutines want one key, again and again, and a load takes 50 microseconds; ns " +
-			"per call, all together. miss: a cache of 1024 entries is asked for 65536 keys in turn. hit: one that has what is " +
+			"per call, all together. miss: a cache of 1024 entries is asked for 524288 keys in turn. hit: one that has what is " +
 			"asked for. batch: 100 keys at a time that are not there, ns a key. zipf: 64 goroutines want 10000 keys as 1/k^0.99, " +
 			"loads take 1 ms and more (a timer's), the cache is new each time and has room for a tenth of the keys or for " +
 			"all. Loads are counted: no two of one key run at a time, and where there is room for all there is one a key.",
@@ -51,16 +51,16 @@ func failing(string) (int, error) { return 0, errLoad }
 
 const smallCache = 1024
 
-// fetchKeys are more than a small cache holds.
+// fetchKeys is more than a small cache holds.
 var fetchKeys = sync.OnceValue(func() []string {
-	keys := make([]string, 64*smallCache)
+	keys := make([]string, 512*smallCache)
 	for i := range keys {
 		keys[i] = "key-" + strconv.Itoa(i)
 	}
 	return keys
 })
 
-// asking is one call after the other, of each processor's goroutine for keys of
+// asking measures calls one after another: each processor's goroutine has keys of
 // its own.
 func asking(fetchers []fetcher, load loadFunc) func(context.Context) []measure.Subject {
 	return func(ctx context.Context) (subjects []measure.Subject) {
@@ -98,7 +98,7 @@ func hits(ctx context.Context) (subjects []measure.Subject) {
 		subjects = append(subjects, measure.Subject{Name: f.name, Run: func(slice time.Duration) measure.Sample {
 			open := f.open(8*smallCache, instantly)
 			keys := fetchKeys()[:smallCache]
-			for range 3 { // ristretto drops some of what it is given
+			for range 3 { // ristretto drops some of the entries it is given
 				for _, k := range keys {
 					_, err := open.get(ctx, k)
 					mustNot(err)
@@ -137,13 +137,13 @@ func batches(ctx context.Context) (subjects []measure.Subject) {
 	return subjects
 }
 
-// tally counts loads, of each key and in all.
+// A tally counts loads, of each key and in total.
 type tally struct {
 	took  time.Duration
 	index map[string]int
 	loads []atomic.Int32
-	now   []atomic.Int32 // under way
-	most  atomic.Int32   // of one key at a time
+	now   []atomic.Int32 // loads under way
+	most  atomic.Int32   // the most concurrent loads of one key
 }
 
 func newTally(keys []string, took time.Duration) *tally {
@@ -166,7 +166,7 @@ func (t *tally) load(key string) (int, error) {
 	return i, nil
 }
 
-// sums gives all loads, and those of the key that was loaded most often.
+// sums returns the number of all loads and of the loads of the most loaded key.
 func (t *tally) sums() (all, most int) {
 	for i := range t.loads {
 		n := int(t.loads[i].Load())
@@ -175,7 +175,7 @@ func (t *tally) sums() (all, most int) {
 	return all, most
 }
 
-// counts are what the loads of a cell's subjects came to.
+// counts are the numbers of loads of a cell's subjects.
 type counts map[string]count
 
 type count struct{ calls, loads, ofOneKey, atATime int }
@@ -195,24 +195,24 @@ func (c counts) notes() (notes []string) {
 	return notes
 }
 
-// Askers are goroutines that want keys, again and again.
+// Askers are goroutines that ask for keys repeatedly.
 type askers struct {
 	goroutines int
 	capacity   int
-	keys       []string // all that there are
-	draws      []string // what is asked for, in this order, each goroutine from another place
+	keys       []string // all keys
+	draws      []string // the keys in the order of the requests; each goroutine starts at another index
 	took       time.Duration
 }
 
-// hotJob has the coalescers only: a cache would load once for ever.
+// hotJob has only the coalescers: a cache would load once and never again.
 func hotJob(set *Settings, goroutines int) Job {
 	one := fetchKeys()[:1]
 	return askersJob(set, Cell{Name: fmt.Sprintf("hot/%d", goroutines), Base: "singleflight"}, coalescers, set.Slice,
 		askers{goroutines: goroutines, keys: one, draws: one, took: 50 * time.Microsecond})
 }
 
-// zipfJob has caches with room for a share of the keys, or for all of them,
-// amply, since some share their room out beforehand.
+// zipfJob has caches with room for a share of the keys, or for all of them. That
+// room is ample, because some caches divide it into parts.
 func zipfJob(set *Settings, name string, room float64) Job {
 	keys := fetchKeys()[:set.scaled(10_000, 200)]
 	draws := zipf(keys, 0.99, 1<<16, rand.New(rand.NewPCG(1, 2)).Float64)

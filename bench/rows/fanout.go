@@ -25,26 +25,26 @@ func fanoutRow() Row {
 	}
 }
 
-// A crowd is what waiters wait on.
-type crowd struct {
+// An event is what the waiters of one release wait for.
+type event struct {
 	wait    func(i int)
-	inLine  func() bool // nil: cannot be told
+	inLine  func() bool // nil if it cannot be known
 	release func()
-	check   func() // when all have run; nil: nothing
+	check   func() // called when all have run; may be nil
 }
 
 func fanouts(n int) []measure.Subject {
 	return []measure.Subject{
-		fanout("close a channel", n, closeCrowd),
-		fanout("thousand channels", n, func() crowd { return channelsCrowd(n) }),
-		fanout("sync.Cond", n, condCrowd),
-		fanout("vigil Wait", n, func() crowd { return waitCrowd(n) }),
+		fanout("close a channel", n, closeEvent),
+		fanout("thousand channels", n, func() event { return channelsEvent(n) }),
+		fanout("sync.Cond", n, condEvent),
+		fanout("vigil Wait", n, func() event { return waitEvent(n) }),
 	}
 }
 
-// fanout repeats the scene until its timed parts fill a fifth of the slice:
-// gathering the crowd takes longer than releasing it.
-func fanout(name string, n int, open func() crowd) measure.Subject {
+// fanout repeats the release until its timed parts fill a fifth of the slice,
+// because starting the waiters takes longer than releasing them.
+func fanout(name string, n int, open func() event) measure.Subject {
 	return measure.Subject{Name: name, Run: func(slice time.Duration) measure.Sample {
 		var sum time.Duration
 		times := 0
@@ -56,7 +56,7 @@ func fanout(name string, n int, open func() crowd) measure.Subject {
 	}}
 }
 
-func releaseOnce(n int, c crowd) time.Duration {
+func releaseOnce(n int, c event) time.Duration {
 	var here, gone sync.WaitGroup
 	here.Add(n)
 	for i := range n {
@@ -69,7 +69,7 @@ func releaseOnce(n int, c crowd) time.Duration {
 	for c.inLine != nil && !c.inLine() {
 		runtime.Gosched()
 	}
-	time.Sleep(500 * time.Microsecond) // those who cannot be asked are asleep by now
+	time.Sleep(500 * time.Microsecond) // without inLine the waiters sleep by now
 	start := time.Now()
 	c.release()
 	gone.Wait()
@@ -80,27 +80,27 @@ func releaseOnce(n int, c crowd) time.Duration {
 	return wall
 }
 
-func closeCrowd() crowd {
+func closeEvent() event {
 	c := make(chan struct{})
-	return crowd{wait: func(int) { <-c }, release: func() { close(c) }}
+	return event{wait: func(int) { <-c }, release: func() { close(c) }}
 }
 
-func channelsCrowd(n int) crowd {
+func channelsEvent(n int) event {
 	cs := make([]chan int, n)
 	for i := range cs {
 		cs[i] = make(chan int, 1)
 	}
-	return crowd{wait: func(i int) { <-cs[i] }, release: func() {
+	return event{wait: func(i int) { <-cs[i] }, release: func() {
 		for i, c := range cs {
 			c <- i
 		}
 	}}
 }
 
-func condCrowd() crowd {
+func condEvent() event {
 	var mu sync.Mutex
 	cond, open := sync.NewCond(&mu), false
-	return crowd{
+	return event{
 		wait: func(int) {
 			mu.Lock()
 			for !open {
@@ -117,9 +117,9 @@ func condCrowd() crowd {
 	}
 }
 
-func waitCrowd(n int) crowd {
+func waitEvent(n int) event {
 	m := waitmap.New[int, int](nil)
-	return crowd{
+	return event{
 		wait: func(int) {
 			_, err := m.Wait(context.Background(), 7)
 			mustNot(err)

@@ -16,15 +16,15 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// A fetcher is one of those that load a key once for all who ask for it.
+// A fetcher loads a key once for all its callers.
 type fetcher struct {
 	name string
-	// keeps tells that it stores what was loaded.
+	// keeps reports whether the fetcher stores what was loaded.
 	keeps bool
 	open  func(capacity int, load loadFunc) fetching
 }
 
-// fetching is an open fetcher.
+// fetching is a fetcher in use.
 type fetching struct {
 	get   func(ctx context.Context, key string) (int, error)
 	many  func(ctx context.Context, keys []string) (map[string]int, error) // or nil
@@ -33,7 +33,7 @@ type fetching struct {
 
 type loadFunc func(key string) (int, error)
 
-// all is the load of several keys, one after the other.
+// all loads several keys, one after another.
 func (load loadFunc) all(keys []string) (map[string]int, error) {
 	found := make(map[string]int, len(keys))
 	for _, k := range keys {
@@ -52,21 +52,31 @@ const vigilCache = "vigil Cache"
 var coalescers = []fetcher{
 	{name: "singleflight", open: openSingleflight},
 	{name: "once values", open: openOnceValues},
-	{name: "vigil Group", open: openGroup(func(context.Context) context.Context { return context.Background() })},
-	{name: "vigil Group, cancelable", open: openGroup(func(ctx context.Context) context.Context { return ctx })},
+	{name: "vigil Group", open: openGroup(background)},
+	{name: "vigil Group, cancelable", open: openGroup(cancelable)},
 }
 
-// caches hold so many entries; "unbounded" is told so.
+// caches hold that many entries; unbounded ones have no limit.
 var caches = []fetcher{
 	{name: "otter", keeps: true, open: openOtter},
 	{name: "sturdyc", keeps: true, open: openSturdyc},
 	{name: "ristretto, singleflight", keeps: true, open: openRistretto},
-	{name: vigilCache, keeps: true, open: openCache(func(n int) int { return n })},
-	{name: vigilCache + ", unbounded", keeps: true, open: openCache(func(int) int { return 0 })},
+	{name: vigilCache, keeps: true, open: openCache(bounded, background)},
+	{name: vigilCache + ", unbounded", keeps: true, open: openCache(unbounded, background)},
+	{name: vigilCache + ", cancelable", keeps: true, open: openCache(bounded, cancelable)},
+	{name: vigilCache + ", unbounded, cancelable", keeps: true, open: openCache(unbounded, cancelable)},
 }
 
-// aGoroutine coalesces nothing: the least that a load in a goroutine of its own
-// costs, whoever waits for it.
+func bounded(n int) int { return n }
+func unbounded(int) int { return 0 }
+
+// background is the context of a caller that cannot leave and so runs its load
+// itself; cancelable is that of a caller that can leave.
+func background(context.Context) context.Context     { return context.Background() }
+func cancelable(ctx context.Context) context.Context { return ctx }
+
+// aGoroutine does not coalesce: it shows the least that a load in a goroutine of
+// its own costs.
 var aGoroutine = fetcher{name: "a goroutine, nothing else", open: func(_ int, load loadFunc) fetching {
 	return fetching{close: nothing, get: func(_ context.Context, key string) (v int, err error) {
 		var done sync.WaitGroup
@@ -90,8 +100,8 @@ func openSingleflight(_ int, load loadFunc) fetching {
 	}}
 }
 
-// onceValue is what is made by hand most often: a map of functions that load
-// once, from which the first who has its value removes them.
+// onceValue is the common hand-written version: a map of functions that load once.
+// The first caller with the value removes the function from the map.
 type onceValue struct{ get func() (int, error) }
 
 func openOnceValues(_ int, load loadFunc) fetching {
@@ -143,8 +153,8 @@ func openSturdyc(capacity int, load loadFunc) fetching {
 	}
 }
 
-// openRistretto loads by singleflight: ristretto has no loading of its own.
-// What it takes in it takes in later, or drops: a key may be loaded twice.
+// openRistretto loads with singleflight, because ristretto does not load itself.
+// Ristretto stores an entry later, or drops it, so a key may be loaded twice.
 func openRistretto(capacity int, load loadFunc) fetching {
 	c, err := ristretto.NewCache(&ristretto.Config[string, int]{
 		NumCounters: int64(10 * capacity), MaxCost: int64(capacity), BufferItems: 64, IgnoreInternalCost: true,
@@ -165,7 +175,7 @@ func openRistretto(capacity int, load loadFunc) fetching {
 	}}
 }
 
-func openCache(bound func(capacity int) int) func(int, loadFunc) fetching {
+func openCache(bound func(capacity int) int, under func(context.Context) context.Context) func(int, loadFunc) fetching {
 	return func(capacity int, load loadFunc) fetching {
 		c, err := dedup.NewCache(
 			func(_ context.Context, key string) (int, error) { return load(key) },
@@ -174,14 +184,18 @@ func openCache(bound func(capacity int) int) func(int, loadFunc) fetching {
 				LoadMany:   func(_ context.Context, keys []string) (map[string]int, error) { return load.all(keys) },
 			})
 		mustNot(err)
-		return fetching{get: c.Get, many: c.GetMany, close: func() { mustNot(c.Close()) }}
+		return fetching{
+			get:   func(ctx context.Context, key string) (int, error) { return c.Get(under(ctx), key) },
+			many:  c.GetMany,
+			close: func() { mustNot(c.Close()) },
+		}
 	}
 }
 
 var errLoad = errors.New("rows: this load fails")
 
-// zipf is n draws of keys of which the k-th most wanted is wanted 1/k^s times as
-// often as the first. rand.Zipf takes no s below 1.
+// zipf returns n draws of keys, in which the k-th most frequent key is drawn 1/k^s
+// times as often as the first. rand.Zipf does not support s below 1.
 func zipf(keys []string, s float64, n int, random func() float64) []string {
 	sums := make([]float64, len(keys))
 	sum := 0.0

@@ -3,6 +3,8 @@ package rows
 import (
 	"context"
 	"fmt"
+	"path"
+	"strconv"
 	"sync"
 	"time"
 
@@ -23,11 +25,11 @@ func groupRow() Row {
 			"runs an empty function in so many goroutines and waits for them; time is per goroutine. Wait at zero never " +
 			"sleeps; the semaphore acquires and releases one. Ping-pong: Done wakes the other side's Wait, which counts one " +
 			"up again before it answers; time is per hand-over. The semaphore releases and acquires one, under a context " +
-			"that can be canceled; the channel is closed, and made anew for the next ball.",
+			"that can be canceled; the channel is closed, and a new one is made for the next message.",
 		Base: "sync.WaitGroup",
 		jobs: func(set *Settings) []Job {
 			one := Cell{Name: "Wait at zero", Procs: set.headline(), Unit: "ns/op"}
-			jobs := overCrowds(set, "Add+Done", addDones)
+			jobs := overGoroutines(set, "Add+Done", addDones)
 			jobs = append(jobs, goWaitJobs(set)...)
 			jobs = append(jobs, sideBySide(set, one, waitsAtZero))
 			return append(jobs, overProcs(set, Cell{Name: "ping-pong", Unit: "ns/hand-over"}, groupPingPongs)...)
@@ -35,22 +37,22 @@ func groupRow() Row {
 	}
 }
 
-// overCrowds are the jobs of something that 1, 2, 8 and 1000 goroutines share.
-// GOMAXPROCS is nothing to one alone.
-func overCrowds(set *Settings, name string, subjects func(ctx context.Context, goroutines int) []measure.Subject) []Job {
+// overGoroutines returns the jobs of something that 1, 2, 8 and 1000 goroutines
+// share. A single goroutine is measured under one GOMAXPROCS only.
+func overGoroutines(set *Settings, name string, subjects func(ctx context.Context, goroutines int) []measure.Subject) []Job {
 	var jobs []Job
 	for _, n := range []int{1, 2, 8, set.scaled(1000, 100)} {
 		under := set
 		if n == 1 {
 			under = set.alone()
 		}
-		cell := Cell{Name: fmt.Sprintf("%s/%d", name, n), Unit: "ns/op"}
+		cell := Cell{Name: path.Join(name, strconv.Itoa(n)), Unit: "ns/op"}
 		jobs = append(jobs, overProcs(under, cell, func(ctx context.Context) []measure.Subject { return subjects(ctx, n) })...)
 	}
 	return jobs
 }
 
-// plenty is a weighted semaphore's room for all who will ever ask.
+// plenty is more than a weighted semaphore is ever asked for.
 const plenty = 1 << 40
 
 func addDones(_ context.Context, goroutines int) []measure.Subject {
@@ -170,8 +172,8 @@ func groupPingPongs(ctx context.Context) []measure.Subject {
 	}
 }
 
-// syncGroups are one group a side, with a count of one while its receiver has
-// no ball.
+// syncGroups has a group for each side. Its count is one while its receiver has no
+// message.
 type syncGroups [2]sync.WaitGroup
 
 func newSyncGroups() *syncGroups {
@@ -211,8 +213,8 @@ func (t *groups) receive(_, side int) {
 
 func (t *groups) close() {}
 
-// closings are a channel a side that is closed to send. A stop that is not nil
-// is selected on, too.
+// closings has a channel for each side, which is closed to send. If stop is not
+// nil, receivers also select on it.
 type closings struct {
 	sides [2]chan struct{}
 	stop  <-chan struct{}
@@ -231,7 +233,7 @@ func (t *closings) receive(_, side int) {
 		select {
 		case <-t.sides[side]:
 		case <-t.stop:
-			panic("nobody cancels")
+			panic("not expected: canceled")
 		}
 	}
 	t.sides[side] = make(chan struct{})
@@ -239,7 +241,7 @@ func (t *closings) receive(_, side int) {
 
 func (t *closings) close() {}
 
-// semaphores are one a side with room for one, which is taken.
+// semaphores has one for each side, with a weight of one, which is acquired.
 type semaphores struct {
 	sides [2]*semaphore.Weighted
 	ctx   context.Context
@@ -249,7 +251,8 @@ func newSemaphores(ctx context.Context) semaphores {
 	return semaphores{[2]*semaphore.Weighted{taken(1), taken(1)}, ctx}
 }
 
-// taken is a semaphore that is used up: what is released is all there is.
+// taken returns a semaphore whose whole weight is acquired, so that only released
+// weight is available.
 func taken(n int64) *semaphore.Weighted {
 	s := semaphore.NewWeighted(n)
 	s.TryAcquire(n)

@@ -13,9 +13,9 @@ func handoffRow() Row {
 	return Row{
 		Name:  "handoff",
 		Title: "Handing a value over, one way",
-		About: "Two goroutines play ping-pong, so each sleeps before it is woken; time is per hand-over, half of a round trip. " +
+		About: "Two goroutines play ping-pong, so each waits in turn; vigil yields the processor before it sleeps. Time is per hand-over, half of a round trip. " +
 			"Wait uses fresh keys that are deleted afterwards, Take the same two keys again and again, " +
-			"Register is in line before the ball goes out.",
+			"Register is in line before the message goes out.",
 		Base: "channel",
 		jobs: func(set *Settings) []Job {
 			return overProcs(set, Cell{Name: "ping-pong", Unit: "ns/hand-over"}, handoffs)
@@ -30,40 +30,42 @@ func handoffs(ctx context.Context) []measure.Subject {
 		pingPong("sync.Cond", func() table { return newConds() }),
 		pingPong("map of channels", func() table { return newChanMap() }),
 		pingPong("vigil Wait", func() table { return newWaitTable(context.Background()) }),
+		pingPong("vigil Wait, cancelable", func() table { return newWaitTable(ctx) }),
 		pingPong("vigil Take", func() table { return newTakeTable(context.Background()) }),
 		pingPong("vigil Take, cancelable", func() table { return newTakeTable(ctx) }),
 		{Name: "vigil Register", Run: registerPingPong},
 	}
 }
 
-// A table is where two players hand balls over: ball i goes out on side 0 and
-// comes back on side 1.
+// A table is where two goroutines exchange messages: message i goes out on side 0
+// and comes back on side 1.
 type table interface {
 	send(i, side int)
 	receive(i, side int)
 	close()
 }
 
-// pingPong plays for about as long as the slice, at a guess of 500 ns a
-// hand-over: the number of balls is fixed, so that nobody looks at a clock.
+// pingPong runs for about as long as the slice, at an estimate of 500 ns a
+// hand-over. The number of rounds is fixed, so that the clock is not read
+// meanwhile.
 func pingPong(name string, open func() table) measure.Subject {
 	return measure.Subject{Name: name, Run: func(slice time.Duration) measure.Sample {
-		balls := max(int(slice/time.Microsecond), 10)
+		rounds := max(int(slice/time.Microsecond), 10)
 		t := open()
 		defer t.close()
-		return measure.Once(2*balls, func() { play(t, balls) })
+		return measure.Once(2*rounds, func() { exchange(t, rounds) })
 	}}
 }
 
-func play(t table, balls int) {
+func exchange(t table, rounds int) {
 	var other sync.WaitGroup
 	other.Go(func() {
-		for i := range balls {
+		for i := range rounds {
 			t.receive(i, 0)
 			t.send(i, 1)
 		}
 	})
-	for i := range balls {
+	for i := range rounds {
 		t.send(i, 0)
 		t.receive(i, 1)
 	}
@@ -78,10 +80,10 @@ func (t channels) receive(_, side int) { <-t[side] }
 func (t channels) close()              {}
 
 type condBox struct {
-	mu   sync.Mutex
-	cond *sync.Cond
-	full bool
-	ball int
+	mu      sync.Mutex
+	cond    *sync.Cond
+	full    bool
+	message int
 }
 
 type conds [2]*condBox
@@ -98,7 +100,7 @@ func newConds() conds {
 func (t conds) send(i, side int) {
 	b := t[side]
 	b.mu.Lock()
-	b.full, b.ball = true, i
+	b.full, b.message = true, i
 	b.mu.Unlock()
 	b.cond.Signal()
 }
@@ -115,16 +117,16 @@ func (t conds) receive(_, side int) {
 
 func (t conds) close() {}
 
-// chanMap is what one writes without a library: a map of channels that are
-// closed when the value is there.
+// chanMap is the usual hand-written version: a map of channels that are closed when
+// the value is there.
 type chanMap struct {
 	mu sync.Mutex
 	m  map[int]*promise
 }
 
 type promise struct {
-	ready chan struct{}
-	ball  int
+	ready   chan struct{}
+	message int
 }
 
 func newChanMap() *chanMap { return &chanMap{m: make(map[int]*promise)} }
@@ -142,7 +144,7 @@ func (t *chanMap) at(key int) *promise {
 
 func (t *chanMap) send(i, side int) {
 	p := t.at(2*i + side)
-	p.ball = i
+	p.message = i
 	close(p.ready)
 }
 
@@ -195,22 +197,22 @@ func (t takeTable) receive(_, side int) {
 
 func (t takeTable) close() {}
 
-// registerPingPong is a client that gets in line for the answer before it
-// sends the question, and a server that takes questions.
+// registerPingPong has a client that gets in line for the answer before it sends
+// the question, and a server that takes questions.
 func registerPingPong(slice time.Duration) measure.Sample {
-	balls := max(int(slice/time.Microsecond), 10)
+	rounds := max(int(slice/time.Microsecond), 10)
 	ctx := context.Background()
 	questions, answers := waitmap.New[int, int](nil), waitmap.New[int, int](nil)
-	return measure.Once(2*balls, func() {
+	return measure.Once(2*rounds, func() {
 		var server sync.WaitGroup
 		server.Go(func() {
-			for range balls {
+			for range rounds {
 				i, err := questions.Take(ctx, 0)
 				mustNot(err)
 				answers.Store(i, i)
 			}
 		})
-		for i := range balls {
+		for i := range rounds {
 			answer := answers.Register(i, nil)
 			questions.Store(0, i)
 			_, err := answer.Wait(ctx)

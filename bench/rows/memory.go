@@ -38,7 +38,8 @@ func (set *Settings) sweep() []int {
 	return []int{100_000, 200_000, 300_000, 500_000, 700_000, 1_000_000, 1_500_000, 2_000_000}
 }
 
-// memoryJob fills one map after the other, once: sizes do not vary by mood.
+// memoryJob fills one map after another, once, because sizes do not vary between
+// rounds.
 func memoryJob[K rivals.Key, V any](set *Settings, name string, n int, makeKeys func(int) []K, vals []V) Job {
 	return Job{
 		Cell: Cell{Name: name, Procs: set.headline(), Unit: "bytes/entry"},
@@ -117,8 +118,8 @@ func collectRow() Row {
 	}
 }
 
-// collectSeries measures one map after the other: together they would each pay
-// for all.
+// collectSeries measures one map after another. A collection with all of them alive
+// would count all of them.
 func collectSeries(set *Settings, n int) []measure.Series {
 	var out []measure.Series
 	keys := rivals.IntKeys(n)

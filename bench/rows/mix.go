@@ -62,8 +62,8 @@ func (b *bed[K, V]) run(procs int, mix rivals.Mix) []measure.Series {
 	return measure.Interleave(subjects, b.set.Rounds, b.set.Slice)
 }
 
-// subject is rival number i under that mix. Small maps are made anew for each
-// measurement, so that no rival lives on one lucky seed or address.
+// subject returns rival number i under that mix. Small maps are made again for each
+// measurement, so that no rival keeps one lucky seed or address.
 func (b *bed[K, V]) subject(i, procs int, mix rivals.Mix) measure.Subject {
 	return measure.Subject{Name: b.makers[i].Name, Run: func(slice time.Duration) measure.Sample {
 		if b.n <= 10_000 {
@@ -73,7 +73,7 @@ func (b *bed[K, V]) subject(i, procs int, mix rivals.Mix) measure.Subject {
 			}
 		}
 		if mix < 100 {
-			runtime.GC() // what the rival before has left behind
+			runtime.GC() // the garbage of the rival before
 		}
 		return mixSlice(b.maps[i], b.keys, b.vals, procs, mix, slice)
 	}}
@@ -111,7 +111,7 @@ func (b *bed[K, V]) filled(maker rivals.Maker[K, V]) rivals.Map[K, V] {
 	return m
 }
 
-// look counts what a rival has lost while it was filled.
+// look counts the entries that a rival lost while it was filled.
 func (b *bed[K, V]) look(name string, m rivals.Map[K, V]) {
 	lost := 0
 	for _, key := range b.keys {
@@ -124,9 +124,10 @@ func (b *bed[K, V]) look(name string, m rivals.Map[K, V]) {
 	}
 }
 
-// settle takes every rival to where an even mix of stores and deletes ends up
-// anyway: a random half of the keys present. Without it each round would
-// measure another map than the round before, the faster rival's most of all.
+// settle brings every rival to the state that an even mix of stores and deletes
+// leads to: a random half of the keys is present. Otherwise each round would
+// measure another state than the round before, and most of all for the fastest
+// rival.
 func (b *bed[K, V]) settle() {
 	if b.settled {
 		return

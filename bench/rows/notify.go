@@ -14,21 +14,21 @@ func notifyRow() Row {
 		Name:  "notify",
 		Title: "Waking one",
 		About: "Wait+NotifyOne: one permit goes round; each of so many goroutines waits for it and gives it back, again and " +
-			"again. It is never lost, so nobody waits for ever. NotifyOne+TryWait: nobody sleeps, who finds no permit goes " +
+			"again. It is never lost, so no goroutine waits for ever. NotifyOne+TryWait: no goroutine sleeps, and one that finds no permit goes " +
 			"on (the channel drops what has no room; the semaphore counts its permits, where Notify and the channel keep " +
-			"one). Goroutines that share yield after 256 operations. Ping-pong: each sleeps before it is woken; time is per " +
-			"hand-over, and the Listener is in line before the ball goes out. What is cancelable, selects, or is a semaphore, " +
+			"one). Goroutines that share yield after 256 operations. Ping-pong: each waits in turn; time is per " +
+			"hand-over, and the Listener is in line before the message goes out. What is cancelable, selects, or is a semaphore, " +
 			"waits under a context that can be canceled.",
 		Base: "channel of 1",
 		jobs: func(set *Settings) []Job {
-			jobs := overCrowds(set, "Wait+NotifyOne", rounds)
-			jobs = append(jobs, overCrowds(set, "NotifyOne+TryWait", tries)...)
+			jobs := overGoroutines(set, "Wait+NotifyOne", rounds)
+			jobs = append(jobs, overGoroutines(set, "NotifyOne+TryWait", tries)...)
 			return append(jobs, overProcs(set, Cell{Name: "ping-pong", Unit: "ns/hand-over", Base: "channel"}, notifyPingPongs)...)
 		},
 	}
 }
 
-// rounds pass one permit round.
+// rounds pass one permit between the goroutines.
 func rounds(ctx context.Context, goroutines int) []measure.Subject {
 	return []measure.Subject{
 		together("channel of 1", goroutines, func() func(int) {
@@ -126,6 +126,7 @@ func notifyPingPongs(ctx context.Context) []measure.Subject {
 		pingPong("vigil Notify", func() table { return &notifies{ctx: context.Background()} }),
 		pingPong("vigil Notify, cancelable", func() table { return &notifies{ctx: ctx} }),
 		pingPong("vigil Listener", func() table { return newListeners(context.Background()) }),
+		pingPong("vigil Listener, cancelable", func() table { return newListeners(ctx) }),
 	}
 }
 
@@ -138,7 +139,7 @@ func (t *notifies) send(_, side int)    { t.sides[side].NotifyOne() }
 func (t *notifies) receive(_, side int) { mustNot(t.sides[side].Wait(t.ctx)) }
 func (t *notifies) close()              {}
 
-// listeners get in line for the next ball before they send this one on.
+// listeners get in line for the next message before they send this one on.
 type listeners struct {
 	notifies
 	inLine [2]*notify.Listener

@@ -11,7 +11,8 @@ import (
 	"github.com/vigil-go/vigil/bench/measure"
 )
 
-// noRing is why this process cannot set up a ring, said once, or nil.
+// noRing returns the reason why this process cannot set up a ring, or nil. It is
+// printed once.
 var noRing = sync.OnceValue(func() error {
 	err := tryRing()
 	if err != nil {
@@ -20,14 +21,14 @@ var noRing = sync.OnceValue(func() error {
 	return err
 })
 
-// ringRows are none where there are no rings: nothing could be measured.
+// ringRows returns no rows where there are no rings.
 func ringRows() []Row {
 	if noRing() != nil {
 		return nil
 	}
 	return []Row{{
 		Name:  "ring",
-		Title: "Package ring beside C with liburing",
+		Title: "Package ring next to C with liburing",
 		About: "NOPs through one ring in batches of 1, 32 and 256, prepared, submitted by one call and reaped by one thread. " +
 			"Both sides have the same flags (DEFER_TASKRUN, SINGLE_ISSUER, NO_SQARRAY), 256 entries, and make the same " +
 			"calls: submit_and_wait for the batch, or submit_and_get_events, which does not wait. C runs in a process of " +
@@ -45,8 +46,8 @@ func ringRows() []Row {
 	}}
 }
 
-// nops is how NOPs are submitted: the number of them, and whether the call
-// waits for them.
+// nops says how NOPs are submitted: how many at once, and whether the call waits
+// for them.
 type nops struct {
 	batch int
 	wait  bool
@@ -81,12 +82,12 @@ func nopJob(set *Settings, n nops) Job {
 	}
 }
 
-// startFloor compiles and starts a program. An error says why it cannot be had
-// on this machine.
+// startFloor compiles and starts a program. The error says why it cannot run on
+// this machine.
 func startFloor(name string, args ...string) (*floor.Proc, error) {
 	dir, err := os.MkdirTemp("", "vigil-floor-")
 	mustNot(err)
-	defer os.RemoveAll(dir) // a program that runs needs its file no more
+	defer os.RemoveAll(dir) // a running program does not need its file
 	programs, err := floor.Build(dir)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 
 const nopEntries = 256
 
-// nopRing is a ring like the C program's: kernels without NO_SQARRAY give one
+// nopRing is a ring like the C program's: kernels without NO_SQARRAY set up one
 // with the array. It belongs to the calling thread.
 func nopRing() (*ring.Ring, error) {
 	const deferred = ring.SetupDeferTaskrun | ring.SetupSingleIssuer
@@ -31,8 +31,8 @@ func tryRing() error {
 	return r.Close()
 }
 
-// nopSlice runs for about the slice on a thread of its own and a fresh ring. As
-// in C the number of turns is fixed, by a first tenth that also warms up.
+// nopSlice runs for about the slice on a thread of its own and with a new ring. As
+// in C the number of turns is fixed by a first tenth, which also warms up.
 func nopSlice(n nops, slice time.Duration) measure.Sample {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -21,11 +21,11 @@ type Settings struct {
 	Procs  []int          // GOMAXPROCS to measure under
 	Rounds int            // rounds per cell
 	Slice  time.Duration  // time per measurement
-	Quick  bool           // tiny sizes, to see that everything runs
+	Quick  bool           // tiny sizes, to check that everything runs
 	Settle bool           // bring mixed maps to their steady half first
 	Rivals []string       // names to measure; nil is all
 	Select *regexp.Regexp // cells to measure; nil is all
-	// Million allows crowds of a million goroutines, which take gigabytes.
+	// Million allows a million goroutines at once, which take gigabytes.
 	Million bool
 }
 
@@ -37,12 +37,12 @@ type Cell struct {
 	Unit   string           `json:"unit"`
 	Series []measure.Series `json:"series"`
 	Notes  []string         `json:"notes,omitempty"`
-	// Base is the series that the others are told as multiples of. Empty:
+	// Base is the series that the others are shown as multiples of. If it is empty,
 	// ours is compared with the best rival.
 	Base string `json:"base,omitempty"`
 }
 
-// ID is what -rows is matched against.
+// ID returns the name that -rows is matched against.
 func (c Cell) ID() string { return c.Row + "/" + c.Name }
 
 // Get returns the series of that name.
@@ -58,7 +58,7 @@ func (c Cell) Get(name string) (measure.Series, bool) {
 // Ordinary ends the name of the series that a paired row compares with.
 const Ordinary = " random"
 
-// Paired tells whether each subject was also measured on ordinary keys.
+// Paired reports whether each subject was also measured on ordinary keys.
 func (c Cell) Paired() bool {
 	return slices.ContainsFunc(c.Series, func(s measure.Series) bool {
 		return strings.HasSuffix(s.Name, Ordinary)
@@ -88,7 +88,8 @@ type Job struct {
 func All() []Row {
 	return append([]Row{
 		mapRow(), insertRow(), memoryRow(), iterateRow(), valuesRow(), collideRow(),
-		waitRow(), handoffRow(), fanoutRow(), groupRow(), notifyRow(), herdRow(), waitersRow(), cancelRow(), collectRow(), dedupRow(),
+		waitRow(), handoffRow(), fanoutRow(), groupRow(), notifyRow(),
+		lockRow(), rwlockRow(), semaRow(), queueRow(), selectRow(), awaitTasksRow(), onceRow(), wakeManyRow(), waitersRow(), cancelRow(), collectRow(), dedupRow(),
 	}, append(ringRows(), uringRows()...)...)
 }
 
@@ -113,8 +114,8 @@ func (set *Settings) selects(row Row, id string) bool {
 	return set.Select.MatchString(id)
 }
 
-// Run measures the jobs in order and hands each cell on. What a group of cells
-// shares is dropped before the next group begins.
+// Run measures the jobs in order and passes each cell to after. What a group of
+// cells shares is dropped before the next group begins.
 func Run(jobs []Job, before func(k int, c Cell), after func(Cell)) {
 	for k, job := range jobs {
 		before(k, job.Cell)
@@ -128,8 +129,8 @@ func Run(jobs []Job, before func(k int, c Cell), after func(Cell)) {
 	}
 }
 
-// sideBySide is a job that measures its subjects in turns. Their context is one
-// that can be canceled, and is when they are done.
+// sideBySide returns a job that measures its subjects in turns. Their context can
+// be canceled, and is canceled when they are done.
 func sideBySide(set *Settings, cell Cell, subjects func(ctx context.Context) []measure.Subject) Job {
 	return Job{Cell: cell, run: func() ([]measure.Series, []string) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -139,7 +140,7 @@ func sideBySide(set *Settings, cell Cell, subjects func(ctx context.Context) []m
 	}}
 }
 
-// overProcs is such a job under each GOMAXPROCS.
+// overProcs returns such a job under each GOMAXPROCS.
 func overProcs(set *Settings, cell Cell, subjects func(ctx context.Context) []measure.Subject) []Job {
 	var jobs []Job
 	for _, cell.Procs = range set.Procs {
@@ -148,27 +149,27 @@ func overProcs(set *Settings, cell Cell, subjects func(ctx context.Context) []me
 	return jobs
 }
 
-// together is a subject of goroutines that share one thing. Open makes it anew
-// for each measurement, and returns n operations of one goroutine on it.
+// together is a subject of goroutines that share one thing. Open makes it again for
+// each measurement and returns n operations of one goroutine on it.
 func together(name string, goroutines int, open func() func(n int)) measure.Subject {
 	return measure.Subject{Name: name, Run: func(slice time.Duration) measure.Sample {
 		loop := open()
 		return measure.Slice(goroutines, slice, func(int) int {
 			loop(rivals.Batch)
 			if goroutines > 1 {
-				runtime.Gosched() // who never sleeps would else keep the others out for 10 ms
+				runtime.Gosched() // a goroutine that never sleeps would otherwise keep the others out for 10 ms
 			}
 			return rivals.Batch
 		})
 	}}
 }
 
-// wants tells whether a rival was asked for.
+// wants reports whether a rival was asked for.
 func (set *Settings) wants(name string) bool {
 	return set.Rivals == nil || slices.Contains(set.Rivals, name)
 }
 
-// makers returns the rivals asked for, and of those only names, if any.
+// makers returns the rivals asked for, restricted to names if there are any.
 func makers[K rivals.Key, V any](set *Settings, names ...string) []rivals.Maker[K, V] {
 	var out []rivals.Maker[K, V]
 	for _, m := range rivals.Makers[K, V]() {
@@ -179,7 +180,7 @@ func makers[K rivals.Key, V any](set *Settings, names ...string) []rivals.Maker[
 	return out
 }
 
-// headline is the one GOMAXPROCS of rows that are not about it.
+// headline returns the GOMAXPROCS of rows that are measured under one only.
 func (set *Settings) headline() int {
 	if slices.Contains(set.Procs, 2) {
 		return 2
@@ -187,7 +188,7 @@ func (set *Settings) headline() int {
 	return set.Procs[0]
 }
 
-// alone is set with the headline's GOMAXPROCS only.
+// alone returns set with the headline's GOMAXPROCS only.
 func (set *Settings) alone() *Settings {
 	one := *set
 	one.Procs = []int{set.headline()}
@@ -221,7 +222,7 @@ func (set *Settings) scaled(full, quick int) int {
 	return full
 }
 
-// short names a number of entries: 1000000 is 1M, 200000 is 200k.
+// short returns the name of a number of entries: 1000000 is 1M, 200000 is 200k.
 func short(n int) string {
 	switch {
 	case n >= 1_000_000 && n%100_000 == 0:
@@ -232,12 +233,22 @@ func short(n int) string {
 	return fmt.Sprint(n)
 }
 
-// goal says whether a figure is as small as it should be.
+// find returns the series of that name, which there is.
+func find(series []measure.Series, name string) measure.Series {
+	for _, s := range series {
+		if s.Name == name {
+			return s
+		}
+	}
+	panic("rows: no series " + name)
+}
+
+// goal returns whether a figure is as small as it should be, as a note.
 func goal(what string, measured, most float64) string {
 	return verdict(what, "at most", measured, most, measured <= most)
 }
 
-// goalAtLeast says whether a figure is as large as it should be.
+// goalAtLeast returns whether a figure is as large as it should be, as a note.
 func goalAtLeast(what string, measured, least float64) string {
 	return verdict(what, "at least", measured, least, measured >= least)
 }

@@ -16,10 +16,10 @@ func quick() *Settings {
 	return &Settings{Procs: []int{1, 2}, Rounds: 1, Slice: 200 * time.Microsecond, Quick: true, Settle: true}
 }
 
-// Every cell runs, and every subject has a number.
+// TestEveryRowRuns checks that every cell runs and that every subject has a number.
 func TestEveryRowRuns(t *testing.T) {
 	set := quick()
-	set.Select = regexp.MustCompile(".") // those on request, too
+	set.Select = regexp.MustCompile(".") // also those that run on request only
 	seen := map[string]bool{}
 	Run(Jobs(set), func(int, Cell) {}, func(c Cell) {
 		seen[c.Row] = true
@@ -83,8 +83,8 @@ func TestShort(t *testing.T) {
 	}
 }
 
-func TestAHerdIsWokenOnce(t *testing.T) {
-	for _, h := range herds(t.Context(), 100) {
+func TestEachWaiterIsWokenOnce(t *testing.T) {
+	for _, h := range countedEvents(t.Context(), 100) {
 		for _, subject := range []measure.Subject{allRan(h), latest(h)} {
 			assert.Positive(t, subject.Run(0).Value, h.name)
 		}
@@ -116,12 +116,12 @@ func TestACellMayHaveABaseOfItsOwn(t *testing.T) {
 
 func TestNoGoroutineStaysBehind(t *testing.T) {
 	set := quick()
-	set.Select = regexp.MustCompile("^(group|notify|herd)/")
+	set.Select = regexp.MustCompile("^(group|notify|herd|lock|rwlock|sema|queue|select|tasks|once)/")
 	before := runtime.NumGoroutine()
 	Run(Jobs(set), func(int, Cell) {}, func(Cell) {})
 	deadline := time.Now().Add(10 * time.Second)
 	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
-		runtime.Gosched() // who has counted itself off is about to end
+		runtime.Gosched() // a goroutine that has called Done is about to end
 	}
 	assert.LessOrEqual(t, runtime.NumGoroutine(), before)
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/vigil-go/vigil/uringwake"
 )
 
-// bellTry is one measurement of a [BellCase]. The waker looks up the state of
-// the loop's thread, lets it rest, stamps, wakes, and waits until the task has
-// read the clock; it is done as the floor's program "wake" does it.
+// A bellTry is one measurement of a [BellCase]. The waker looks up the state of the
+// loop's thread, lets it rest, takes the time, wakes, and waits until the task has
+// read the clock. The program "wake" of package floor does the same.
 type bellTry struct {
 	BellCase
 	target, from *uringwake.Loop // from is nil if a goroutine wakes
@@ -44,7 +44,7 @@ func (c BellCase) Run(d time.Duration) (BellSample, error) {
 	}
 	s := BellSample{
 		Call: measure.Median(t.calls), P50: measure.Median(t.late), P99: measure.Quantile(t.late, 0.99),
-		Rings: float64(t.target.Stats().Rings) / float64(n),
+		Doorbells: float64(t.target.Stats().Doorbells) / float64(n),
 	}
 	if t.from != nil {
 		s.Enters = float64(t.enters) / float64(n)
@@ -79,7 +79,7 @@ func (t *bellTry) run() error {
 	return nil
 }
 
-// processors gives those of the waker and of the loop.
+// processors returns the processors of the waker and of the loop.
 func (t *bellTry) processors() (waker, target int, err error) {
 	cpus := processors()
 	switch {
@@ -102,7 +102,7 @@ func (t *bellTry) options() *uringwake.LoopOptions {
 	return o
 }
 
-// startTarget starts the task that is woken, and waits until it sleeps.
+// startTarget starts the task that is woken and waits until it sleeps.
 func (t *bellTry) startTarget() {
 	ready := make(chan struct{})
 	mustNot(t.target.Go(context.Background(), func(ctx context.Context) {
@@ -154,7 +154,7 @@ func (t *bellTry) await(i int) {
 	}
 }
 
-// settle waits until the loop is in the state to be woken from.
+// settle waits until the loop is in the state in which it is to be woken.
 func (t *bellTry) settle() {
 	rest := int64(20_000)
 	if t.Target == asleep {
@@ -167,7 +167,7 @@ func (t *bellTry) settle() {
 	}
 }
 
-// blocked looks at the state of the loop's thread, which follows its name.
+// blocked reads the state of the loop's thread, which follows its name.
 func (t *bellTry) blocked() bool {
 	var text [128]byte
 	n, err := unix.Pread(t.stat, text[:], 0)
@@ -176,8 +176,8 @@ func (t *bellTry) blocked() bool {
 	return after >= 0 && text[after+2] == 'S'
 }
 
-// byLoop has a task wake. With work, another task of its loop, which runs right
-// before it, has prepared an operation by then.
+// byLoop has a task as the waker. With work, another task of its loop, which runs
+// right before it, has prepared an operation by then.
 func (t *bellTry) byLoop(cpu int) error {
 	var err error
 	if t.from, err = uringwake.NewLoop(t.options()); err != nil {
@@ -216,13 +216,13 @@ func (t *bellTry) workAndWake(ctx context.Context) {
 	for i := range t.calls {
 		t.settle()
 		waker.Wake()
-		worker.Yield() // both are ready in the next turn, and this one is first
+		worker.Yield() // both are ready in the next turn, in which this task is first
 		mustNot(uringwake.Nop(ctx))
 		t.await(i)
 	}
 }
 
-// onLoop runs f on l's thread, and returns what runs there what f returned.
+// onLoop runs f on l's thread. The returned function runs there what f returned.
 func onLoop(l *uringwake.Loop, f func() func()) (after func()) {
 	var undo func()
 	postAndWait(l, func() { undo = f() })
@@ -238,7 +238,7 @@ func postAndWait(l *uringwake.Loop, f func()) {
 	<-done
 }
 
-// settled gives l's counters as of now: l publishes them when it sleeps.
+// settled returns l's counters as of now: l publishes them when it sleeps.
 func settled(l *uringwake.Loop) uringwake.LoopStats {
 	postAndWait(l, func() {})
 	before := l.Stats().Turns
@@ -257,7 +257,8 @@ func newLoop(o *uringwake.LoopOptions) *uringwake.Loop {
 
 func closeLoop(l *uringwake.Loop) { mustNot(l.Close(context.Background())) }
 
-// processors are those that this process may use, before any thread is pinned.
+// processors are the processors that this process may use, before any thread is
+// pinned.
 var processors = sync.OnceValue(func() (cpus []int) {
 	var set unix.CPUSet
 	mustNot(unix.SchedGetaffinity(os.Getpid(), &set))
@@ -269,7 +270,7 @@ var processors = sync.OnceValue(func() (cpus []int) {
 	return cpus
 })
 
-// pin keeps the calling thread on one processor until the result is called.
+// pin pins the calling thread to one processor until the result is called.
 func pin(cpu int) (unpin func()) {
 	var old, one unix.CPUSet
 	mustNot(unix.SchedGetaffinity(0, &old))
@@ -284,5 +285,5 @@ func openStat() (int, error) {
 
 var began = time.Now()
 
-// nanos reads the clock once; time.Now reads two.
+// nanos reads one clock; time.Now reads two.
 func nanos() int64 { return int64(time.Since(began)) }

@@ -15,7 +15,7 @@ import (
 func completeRow() Row {
 	return Row{
 		Name:  "uring/complete",
-		Title: "From a completion to who waits for it",
+		Title: "From a completion to its waiter",
 		About: "That many NOPs are always under way, through one ring of one locked thread. A completion calls a function that " +
 			"prepares the next (callback: the floor), resumes a task, or wakes a goroutine by its channel, which asks for the " +
 			"next by a channel that all share. The locked goroutine that reaps for goroutines either blocks on that channel " +
@@ -47,7 +47,7 @@ func completeJob(set *Settings, n int) Job {
 	}
 }
 
-// timesFaster takes the better one of the rivals.
+// timesFaster compares with the better one of the rivals.
 func timesFaster(series []measure.Series) string {
 	extra := func(name string) float64 {
 		return find(series, name).Median() - find(series, callback).Median()
@@ -56,8 +56,8 @@ func timesFaster(series []measure.Series) string {
 	return goalAtLeast("(goroutine - callback) / (task - callback)", rival/extra("vigil task"), 4)
 }
 
-// perNop takes turns for a tenth of the slice, and then for all of it, which
-// counts: the time over the NOPs that turn has counted meanwhile.
+// perNop runs turns for a tenth of the slice and then, measured, for all of it. It
+// returns the time divided by the NOPs that turn has counted meanwhile.
 func perNop(slice time.Duration, nops *int, turn func()) measure.Sample {
 	for start := nanos(); nanos()-start < int64(slice)/10; {
 		turn()
@@ -69,7 +69,7 @@ func perNop(slice time.Duration, nops *int, turn func()) measure.Sample {
 	return measure.Sample{Value: float64(nanos()-start) / float64(*nops-before)}
 }
 
-// reapCalling calls what is named by each completion.
+// reapCalling calls the function that each completion names.
 func reapCalling(r *ring.Ring, calls []func()) {
 	for c := range r.CQ().All() {
 		mustNot(c.Err())
@@ -105,7 +105,7 @@ func nopCallbacks(n int, slice time.Duration) measure.Sample {
 	})
 }
 
-// nopTasks has the first task look at the clock: they take turns.
+// nopTasks has the first task read the clock, because tasks take turns.
 func nopTasks(n int, slice time.Duration) (sample measure.Sample) {
 	l := newLoop(nil)
 	defer closeLoop(l)
@@ -129,9 +129,9 @@ func nopTasks(n int, slice time.Duration) (sample measure.Sample) {
 	return sample
 }
 
-// nopGoroutines is how Go libraries for io_uring serve goroutines.
+// nopGoroutines works as Go libraries for io_uring usually do for goroutines.
 func nopGoroutines(n int, slice time.Duration, blocks bool) measure.Sample {
-	asks := make(chan int, n) // one each at most: nobody blocks there
+	asks := make(chan int, n) // at most one each, so no send blocks
 	wakes := make([]chan struct{}, n)
 	var all sync.WaitGroup
 	for i := range wakes {
@@ -168,7 +168,7 @@ func reapForGoroutines(asks chan int, wakes []chan struct{}, slice time.Duration
 	})
 }
 
-// prepareAsked prepares what was asked for, and waits until something is.
+// prepareAsked prepares what was asked for, and waits until there is something.
 func prepareAsked(r *ring.Ring, asks chan int, blocks bool) {
 	for {
 		select {

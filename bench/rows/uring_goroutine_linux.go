@@ -49,7 +49,7 @@ func readRow() Row {
 	}
 }
 
-// refilled times reads of a byte, and writes more when all have been read.
+// refilled times reads of a byte, and writes more bytes when all have been read.
 func refilled(write func(p []byte) (int, error), read func() (int, error)) func(d time.Duration) []float64 {
 	left, much := 0, make([]byte, 4096)
 	return func(d time.Duration) []float64 {
@@ -101,7 +101,7 @@ func fileJob(set *Settings, name string, cold bool) Job {
 	}}
 }
 
-// bigFile is a file that has no name any more, on the disk and in memory.
+// bigFile is a file without a name, on the disk and in memory.
 func bigFile(size int) *os.File {
 	f, err := os.CreateTemp("", "vigil")
 	mustNot(err)
@@ -137,7 +137,7 @@ func pagesOf(f *os.File, cold bool, name string, readAt func(p []byte, off int64
 func lateRow() Row {
 	return Row{
 		Name:  "uring/late",
-		Title: "Late readers beside threads that sleep in the kernel",
+		Title: "Late readers next to threads that sleep in the kernel",
 		About: "Eight goroutines wait for stamps in a pipe each, written about every 5 ms, for two seconds. Meanwhile four other " +
 			"goroutines write a MiB and call fsync, or touch a page by a system call that nothing interrupts and that takes " +
 			"200 ms (userfaultfd). What counts is the share of reads that returned within 100 ms of their stamp.",
@@ -153,7 +153,7 @@ func lateRow() Row {
 	}
 }
 
-func lateJob(set *Settings, name string, beside func(over *atomic.Bool)) Job {
+func lateJob(set *Settings, name string, busy func(over *atomic.Bool)) Job {
 	slice := max(set.Slice, 2*time.Second)
 	if set.Quick {
 		slice = 20 * time.Millisecond
@@ -164,31 +164,31 @@ func lateJob(set *Settings, name string, beside func(over *atomic.Bool)) Job {
 	}
 	return Job{Cell: Cell{Name: name, Procs: set.headline(), Unit: "% within 100 ms"}, run: func() ([]measure.Series, []string) {
 		return measure.Interleave([]measure.Subject{
-			{Name: "netpoller", Run: func(time.Duration) measure.Sample { return onTime(slice, beside, unix.O_NONBLOCK, read) }},
-			{Name: "vigil goroutines", Run: func(time.Duration) measure.Sample { return onTime(slice, beside, 0, ring) }},
+			{Name: "netpoller", Run: func(time.Duration) measure.Sample { return onTime(slice, busy, unix.O_NONBLOCK, read) }},
+			{Name: "vigil goroutines", Run: func(time.Duration) measure.Sample { return onTime(slice, busy, 0, ring) }},
 		}, set.Rounds, slice), nil
 	}}
 }
 
-// onTime is how many of the reads were not late, in percent.
-func onTime(slice time.Duration, beside func(over *atomic.Bool), flags int, read func(int, *os.File, []byte) (int, error)) measure.Sample {
+// onTime returns the percentage of the reads that were not late.
+func onTime(slice time.Duration, busy func(over *atomic.Bool), flags int, read func(int, *os.File, []byte) (int, error)) measure.Sample {
 	var over atomic.Bool
-	var others, players sync.WaitGroup
+	var others, workers sync.WaitGroup
 	for range 4 {
-		others.Go(func() { beside(&over) })
+		others.Go(func() { busy(&over) })
 	}
 	var soon, all atomic.Int64
 	for range 8 {
 		var fds [2]int
 		mustNot(unix.Pipe2(fds[:], unix.O_CLOEXEC|flags))
 		f := os.NewFile(uintptr(fds[0]), "pipe")
-		players.Go(func() {
+		workers.Go(func() {
 			defer unix.Close(fds[1])
 			for end := nanos() + int64(slice); nanos() < end; time.Sleep(5 * time.Millisecond) {
 				moved8(unix.Write(fds[1], binary.NativeEndian.AppendUint64(nil, uint64(nanos()))))
 			}
 		})
-		players.Go(func() {
+		workers.Go(func() {
 			defer f.Close()
 			p := make([]byte, 8)
 			for {
@@ -201,7 +201,7 @@ func onTime(slice time.Duration, beside func(over *atomic.Bool), flags int, read
 			}
 		})
 	}
-	players.Wait()
+	workers.Wait()
 	over.Store(true)
 	others.Wait()
 	return measure.Sample{Value: 100 * float64(soon.Load()) / float64(max(all.Load(), 1))}
@@ -231,7 +231,7 @@ func userfaultFD() (int, error) {
 	return int(fd), nil
 }
 
-// faulting touches a page that is there after 200 ms, again and again.
+// faulting touches, repeatedly, a page that is there only after 200 ms.
 func faulting(over *atomic.Bool) {
 	const api, register, zero, missing = 0xc018aa3f, 0xc020aa00, 0xc020aa04, 1 // ioctls of userfaultfd(2)
 	fd, err := userfaultFD()

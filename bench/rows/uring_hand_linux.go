@@ -57,37 +57,35 @@ const (
 	sleepless = "vigil Take, never spinning"
 )
 
-// A duel is ping-pong over a map: key 0 out, key 1 back. What is handed over is
-// when it was sent, if that is asked for.
-type duel struct {
+// A mapPingPong is ping-pong over a map: key 0 is the way out and key 1 the way
+// back. If stamped is set, the values are the times at which they were sent.
+type mapPingPong struct {
 	m       waitmap.Map[int, int64]
 	stamped bool
-	out     int64 // ns under way, in all
+	out     int64 // total ns of the way out
 	back    int64
-	balls   int
+	rounds  int
 	wall    int64
 }
 
-const lastBall = -1
-
-// now is never 0, the age of which is not asked for.
-func (d *duel) now() int64 {
+// now returns 0 if times are not asked for.
+func (d *mapPingPong) now() int64 {
 	if d.stamped {
 		return nanos()
 	}
 	return 0
 }
 
-// serve plays a tenth of the slice and then all of it, which counts. The clock
-// is looked at after every few balls.
-func (d *duel) serve(ctx context.Context, slice time.Duration) {
-	d.rally(ctx, slice/10)
-	d.out, d.back, d.balls = 0, 0, 0
-	d.rally(ctx, slice)
-	d.m.Store(0, lastBall)
+// lead makes round trips for a tenth of the slice and then, measured, for all of
+// it. The clock is read after every 64 round trips.
+func (d *mapPingPong) lead(ctx context.Context, slice time.Duration) {
+	d.roundTrips(ctx, slice/10)
+	d.out, d.back, d.rounds = 0, 0, 0
+	d.roundTrips(ctx, slice)
+	d.m.Store(0, lastMessage)
 }
 
-func (d *duel) rally(ctx context.Context, slice time.Duration) {
+func (d *mapPingPong) roundTrips(ctx context.Context, slice time.Duration) {
 	start := nanos()
 	for d.wall = 0; d.wall <= int64(slice); d.wall = nanos() - start {
 		for range 64 {
@@ -95,16 +93,16 @@ func (d *duel) rally(ctx context.Context, slice time.Duration) {
 			sent, err := d.m.Take(ctx, 1)
 			mustNot(err)
 			d.back += d.now() - sent
-			d.balls++
+			d.rounds++
 		}
 	}
 }
 
-func (d *duel) answer(ctx context.Context) {
+func (d *mapPingPong) answer(ctx context.Context) {
 	for {
 		sent, err := d.m.Take(ctx, 0)
 		mustNot(err)
-		if sent == lastBall {
+		if sent == lastMessage {
 			return
 		}
 		d.out += d.now() - sent
@@ -112,30 +110,30 @@ func (d *duel) answer(ctx context.Context) {
 	}
 }
 
-func (d *duel) halfRound() float64 { return float64(d.wall) / float64(2*d.balls) }
+func (d *mapPingPong) halfRound() float64 { return float64(d.wall) / float64(2*d.rounds) }
 
-// A court is where a player plays: start runs him there.
-type court func(play func(ctx context.Context))
+// A runner starts a function in a goroutine or as a task.
+type runner func(body func(ctx context.Context))
 
-func goroutineCourt(play func(ctx context.Context)) { go play(context.Background()) }
+func goroutineRunner(body func(ctx context.Context)) { go body(context.Background()) }
 
-func loopCourt(l *uringwake.Loop) court {
-	return func(play func(ctx context.Context)) { mustNot(l.Go(context.Background(), play)) }
+func loopRunner(l *uringwake.Loop) runner {
+	return func(body func(ctx context.Context)) { mustNot(l.Go(context.Background(), body)) }
 }
 
-// fight returns when both players have left.
-func (d *duel) fight(slice time.Duration, server, answerer court) {
+// run returns when both sides have ended.
+func (d *mapPingPong) run(slice time.Duration, server, answerer runner) {
 	done := make(chan struct{}, 2)
 	answerer(func(ctx context.Context) { d.answer(ctx); done <- struct{}{} })
-	server(func(ctx context.Context) { d.serve(ctx, slice); done <- struct{}{} })
+	server(func(ctx context.Context) { d.lead(ctx, slice); done <- struct{}{} })
 	<-done
 	<-done
 }
 
 func goroutineHands() []measure.Subject {
 	return []measure.Subject{{Name: byTake, Run: func(slice time.Duration) measure.Sample {
-		d := new(duel)
-		d.fight(slice, goroutineCourt, goroutineCourt)
+		d := new(mapPingPong)
+		d.run(slice, goroutineRunner, goroutineRunner)
 		return measure.Sample{Value: d.halfRound()}
 	}}}
 }
@@ -147,18 +145,18 @@ const (
 	toGoroutine way = false
 )
 
-// mixedHands has a goroutine serve and a task answer.
+// mixedHands has a goroutine that leads and a task that answers.
 func mixedHands(w way) func() []measure.Subject {
 	return func() []measure.Subject {
 		return spinningAndNot(func(o *uringwake.LoopOptions, slice time.Duration) float64 {
 			l := newLoop(o)
 			defer closeLoop(l)
-			d := &duel{stamped: true}
-			d.fight(slice, goroutineCourt, loopCourt(l))
+			d := &mapPingPong{stamped: true}
+			d.run(slice, goroutineRunner, loopRunner(l))
 			if w == toTask {
-				return float64(d.out) / float64(d.balls)
+				return float64(d.out) / float64(d.rounds)
 			}
-			return float64(d.back) / float64(d.balls)
+			return float64(d.back) / float64(d.rounds)
 		})
 	}
 }
@@ -168,15 +166,15 @@ func acrossHands() []measure.Subject {
 		a, b := newLoop(o), newLoop(o)
 		defer closeLoop(a)
 		defer closeLoop(b)
-		d := new(duel)
-		d.fight(slice, loopCourt(a), loopCourt(b))
+		d := new(mapPingPong)
+		d.run(slice, loopRunner(a), loopRunner(b))
 		return d.halfRound()
 	})
 }
 
-func spinningAndNot(play func(o *uringwake.LoopOptions, slice time.Duration) float64) []measure.Subject {
+func spinningAndNot(body func(o *uringwake.LoopOptions, slice time.Duration) float64) []measure.Subject {
 	with := func(o *uringwake.LoopOptions) func(time.Duration) measure.Sample {
-		return func(slice time.Duration) measure.Sample { return measure.Sample{Value: play(o, slice)} }
+		return func(slice time.Duration) measure.Sample { return measure.Sample{Value: body(o, slice)} }
 	}
 	return []measure.Subject{
 		{Name: byTake, Run: with(nil)},
@@ -184,15 +182,15 @@ func spinningAndNot(play func(o *uringwake.LoopOptions, slice time.Duration) flo
 	}
 }
 
-// taskHands shows what the map adds to waking and parking, and what that adds to
-// a switch of coroutines there and back.
+// taskHands shows what the map adds to waking and parking, and what these add to a
+// switch of coroutines there and back.
 func taskHands() []measure.Subject {
 	return []measure.Subject{
 		{Name: byTake, Run: func(slice time.Duration) measure.Sample {
 			l := newLoop(nil)
 			defer closeLoop(l)
-			d := new(duel)
-			d.fight(slice, loopCourt(l), loopCourt(l))
+			d := new(mapPingPong)
+			d.run(slice, loopRunner(l), loopRunner(l))
 			return measure.Sample{Value: d.halfRound()}
 		}},
 		{Name: "Wake and Park", Run: wakeAndPark},

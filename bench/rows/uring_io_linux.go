@@ -49,7 +49,8 @@ func aloneNops(set *Settings) (series []measure.Series, notes []string) {
 	return series, append(notes, goal("ns, p50", find(series, "vigil p50").Median(), 600))
 }
 
-// each times every call of f for about d, and gives the middle and the tail.
+// each times every call of f for about d, and returns the median and the 99th
+// percentile.
 func each(d time.Duration, f func()) []float64 {
 	f()
 	times := make([]float64, 0, 1<<17)
@@ -68,11 +69,11 @@ func each(d time.Duration, f func()) []float64 {
 func busyRow() Row {
 	return Row{
 		Name:  "uring/busy",
-		Title: "Ping-pong over pipes beside busy goroutines",
-		About: "Two players pass a byte through two pipes while other goroutines count, none or a hundred. The players are " +
+		Title: "Ping-pong over pipes next to busy goroutines",
+		About: "Two workers pass a byte through two pipes while other goroutines count, none or a hundred. The workers are " +
 			"goroutines that use the netpoller (os.Pipe), goroutines that use the ring, or tasks of one loop. Time is per " +
 			"hand-over, half of a round trip; after one round trip, whole ones are counted until the time is up, two " +
-			"seconds beside busy ones: the netpoller's one takes that long. In C, one ring reads and writes both pipes.",
+			"seconds next to busy ones: the netpoller's one takes that long. In C, one ring reads and writes both pipes.",
 		Base: "netpoller",
 		jobs: func(set *Settings) []Job {
 			return []Job{busyJob(set, 0), busyJob(set, set.scaled(100, 4))}
@@ -91,11 +92,11 @@ func busyJob(set *Settings, busy int) Job {
 			defer keepBusy(busy)()
 			all := []measure.Subject{
 				{Name: "netpoller", Run: nativePipes},
-				{Name: "vigil goroutines", Run: func(d time.Duration) measure.Sample { return ringPipes(d, goroutineCourt) }},
+				{Name: "vigil goroutines", Run: func(d time.Duration) measure.Sample { return ringPipes(d, goroutineRunner) }},
 				{Name: "vigil tasks", Run: func(d time.Duration) measure.Sample {
 					l := newLoop(nil)
 					defer closeLoop(l)
-					return ringPipes(d, loopCourt(l))
+					return ringPipes(d, loopRunner(l))
 				}},
 			}
 			if busy == 0 {
@@ -129,7 +130,7 @@ func keepBusy(n int) (end func()) {
 }
 
 func nativePipes(slice time.Duration) measure.Sample {
-	var ends [2][2]*os.File // 0 there, 1 back; of each 0 is read, 1 written
+	var ends [2][2]*os.File // 0 there, 1 back; end 0 is read, end 1 written
 	for i := range ends {
 		var err error
 		ends[i][0], ends[i][1], err = os.Pipe()
@@ -138,13 +139,13 @@ func nativePipes(slice time.Duration) measure.Sample {
 	defer ends[0][0].Close()
 	defer ends[1][0].Close()
 	defer ends[1][1].Close()
-	return passByte(slice, goroutineCourt,
+	return passByte(slice, goroutineRunner,
 		func(_ context.Context, pipe int, b []byte) (int, error) { return ends[pipe][0].Read(b) },
 		func(_ context.Context, pipe int, b []byte) (int, error) { return ends[pipe][1].Write(b) },
 		ends[0][1].Close)
 }
 
-func ringPipes(slice time.Duration, where court) measure.Sample {
+func ringPipes(slice time.Duration, where runner) measure.Sample {
 	var ends [2][2]int
 	for i := range ends {
 		mustNot(unix.Pipe2(ends[i][:], unix.O_CLOEXEC))
@@ -165,7 +166,7 @@ func ringPipes(slice time.Duration, where court) measure.Sample {
 // move reads or writes a byte of one of the pipes.
 type move func(ctx context.Context, pipe int, b []byte) (int, error)
 
-func passByte(slice time.Duration, where court, read, write move, hangUp func() error) (sample measure.Sample) {
+func passByte(slice time.Duration, where runner, read, write move, hangUp func() error) (sample measure.Sample) {
 	done := make(chan struct{}, 2)
 	where(func(ctx context.Context) {
 		b := make([]byte, 1)
@@ -188,7 +189,7 @@ func passByte(slice time.Duration, where court, read, write move, hangUp func() 
 	return sample
 }
 
-// moved is false at the end of a pipe.
+// moved reports false at the end of a pipe.
 func moved(n int, err error) bool {
 	if !errors.Is(err, io.EOF) {
 		mustNot(err)
@@ -196,7 +197,8 @@ func moved(n int, err error) bool {
 	return n == 1
 }
 
-// wholeRounds plays one that does not count, then whole ones for at least the slice.
+// wholeRounds runs one round that is not measured, then whole ones for at least the
+// slice.
 func wholeRounds(slice time.Duration, round func()) measure.Sample {
 	round()
 	n, start, wall := 0, nanos(), int64(0)

@@ -10,10 +10,10 @@ func uringRows() []Row {
 	if noRing() != nil {
 		return nil
 	}
-	return []Row{handRow(), completeRow(), nopRow(), readRow(), busyRow(), fileRow(), lateRow(), wakeRow(), tasksRow()}
+	return []Row{handRow(), uringLockRow(), completeRow(), nopRow(), readRow(), busyRow(), fileRow(), lateRow(), wakeRow(), tasksRow()}
 }
 
-// A meter is a subject that gives several figures at once, one series each.
+// A meter is a subject that returns several figures at once, one for each series.
 type meter struct {
 	name    string
 	figures []string
@@ -41,17 +41,8 @@ func interleaveMeters(meters []meter, rounds int, slice time.Duration) (out []me
 	return out
 }
 
-func find(series []measure.Series, name string) measure.Series {
-	for _, s := range series {
-		if s.Name == name {
-			return s
-		}
-	}
-	panic("rows: no series " + name)
-}
-
-// floors adds C programs to the subjects, and notes for those that cannot run.
-// The result ends them.
+// floors adds C programs to the subjects, and notes for the programs that cannot
+// run. The result ends the programs.
 func floors(subjects *[]measure.Subject, notes *[]string, programs ...inFloor) (end func()) {
 	var ends []func() error
 	for _, p := range programs {

@@ -31,7 +31,7 @@ func tasksRow() Row {
 						fresh("vigil task in Wait", n, tasksInWait),
 						fresh("vigil task in Sleep", n, func(n int) float64 { return tasksInSleep(n, d) }),
 						fresh("goroutine in Wait", n, goroutinesInWait),
-					}, 1, 0) // bytes hardly differ from round to round
+					}, 1, 0) // bytes hardly differ between rounds
 					return series, []string{
 						goal("bytes a task in Wait", series[0].Median(), 3500),
 						goal("bytes a task in Sleep", series[1].Median(), 3500),
@@ -42,8 +42,8 @@ func tasksRow() Row {
 	}
 }
 
-// inUse is what the heap and the stacks take from the system: more than what is
-// reachable, since both come in pages.
+// inUse returns what the heap and the stacks take from the system, which is more
+// than what is reachable, since both come in pages.
 func inUse() uint64 {
 	m := afterCollection()
 	return m.HeapInuse + m.StackInuse
@@ -63,8 +63,8 @@ func fresh(name string, n int, size func(n int) float64) measure.Subject {
 	}}
 }
 
-// useUpDead parks goroutines until the runtime has none left to use again:
-// until another costs its descriptor, of about 500 bytes. The result ends them.
+// useUpDead parks goroutines until the runtime has no ended ones left to reuse, so
+// that another one costs its descriptor of about 500 bytes. The result ends them.
 func useUpDead(batch int) (end func()) {
 	gate, all := make(chan struct{}), new(sync.WaitGroup)
 	for heap := uint64(0); ; {
@@ -93,8 +93,8 @@ func tasksInWait(n int) float64 {
 	return measure.Growth(before, after, n)
 }
 
-// tasksInSleep sleep again and again, so that they end by themselves: to cancel
-// one, the kernel looks for it among all the others.
+// tasksInSleep sleep repeatedly for a short time, so that they end by themselves:
+// to cancel a sleep, the kernel looks for it among all the others.
 func tasksInSleep(n int, d time.Duration) float64 {
 	var over atomic.Bool
 	before := inUse()
@@ -116,7 +116,7 @@ func tasksInSleep(n int, d time.Duration) float64 {
 	return measure.Growth(before, after, n)
 }
 
-// startTasks adds as little as it can to what f has on its stack.
+// startTasks adds as little as possible to what f has on its stack.
 func startTasks(l *uringwake.Loop, n int, f func(ctx context.Context, i int)) {
 	for i := range n {
 		mustNot(l.Go(context.Background(), func(ctx context.Context) { f(ctx, i) }))

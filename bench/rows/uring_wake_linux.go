@@ -48,7 +48,7 @@ func awakeJob(set *Settings) Job {
 func wakeAwake(slice time.Duration) measure.Sample {
 	l := newLoop(nil)
 	defer closeLoop(l)
-	c := newParkedCrowd(l, 256)
+	c := newParkedTasks(l, 256)
 	spent, n := int64(0), 0
 	for start := nanos(); n == 0 || nanos()-start < int64(slice); {
 		c.awaitParked()
@@ -63,18 +63,18 @@ func wakeAwake(slice time.Duration) measure.Sample {
 	return measure.Sample{Value: float64(spent) / float64(n)}
 }
 
-// parkedCrowd is tasks that park again and again, on a loop that is kept awake.
-type parkedCrowd struct {
+// parkedTasks are tasks that park repeatedly, on a loop that is kept awake.
+type parkedTasks struct {
 	loop  *uringwake.Loop
 	tasks []*uringwake.Task
-	parks atomic.Int64 // in all
+	parks atomic.Int64 // in total
 	want  int64
 	over  atomic.Bool
 	left  chan struct{}
 }
 
-func newParkedCrowd(l *uringwake.Loop, n int) *parkedCrowd {
-	c := &parkedCrowd{loop: l, tasks: make([]*uringwake.Task, n), left: make(chan struct{}, n+1)}
+func newParkedTasks(l *uringwake.Loop, n int) *parkedTasks {
+	c := &parkedTasks{loop: l, tasks: make([]*uringwake.Task, n), left: make(chan struct{}, n+1)}
 	for i := range n {
 		mustNot(l.Go(context.Background(), func(ctx context.Context) {
 			c.tasks[i] = uringwake.TaskFrom(ctx)
@@ -94,14 +94,14 @@ func newParkedCrowd(l *uringwake.Loop, n int) *parkedCrowd {
 	return c
 }
 
-// awaitParked returns when all have parked once more.
-func (c *parkedCrowd) awaitParked() {
+// awaitParked returns when all tasks have parked once more.
+func (c *parkedTasks) awaitParked() {
 	for c.want += int64(len(c.tasks)); c.parks.Load() < c.want; {
 	}
 	postAndWait(c.loop, func() {}) // the last one has left the thread
 }
 
-func (c *parkedCrowd) end() {
+func (c *parkedTasks) end() {
 	c.awaitParked()
 	c.over.Store(true)
 	for _, t := range c.tasks {

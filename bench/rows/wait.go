@@ -72,8 +72,8 @@ func loops[K rivals.Key](name string, keys []K, procs int, batch func(*rivals.Wo
 	}}
 }
 
-// allocNotes says who allocated: below half a byte per operation is the
-// measuring's own.
+// allocNotes returns which subjects allocated. Below half a byte per operation it
+// is the measurement that allocates.
 func allocNotes(series []measure.Series) []string {
 	var notes []string
 	for _, s := range series {

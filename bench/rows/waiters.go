@@ -73,9 +73,9 @@ func promiseSize(n int) measure.Sample {
 	return measure.Sample{Value: measure.Growth(before, after, n)}
 }
 
-// parkedSize parks n goroutines; park returns how one of them sleeps and how
-// all are released.
-func parkedSize(name string, n int, park func(n int) crowd) measure.Subject {
+// parkedSize parks n goroutines. park returns how one of them sleeps and how all
+// are released.
+func parkedSize(name string, n int, park func(n int) event) measure.Subject {
 	return measure.Subject{Name: name, Run: func(time.Duration) measure.Sample {
 		before := measure.LiveAndStacks()
 		c := park(n)
@@ -99,16 +99,16 @@ func parkedSize(name string, n int, park func(n int) crowd) measure.Subject {
 	}}
 }
 
-func parkInWait(n int) crowd { return parkIn(context.Background(), n, func() {}) }
+func parkInWait(n int) event { return parkIn(context.Background(), n, func() {}) }
 
-func parkInWaitCancelable(n int) crowd {
+func parkInWaitCancelable(n int) event {
 	ctx, cancel := context.WithCancel(context.Background())
 	return parkIn(ctx, n, cancel)
 }
 
-func parkIn(ctx context.Context, n int, cancel func()) crowd {
+func parkIn(ctx context.Context, n int, cancel func()) event {
 	m := waitmap.New[int, int](nil)
-	return crowd{
+	return event{
 		wait:    func(i int) { _, _ = m.Wait(ctx, i) },
 		inLine:  func() bool { return waitersOf(m) == n },
 		release: func() { m.CancelAll(); cancel() },
@@ -122,14 +122,14 @@ func waitersOf[V any](m *waitmap.Map[int, V]) (n int) {
 	return n
 }
 
-func parkOnOne(int) crowd { return closeCrowd() }
+func parkOnOne(int) event { return closeEvent() }
 
-func parkOnOwn(n int) crowd {
+func parkOnOwn(n int) event {
 	cs := make([]chan int, n)
 	for i := range cs {
 		cs[i] = make(chan int, 1)
 	}
-	return crowd{
+	return event{
 		wait: func(i int) { <-cs[i] },
 		release: func() {
 			for _, c := range cs {
@@ -143,7 +143,7 @@ func cancelRow() Row {
 	return Row{
 		Name:  "cancel",
 		Title: "A million waits that came to nothing",
-		About: "A map with 1000 entries; a million waits on keys of their own are given up. Live heap before, with a crowd in " +
+		About: "A map with 1000 entries; a million waits on keys of their own are given up. Live heap before, with goroutines in " +
 			"line, and after. Wait runs in goroutines, 10,000 at a time, whose context ends.",
 		jobs: func(set *Settings) []Job {
 			n := set.scaled(1_000_000, 10_000)
@@ -164,7 +164,7 @@ func cancelJob(set *Settings, how string, n int, giveUp func(m *waitmap.Map[int,
 }
 
 func canceled(n int, giveUp func(m *waitmap.Map[int, int], n int) uint64) ([]measure.Series, []string) {
-	crowdOnce() // what the runtime keeps of goroutines is not the map's
+	runBatch() // the memory that the runtime keeps of goroutines must not count as the map's
 	m := waitmap.New[int, int](nil)
 	for i := range 1000 {
 		m.Store(i, i)
@@ -206,14 +206,14 @@ func giveUpByCancelAll(m *waitmap.Map[int, int], n int) uint64 {
 	return peak
 }
 
-// crowdSize goroutines wait at a time: a million would take gigabytes.
-const crowdSize = 10_000
+// batchSize is how many goroutines wait at a time: a million would take gigabytes.
+const batchSize = 10_000
 
-// crowdOnce lets as many goroutines live and end.
-func crowdOnce() {
-	c := closeCrowd()
+// runBatch starts batchSize goroutines and waits for their end.
+func runBatch() {
+	c := closeEvent()
 	var gone sync.WaitGroup
-	for i := range crowdSize {
+	for i := range batchSize {
 		gone.Go(func() { c.wait(i) })
 	}
 	runtime.Gosched()
@@ -222,13 +222,13 @@ func crowdOnce() {
 }
 
 func giveUpByContext(m *waitmap.Map[int, int], n int) (peak uint64) {
-	for first := 0; first < n; first += crowdSize {
+	for first := 0; first < n; first += batchSize {
 		ctx, cancel := context.WithCancel(context.Background())
 		var gone sync.WaitGroup
-		for i := range crowdSize {
+		for i := range batchSize {
 			gone.Go(func() { _, _ = m.Wait(ctx, 1000+first+i) })
 		}
-		for waitersOf(m) < crowdSize {
+		for waitersOf(m) < batchSize {
 			runtime.Gosched()
 		}
 		if first == 0 {

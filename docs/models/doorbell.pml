@@ -1,6 +1,6 @@
 /*
  * How a loop goes to sleep without missing its mail, how it is woken, and how
- * it ends: mailbox_linux.go, door_linux.go, bell_linux.go, task_linux.go and
+ * it ends: mailbox_linux.go, door_linux.go, doorbell_linux.go, task_linux.go and
  * the turns of loop_linux.go. Labels are the steps of the code. README.md says
  * what is left out; check.sh runs this as it is, and broken in each way that
  * an #ifdef shows.
@@ -8,26 +8,26 @@
  * The door is one word, and every change of it a read-modify-write:
  *
  *      7          2  1     0
- *     +------------+--------+      ringers: wakers between their claim and the
- *     |  ringers   | phase  |      end of their system call. 62 bits in the code
+ *     +------------+--------+      signalers: wakers between their claim and the
+ *     | signalers  | phase  |      end of their system call. 62 bits in the code
  *     +------------+--------+
  *
- *                announce                  claim: ringers+1
+ *                announce                  claim: signalers+1
  *     +-------+ -----------> +--------+ ----------------------> +------+
- *     | awake |              | asleep |                         | rung |
+ *     | awake |              | asleep |                         | signaled |
  *     +-------+ <----------- +--------+                         +------+
  *      |     ^    retract                       retract            |
  *      |     +-----------------------------------------------------+
- *      | close                      hang_up: ringers-1, in any phase
+ *      | close                      end_signal: signalers-1, in any phase
  *      v
  *     +--------+
- *     | closed |   the file descriptor is closed when ringers is 0
+ *     | closed |   the file descriptor is closed when signalers is 0
  *     +--------+
  *
  * The loop:   take, run ... announce, look, block, retract, take
  *                           announce, look,        retract, take   there was mail
  *                       ... seal, close                            nothing is left
- * A waker:    permit (when it wakes a task), push, claim, ring, hang_up
+ * A waker:    permit (when it wakes a task), push, claim, signal, end_signal
  *
  * A task's word: bit 0 permit, bit 1 parked, bit 2 ended.
  *
@@ -42,8 +42,8 @@
 #ifndef WAKERS
 #define WAKERS 2	/* goroutines */
 #endif
-#ifndef DEEDS
-#define DEEDS 2		/* how much each of them does, at most */
+#ifndef ACTIONS
+#define ACTIONS 2		/* how much each of them does, at most */
 #endif
 #ifndef QUIRKS
 #define QUIRKS 1	/* how often something happens unasked */
@@ -52,10 +52,10 @@
 
 #define AWAKE	0
 #define ASLEEP	1
-#define RUNG	2
+#define SIGNALED	2
 #define CLOSED	3
 #define PHASE	3
-#define RINGER	4
+#define SIGNALER	4
 
 #define PERMIT	1
 #define PARKED	2
@@ -136,13 +136,13 @@ inline choose() {
 }
 
 active [WAKERS] proctype waker() {
-	byte deeds = DEEDS, m, w;
+	byte actions = ACTIONS, m, w;
 
 next_deed:
 #ifndef ENDLESS
 	if
-	:: deeds > 0 -> deeds--
-	:: deeds = 0; goto home
+	:: actions > 0 -> actions--
+	:: actions = 0; goto home
 	fi;
 #endif
 	choose();
@@ -150,7 +150,7 @@ next_deed:
 	:: m == NIL -> goto done
 	:: else
 	fi;
-#ifdef PUSH_AFTER_RING
+#ifdef PUSH_AFTER_SIGNAL
 	goto claim;
 #endif
 push:
@@ -163,49 +163,49 @@ push:
 	:: d_step { head == SEALED -> settle(m, refused) };
 		goto done
 	fi;
-#ifdef PUSH_AFTER_RING
+#ifdef PUSH_AFTER_SIGNAL
 	goto done;
 #endif
 claim:
 	w = door;
 	if
-#ifdef ALWAYS_RING
-	:: (w & PHASE) > ASLEEP -> goto rung
+#ifdef ALWAYS_SIGNAL
+	:: (w & PHASE) > ASLEEP -> goto signaled
 #else
-	:: (w & PHASE) != ASLEEP -> goto rung
+	:: (w & PHASE) != ASLEEP -> goto signaled
 #endif
 	:: else
 	fi;
 	if
 	:: d_step { door == w ->
 #ifdef LATE_COUNT
-		door = (w & ~PHASE) | RUNG;
+		door = (w & ~PHASE) | SIGNALED;
 #else
-		door = ((w & ~PHASE) | RUNG) + RINGER;
+		door = ((w & ~PHASE) | SIGNALED) + SIGNALER;
 #endif
 		claims++;
 		assert(announced && claims == 1) }		/* 2 */
 	:: else -> goto claim
 	fi;
 #ifdef LATE_COUNT
-	door = door + RINGER;
+	door = door + SIGNALER;
 #endif
-#ifdef EARLY_HANG_UP
-	door = door - RINGER;
+#ifdef EARLY_END_SIGNAL
+	door = door - SIGNALER;
 #endif
-ring:
+signal:
 	assert(open);						/* 3 */
 	d_step {	/* and the end of the system call */
 		assert(open);					/* 3 */
 		written = true;
 		completed = completed || armed
 	};
-#ifndef EARLY_HANG_UP
-hang_up:
-	door = door - RINGER;
+#ifndef EARLY_END_SIGNAL
+end_signal:
+	door = door - SIGNALER;
 #endif
-rung:
-#ifdef PUSH_AFTER_RING
+signaled:
+#ifdef PUSH_AFTER_SIGNAL
 	goto push;
 #endif
 done:
@@ -306,7 +306,7 @@ inline at_rest() {
 	d_step {
 		assert(!closing);
 		assert(head == NIL);
-		assert(door < RINGER);
+		assert(door < SIGNALER);
 		assert(!alive[0] || (state[0] == PARKED && !fresh[0]));
 		assert(!alive[1] || (state[1] == PARKED && !fresh[1]));
 		all_ran()
@@ -328,7 +328,7 @@ active proctype loop() {
 	byte batch, m, t, last, living = 1;
 	bool alive[TASKS] = { true, false };
 	bool yields[TASKS], over[TASKS], new;
-	bool outside;		/* the poll was refused: waits by poll(2), not on the ring */
+	bool inPoll;		/* the poll was refused: waits by poll(2), not on the ring */
 
 take:
 	take_mail();
@@ -400,25 +400,25 @@ look:
 #endif
 #ifdef DRAIN_FIRST
 	if
-	:: outside -> written = false
+	:: inPoll -> written = false
 	:: else
 	fi;
 #endif
 	if			/* the poll goes to the kernel with the call that blocks */
 #ifndef NO_REARM
-	:: d_step { !outside && !armed -> armed = true; completed = completed || written }
+	:: d_step { !inPoll && !armed -> armed = true; completed = completed || written }
 #endif
 #if defined(NO_REARM) || defined(DEAF)
-	:: !outside && !armed
+	:: !inPoll && !armed
 #else
-	:: d_step { !outside && !armed -> outside = true }; goto retract	/* refused: that is a completion, too */
+	:: d_step { !inPoll && !armed -> inPoll = true }; goto retract	/* refused: that is a completion, too */
 #endif
-	:: outside || armed
+	:: inPoll || armed
 	fi;
 block:
 	if
 	:: completed
-	:: outside && written ->
+	:: inPoll && written ->
 #ifndef NO_DRAIN
 		written = false
 #endif
@@ -441,7 +441,7 @@ retract:
 close:
 	door = door | CLOSED;
 #ifndef NO_COUNT
-	door < RINGER + CLOSED ->
+	door < SIGNALER + CLOSED ->
 #endif
 	open = false;
 	d_step { all_ran() };

@@ -1,17 +1,17 @@
 /*
- * The driver for goroutines: direct_linux.go and keeper_linux.go, with what they
- * use of flight_linux.go. What is done under the lock is one step, and what the
+ * The driver for goroutines: goroutine_linux.go and keeper_linux.go, with what they
+ * use of ringqueue_linux.go. What is done under the lock is one step, and what the
  * kernel may do meanwhile is in it where that matters (worker_may). README.md
  * says what is left out; check.sh runs this as it is, and broken in each way
  * that an #ifdef shows.
  *
- *     launch ---> line ---> sq ---> kernel ---> cq ---> landed
+ *     launch ---> line ---> sq ---> kernel ---> cq ---> completed
  *           ring |   ^ keeper submits     |      ^ whoever comes by takes
  *                v   |                    |      |
  *               keeper                    +--> reaper
  *                                     edge, or deadline
  *
- *     work == NONE   hire    work == k                leave    work == NONE
+ *     work == NONE   start_keeper    work == k                leave    work == NONE
  *     nobody there -------> keeper k and reaper there -------> keeper k is on
  *                                                              its way out
  *
@@ -35,12 +35,12 @@
 #define KEEPERS	2	/* at a time: one is there, one is on its way out */
 #define NONE	KEEPERS	/* of them */
 
-mtype = { idle, prepared, submitted, landed };
+mtype = { idle, prepared, submitted, completed };
 mtype = { op, cancel, again, missed, undone };	/* entries and completions */
 
 /* Each with the operation's place, and its life, which is its name. */
 chan line = [2] of { byte };			/* of places */
-chan urgent = [4] of { mtype, byte, byte };
+chan cancels = [4] of { mtype, byte, byte };
 chan sq = [ROOM] of { mtype, byte, byte };
 chan cq = [COMPLETIONS] of { mtype, byte, byte };
 chan overflow = [6] of { mtype, byte, byte };	/* not in the queue: no room */
@@ -75,7 +75,7 @@ bool patient;			/* it was late for an overflow once, and nothing came of that ye
 #define none(q) (len(q) == 0)
 #define room(q, size) (len(q) < size)
 #define found(x, n) ((state[x] == prepared || state[x] == submitted) && life[x] == n)
-#define stuck (some(sq) || some(line) || some(urgent))
+#define unsubmitted (some(sq) || some(line) || some(cancels))
 #define overflown some(overflow)
 
 /* The kernel posts a completion, or keeps it if there is no room. */
@@ -159,15 +159,15 @@ inline enter_self(p) {
 }
 
 /* Gives entries to those in line while there are any. */
-inline admit() {
+inline drain() {
 	do
-	:: some(urgent) && room(sq, ROOM) ->
-		urgent?kind, x, n;
+	:: some(cancels) && room(sq, ROOM) ->
+		cancels?kind, x, n;
 		if
 		:: found(x, n) -> sq!kind, x, n
 		:: else
 		fi
-	:: none(urgent) && some(line) && room(sq, ROOM) ->
+	:: none(cancels) && some(line) && room(sq, ROOM) ->
 		line?x;
 		state[x] = submitted;
 		sq!op, x, life[x]
@@ -179,8 +179,8 @@ inline admit() {
 inline submit(thread) {
 	refused = false;
 	do
-	:: !refused && (stuck || overflown) ->
-		admit();
+	:: !refused && (unsubmitted || overflown) ->
+		drain();
 		enter(thread);
 		if
 		:: overflown -> break	/* until some are taken */
@@ -201,10 +201,10 @@ inline take() {
 inline took() {
 	reaped = true;
 	if
-	:: found(x, n) && kind == op -> land(x)
-	:: found(x, n) && kind == undone && canceling[x] -> land(x)
+	:: found(x, n) && kind == op -> complete_op(x)
+	:: found(x, n) && kind == undone && canceling[x] -> complete_op(x)
 	:: found(x, n) && kind == undone && !canceling[x] -> state[x] = prepared; line!x
-	:: found(x, n) && kind == again -> urgent!cancel, x, n
+	:: found(x, n) && kind == again -> cancels!cancel, x, n
 	:: else
 	fi
 }
@@ -213,14 +213,14 @@ inline took() {
 inline take_after_enter() {
 	cq?kind, x, n;
 	if
-	:: found(x, n) && kind == missed -> reaped = true; urgent!again, x, n
+	:: found(x, n) && kind == missed -> reaped = true; cancels!again, x, n
 	:: else -> took()
 	fi
 }
 
-inline land(p) {
+inline complete_op(p) {
 	assert(!held[p]);
-	state[p] = landed;
+	state[p] = completed;
 	inFlight--
 }
 
@@ -268,7 +268,7 @@ inline collect() {
 }
 
 /* A keeper that is on its way out is another one. */
-inline hire() {
+inline start_keeper() {
 	if
 	:: inFlight > 0 && work == NONE ->
 		work = (there[0] -> 1 : 0);
@@ -280,33 +280,33 @@ inline hire() {
 }
 
 /* A send on what is closed panics; on nil it does nothing. */
-inline ring(k) {
+inline wake_keeper(k) {
 	if
 	:: k != NONE -> assert(there[k] && !closed[k]); token[k] = true
 	:: else
 	fi
 }
 
-/* Rings the keeper, if there is something to submit. */
+/* Wakes the keeper, if there is something to submit. */
 inline rouse() {
 	to = NONE;
 	if
 #ifdef NO_FLUSH
-	:: stuck -> to = work
+	:: unsubmitted -> to = work
 #else
-	:: stuck || overflown -> to = work
+	:: unsubmitted || overflown -> to = work
 #endif
 	:: else
 	fi;
-#ifndef RING_UNLOCKED
-	ring(to);
+#ifndef WAKE_UNLOCKED
+	wake_keeper(to);
 	to = NONE;
 #endif
 	kind = 0; x = 0; n = 0
 }
 
-#ifdef RING_UNLOCKED
-#define UNLOCKED d_step { ring(to); to = NONE }
+#ifdef WAKE_UNLOCKED
+#define UNLOCKED d_step { wake_keeper(to); to = NONE }
 #else
 #define UNLOCKED
 #endif
@@ -332,8 +332,8 @@ inline launch(p) {
 
 inline abort(p) {
 	if
-	:: state[p] == prepared -> line??eval(p); canceling[p] = true; land(p)
-	:: state[p] == submitted -> canceling[p] = true; urgent!cancel, p, life[p]
+	:: state[p] == prepared -> line??eval(p); canceling[p] = true; complete_op(p)
+	:: state[p] == submitted -> canceling[p] = true; cancels!cancel, p, life[p]
 	:: else
 	fi
 }
@@ -346,8 +346,8 @@ active [2] proctype launcher() {
 
 end:	do
 	:: atomic { !deciding && state[_pid] == idle && life[_pid] < LIVES ->
-#ifdef RING_FIRST
-		inFlight++; hire(); ring(work); inFlight-- };
+#ifdef WAKE_FIRST
+		inFlight++; start_keeper(); wake_keeper(work); inFlight-- };
 		atomic {
 #endif
 		if
@@ -355,8 +355,8 @@ end:	do
 		:: _pid == 1 -> waits[_pid] = false
 		fi;
 		launch(_pid);
-#ifdef RING_FIRST
-		collect(); hire(); kind = 0; x = 0; n = 0 }
+#ifdef WAKE_FIRST
+		collect(); start_keeper(); kind = 0; x = 0; n = 0 }
 #else
 		goto step }
 #endif
@@ -364,10 +364,10 @@ end:	do
 		abort(0);
 step:
 		collect();
-		hire();
+		start_keeper();
 		rouse() };
 		UNLOCKED
-	:: d_step { state[_pid] == landed ->		/* it returns */
+	:: d_step { state[_pid] == completed ->		/* it returns */
 		assert(!held[_pid]);
 		state[_pid] = idle;
 		canceling[_pid] = false;
@@ -422,8 +422,8 @@ inline leave() {
 #endif
 		assert(noticed == (inFlight > 0));		/* 3 */
 		do
-		:: urgent?kind, x, n
-		:: none(urgent) -> break
+		:: cancels?kind, x, n
+		:: none(cancels) -> break
 		od;
 		kind = 0; x = 0; n = 0;
 #ifndef KEEPER_STAYS
@@ -441,8 +441,8 @@ inline leave() {
 active proctype reaper() {
 	mtype kind;
 	byte x, n, to = NONE;
-#ifdef URGE_SILENT
-	bool urged;
+#ifdef QUEUE_SILENT
+	bool queued;
 #endif
 
 end:	do
@@ -452,21 +452,21 @@ end:	do
 		edge = false;
 #endif
 look:		atomic {
-#ifdef URGE_SILENT
-			urged = stuck;
+#ifdef QUEUE_SILENT
+			queued = unsubmitted;
 #endif
 			reap();
 			assert(inFlight == 0 || noticed);
 			notices_off();
-#ifdef URGE_SILENT
+#ifdef QUEUE_SILENT
 			if
-			:: urged || overflown -> rouse()
+			:: queued || overflown -> rouse()
 			:: else
 			fi;
 #else
 			rouse();
 #endif
-#if !defined(RESET_LATE) && !defined(RING_UNLOCKED)
+#if !defined(RESET_LATE) && !defined(WAKE_UNLOCKED)
 			asleep = true };
 #else
 		};
@@ -520,7 +520,7 @@ complete:
 inline at_rest() {
 	d_step {
 		assert(none(cq) || inFlight == 0);		/* 2 */
-		assert(!stuck || inFlight == 0);
+		assert(!unsubmitted || inFlight == 0);
 		assert(none(overflow) || inFlight == 0);	/* 5 */
 		assert(state[0] == idle || state[0] == submitted && held[0] && !canceling[0]);
 		assert(state[1] == idle || state[1] == submitted && held[1]);

@@ -1,10 +1,10 @@
 /*
  * One place of the table of operations, through several lives: op_linux.go and
- * flight_linux.go. What a driver does is one step each, since a loop's thread
+ * ringqueue_linux.go. What a driver does is one step each, since a loop's thread
  * or a lock puts it in line. README.md says what is left out.
  *
  *               room in the queue         its last completion
- *     idle ---> prepared ---> submitted ---------------------> landed ---> idle
+ *     idle ---> prepared ---> submitted ---------------------> completed ---> idle
  *                  |              |  ^                            ^
  *        canceled  |      cancel  |  | undone, and nobody asked   |
  *                  |              v  | (by way of prepared)       |
@@ -28,14 +28,14 @@
 #define ROOM 1		/* entries of the submission queue */
 #endif
 
-mtype = { idle, prepared, submitted, landed };
+mtype = { idle, prepared, submitted, completed };
 mtype = { op, cancel, again };			/* kinds of user data */
 mtype = { done, canceled, more, missed };		/* results */
 
 /* Each with the life that it was made for, which only the checks look at. */
 chan sq = [ROOM] of { mtype, byte, byte };	/* kind, name; life */
 chan cq = [8] of { mtype, byte, mtype, byte };	/* kind, name, result; life */
-chan line = [4] of { mtype, byte };		/* kind, name: urgent, but no room yet */
+chan line = [4] of { mtype, byte };		/* kind, name: a cancel that has no room yet */
 chan mail = [LIVES] of { byte };		/* names of those whose context has ended */
 
 mtype state = idle;
@@ -51,10 +51,10 @@ bool held;					/* the kernel has the operation, and its buffer */
 #endif
 
 /* find: whether that operation is still in flight. */
-#define flying (state == prepared || state == submitted)
-#define found(x) (flying && name == x)
+#define pending (state == prepared || state == submitted)
+#define found(x) (pending && name == x)
 
-inline land(r) { state = landed; result = r }
+inline complete(r) { state = completed; result = r }
 
 inline queue() {
 	if
@@ -63,7 +63,7 @@ inline queue() {
 	fi
 }
 
-inline urge(what) {
+inline queue_cancel(what) {
 	if
 	:: nfull(sq) && empty(line) -> sq!what, name, life
 #ifdef DROP_CANCEL
@@ -77,12 +77,12 @@ inline urge(what) {
 inline abort() {
 	if
 	:: canceling
-	:: !canceling && state == prepared -> canceling = true; land(canceled)
+	:: !canceling && state == prepared -> canceling = true; complete(canceled)
 	:: !canceling && state == submitted ->
 		canceling = true;
-		urge(cancel);
+		queue_cancel(cancel);
 #ifdef RETURN_AT_ONCE
-		land(canceled)
+		complete(canceled)
 #endif
 	:: else
 	fi
@@ -95,7 +95,7 @@ inline take() {
 	:: !found(n)		/* late: nobody waits for it */
 	:: found(n) && kind == op ->
 		if
-#ifndef LAND_ON_MORE
+#ifndef COMPLETE_ON_MORE
 		:: r == more
 #endif
 #ifdef RESUBMIT_CANCELED
@@ -105,19 +105,19 @@ inline take() {
 		:: r == canceled && !canceling -> queue()
 #endif
 #endif
-		:: else -> assert(l == life); land(r)		/* 2 */
+		:: else -> assert(l == life); complete(r)		/* 2 */
 		fi
 	:: found(n) && kind == cancel ->
 		if
-#ifdef LAND_ON_CANCEL
-		:: r == done -> land(canceled)
+#ifdef COMPLETE_ON_CANCEL
+		:: r == done -> complete(canceled)
 #endif
 #ifndef NO_AGAIN
-		:: r == missed -> urge(again)
+		:: r == missed -> queue_cancel(again)
 #endif
 		:: else
 		fi
-	:: found(n) && kind == again -> urge(cancel)
+	:: found(n) && kind == again -> queue_cancel(cancel)
 	fi
 }
 
@@ -136,18 +136,18 @@ active proctype driver() {
 		mail?n;
 		if
 #ifdef LATE_MAIL
-		:: flying -> abort()
+		:: pending -> abort()
 #else
 		:: found(n) -> abort()
 #endif
 		:: else
 		fi;
 		n = 0 }
-	:: d_step { nempty(line) && nfull(sq) ->	/* admit */
+	:: d_step { nempty(line) && nfull(sq) ->	/* drain */
 		line?kind, n;
 		if
-#ifdef STALE_URGENT
-		:: flying -> sq!kind, name, life
+#ifdef STALE_CANCEL
+		:: pending -> sq!kind, name, life
 #else
 		:: found(n) -> sq!kind, name, life
 #endif
@@ -158,7 +158,7 @@ active proctype driver() {
 		sq!op, name, life;
 		state = submitted }
 	:: d_step { nempty(cq) -> take(); kind = 0; n = 0; r = 0; l = 0 }
-	:: d_step { state == landed ->			/* the waiter returns */
+	:: d_step { state == completed ->			/* the waiter returns */
 		assert(!held);					/* 1 */
 		assert(result != canceled || over[life]);	/* 5 */
 		state = idle;

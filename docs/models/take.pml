@@ -1,21 +1,26 @@
 /*
- * One key of a Map: Store, Take, Wait and LoadAndDelete. waitmap/grip.go,
- * shard.go, line.go, engine.go, write.go and wait.go; labels and inlines are
+ * One key of a Map: Store, Take, Wait and LoadAndDelete. waitmap/lock.go,
+ * deliver.go, group.go, shard.go, line.go, write.go and wait.go; labels and inlines are
  * the steps of the code. README.md says what is left out; check.sh runs this as
  * it is, and broken in each way that an #ifdef shows.
  *
- *     Store:   grab the key's home, if it has no lines: put, unlock
- *              else, if it tells of takers: under the lines' lock hand over
+ *     Store:   lock the key's home, if it has no lines: put, unlock
+ *              else deliver to one: under the lines' lock, if just one is in line: a
+ *              taker is finished, the home untouched; for an observer the home is
+ *              locked, if it is free, the value shown, the observer finished, the
+ *              home unlocked, without lines if it has no other
  *              else: the lines' lock if the home has some, the home's, and
  *              look again whether it has; hand over or put; unlock both
  *     Take:    LoadAndDelete; else lock the lines, announce them in the home,
  *              look again, get in line, sleep
- *              ... its context ends: abandon, unless a value came; leave
+ *              ... its context ends: a goroutine leaves, unless it is done; who
+ *              has a parker abandons, unless a value came, and then leaves
  *
  * What only the holder of a lock can see is changed in one step.
  *
- * Bounds: TAKERS, WITNESSES in Wait and DELETERS, each once; STORERS that store
- * STORES values each. Contexts end whenever they like, or never.
+ * Bounds: TAKERS, OBSERVERS in Wait and DELETERS, each once; STORERS that store
+ * STORES values each; NEIGHBORS, who wait for another key with the same home.
+ * Contexts end whenever they like, or never.
  *
  * Numbers in comments are those of the properties in README.md.
  */
@@ -23,11 +28,14 @@
 #ifndef TAKERS
 #define TAKERS 2
 #endif
-#ifndef WITNESSES
-#define WITNESSES 1
+#ifndef OBSERVERS
+#define OBSERVERS 1
 #endif
 #ifndef DELETERS
 #define DELETERS 0
+#endif
+#ifndef NEIGHBORS
+#define NEIGHBORS 0
 #endif
 #ifndef STORERS
 #define STORERS 1
@@ -36,31 +44,35 @@
 #define STORES 2
 #endif
 
-#define WAITERS	(TAKERS + WITNESSES)
+#define WAITERS	(TAKERS + OBSERVERS)
 #define VALUES	(STORERS * STORES)
 #define EXCLUSIVE(w)	(w < TAKERS)
 
 mtype = { waiting, done, gone };
 
 /* The home's meta word, and the cell. */
-bool locked, live, lines, takers;
+bool locked, live, lines;
 byte cell;
 
 bool mu;				/* the lines' */
 chan line = [WAITERS] of { byte };	/* the key's */
-mtype fate[WAITERS] = waiting;
+byte others;				/* who are in the line of another key of this home */
+mtype state[WAITERS] = waiting;
 byte given[WAITERS];
 bool permit[WAITERS];			/* of the waiter's parker */
 
 /* What only the checks look at. */
 byte left[VALUES + 1];			/* how often a value has left the map, or was never put there */
+bool away[VALUES + 1];			/* it is not there any more, or never will be */
 bool finished[VALUES + 1];		/* its Store has returned */
 bool asleep[WAITERS];			/* with a context that goes on */
+bool absent[WAITERS];			/* has left the line, or was never there */
 
+/* The value, and the word that shows it. */
 inline put(v) {
 	d_step {
 		if
-		:: live -> left[cell]++		/* overwritten */
+		:: live -> left[cell]++; away[cell] = true	/* overwritten */
 		:: else
 		fi;
 		cell = v;
@@ -68,48 +80,50 @@ inline put(v) {
 	}
 }
 
-/* engine.grab: ok tells that the home is locked, hint what it told of takers. */
-inline grab() {
-	hint = takers;
+/*
+ * findInHome and fastLock.tryLock: ok tells that the home is locked, saw whether it
+ * had lines. If the word is the one that findInHome saw, it is as if both were one step.
+ */
+inline tryLock() {
 	if
-#ifdef GRAB_LINES
-	:: d_step { !locked -> locked = true; ok = true }
+#ifdef LOCK_LINES
+	:: d_step { !locked -> locked = true; ok = true; saw = false }
 #else
-	:: d_step { !locked && !lines -> locked = true; ok = true }
+	:: d_step { !locked && !lines -> locked = true; ok = true; saw = false }
 #endif
-	:: ok = false			/* the word is another one by now */
+	:: d_step { saw = lines; ok = false }	/* it is another by now, or has lines */
 	fi
 }
 
-/* shard.lock: busy tells that the lines are locked too. */
-inline acquire() {
-	busy = false;
+/* shard.lock: linesLocked tells that the lines are locked too. */
+inline lockKey() {
+	linesLocked = false;
 	do
-	:: busy = busy || lines;
+	:: linesLocked = linesLocked || lines;
 		if
-		:: busy -> atomic { !mu -> mu = true }
+		:: linesLocked -> atomic { !mu -> mu = true }
 		:: else
 		fi;
-		atomic { !locked -> locked = true };
+		atomic { !locked -> locked = true; ok = live };
 		if
 #ifdef NO_RECHECK
 		:: true -> break
 #else
-		:: busy || !lines -> break
+		:: linesLocked || !lines -> break
 #endif
-		:: else -> locked = false		/* in the right order, then */
+		:: else -> atomic { locked = false; live = ok }	/* as it was; in the right order, then */
 		fi
 	od
 }
 
-/* spot.leaveLine and the home's unlock. */
-inline letGo() {
+/* keyLock.closeIdleLine and the home's unlock. */
+inline unlock() {
 	d_step {
 		if
 #ifdef CLEAR_BLINDLY
-		:: busy -> lines = false; takers = false
+		:: linesLocked -> lines = false
 #else
-		:: busy && len(line) == 0 && len(served) == 0 -> lines = false; takers = false
+		:: linesLocked && len(line) == 0 && len(observers) == 0 && others == 0 -> lines = false
 #endif
 		:: else
 		fi;
@@ -117,9 +131,9 @@ inline letGo() {
 	}
 }
 
-/* lineHead.hand: the first taker that has not given up, or NONE. */
+/* lineHead.handOff: the first taker that has not given up, or NONE. */
 #define NONE	255
-inline hand(v) {
+inline handOff(v) {
 	taker = NONE;
 	n = len(line);
 	do
@@ -135,11 +149,11 @@ inline hand(v) {
 		if
 		:: EXCLUSIVE(w) ->
 #ifdef HAND_BLINDLY
-			d_step { if :: fate[w] == waiting -> fate[w] = done :: else fi; taker = w }
+			d_step { if :: state[w] == waiting -> state[w] = done :: else fi; taker = w; away[v] = true }
 #else
 			if
-			:: d_step { fate[w] == waiting -> fate[w] = done; taker = w }
-			:: fate[w] != waiting		/* has given up: the next one's */
+			:: d_step { state[w] == waiting -> state[w] = done; taker = w; away[v] = true }
+			:: state[w] != waiting		/* has given up: the next one's */
 			fi
 #endif
 		:: else
@@ -150,8 +164,8 @@ inline hand(v) {
 	w = 0
 }
 
-/* lineHead.witnesses: detached, to be settled. */
-inline witnesses() {
+/* lineHead.detachObservers: detached, to be delivered to. */
+inline detachObservers() {
 	d_step {
 		n = len(line);
 		do
@@ -160,7 +174,7 @@ inline witnesses() {
 			line?w;
 			if
 			:: EXCLUSIVE(w) -> line!w
-			:: else -> served!w
+			:: else -> observers!w
 			fi
 		:: else -> break
 		od;
@@ -168,19 +182,19 @@ inline witnesses() {
 	}
 }
 
-/* settle: each is done, unless it has given up. The lines are locked. */
-inline settle(v) {
-#if WITNESSES > 0
-	n = len(served);
+/* deliver: each is done, unless it has given up. The lines are locked. */
+inline deliver(v) {
+#if OBSERVERS > 0
+	n = len(observers);
 	do
 	:: n > 0 ->
 		n--;
 		d_step {
-			served?w;
-			served!w;
+			observers?w;
+			observers!w;
 			given[w] = v;
 			if
-			:: fate[w] == waiting -> fate[w] = done
+			:: state[w] == waiting -> state[w] = done
 			:: else
 			fi
 		}
@@ -190,49 +204,150 @@ inline settle(v) {
 	w = 0
 }
 
-/* wakeList and wakeAll. No lock is held. */
+/* line.single, and who that is. */
+inline single() {
+	d_step {
+		taker = NONE;
+		if
+		:: len(line) == 1 -> line?<taker>
+		:: else
+		fi
+	}
+}
+
+/* lines.detachAndClose. */
+#define DETACH_AND_CLOSE	line?taker
+#define FINISH	d_step { given[taker] = v; if :: state[taker] == waiting -> state[taker] = done :: else fi }
+
+/*
+ * engine.publishToOne: ok tells that it was done. The home may be full.
+ */
+inline publishToOne(v) {
+	if
+#ifdef PUBLISH_UNLOCKED
+	:: ok = true
+#else
+	:: d_step { !locked -> locked = true; ok = true }
+#endif
+	:: ok = false				/* locked, or full */
+	fi;
+	if
+	:: ok ->
+#ifdef FINISH_FIRST
+		FINISH;
+		put(v);
+#elif defined(CLEAR_FIRST)
+		d_step { put(v); lines = others != 0; locked = false };
+		FINISH;
+#else
+		put(v);
+		FINISH;
+#endif
+		d_step {
+			DETACH_AND_CLOSE;
+#ifdef CLEAR_OTHERS
+			lines = false;
+#elif !defined(CLEAR_FIRST)
+			lines = others != 0;
+#endif
+#if !defined(PUBLISH_UNLOCKED) && !defined(CLEAR_FIRST)
+			locked = false
+#endif
+		}
+	:: else
+	fi
+}
+
+/* engine.deliverToOne: ok tells that the value was stored, taker who is to be woken. */
+inline deliverToOne(v) {
+	atomic { !mu -> mu = true };
+	single();
+	if
+	:: taker == NONE -> ok = false
+	:: taker != NONE && EXCLUSIVE(taker) ->
+		given[taker] = v;
+		if
+		:: d_step { state[taker] == waiting -> state[taker] = done; DETACH_AND_CLOSE; away[v] = true; ok = true }
+#ifdef DELIVER_BLINDLY
+		:: d_step { state[taker] != waiting -> DETACH_AND_CLOSE; away[v] = true; ok = true }
+#else
+		:: state[taker] != waiting -> ok = false		/* is about to leave */
+#endif
+		fi
+	:: taker != NONE && !EXCLUSIVE(taker) -> publishToOne(v)
+	fi;
+	d_step {
+		if
+		:: !ok || state[taker] != done -> taker = NONE
+		:: else
+		fi;
+		mu = false
+	}
+}
+
+/* wakeList and wakeWaiter. No lock is held. */
 inline wakeAll() {
 	if
 	:: d_step { taker != NONE -> permit[taker] = true; taker = NONE }
 	:: else
 	fi;
 	do
-	:: d_step { served?w; permit[w] = true; w = 0 }
-	:: empty(served) -> break
+	:: d_step { observers?w; permit[w] = true; w = 0 }
+	:: empty(observers) -> break
 	od
 }
 
+/* early has those whom this store, or one before it, must deliver to: all observers, and the first taker. */
+inline whoIsInLine() {
+	d_step {
+		n = len(line);
+		ok = false;
+		do
+		:: n > 0 ->
+			n--;
+			line?w;
+			line!w;
+			if
+			:: !EXCLUSIVE(w) || !ok -> early = early | 1 << w; ok = ok || EXCLUSIVE(w)
+			:: else
+			fi
+		:: else -> break
+		od;
+		w = 0; ok = false
+	}
+}
+
 active [STORERS] proctype storer() {
-	byte v, w, n, taker = NONE, i;
-	bool ok, hint, busy;
-	chan served = [WAITERS] of { byte };
+	byte v, w, n, taker = NONE, i, early;
+	bool ok, saw, linesLocked;
+	chan observers = [WAITERS] of { byte };
 
 	do
 	:: i < STORES ->
 		i++;
 		v = _pid * STORES + i;
-		grab();
+		whoIsInLine();
+		tryLock();
 		if
-		:: ok -> put(v); busy = false; letGo(); goto stored
+		:: ok -> put(v); linesLocked = false; unlock(); goto stored
 		:: else
 		fi;
 		if
-		:: hint ->		/* handOver */
-			atomic { !mu -> mu = true };
-			hand(v);
+		:: saw ->
+			deliverToOne(v);
 			if
-			:: taker != NONE -> witnesses(); settle(v); mu = false; wakeAll(); goto stored
-			:: else -> mu = false
-			fi;
-#ifdef HAND_OVER_ALWAYS
-			goto stored;
+			:: ok -> wakeAll(); goto stored
+			:: else
+#ifdef DELIVER_ALWAYS
+				-> goto stored
 #endif
+			fi
 		:: else
 		fi;
-		acquire();
+		lockKey();
 		if
-		:: busy ->		/* publishLine */
-			hand(v);
+		:: linesLocked ->		/* publishToLine */
+			handOff(v);
 			if
 #ifdef HAND_AND_PUT
 			:: true -> put(v)
@@ -241,54 +356,74 @@ active [STORERS] proctype storer() {
 			:: else
 #endif
 			fi;
-			witnesses();
-			letGo();
-			settle(v);
+			detachObservers();
+#ifdef DELIVER_UNLOCKED
+			unlock();
 			mu = false;
+			deliver(v);
+#else
+			unlock();
+			deliver(v);
+			mu = false;
+#endif
 			wakeAll()
-		:: else -> put(v); letGo()
+		:: else -> put(v); unlock()
 		fi;
 stored:
-		atomic { finished[v] = true; v = 0; ok = false; hint = false; busy = false }
+		atomic {
+			finished[v] = true;
+			w = 0;
+			do
+			:: w < WAITERS ->
+				assert(!(early & 1 << w) || state[w] != waiting || absent[w]);	/* 5 */
+				w++
+			:: else -> break
+			od;
+			v = 0; w = 0; early = 0; ok = false; saw = false; linesLocked = false
+		}
 	:: else -> break
 	od
 }
 
-/* LoadAndDelete: got is the value, or 0. */
+/* LoadAndDelete: got is the value, or 0: the word says at once that there is none. */
 inline loadAndDelete() {
 	got = 0;
-	grab();
 	if
-	:: ok -> busy = false
-	:: else -> acquire()
-	fi;
-	atomic {
+	:: !live
+	:: live ->
+		tryLock();
 		if
-		:: live -> got = cell; live = false; cell = 0
+		:: ok -> linesLocked = false
+		:: else -> lockKey()
+		fi;
+		atomic {
+			if
+			:: live -> got = cell; live = false; away[cell] = true; cell = 0
+			:: else
+			fi
+		};
+		unlock();
+		if
+		:: linesLocked -> mu = false
 		:: else
-		fi
-	};
-	letGo();
-	if
-	:: busy -> mu = false
-	:: else
-	fi;
-	atomic { ok = false; hint = false; busy = false }
+		fi;
+		d_step { ok = false; saw = false; linesLocked = false }
+	fi
 }
 
 /* shard.lockLines: from here on all who write to the key lock the lines. */
-inline lockLines(hintOfTakers) {
+inline lockLines() {
 	atomic { !mu -> mu = true };
 #ifdef LOOK_FIRST
 	seen = live;
 #endif
 #ifndef NO_ANNOUNCE
 	if
-	:: d_step { lines && (takers || !hintOfTakers) -> skip }	/* locked or not */
+	:: lines			/* locked or not */
 #ifdef ANNOUNCE_LOCKED
-	:: d_step { lines = true; takers = takers || hintOfTakers }
+	:: lines = true
 #else
-	:: d_step { !locked -> lines = true; takers = takers || hintOfTakers }
+	:: d_step { !locked -> lines = true }
 #endif
 	fi;
 #endif
@@ -297,39 +432,58 @@ inline lockLines(hintOfTakers) {
 #endif
 }
 
+/* lines.leave: who is done has left already. */
 inline leave() {
 	atomic { !mu -> mu = true };
 	d_step {
 #ifndef STAY
 		if
-		:: line??[eval(me)] -> line??eval(me)
-		:: !(line??[eval(me)])
+		:: line??[eval(me)] -> line??eval(me); absent[me] = true
+#ifdef LEAVE_ANYWAY
+		:: else -> absent[me] = true
+#else
+		:: else -> absent[me] = state[me] != done
+#endif
 		fi;
+#else
+		absent[me] = state[me] != done;
 #endif
 		mu = false
 	}
 }
 
-/* enter, and Waiter.Await; a value is got, or the context has ended. */
+/*
+ * enterAndSleep; a value is got, or the context has ended. Own says that the
+ * context carries a parker, which is Waiter.Await's, and may wake for nothing.
+ */
 inline await() {
-	d_step { line!me; mu = false };
+	d_step { line!me; mu = false; absent[me] = false };
 	if
 	:: endless = true
-	:: endless = false
+	:: endless = false; own = true
+	:: endless = false; own = false
 	fi;
 	do
-	:: fate[me] == done -> got = given[me]; break
-	:: fate[me] != done ->
+	:: own && state[me] == done -> got = given[me]; break
+	:: state[me] != done || !own ->
 		asleep[me] = endless;
 end_park:	if
-		:: d_step { permit[me] -> permit[me] = false; asleep[me] = false }
-		:: !endless ->
+		:: d_step { permit[me] -> permit[me] = false; asleep[me] = false };
+			assert(state[me] == done); got = given[me]; break
+		:: !endless && !own ->
+			leave();
 			if
-			:: d_step { fate[me] == waiting -> fate[me] = gone }; leave(); break
+			:: absent[me]
+			:: else -> got = given[me]	/* it has its value */
+			fi;
+			break
+		:: !endless && own ->
+			if
+			:: d_step { state[me] == waiting -> state[me] = gone }; leave(); break
 #ifdef FAIL_ANYWAY
-			:: fate[me] == done -> break
+			:: state[me] == done -> absent[me] = true; break
 #else
-			:: fate[me] == done		/* the value came first */
+			:: state[me] == done		/* the value came first */
 #endif
 			fi
 		fi
@@ -338,14 +492,14 @@ end_park:	if
 
 active [TAKERS] proctype taking() {
 	byte got, me = _pid - STORERS;
-	bool ok, hint, busy, seen, endless;
-	chan served = [1] of { byte };		/* nobody */
+	bool ok, saw, linesLocked, seen, endless, own;
+	chan observers = [1] of { byte };		/* nobody */
 
 	loadAndDelete();
 	do
 	:: got != 0 -> break
 	:: else ->
-		lockLines(true);
+		lockLines();
 		if
 #ifdef NO_LOOK
 		:: true -> await(); break
@@ -358,21 +512,22 @@ active [TAKERS] proctype taking() {
 	atomic {
 		left[got]++;
 		assert(got == 0 || left[got] == 1);		/* 1 */
-		assert(fate[me] != gone || got == 0);		/* 3 */
-		asleep[me] = false; got = 0; seen = false; endless = false
+		assert(state[me] != gone && !absent[me] || got == 0);	/* 3 */
+		assert(!absent[me] || state[me] != done);	/* 3 */
+		asleep[me] = false; got = 0; seen = false; endless = false; own = false
 	}
 }
 
-#if WITNESSES > 0
-active [WITNESSES] proctype witness() {
+#if OBSERVERS > 0
+active [OBSERVERS] proctype observer() {
 	byte got, me = _pid - STORERS;
-	bool seen, endless;
+	bool seen, endless, own;
 
 	if
 	:: live -> goto out		/* Load */
 	:: !live
 	fi;
-	lockLines(false);
+	lockLines();
 	if
 #ifdef NO_LOOK
 	:: true -> await()
@@ -382,18 +537,36 @@ active [WITNESSES] proctype witness() {
 #endif
 	fi;
 out:
-	atomic { asleep[me] = false; got = 0; seen = false; endless = false }
+	atomic {
+		assert(got == 0 || away[got] || live && cell == got);	/* 6 */
+		asleep[me] = false; got = 0; seen = false; endless = false; own = false
+	}
 }
 #endif
 
 #if DELETERS > 0
 active [DELETERS] proctype deleter() {
 	byte got;
-	bool ok, hint, busy;
-	chan served = [1] of { byte };
+	bool ok, saw, linesLocked;
+	chan observers = [1] of { byte };
 
 	loadAndDelete();
 	d_step { left[got]++; assert(got == 0 || left[got] == 1); got = 0 }	/* 1 */
+}
+#endif
+
+#if NEIGHBORS > 0
+/* Waits for another key. */
+active [NEIGHBORS] proctype neighbor() {
+	bool seen;
+
+	lockLines();
+	d_step { others++; mu = false };
+	if
+	:: true -> atomic { !mu -> mu = true }; d_step { others--; mu = false }
+	:: true
+	fi;
+	seen = false
 }
 #endif
 
@@ -415,10 +588,11 @@ active proctype rest() {
 		do
 		:: i < WAITERS ->
 			assert(!(line??[eval(i)]) || asleep[i]);	/* 3 */
-			assert(!asleep[i] || fate[i] == waiting && line??[eval(i)]);	/* 2 */
+			assert(!asleep[i] || state[i] == waiting && line??[eval(i)]);	/* 2 */
 			i++
 		:: else -> break
 		od;
-		assert(empty(line) || !live)				/* 2 */
+		assert(empty(line) || !live);				/* 2 */
+		assert(lines || empty(line) && others == 0)		/* 7 */
 	}
 }

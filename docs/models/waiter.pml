@@ -1,32 +1,41 @@
 /*
  * A waiter's life: how it gets in line, is picked and woken, gives up, and what
- * becomes of a wake that it got and has no use for. notify/notify.go with
- * internal/waitq/waitq.go and wake/wake.go; labels and inlines are the steps of
- * the code. README.md says what is left out; check.sh runs this as it is, and
+ * becomes of a wake that it got and has no use for. notify/notify.go and sleep.go
+ * with internal/waitq and wake/wake.go; labels and inlines are the steps of the
+ * code. README.md says what is left out; check.sh runs this as it is, and
  * broken in each way that an #ifdef shows.
  *
  * The word of a Notify, and who may change it:
  *
- *               keep                          enter, under mu
+ *               storePermit                   enter, under mu
  *     +--------+ <---------------- +---+ -----------------> +---------+
  *     | permit |                   | 0 |                    | waiting |
  *     +--------+ ----------------> +---+ <----------------- +---------+
- *               TryWait, or enter             tidy, under mu
+ *               TryWait, or enter             clearWaiting, under mu
  *
  * A waiter:    enter, (look, park) until it is done
  *              ... Park fails: leave, which tells whether it was picked
  *              ... Park ends the goroutine: abandon, which hands the wake on
- * A notifier:  NotifyOne: keep, or pick: lock, take out of line, unlock,
+ * A notifier:  NotifyOne: storePermit, or pick: lock, take out of line, unlock,
  *              finish, wake. NotifyWaiters: detach, finish and wake each
  *
  * A waiter is made for each wait, and its parker, with room for one permit, is
  * the goroutine's, as a task's is: a wake may come when the next wait has begun.
+ * A goroutine that has no parker waits in one of two other ways. Both give the
+ * waiter back when they have been woken, or have left the line by themselves, and
+ * another wait may have it then, so nobody may touch it any more.
+ *
+ * A sleeper:   enter, sleep, with a ticket that it takes while it has mu, until
+ *              it is woken. Nothing else ends its wait, and it does not look
+ * A selector:  enter, select: it is called, or the context ends: leave, which
+ *              tells whether it was picked
  *
  * What only the holder of mu can change is changed in one step: the line, and the
  * word while it says waiting.
  *
- * Bounds: WAITERS goroutines that wait WAITS times, NOTIFIERS that notify DEEDS
+ * Bounds: WAITERS goroutines that wait WAITS times, NOTIFIERS that notify ACTIONS
  * times, each stopping when it likes; QUIRKS returns of Park without a reason.
+ * NO_PARKERS and NO_GOROUTINES leave out who has one, and who has none.
  *
  * Numbers in comments are those of the properties in README.md.
  */
@@ -40,8 +49,8 @@
 #ifndef NOTIFIERS
 #define NOTIFIERS 1
 #endif
-#ifndef DEEDS
-#define DEEDS 2
+#ifndef ACTIONS
+#define ACTIONS 2
 #endif
 #ifndef QUIRKS
 #define QUIRKS 1
@@ -54,7 +63,8 @@
 #define NIL	255
 #define GOROUTINE(w)	(w % WAITERS)
 
-mtype = { endless, ends, dies };	/* contexts; dies: Park ends the goroutine */
+mtype = { endless, ends, dies,	/* contexts; dies: Park ends the goroutine */
+	sleeper, selector };	/* no parker; a selector's context ends */
 
 byte state;			/* of the Notify */
 bool mu;
@@ -64,6 +74,9 @@ byte turn_of[ALL];		/* in which the waiter was pushed; 0: not in line */
 bool hand_on[ALL];
 bool done[ALL];
 bool permit[WAITERS];		/* of the goroutine's parker */
+bool goroutine[ALL];		/* the waiter is one without a parker */
+bool ticket[ALL];		/* who sleeps can be woken, or it has a channel */
+bool called[ALL];
 byte quirks = QUIRKS;
 
 /* What only the checks look at. */
@@ -71,6 +84,7 @@ byte owed;			/* wakes of NotifyOne that nobody consumed yet */
 bool picked[ALL];		/* left the line by somebody's wake */
 bool woken[ALL];		/* its waker was called */
 bool over[ALL];			/* its wait returned */
+bool free[ALL];			/* it was given back */
 bool asleep[WAITERS];		/* with a context that goes on */
 
 inline lock() { !mu -> mu = true }
@@ -86,6 +100,9 @@ inline unlock() {
 inline forget(x) {
 	done[x] = false;
 	hand_on[x] = false;
+	goroutine[x] = false;
+	ticket[x] = false;
+	called[x] = false;
 	picked[x] = false;
 	woken[x] = false;
 	over[x] = false
@@ -96,13 +113,13 @@ inline forget(x) {
 /* Queue.Remove: ok tells whether x was in line. */
 inline remove(x) {
 	if
-	:: ok && line??[eval(x)] -> line??eval(x); turn_of[x] = 0; tidy()
+	:: ok && line??[eval(x)] -> line??eval(x); turn_of[x] = 0; clear_waiting()
 	:: else
 	fi
 }
 
-inline tidy() {
-#ifdef NO_TIDY
+inline clear_waiting() {
+#ifdef NO_CLEAR
 	skip
 #else
 	if
@@ -112,9 +129,9 @@ inline tidy() {
 #endif
 }
 
-/* Notify.keep: ok tells whether the permit was left, or was there. New is 1
+/* Notify.storePermit: ok tells whether the permit was left, or was there. New is 1
  * for a new wake, 0 for one that is handed on. */
-inline keep(new) {
+inline store_permit(new) {
 	do
 	:: d_step { s = state; ok = !(s & WAITING) };
 		if
@@ -140,7 +157,7 @@ inline pass(new) {
 	if
 	:: len(line) == 0 ->
 #ifndef PASS_NO_KEEP
-		keep(new);
+		store_permit(new);
 #endif
 		ok = false
 	:: else -> d_step {
@@ -152,7 +169,7 @@ inline pass(new) {
 		owed = owed + new;
 		line?eval(next);
 		turn_of[next] = 0;
-		tidy() }
+		clear_waiting() }
 	fi
 }
 
@@ -171,23 +188,34 @@ inline deliver() {
 inline finish_and_wake() {
 #ifdef WAKE_FIRST
 	wake(next);
-	done[next] = true;
+	finish(next);
 #else
-	done[next] = true;
+	finish(next);
 	wake(next);
 #endif
 	next = NIL
 }
 
+inline finish(x) {
+	d_step {
+		assert(!free[x]);				/* 6 */
+		done[x] = true
+	}
+}
+
 inline wake(x) {
 	d_step {
 		assert(picked[x] && !woken[x]);			/* 5 */
+		assert(!free[x]);				/* 6 */
 		woken[x] = true;
+		if
+		:: goroutine[x] -> called[x] = ticket[x]
 #ifdef UNBUFFERED
-		permit[GOROUTINE(x)] = asleep[GOROUTINE(x)];
+		:: else -> permit[GOROUTINE(x)] = asleep[GOROUTINE(x)]
 #else
-		permit[GOROUTINE(x)] = true;
+		:: else -> permit[GOROUTINE(x)] = true
 #endif
+		fi;
 		if
 		:: over[x] -> forget(x)
 		:: else
@@ -245,11 +273,31 @@ enter:
 	atomic { unlock() };
 	atomic { lock() };
 #endif
-	atomic { line!w; turn_of[w] = turn; s = 0; unlock() };
 	if
+#ifndef NO_PARKERS
 	:: ctx = endless
 	:: ctx = ends
 	:: ctx = dies
+#endif
+#ifndef NO_GOROUTINES
+	:: ctx = sleeper
+	:: ctx = selector
+#endif
+	fi;
+	atomic {
+		line!w; turn_of[w] = turn; s = 0;
+		goroutine[w] = (ctx == sleeper || ctx == selector);
+#ifdef LATE_TICKET
+		ticket[w] = (ctx == selector);
+#else
+		ticket[w] = goroutine[w];
+#endif
+		unlock()
+	};
+	if
+	:: ctx == sleeper -> goto sleeps
+	:: ctx == selector -> goto selects
+	:: else
 	fi;
 
 look:
@@ -280,6 +328,21 @@ parked:
 	goto look;
 #endif
 
+sleeps:
+#ifdef LATE_TICKET
+	ticket[w] = true;
+#endif
+	asleep[_pid] = true;
+end_sleep:
+	atomic { called[w] -> asleep[_pid] = false; free[w] = true };
+	goto consume;
+
+selects:
+	if
+	:: atomic { called[w] -> free[w] = true }; goto consume
+	:: true				/* the context has ended; both may be so */
+	fi;
+
 leave:
 #ifdef SPLIT_LEAVE
 	ok = HAS(w);
@@ -295,6 +358,14 @@ leave:
 		remove(w);
 		unlock()
 	};
+	if
+#ifdef FREE_ANYWAY
+	:: goroutine[w] -> free[w] = true
+#else
+	:: goroutine[w] && ok -> free[w] = true
+#endif
+	:: else
+	fi;
 	if
 	:: !ok -> goto consume
 	:: else -> assert(!picked[w]); goto finished		/* 3 */
@@ -352,23 +423,23 @@ inline detach() {
 #ifndef NO_TURN
 	turn++;
 #endif
-	tidy()
+	clear_waiting()
 }
 
 active [NOTIFIERS] proctype notifier() {
-	byte deeds = DEEDS, next = NIL, s;
+	byte actions = ACTIONS, next = NIL, s;
 	bool ok;
 	chan list = [WAITERS] of { byte };
 
 next_deed:
 	if
-	:: deeds > 0 -> deeds--; goto notify_one
-	:: deeds > 0 -> deeds--; goto notify_waiters
-	:: deeds = 0; goto home
+	:: actions > 0 -> actions--; goto notify_one
+	:: actions > 0 -> actions--; goto notify_waiters
+	:: actions = 0; goto home
 	fi;
 
 notify_one:
-	keep(1);
+	store_permit(1);
 	if
 	:: ok -> goto done_deed
 	:: else

@@ -5,13 +5,13 @@
  * step here. README.md says what is left out; check.sh runs this as it is, and
  * broken in each way that an #ifdef shows.
  *
- *     WaitFor: attend: lock the lines, announce, watch, look at what is there
+ *     WaitFor: watch: lock the lines, announce, watch, look at what is there
  *              (ok, with nothing held; then under the lock: look at what was
- *              noted since, or get in line; sleep) until ok or an error
- *              ... its context ends: abandon. depart, wherever it is
- *     Store:   no line: put. Else lock, hand over or put, note, detach, settle,
+ *              recorded since, or get in line; sleep) until ok or an error
+ *              ... its context ends: abandon. stop, wherever it is
+ *     Store:   no line: put. Else lock, hand over or put, record, detach, deliver,
  *              unlock, wake
- *     Cancel:  lock, note, detach, settle, unlock, wake
+ *     Cancel:  lock, record, detach, deliver, unlock, wake
  *
  * What only the holder of the lock can see is changed in one step.
  *
@@ -44,12 +44,12 @@ bool lines;			/* the home tells of a line */
 byte cell;			/* 0: absent */
 bool takers[TAKERS + 1];	/* who is in line in Take */
 byte takes;			/* how many of them */
-bool place[WATCHERS];		/* who is in line to watch */
-mtype fate[WATCHERS];
+bool inLine[WATCHERS];		/* who is in line to watch */
+mtype state[WATCHERS];
 bool permit[WATCHERS];
 
 /* The watch. */
-byte watchers, now, v, stored, canceled;
+byte watchers, events, v, lastStore, lastCancel;
 
 /* What only the checks look at. */
 byte last[WATCHERS];		/* stored last, since it came */
@@ -59,11 +59,11 @@ bool asleep[WATCHERS];		/* with a context that goes on */
 
 inline lock() { atomic { !mu -> mu = true } }
 
-/* lineHead.note, and the detached line is done. */
-inline noteStore(x) {
-#ifndef NO_NOTE
+/* lineHead.record, and the detached line is done. */
+inline recordStore(x) {
+#ifndef NO_RECORD
 	if
-	:: watchers > 0 -> now++; stored = now; v = x
+	:: watchers > 0 -> events++; lastStore = events; v = x
 	:: else
 	fi
 #else
@@ -71,15 +71,15 @@ inline noteStore(x) {
 #endif
 }
 
-inline settle() {
+inline deliver() {
 	i = 0;
 	do
 	:: i < WATCHERS ->
 		if
-		:: place[i] ->
-			place[i] = false;
+		:: inLine[i] ->
+			inLine[i] = false;
 			if
-			:: fate[i] == waiting -> fate[i] = done
+			:: state[i] == waiting -> state[i] = done
 			:: else
 			fi;
 			list[i] = true
@@ -91,11 +91,11 @@ inline settle() {
 	i = 0
 }
 
-/* lines.tidy and spot.leaveLine. */
-inline tidy() {
+/* lines.dropIfIdle and keyLock.closeIdleLine. */
+inline dropIfIdle() {
 	if
-#ifdef TIDY_WATCHED
-	:: takes == 0 && !(place[0] || place[WATCHERS - 1]) -> lines = false
+#ifdef DROP_WATCHED
+	:: takes == 0 && !(inLine[0] || inLine[WATCHERS - 1]) -> lines = false
 #else
 	:: takes == 0 && watchers == 0 -> lines = false
 #endif
@@ -142,19 +142,19 @@ active [WATCHERS] proctype waitFor() {
 	:: c == GOOD -> goto out
 	:: else
 	fi;
-#ifdef LATE_ATTEND
+#ifdef LATE_WATCH
 	c = cell;
 #endif
-attend:
+watch:
 	lock();
 	d_step {
 		lines = true;
 		watchers++;
 		came[me] = true;
-#ifndef LATE_ATTEND
+#ifndef LATE_WATCH
 		c = cell;
 #endif
-		seen = now;
+		seen = events;
 		mu = false
 	};
 	if
@@ -163,39 +163,39 @@ attend:
 	fi;
 ok:
 	if
-	:: c == GOOD -> goto depart
+	:: c == GOOD -> goto stop
 	:: else
 	fi;
 	if
-	:: err -> goto depart
+	:: err -> goto stop
 	:: else
 	fi;
-look_or_enter:
+poll_or_enter:
 	lock();
 #ifdef NO_LOOK
-	d_step { place[me] = true; fate[me] = waiting; mu = false };
+	d_step { inLine[me] = true; state[me] = waiting; mu = false };
 	goto sleep;
 #else
 	if
-	:: now != seen ->
+	:: events != seen ->
 		d_step {
 			if
-			:: stored > seen -> c = v
+			:: lastStore > seen -> c = v
 			:: else -> c = 0
 			fi;
-			err = canceled > seen;
+			err = lastCancel > seen;
 #ifdef CANCEL_FIRST
 			c = (err -> 0 : c);
 #endif
 			assert(!err || told[me]);				/* 3 */
 			assert(!err || c == GOOD || last[me] != GOOD);		/* 4 */
 #ifndef SEEN_LATE
-			seen = now;
+			seen = events;
 #endif
 			mu = false
 		};
 #ifdef SEEN_LATE
-		seen = now;
+		seen = events;
 #endif
 		goto ok
 	:: else
@@ -204,21 +204,21 @@ look_or_enter:
 	mu = false;
 	lock();
 #endif
-	d_step { place[me] = true; fate[me] = waiting; mu = false };
+	d_step { inLine[me] = true; state[me] = waiting; mu = false };
 #endif
 sleep:
 	asleep[me] = endless;
 end_park:
 	if
 	:: d_step { permit[me] -> permit[me] = false; asleep[me] = false }
-	:: !endless && fate[me] == waiting ->
+	:: !endless && state[me] == waiting ->
 		if
-		:: d_step { fate[me] == waiting -> fate[me] = gone }; goto depart
-		:: fate[me] != waiting
+		:: d_step { state[me] == waiting -> state[me] = gone }; goto stop
+		:: state[me] != waiting
 		fi
 	fi;
 	if
-	:: fate[me] == waiting -> goto sleep	/* an old permit */
+	:: state[me] == waiting -> goto sleep	/* an old permit */
 	:: else
 	fi;
 #ifdef NO_LOOK
@@ -226,22 +226,22 @@ end_park:
 	err = told[me];
 	goto ok;
 #else
-	goto look_or_enter;
+	goto poll_or_enter;
 #endif
-depart:
+stop:
 	lock();
 	d_step {
-		place[me] = false;
+		inLine[me] = false;
 		watchers--;
 #ifdef FORGET_EARLY
-		now = 0; stored = 0; canceled = 0; v = 0;
+		events = 0; lastStore = 0; lastCancel = 0; v = 0;
 #else
 		if
-		:: watchers == 0 -> now = 0; stored = 0; canceled = 0; v = 0
+		:: watchers == 0 -> events = 0; lastStore = 0; lastCancel = 0; v = 0
 		:: else
 		fi;
 #endif
-		tidy();
+		dropIfIdle();
 		mu = false
 	};
 out:
@@ -264,15 +264,15 @@ active proctype storer() {
 				seeAll(x);
 				if
 				:: takes > 0 -> takes--;
-#ifdef NO_NOTE_TAKEN
+#ifdef NO_RECORD_TAKEN
 					skip
 #else
-					noteStore(x)
+					recordStore(x)
 #endif
-				:: else -> cell = x; noteStore(x)
+				:: else -> cell = x; recordStore(x)
 				fi;
-				settle();
-				tidy();
+				deliver();
+				dropIfIdle();
 				mu = false
 			};
 			wakeList()
@@ -312,15 +312,15 @@ active proctype canceler() {
 		:: i < WATCHERS -> told[i] = came[i]; i++
 		:: else -> break
 		od;
-#ifndef NO_NOTE_CANCEL
+#ifndef NO_RECORD_CANCEL
 		if
-		:: watchers > 0 -> now++; canceled = now
+		:: watchers > 0 -> events++; lastCancel = events
 		:: else
 		fi;
 #endif
 		takes = 0;
-		settle();
-		tidy();
+		deliver();
+		dropIfIdle();
 		mu = false
 	};
 	wakeList()
@@ -342,6 +342,6 @@ active proctype rest() {
 		:: else -> break
 		od;
 		assert(watchers == asleep[0] + asleep[WATCHERS - 1] * (WATCHERS > 1));	/* 5 */
-		assert(watchers > 0 || now == 0 && (takes > 0 || !lines))	/* 5 */
+		assert(watchers > 0 || events == 0 && (takes > 0 || !lines))	/* 5 */
 	}
 }

@@ -1,15 +1,14 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/vigil-go/vigil/examples/internal/cli"
 	"github.com/vigil-go/vigil/uringwake"
 )
 
@@ -17,7 +16,7 @@ import (
 type config struct {
 	duration time.Duration
 	loops    int
-	crowd    int
+	workers  int
 	doorbell string
 	spin     time.Duration
 	out      string
@@ -27,7 +26,7 @@ type config struct {
 	supported func() error
 }
 
-// doorbells are the values of -doorbell, and what is rung then.
+// doorbells are the values of -doorbell, and what is measured then.
 var doorbells = map[string][]uringwake.Doorbell{
 	"all":     {uringwake.DoorbellEventFD, uringwake.DoorbellMsgRing},
 	"eventfd": {uringwake.DoorbellEventFD},
@@ -36,12 +35,10 @@ var doorbells = map[string][]uringwake.Doorbell{
 }
 
 func flagSet(c *config) *flag.FlagSet {
-	f := flag.NewFlagSet("crossring", flag.ContinueOnError)
-	f.SetOutput(io.Discard) // run prints the error, in one line
-	f.Usage = func() {}
-	f.DurationVar(&c.duration, "duration", 8*time.Second, "how long to play, 100ms to 1h")
+	f := cli.NewFlagSet("crossring")
+	f.DurationVar(&c.duration, "duration", 8*time.Second, "how long to measure, 100ms to 1h")
 	f.IntVar(&c.loops, "loops", 2, "how many loops for each doorbell, 2 to 64")
-	f.IntVar(&c.crowd, "goroutines", 4, "how many on each side, and as many tasks, 1 to 1000")
+	f.IntVar(&c.workers, "goroutines", 4, "how many on each side, and as many tasks, 1 to 1000")
 	f.StringVar(&c.doorbell, "doorbell", "all", "how a loop is woken: eventfd, msgring, auto or all")
 	f.DurationVar(&c.spin, "spin", 50*time.Microsecond, "how long a loop looks for work before it sleeps")
 	f.StringVar(&c.out, "out", "", "file for the plot, SVG; a temporary one if not given")
@@ -52,12 +49,8 @@ func flagSet(c *config) *flag.FlagSet {
 // parse reads the flags. Its errors are one line that says what is wrong.
 func parse(args []string) (*config, error) {
 	c := &config{supported: uringwake.Supported}
-	f := flagSet(c)
-	if err := f.Parse(args); err != nil {
-		return nil, oneLine(err)
-	}
-	if f.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	if err := cli.Parse(flagSet(c), args); err != nil {
+		return nil, err
 	}
 	return c, c.check()
 }
@@ -68,8 +61,8 @@ func (c *config) check() error {
 		return fmt.Errorf("-duration %v: must be from 100ms to 1h", c.duration)
 	case c.loops < 2 || c.loops > 64:
 		return fmt.Errorf("-loops %d: must be from 2 to 64", c.loops)
-	case c.crowd < 1 || c.crowd > 1000:
-		return fmt.Errorf("-goroutines %d: must be from 1 to 1000", c.crowd)
+	case c.workers < 1 || c.workers > 1000:
+		return fmt.Errorf("-goroutines %d: must be from 1 to 1000", c.workers)
 	case doorbells[c.doorbell] == nil:
 		return fmt.Errorf("-doorbell %q: must be eventfd, msgring, auto or all", c.doorbell)
 	case c.spin < 0 || c.spin > time.Second:
@@ -92,32 +85,17 @@ func (c *config) checkOut() error {
 	return nil
 }
 
-// oneLine returns err without the line breaks that a strange argument put
-// into it.
-func oneLine(err error) error {
-	if errors.Is(err, flag.ErrHelp) {
-		return err
-	}
-	return errors.New(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), " "))
-}
-
 func help() string {
 	var b strings.Builder
-	b.WriteString(`crossring measures what it takes to wake somebody: a goroutine or a task, from
-a goroutine or a task, on one io_uring loop or across two; by doorbell, which
-is how a sleeping loop is woken.
+	b.WriteString(`crossring measures what it takes to wake a goroutine or a task, from a goroutine
+or a task, on one io_uring loop or across two; by doorbell, which is how a
+sleeping loop is woken.
 
   go run ./examples/crossring
 
 Flags:
 `)
-	flagSet(new(config)).VisitAll(func(f *flag.Flag) {
-		usage := f.Usage
-		if f.DefValue != "" && f.DefValue != "false" {
-			usage += " (" + f.DefValue + ")"
-		}
-		fmt.Fprintf(&b, "  -%-10s %s\n", f.Name, usage)
-	})
+	flagSet(new(config)).VisitAll(func(f *flag.Flag) { cli.WriteFlags(&b, f) })
 	b.WriteString(`
 SIGINT or SIGTERM ends it early; it shows what there is by then.
 Exit status: 0 done, 1 failed, 2 bad flags.

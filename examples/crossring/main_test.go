@@ -13,17 +13,18 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // runFor runs the program with args and returns what it did.
 func runFor(ctx context.Context, args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	status = run(ctx, args, &out, &errs)
+	status = program.Run(ctx, args, &out, &errs)
 	return status, out.String(), errs.String()
 }
 
@@ -49,7 +50,7 @@ func TestBadFlagsGetOneClearLineAndStatus2(t *testing.T) {
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			status, stdout, stderr := runFor(t.Context(), test.args)
-			require.Equal(t, exitUsage, status)
+			require.Equal(t, cli.Usage, status)
 			require.Empty(t, stdout)
 			require.Contains(t, stderr, test.says)
 			requireOneLine(t, stderr)
@@ -60,7 +61,7 @@ func TestBadFlagsGetOneClearLineAndStatus2(t *testing.T) {
 func TestStrangeArgumentsStayOnOneLine(t *testing.T) {
 	for _, arg := range []string{"a\nb", "-loops=1\n2", "-x\r\ny", "-out=no\nwhere/plot"} {
 		status, _, stderr := runFor(t.Context(), arg)
-		require.Equal(t, exitUsage, status)
+		require.Equal(t, cli.Usage, status)
 		requireOneLine(t, stderr)
 	}
 }
@@ -73,7 +74,7 @@ func requireOneLine(t *testing.T, stderr string) {
 
 func TestHelpNamesEveryFlag(t *testing.T) {
 	status, stdout, stderr := runFor(t.Context(), "-h")
-	require.Equal(t, exitOK, status)
+	require.Equal(t, cli.OK, status)
 	require.Empty(t, stderr)
 	for _, name := range []string{"-doorbell", "-duration", "-goroutines", "-loops", "-out", "-plain", "-spin"} {
 		require.Contains(t, stdout, "\n  "+name+" ")
@@ -88,20 +89,21 @@ func requireNarrow(t *testing.T, text string) {
 	}
 }
 
-// TestEveryPathIsPlayed runs the whole program.
-func TestEveryPathIsPlayed(t *testing.T) {
+// TestEveryPathIsMeasured runs the whole program. Which doorbell auto is depends on the
+// kernel and on a measurement.
+func TestEveryPathIsMeasured(t *testing.T) {
 	if err := uringwake.Supported(); err != nil {
 		t.Skip(err)
 	}
-	for _, doorbell := range []string{"all", "auto"} {
+	for doorbell, header := range map[string]string{"all": "doorbell: eventfd\n", "auto": " (auto)\n"} {
 		out := filepath.Join(t.TempDir(), "plot.svg")
 		status, stdout, stderr := runFor(t.Context(),
 			"-duration=100ms", "-goroutines=3", "-loops=3", "-spin=0", "-doorbell="+doorbell, "-out", out)
-		require.Equal(t, exitOK, status, stderr)
+		require.Equal(t, cli.OK, status, stderr)
 		require.Empty(t, stderr)
 		require.NotContains(t, stdout, "\x1b", "this is not a terminal")
 		require.NotContains(t, stdout, "Stopped early")
-		require.Contains(t, stdout, "doorbell: eventfd")
+		require.Contains(t, stdout, header)
 		for _, name := range pathNames {
 			require.Contains(t, stdout, "\n"+name+" ")
 		}
@@ -112,43 +114,42 @@ func TestEveryPathIsPlayed(t *testing.T) {
 	}
 }
 
-func TestWakesAreCountedForEveryScore(t *testing.T) {
+func TestWakesAreCountedForEveryResult(t *testing.T) {
 	if err := uringwake.Supported(); err != nil {
 		t.Skip(err)
 	}
-	cfg := newConfig(t, "-duration=100ms")
-	c, err := newContest(cfg)
+	b, err := newBenchmark(newConfig(t, "-duration=100ms"))
 	require.NoError(t, err)
-	defer func() { require.NoError(t, c.close()) }()
-	require.NoError(t, c.run(t.Context(), newScreen(&bytes.Buffer{}, true)))
+	defer func() { require.NoError(t, b.close()) }()
+	require.NoError(t, b.run(t.Context(), cli.NewScreen(&bytes.Buffer{}, true)))
 
 	seen := 0
-	lines(c.boards, func(b *board, p path) {
-		for g, s := range b.scores[p] {
-			what := fmt.Sprint(b.doorbell, ", ", pathNames[p], ", ", gameNames[g])
-			require.NotZero(t, s.wakes.count, what)
-			require.Positive(t, s.perSecond(), what)
-			require.LessOrEqual(t, s.wakes.quantile(.50), s.wakes.quantile(.99), what)
+	eachPath(b.sections, func(s *section, p path) {
+		for w, r := range s.results[p] {
+			what := fmt.Sprint(s.doorbell, ", ", pathNames[p], ", ", workloadNames[w])
+			require.NotZero(t, r.wakes.Count(), what)
+			require.Positive(t, r.perSecond(), what)
+			require.LessOrEqual(t, r.wakes.Quantile(.50), r.wakes.Quantile(.99), what)
 			if p == goToGo {
-				require.Zero(t, s.calls, what)
+				require.Zero(t, r.calls, what)
 			}
 			seen++
 		}
 	})
-	require.Equal(t, 2*(1+4*(len(c.boards)-1)), seen)
-	requireUntouched(t, c.court)
+	require.Equal(t, 2*(1+4*(len(b.sections)-1)), seen)
+	requireIdle(t, b.shared)
 }
 
-// requireUntouched checks that the court is as it was before the first match.
-func requireUntouched(t *testing.T, c *court) {
+// requireIdle checks that s is as it was before the first measurement.
+func requireIdle(t *testing.T, s *shared) {
 	t.Helper()
-	require.Zero(t, c.m.Len(), "no value is left")
-	for range c.m.Waiting() {
-		t.Fatal("somebody waits still")
+	require.Zero(t, s.m.Len(), "no value is left")
+	for range s.m.Waiting() {
+		t.Fatal("a wait is left")
 	}
-	require.Zero(t, c.n.Waiters())
-	require.False(t, c.n.TryWait(), "no permit is left")
-	require.Zero(t, c.g.Count())
+	require.Zero(t, s.n.Waiters())
+	require.False(t, s.n.TryWait(), "no permit is left")
+	require.Zero(t, s.g.Count())
 }
 
 func newConfig(t *testing.T, args ...string) *config {
@@ -161,12 +162,12 @@ func newConfig(t *testing.T, args ...string) *config {
 // errRefused is what uringwake.Supported says where there is no io_uring.
 var errRefused = fmt.Errorf("no rings on this moon: %w", errors.ErrUnsupported)
 
-func TestWithoutRingsGoroutinesPlayAndItSaysWhy(t *testing.T) {
+func TestWithoutRingsGoroutinesAreMeasuredAndItSaysWhy(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "plot.svg")
 	cfg := newConfig(t, "-duration=100ms", "-out", out)
 	cfg.supported = func() error { return errRefused }
 	var stdout bytes.Buffer
-	require.NoError(t, compete(t.Context(), cfg, &stdout))
+	require.NoError(t, work(t.Context(), cfg, &stdout, nil))
 	s := stdout.String()
 	require.Contains(t, s, "There are no loops: no rings on this moon")
 	require.Contains(t, s, "\ngoroutine to goroutine ")
@@ -181,11 +182,11 @@ func TestInterruptShowsWhatThereIs(t *testing.T) {
 	var stdout bytes.Buffer
 	done := make(chan error)
 	go func() {
-		done <- compete(ctx, cfg, &writer{&stdout, func(line string) {
-			if strings.HasPrefix(line, "[") { // it is playing
+		done <- work(ctx, cfg, &writer{&stdout, func(line string) {
+			if strings.HasPrefix(line, "[") { // it is measuring
 				cancel(errors.New("that will do"))
 			}
-		}})
+		}}, nil)
 	}()
 	require.NoError(t, <-done)
 	require.Contains(t, stdout.String(), "Stopped early (that will do)")
@@ -208,7 +209,7 @@ func TestInterruptBeforeAnythingDrawsNothing(t *testing.T) {
 	cancel()
 	out := filepath.Join(t.TempDir(), "plot.svg")
 	status, stdout, stderr := runFor(ctx, "-out", out)
-	require.Equal(t, exitOK, status, stderr)
+	require.Equal(t, cli.OK, status, stderr)
 	require.Contains(t, stdout, "Stopped early")
 	require.NotContains(t, stdout, "plot:")
 	require.NoFileExists(t, out)
@@ -219,46 +220,46 @@ func TestPlotThatCannotBeWrittenGetsOneLineAndStatus1(t *testing.T) {
 	cfg := newConfig(t, "-duration=100ms", "-out", filepath.Join(dir, "gone", "..", "plot.svg"))
 	cfg.out = filepath.Join(dir, "gone", "plot.svg") // as if it went away meanwhile
 	cfg.supported = func() error { return errRefused }
-	require.ErrorContains(t, compete(t.Context(), cfg, &bytes.Buffer{}), "plot.svg")
+	require.ErrorContains(t, work(t.Context(), cfg, &bytes.Buffer{}, nil), "plot.svg")
 }
 
-// seated plays one match of goroutines, on seats of the test's own.
-func seated(t *testing.T, c *court, game game, near, far []seat) (*score, error) {
+// measured runs one measurement, with the test's own starters.
+func measured(t *testing.T, s *shared, w workload, near, far []starter) (*result, error) {
 	t.Helper()
-	s := new(score)
-	m := &match{game: game, near: near, far: far, out: s, back: s}
-	return s, m.play(t.Context(), c, time.Millisecond)
+	r := new(result)
+	m := &measurement{workload: w, near: near, far: far, out: r, back: r}
+	return r, m.run(t.Context(), s, time.Millisecond)
 }
 
-func TestMatchThatDoesNotEndSaysSo(t *testing.T) {
-	late := seat(func(ctx context.Context, f func(context.Context)) error {
+func TestMeasurementThatDoesNotEndSaysSo(t *testing.T) {
+	late := starter(func(ctx context.Context, f func(context.Context)) error {
 		context.AfterFunc(ctx, func() { f(ctx) })
 		return nil
 	})
-	for g := range games {
-		c := newCourt()
-		c.patience = time.Millisecond
-		_, err := seated(t, c, g, goroutines(1), []seat{late})
-		require.ErrorIs(t, err, errStuck)
+	for w := range workloads {
+		s := newShared()
+		s.grace = time.Millisecond
+		_, err := measured(t, s, w, goroutines(1), []starter{late})
+		require.ErrorIs(t, err, errLate)
 	}
 }
 
-func TestPlayerThatGetsNoSeatEndsTheMatch(t *testing.T) {
-	full := seat(func(context.Context, func(context.Context)) error { return uringwake.ErrClosed })
-	for g := range games {
-		_, err := seated(t, newCourt(), g, goroutines(2), []seat{onGoroutine, full})
+func TestWorkerThatCannotStartEndsTheMeasurement(t *testing.T) {
+	closed := starter(func(context.Context, func(context.Context)) error { return uringwake.ErrClosed })
+	for w := range workloads {
+		_, err := measured(t, newShared(), w, goroutines(2), []starter{onGoroutine, closed})
 		require.ErrorIs(t, err, uringwake.ErrClosed)
-		_, err = seated(t, newCourt(), g, []seat{full, full}, goroutines(2))
+		_, err = measured(t, newShared(), w, []starter{closed, closed}, goroutines(2))
 		require.ErrorIs(t, err, uringwake.ErrClosed)
 	}
 }
 
-func TestMatchesLeaveTheCourtAsItWas(t *testing.T) {
-	c := newCourt()
-	for g := range games {
-		s, err := seated(t, c, g, goroutines(5), goroutines(5))
+func TestMeasurementsLeaveNothingBehind(t *testing.T) {
+	s := newShared()
+	for w := range workloads {
+		r, err := measured(t, s, w, goroutines(5), goroutines(5))
 		require.NoError(t, err)
-		require.NotZero(t, s.wakes.count)
-		requireUntouched(t, c)
+		require.NotZero(t, r.wakes.Count())
+		requireIdle(t, s)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// The plot has a panel for each game and quantity: latency above, rate below.
+// The plot has a panel for each workload and quantity: latency above, rate below.
 // A line of a panel is a path and a doorbell; what it shows is also said in
 // numbers at its end, so that nothing depends on colors.
 
@@ -74,33 +74,33 @@ type line struct {
 }
 
 // draw writes the plot to the file that was asked for.
-func (c *contest) draw(stdout io.Writer) error {
-	f, err := c.create()
+func (b *benchmark) draw(stdout io.Writer) error {
+	f, err := b.create()
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(plotTemplate.Execute(f, newPlot(c)), f.Close()); err != nil {
+	if err := errors.Join(plotTemplate.Execute(f, newPlot(b)), f.Close()); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "\nplot: %s\n", f.Name())
 	return nil
 }
 
-func (c *contest) create() (*os.File, error) {
-	if c.cfg.out == "" {
+func (b *benchmark) create() (*os.File, error) {
+	if b.cfg.out == "" {
 		return os.CreateTemp("", "crossring-*.svg")
 	}
-	return os.Create(c.cfg.out)
+	return os.Create(b.cfg.out)
 }
 
-func newPlot(c *contest) *plot {
-	p := &plot{Width: labelsWidth + int(games)*(panelWidth+valuesWidth), Caption: c.caption()}
+func newPlot(b *benchmark) *plot {
+	p := &plot{Width: labelsWidth + int(workloads)*(panelWidth+valuesWidth), Caption: b.caption()}
 	y := headHeight
 	for _, q := range quantities {
-		height, scale := 0, newScale(c.boards, q)
-		for g := range games {
-			at := panel{X: labelsWidth + int(g)*(panelWidth+valuesWidth), Y: y + panelHead, Width: panelWidth}
-			at.fill(c.boards, g, q, scale)
+		height, scale := 0, newScale(b.sections, q)
+		for w := range workloads {
+			at := panel{X: labelsWidth + int(w)*(panelWidth+valuesWidth), Y: y + panelHead, Width: panelWidth}
+			at.fill(b.sections, w, q, scale)
 			p.Panels = append(p.Panels, at)
 			height = at.Height
 		}
@@ -111,56 +111,56 @@ func newPlot(c *contest) *plot {
 }
 
 // caption says what is compared, and where.
-func (c *contest) caption() string {
+func (b *benchmark) caption() string {
 	loops := "no loops"
-	if len(c.loops) > 0 {
-		loops = fmt.Sprintf("%d loops for each doorbell", c.cfg.loops)
+	if len(b.loops) > 0 {
+		loops = fmt.Sprintf("%d loops for each doorbell", b.cfg.loops)
 	}
-	return fmt.Sprintf("%d against %d, %s, %d turns of %v; %s/%s, %d processors, %s", c.cfg.crowd, c.cfg.crowd, loops,
-		c.rounds, c.slice.Round(time.Millisecond), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), runtime.Version())
+	return fmt.Sprintf("%d against %d, %s, %d turns of %v; %s/%s, %d processors, %s", b.cfg.workers, b.cfg.workers, loops,
+		b.rounds, b.slice.Round(time.Millisecond), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), runtime.Version())
 }
 
 // A quantity is what a row of panels shows: numbers of which the second is not
 // less than the first.
 type quantity struct {
 	title, axis string
-	of          func(*score) (bar, tail float64)
+	of          func(*result) (bar, tail float64)
 	tick        func(float64) string
-	value       func(*score, path) string
+	value       func(*result, path) string
 }
 
 var quantities = []quantity{{
 	title: "latency",
 	axis:  "time from the call that wakes until the woken runs (log scale)",
-	of: func(s *score) (float64, float64) {
-		return float64(s.wakes.quantile(.50)), float64(s.wakes.quantile(.99))
+	of: func(r *result) (float64, float64) {
+		return float64(r.wakes.Quantile(.50)), float64(r.wakes.Quantile(.99))
 	},
 	tick:  func(x float64) string { return duration(time.Duration(x)) },
-	value: func(s *score, _ path) string { return latency(s, .50) + " / " + latency(s, .99) },
+	value: func(r *result, _ path) string { return latency(r, .50) + " / " + latency(r, .99) },
 }, {
 	title: "rate",
 	axis:  "wakes per second (log scale)",
-	of:    func(s *score) (float64, float64) { return s.perSecond(), s.perSecond() },
+	of:    func(r *result) (float64, float64) { return r.perSecond(), r.perSecond() },
 	tick:  digits,
-	value: func(s *score, p path) string {
-		if p == goToGo || s.wakes.count == 0 {
-			return rate(s)
+	value: func(r *result, p path) string {
+		if p == goToGo || r.wakes.Count() == 0 {
+			return rate(r)
 		}
-		return rate(s) + ", " + calls(s, p) + " calls"
+		return rate(r) + ", " + calls(r, p) + " calls"
 	},
 }}
 
-// fill draws a game's scores, path by path.
-func (at *panel) fill(boards []*board, g game, q quantity, scale scale) {
-	at.Title, at.Axis = gameNames[g]+": "+q.title, q.axis
+// fill draws a workload's results, path by path.
+func (at *panel) fill(sections []*section, w workload, q quantity, scale scale) {
+	at.Title, at.Axis = workloadNames[w]+": "+q.title, q.axis
 	y := groupGap
 	for p := range paths {
 		top := y
-		for _, b := range boards {
-			if b.scores[p][g] == nil {
+		for _, s := range sections {
+			if s.results[p][w] == nil {
 				continue
 			}
-			at.addLine(b, p, g, q, scale, y)
+			at.addLine(s, p, w, q, scale, y)
 			y += lineHeight
 		}
 		if y > top {
@@ -170,33 +170,33 @@ func (at *panel) fill(boards []*board, g game, q quantity, scale scale) {
 	}
 	at.Height = y
 	at.Ticks = scale.ticks(q.tick)
-	if g > 0 { // the leftmost panel says it for all
+	if w > 0 { // the leftmost panel says it for all
 		at.Names, at.Doorbells = nil, nil
 	}
 }
 
-func (at *panel) addLine(b *board, p path, g game, q quantity, scale scale, y int) {
-	s := b.scores[p][g]
-	l := line{Y: y, Doorbell: strings.Fields(b.doorbell)[0], Value: q.value(s, p)}
-	if s.wakes.count > 0 {
-		bar, tail := q.of(s)
+func (at *panel) addLine(s *section, p path, w workload, q quantity, scale scale, y int) {
+	r := s.results[p][w]
+	l := line{Y: y, Doorbell: strings.Fields(s.doorbell)[0], Value: q.value(r, p)}
+	if r.wakes.Count() > 0 {
+		bar, tail := q.of(r)
 		l.Bar, l.Tail = scale.at(bar), scale.at(tail)
 	}
 	l.ValueX = l.Tail + 6
 	at.Lines = append(at.Lines, l)
-	at.Doorbells = append(at.Doorbells, label{y + lineHeight/2, b.doorbell})
+	at.Doorbells = append(at.Doorbells, label{y + lineHeight/2, s.doorbell})
 }
 
-// A scale is logarithmic and has decades from one end to the other. The games
-// share it, so that they can be compared.
+// A scale is logarithmic and has decades from one end to the other. Both
+// workloads use it, so that they can be compared.
 type scale struct{ first, last int }
 
-func newScale(boards []*board, q quantity) scale {
+func newScale(sections []*section, q quantity) scale {
 	low, high := math.Inf(1), 0.0
-	lines(boards, func(b *board, p path) {
-		for _, s := range b.scores[p] {
-			if s.wakes.count > 0 {
-				bar, tail := q.of(s)
+	eachPath(sections, func(s *section, p path) {
+		for _, r := range s.results[p] {
+			if r.wakes.Count() > 0 {
+				bar, tail := q.of(r)
 				low, high = min(low, max(1, bar)), max(high, tail)
 			}
 		}

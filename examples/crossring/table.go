@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// table shows all scores, 80 columns wide.
-func table(boards []*board) string {
+// table shows all results, 80 columns wide.
+func table(sections []*section) string {
 	var b strings.Builder
 	const label, half, gap = "%-22s", " %7s %5s %6s %6s", " "
-	fmt.Fprintf(&b, label+"%28s"+gap+"%28s\n", "", gameNames[pingPong], gameNames[fanOut])
+	fmt.Fprintf(&b, label+"%28s"+gap+"%28s\n", "", workloadNames[pingPong], workloadNames[fanOut])
 	fmt.Fprintf(&b, label+half+gap+half+"\n", "", "wakes/s", "calls", "p50", "p99", "wakes/s", "calls", "p50", "p99")
-	var last *board
-	lines(boards, func(on *board, p path) {
-		if on != last {
-			fmt.Fprintf(&b, "doorbell: %s\n", on.doorbell)
-			last = on
+	var last *section
+	eachPath(sections, func(s *section, p path) {
+		if s != last {
+			fmt.Fprintf(&b, "doorbell: %s\n", s.doorbell)
+			last = s
 		}
-		var cells [games]string
-		for game, s := range on.scores[p] {
-			cells[game] = fmt.Sprintf(half, rate(s), calls(s, p), latency(s, .50), latency(s, .99))
+		var cells [workloads]string
+		for w, r := range s.results[p] {
+			cells[w] = fmt.Sprintf(half, rate(r), calls(r, p), latency(r, .50), latency(r, .99))
 		}
 		fmt.Fprintf(&b, label+"%s"+gap+"%s\n", pathNames[p], cells[pingPong], cells[fanOut])
 	})
@@ -28,19 +28,19 @@ func table(boards []*board) string {
 }
 
 // legend says what the columns mean.
-func legend(boards []*board) string {
+func legend(sections []*section) string {
 	s := "\np50, p99: the time from before the call that wakes until the woken runs.\n"
-	if len(boards) > 1 {
+	if len(sections) > 1 {
 		s += "calls: system calls by the loops, and to wake them, for each wake.\n"
 	}
 	return s
 }
 
-func rate(s *score) string {
-	if s.wakes.count == 0 {
+func rate(r *result) string {
+	if r.wakes.Count() == 0 {
 		return "-"
 	}
-	return digits(s.perSecond())
+	return digits(r.perSecond())
 }
 
 // digits shows a large number with three digits.
@@ -55,18 +55,18 @@ func digits(x float64) string {
 }
 
 // calls shows a number of system calls, where there are loops to make any.
-func calls(s *score, p path) string {
-	if p == goToGo || s.wakes.count == 0 {
+func calls(r *result, p path) string {
+	if p == goToGo || r.wakes.Count() == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.2f", s.perWake())
+	return fmt.Sprintf("%.2f", r.perWake())
 }
 
-func latency(s *score, q float64) string {
-	if s.wakes.count == 0 {
+func latency(r *result, q float64) string {
+	if r.wakes.Count() == 0 {
 		return "-"
 	}
-	return duration(s.wakes.quantile(q))
+	return duration(r.wakes.Quantile(q))
 }
 
 // duration shows d with three digits or so.

@@ -18,9 +18,9 @@ import (
 //	        when ahead of all others: room.NotifyOne
 //	fetch   no room? room.Wait, look again
 //
-// Up to limit bytes everything is there for whoever comes, and the fetch runs
-// as fast as the origin. A body that gets longer is not stored, so it only
-// passes by: its beginning is dropped, nobody can join any more, and the fetch
+// Up to limit bytes all of it is there for every reader, and the fetch runs
+// as fast as the origin. A body that gets longer is not stored, so it is
+// only handed on: its beginning is dropped, no reader can join any more, and the fetch
 // stays half a window ahead of its fastest reader. A reader that falls behind
 // what is still there, which is a window or two, is cut off: it neither slows
 // the others nor fills the memory.
@@ -49,7 +49,7 @@ var (
 )
 
 // piece is how much a fetch, or a reader, takes at a time; and minWindow has
-// room for many, so that nobody is cut off who is just about to read.
+// room for many, so that no reader is cut off that is just about to read.
 const (
 	piece     = 32 << 10
 	minWindow = 32 * piece
@@ -102,8 +102,8 @@ func (b *body) add(p []byte) {
 	}
 }
 
-// unwanted reports whether the fetch is for nobody any more, and if so sees to
-// it that nobody joins what is about to end. It holds mu.
+// unwanted reports whether the fetch has no use any more, and if so makes sure
+// that no reader joins what is about to end. The caller holds mu.
 func (b *body) unwanted() bool {
 	if b.readers > 0 || b.stored || b.err != nil {
 		return false
@@ -122,8 +122,8 @@ func (b *body) finish(err error) error {
 	return err
 }
 
-// waitForRoom waits until the fetch may go on. It is the only one who waits for
-// that, so a permit will do: a reader who made room just before Wait left it.
+// waitForRoom waits until the fetch may go on. Nothing else waits for
+// that, so a permit will do: a reader that made room just before Wait left it.
 func (b *body) waitForRoom(ctx context.Context) error {
 	for !b.hasRoom() {
 		if err := b.room.Wait(ctx); err != nil {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/vigil-go/vigil/examples/internal/histogram"
 )
 
 // clientPace is how often a client asks, if it gets its answers in time.
@@ -22,7 +24,7 @@ type crowd struct {
 	client *http.Client
 
 	answered, errors atomic.Uint64
-	latency          histogram
+	latency          histogram.Shared
 }
 
 func newCrowd(cfg *config, base string) *crowd {
@@ -84,7 +86,7 @@ func (c *crowd) ask(ctx context.Context, key uint64) {
 	if err := c.get(ctx, fmt.Sprintf("%s/page/%d", c.base, key)); err != nil {
 		c.errors.Add(1)
 	}
-	c.latency.record(time.Since(start))
+	c.latency.Record(time.Since(start))
 	c.answered.Add(1)
 }
 

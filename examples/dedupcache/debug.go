@@ -30,7 +30,7 @@ func (f *front) watch(name string, showKeys bool) {
 }
 
 // openWindow serves vigildebug's page on a listener of its own, which only
-// those who run the program should reach. It returns where, and what ends it.
+// the program's operators should reach. It returns where, and what ends it.
 func openWindow(address string) (url string, closeWindow func(), err error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {

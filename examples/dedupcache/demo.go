@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/vigil-go/vigil/examples/internal/cli"
 )
 
 // demo makes the same requests without coalescing and with it.
 func demo(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 	introduce(stdout, cfg)
-	show := newProgress(stdout)
+	screen := cli.NewScreen(stdout, false)
 	logger := log.New(stderr, "dedupcache: ", 0)
 
 	// First as many requests as the crowd gets answered in a part of the time,
@@ -24,11 +26,11 @@ func demo(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 	for id := range plan {
 		plan[id] = int(limit / clientPace)
 	}
-	without, made, err := experiment(ctx, cfg, "without coalescing", false, plan, limit, show, logger)
+	without, made, err := experiment(ctx, cfg, "without coalescing", false, plan, limit, screen, logger)
 	if err != nil {
 		return err
 	}
-	with, _, err := experiment(ctx, cfg, "with coalescing", true, made, cfg.duration-limit, show, logger)
+	with, _, err := experiment(ctx, cfg, "with coalescing", true, made, cfg.duration-limit, screen, logger)
 	if err != nil {
 		return err
 	}
@@ -49,7 +51,7 @@ The same requests twice (Zipf %v, seed %d), in %v at most:
 // It ends when every client has made its quota of requests, or after limit.
 // It returns the outcome, and how many requests each client made.
 func experiment(ctx context.Context, cfg *config, name string, coalesce bool, quota []int,
-	limit time.Duration, show *progress, logger *log.Logger) (*outcome, []int, error) {
+	limit time.Duration, screen *cli.Screen, logger *log.Logger) (*outcome, []int, error) {
 	lab, err := newLab(cfg, name, coalesce, logger)
 	if err != nil {
 		return nil, nil, err
@@ -63,7 +65,7 @@ func experiment(ctx context.Context, cfg *config, name string, coalesce bool, qu
 	defer cancel()
 
 	var made []int
-	show.during(func() { made = lab.crowd.run(ctx, soft, quota) }, func() string { return lab.line(name) })
+	screen.During(func() { made = lab.crowd.run(ctx, soft, quota) }, func() string { return lab.line(name) })
 	if ctx.Err() != nil {
 		return nil, nil, fmt.Errorf("stopped: %w", context.Cause(ctx))
 	}
@@ -119,7 +121,7 @@ func listenLoopback(h http.Handler, logger *log.Logger) (*http.Server, error) {
 func (l *lab) line(name string) string {
 	answered := l.crowd.answered.Load()
 	part := max(float64(answered)/float64(max(1, l.planned)), float64(time.Since(l.start))/float64(l.limit))
-	return fmt.Sprintf("%-18s %s %6s answered %6s origin hits %4d waiting", name, bar(part),
+	return fmt.Sprintf("%-18s %s %6s answered %6s origin hits %4d waiting", name, cli.Bar(part, 8),
 		count(float64(answered)), count(float64(l.origin.asked.Load())), l.front.pages.waiting.now.Load())
 }
 

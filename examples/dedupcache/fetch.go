@@ -18,7 +18,7 @@ import (
 )
 
 // A pageKey is everything that a shared request consists of: the origin is
-// asked for this and nothing else, so no header of the user who happened to be
+// asked for this and nothing else, so no header of the user whose request was
 // first can show in what the others get.
 type pageKey struct {
 	method, uri string
@@ -33,7 +33,7 @@ func (k pageKey) weight() uint32 { return uint32(len(k.uri) + len(k.vary)) }
 var errTimeout = fmt.Errorf("origin: took too long: %w", context.DeadlineExceeded)
 
 // welcome is how long a body that is not to be stored waits for its readers,
-// who have just been told that it is there.
+// which have just been told that it is there.
 const welcome = time.Second
 
 // An upstream fetches responses from an origin.

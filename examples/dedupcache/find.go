@@ -29,11 +29,11 @@ func (a *ask) in(ctx context.Context) context.Context { return context.WithValue
 // there is none.
 //
 // What is kept is used while it is fresh. When it is stale, the origin is asked
-// again, once for all who ask at that time. A user is content with any response
-// that the origin was asked for after he came. So of those who want a page that
-// is never fresh (no-cache), the first has the first fetch, and all who come
-// while it is under way share the next: not one of them gets what was true
-// before he asked. Each waits for two fetches at most, but for a page that is
+// again, once for all users that ask at that time. A user may have any response
+// that the origin was asked for after the user came. So of the users of a page that
+// is never fresh (no-cache), the first has the first fetch, and all that come
+// while it is under way share the next: none of them gets what was true
+// only before. Each waits for two fetches at most, but for a page that is
 // dropped meanwhile.
 func (h *handler) find(ctx context.Context, a *ask, key pageKey) (*response, source, error) {
 	e, err := h.pages.get(ctx, key)
@@ -93,7 +93,7 @@ func (h *handler) renewLater(key pageKey, e *response) {
 	})
 }
 
-// lead is the upstream's fetch, for the user who started it.
+// lead is the upstream's fetch, for the user that started it.
 func (h *handler) lead(ctx context.Context, key pageKey, old *response) (*response, error) {
 	if a, ok := ctx.Value(askKey{}).(*ask); ok {
 		a.led.Store(true)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vigil-go/vigil/examples/dedupcache/internal/httpcache"
+	"github.com/vigil-go/vigil/examples/internal/cli"
 )
 
 // config is what the flags say.
@@ -41,9 +41,7 @@ type config struct {
 }
 
 func flagSet(c *config) *flag.FlagSet {
-	f := flag.NewFlagSet("dedupcache", flag.ContinueOnError)
-	f.SetOutput(io.Discard) // run prints the error, in one line
-	f.Usage = func() {}
+	f := cli.NewFlagSet("dedupcache")
 	f.DurationVar(&c.duration, "duration", 10*time.Second, "how long the demo takes at most, 1s to 10m")
 	f.IntVar(&c.clients, "clients", 200, "how many ask, 10 times a second each, 1 to 2000")
 	f.IntVar(&c.keys, "keys", 60, "how many different pages they ask for")
@@ -56,7 +54,7 @@ func flagSet(c *config) *flag.FlagSet {
 	})
 	f.Var(&c.maxObject, "max-object", "the largest page that is kept")
 	f.Var(&c.maxBytes, "max-bytes", "how much all pages that are kept may take")
-	f.StringVar(&c.debug, "debug", "", "show who waits for what on this private address")
+	f.StringVar(&c.debug, "debug", "", "serve a page of all waits and loads at this private address")
 	f.StringVar(&c.listen, "listen", "", "serve on this address, like :8080; needs -origin")
 	f.StringVar(&c.origin, "origin", "", "the URL whose pages are served; needs -listen")
 	return f
@@ -76,11 +74,8 @@ func newConfig() *config {
 func parse(args []string) (*config, error) {
 	c := newConfig()
 	f := flagSet(c)
-	if err := f.Parse(args); err != nil {
-		return nil, oneLine(err)
-	}
-	if f.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	if err := cli.Parse(f, args); err != nil {
+		return nil, err
 	}
 	var set []string
 	f.Visit(func(fl *flag.Flag) { set = append(set, fl.Name) })
@@ -174,7 +169,7 @@ func checkAddress(address string) error {
 func parseOrigin(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if bad, ok := errors.AsType[*url.Error](err); ok {
-		return nil, oneLine(bad.Err)
+		return nil, cli.OneLine(bad.Err)
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
@@ -220,15 +215,6 @@ func (s *size) Set(text string) error {
 	return nil
 }
 
-// oneLine returns err without the line breaks that a strange argument put
-// into it.
-func oneLine(err error) error {
-	if errors.Is(err, flag.ErrHelp) {
-		return err
-	}
-	return errors.New(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), " "))
-}
-
 func help() string {
 	var b strings.Builder
 	b.WriteString(`dedupcache is a caching reverse proxy that coalesces: however many clients ask
@@ -247,12 +233,7 @@ for a page that is not there, its origin is asked once.
 	section := func(title string, names ...string) {
 		fmt.Fprintf(&b, "%s:\n", title)
 		for _, name := range names {
-			fl := f.Lookup(name)
-			usage := fl.Usage
-			if fl.DefValue != "" {
-				usage += " (default " + fl.DefValue + ")"
-			}
-			fmt.Fprintf(&b, "  -%-11s %s\n", name, usage)
+			cli.WriteFlags(&b, f.Lookup(name))
 		}
 	}
 	section("The demo", demoFlags...)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vigil-go/vigil/dedup"
 	"github.com/vigil-go/vigil/examples/dedupcache/internal/httpcache"
+	"github.com/vigil-go/vigil/examples/internal/histogram"
 )
 
 // A source says where an answer came from. Users see it in the X-Cache header.
@@ -44,7 +45,7 @@ type handler struct {
 type stats struct {
 	requests, failed atomic.Uint64
 	from             [stale + 1]atomic.Uint64 // by source
-	latency          histogram
+	latency          histogram.Shared
 	running          gauge
 }
 
@@ -55,7 +56,7 @@ func (s *stats) hits() uint64 {
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	defer func() { h.stats.latency.record(time.Since(start)) }()
+	defer func() { h.stats.latency.Record(time.Since(start)) }()
 	h.stats.running.add(1)
 	defer h.stats.running.add(-1)
 	h.stats.requests.Add(1)
@@ -177,12 +178,12 @@ func (h *handler) noteWrite(res *http.Response) {
 	}
 }
 
-// fail tells a user what became of the fetch, and returns false if that is to
-// ask himself. The origin's own error page is handed on as it is.
+// fail tells a user what became of the fetch, and returns false if the user is
+// to ask the origin separately. The origin's own error page is handed on as it is.
 func (h *handler) fail(w http.ResponseWriter, r *http.Request, from source, err error) bool {
 	if r.Context().Err() != nil {
 		h.stats.from[from].Add(1)
-		return true // nobody is there to be told
+		return true // the user has left
 	}
 	bad, ok := errors.AsType[badStatus](err)
 	if ok && (bad.isVerdict() || !h.deliver(w, r, bad.response, from)) {

@@ -14,15 +14,17 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
+
+	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // runFor runs the program with args and returns what it did.
 func runFor(ctx context.Context, args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	status = run(ctx, args, &out, &errs)
+	status = program.Run(ctx, args, &out, &errs)
 	return status, out.String(), errs.String()
 }
 
@@ -79,7 +81,7 @@ func TestBadFlagsGetOneClearLineAndStatus2(t *testing.T) {
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			status, stdout, stderr := runFor(t.Context(), strings.Fields(test.args)...)
-			require.Equal(t, exitUsage, status)
+			require.Equal(t, cli.Usage, status)
 			require.Empty(t, stdout)
 			require.Contains(t, stderr, test.says)
 			requireOneLine(t, stderr)
@@ -90,7 +92,7 @@ func TestBadFlagsGetOneClearLineAndStatus2(t *testing.T) {
 func TestStrangeArgumentsStayOnOneLine(t *testing.T) {
 	for _, arg := range []string{"a\nb", "-clients=1\n2", "-x\r\ny", "-listen=:0\n"} {
 		status, _, stderr := runFor(t.Context(), arg)
-		require.Equal(t, exitUsage, status)
+		require.Equal(t, cli.Usage, status)
 		requireOneLine(t, stderr)
 	}
 	_, _, stderr := runFor(t.Context(), "-listen=:0", "-origin=http://a\nb")
@@ -106,7 +108,7 @@ func requireOneLine(t *testing.T, stderr string) {
 func TestHelpNamesEveryFlag(t *testing.T) {
 	for _, flag := range []string{"-h", "-help", "--help"} {
 		status, stdout, stderr := runFor(t.Context(), flag)
-		require.Equal(t, exitOK, status)
+		require.Equal(t, cli.OK, status)
 		require.Empty(t, stderr)
 		for _, name := range []string{"-duration", "-clients", "-keys", "-zipf", "-seed", "-ttl", "-listen", "-origin",
 			"-vary", "-max-object", "-max-bytes", "-debug"} {
@@ -128,7 +130,7 @@ func TestAddressInUseGetsOneLineAndStatus1(t *testing.T) {
 		{"-debug", taken.Addr().String()},
 	} {
 		status, stdout, stderr := runFor(t.Context(), args...)
-		require.Equal(t, exitFailed, status)
+		require.Equal(t, cli.Failed, status)
 		require.Empty(t, stdout)
 		require.Contains(t, stderr, taken.Addr().String())
 		requireOneLine(t, stderr)
@@ -152,7 +154,7 @@ func TestDebugShowsWhoWaits(t *testing.T) {
 
 func TestDemoComparesTheSameRequests(t *testing.T) {
 	status, stdout, stderr := runFor(t.Context(), "-duration=1s", "-clients=30", "-keys=4", "-seed=7")
-	require.Equal(t, exitOK, status, stderr)
+	require.Equal(t, cli.OK, status, stderr)
 	require.Empty(t, stderr)
 	require.Contains(t, stdout, "seed 7")
 	require.Contains(t, stdout, "without coalescing  with coalescing\n")
@@ -174,7 +176,7 @@ func TestDemoThatIsInterruptedSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("interrupt"))
 	status, _, stderr := runFor(ctx, "-clients=1")
-	require.Equal(t, exitFailed, status)
+	require.Equal(t, cli.Failed, status)
 	require.Equal(t, "dedupcache: stopped: interrupt\n", stderr)
 }
 
@@ -205,10 +207,10 @@ func newServed(t *testing.T, origin http.Handler, flags ...string) *served {
 	s := &served{stop: stop, status: make(chan int, 1)}
 	s.stdout, s.stderr = &lines{make(chan string, 100)}, &lines{make(chan string, 100)}
 	args := append([]string{"-listen", "127.0.0.1:0", "-origin", behind.URL}, flags...)
-	go func() { s.status <- run(ctx, args, s.stdout, s.stderr); close(s.stdout.c) }()
+	go func() { s.status <- program.Run(ctx, args, s.stdout, s.stderr); close(s.stdout.c) }()
 
 	if slices.Contains(flags, "-debug") {
-		_, s.debug, _ = strings.Cut(<-s.stdout.c, "who waits for what: ")
+		_, s.debug, _ = strings.Cut(<-s.stdout.c, "all waits and loads: ")
 	}
 	s.url = addressIn(t, s.stdout)
 	return s
@@ -226,7 +228,7 @@ func addressIn(t *testing.T, out *lines) string {
 // end stops the program and returns the rest of what it printed.
 func (s *served) end(t *testing.T) string {
 	s.stop()
-	require.Equal(t, exitOK, <-s.status)
+	require.Equal(t, cli.OK, <-s.status)
 	var rest []string
 	for line := range s.stdout.c {
 		rest = append(rest, line)

@@ -39,13 +39,13 @@ func (w *writes) add(uri string, tick uint64) {
 type fetcher func(ctx context.Context, key pageKey, old *response) (*response, error)
 
 // pages keeps responses. With coalescing, one fetch for each key is under way
-// at a time; without, to compare with, each user who finds nothing fetches.
+// at a time; without, to compare with, each user that finds nothing fetches.
 type pages struct {
 	*dedup.Cache[pageKey, *response]
 	renewals dedup.Group[pageKey, *response]
 	fetch    fetcher
 	coalesce bool
-	waiting  gauge // users who wait for a fetch
+	waiting  gauge // users that wait for a fetch
 
 	changing sync.Mutex // while a look at what is kept, and its change, belong together
 }
@@ -80,7 +80,7 @@ func (p *pages) get(ctx context.Context, key pageKey) (*response, error) {
 	return p.renew(ctx, key, nil)
 }
 
-// renew replaces old, which is kept and stale. Somebody else may have done that
+// renew replaces old, which is kept and stale. Another user may have done that
 // just now: a look at what is kept comes first, inside the flight, so that no
 // two of them follow each other without need.
 func (p *pages) renew(ctx context.Context, key pageKey, old *response) (*response, error) {

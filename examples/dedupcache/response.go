@@ -33,17 +33,17 @@ type response struct {
 	asked  uint64 // the front's tick at which the origin was asked
 	landed uint64 // and at which the answer was there
 
-	// verdict: there is nothing to share here, everybody asks for himself.
-	// Kept until the time given, so that those who come next do not wait to
+	// verdict: there is nothing to share here, every user asks separately.
+	// Kept until the time given, so that users that come next do not wait to
 	// hear it.
 	verdict time.Time
 
 	weighed  atomic.Uint32 // what weight was when it was stored last
-	renewing atomic.Bool   // a renewal is under way behind the users' backs
+	renewing atomic.Bool   // a renewal is under way in the background
 }
 
 // A badStatus is a response that says that the origin is in trouble. It is an
-// error, so that it goes to those who waited for it and is not kept.
+// error, so that it goes to the users that waited for it and is not kept.
 type badStatus struct{ *response }
 
 func (e badStatus) Error() string { return fmt.Sprintf("origin: status %d", e.status) }
@@ -95,7 +95,7 @@ func (e *response) weight() uint32 {
 
 // freshFor reports whether a is answered by the response as it is: because it
 // is fresh, or because the origin was asked after a had come. The second holds
-// for what is never fresh as well: users who wait for it together share it.
+// for what is never fresh as well: users that wait for it together share it.
 func (e *response) freshFor(a *ask, now time.Time) bool {
 	if e.asked > a.tick {
 		return true

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/vigil-go/vigil/examples/internal/cli"
 )
 
 // serve puts the cache before a real origin until ctx ends, then drains.
@@ -100,8 +102,8 @@ func await(ctx context.Context, broken <-chan error, f *front, stdout io.Writer)
 		case err = <-broken:
 		}
 	}
-	if show := newProgress(stdout); show.terminal {
-		show.during(work, f.line)
+	if screen := cli.NewScreen(stdout, false); screen.Terminal {
+		screen.During(work, f.line)
 	} else {
 		work()
 	}

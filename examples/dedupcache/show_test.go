@@ -2,42 +2,12 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-func TestProgressElsewhereIsALineASecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		p := newProgress(&out)
-		start := time.Now()
-		p.during(func() { time.Sleep(2500 * time.Millisecond) }, func() string { return time.Since(start).String() })
-		require.Equal(t, "1s\n2s\n2.5s\n", out.String())
-	})
-}
-
-func TestProgressOnATerminalStaysInItsLine(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		p := &progress{out: &out, terminal: true}
-		line := "a long one"
-		p.during(func() { time.Sleep(250 * time.Millisecond) }, func() string { defer func() { line = "short" }(); return line })
-		require.Equal(t, "\ra long one\rshort     \rshort     \n", out.String(), "what was there is overwritten")
-	})
-}
-
-func TestFileIsNoTerminal(t *testing.T) {
-	f, err := os.CreateTemp(t.TempDir(), "")
-	require.NoError(t, err)
-	defer f.Close()
-	require.False(t, isTerminal(f))
-	require.False(t, isTerminal(&bytes.Buffer{}))
-}
 
 func TestProgressFitsIntoATerminal(t *testing.T) {
 	l := &lab{origin: newOrigin(1), front: &front{handler: &handler{pages: &pages{}}}, crowd: &crowd{}, planned: 1, limit: time.Hour, start: time.Now()}
@@ -47,32 +17,6 @@ func TestProgressFitsIntoATerminal(t *testing.T) {
 	line := l.line("without coalescing")
 	require.Less(t, len(line), 80, line)
 	require.Contains(t, line, "[########]")
-}
-
-func TestHistogramBucketsAreInOrderAndNarrow(t *testing.T) {
-	require.Zero(t, bucketOf(0))
-	for i := range len(histogram{}.buckets) - 1 {
-		last := lastOf(i)
-		require.Equal(t, i, bucketOf(last), "bucket %d ends at %d", i, last)
-		require.Equal(t, i+1, bucketOf(last+1), "and the next begins")
-		require.LessOrEqual(t, float64(lastOf(i+1)-last), 1+float64(last)/30)
-	}
-}
-
-func TestHistogramQuantiles(t *testing.T) {
-	var h histogram
-	require.Zero(t, h.quantile(.5))
-	for ms := range 1000 {
-		h.record(time.Duration(ms+1) * time.Millisecond)
-	}
-	require.EqualValues(t, 1000, h.count())
-	require.InEpsilon(t, 500*time.Millisecond, h.quantile(.50), .04)
-	require.InEpsilon(t, 990*time.Millisecond, h.quantile(.99), .04)
-	require.Equal(t, time.Second, h.quantile(1))
-
-	h.record(-time.Second)
-	h.record(1<<63 - 1)
-	require.Equal(t, time.Duration(1<<63-1), h.quantile(1))
 }
 
 func TestTableComparesTwoColumns(t *testing.T) {

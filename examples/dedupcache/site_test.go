@@ -127,9 +127,12 @@ type reply struct {
 
 func (r reply) cache() string { return r.header.Get("X-Cache") }
 
-// request makes a request with header lines like "Cookie: a=b".
+// request makes a request with header lines like "Cookie: a=b". Its context can end,
+// as that of a server's requests.
 func (s *site) request(method, path string, header ...string) reply {
-	return s.do(context.Background(), method, path, header...)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	return s.do(ctx, method, path, header...)
 }
 
 func (s *site) do(ctx context.Context, method, path string, header ...string) (got reply) {

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/vigil-go/vigil/examples/internal/histogram"
 )
 
 // An outcome is a column of the table.
@@ -19,7 +21,7 @@ type outcome struct {
 	p50, p90, p99, max, peak int64 // durations, and the most that waited at once
 }
 
-func newOutcome(name string, f *front, latency *histogram, took time.Duration) *outcome {
+func newOutcome(name string, f *front, latency *histogram.Shared, took time.Duration) *outcome {
 	s := &f.stats
 	return &outcome{
 		name: name, took: took,
@@ -27,8 +29,8 @@ func newOutcome(name string, f *front, latency *histogram, took time.Duration) *
 		hits: s.hits(), stale: s.from[stale].Load(), renewed: s.from[renewed].Load(), joined: s.from[joined].Load(),
 		led: s.from[led].Load(), passed: s.from[passed].Load(),
 		peak: f.pages.waiting.top.Load(),
-		p50:  int64(latency.quantile(.50)), p90: int64(latency.quantile(.90)),
-		p99: int64(latency.quantile(.99)), max: int64(latency.quantile(1)),
+		p50:  int64(latency.Quantile(.50)), p90: int64(latency.Quantile(.90)),
+		p99: int64(latency.Quantile(.99)), max: int64(latency.Quantile(1)),
 	}
 }
 

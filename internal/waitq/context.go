@@ -5,12 +5,12 @@ import (
 	"reflect"
 )
 
-// ContextError is the error of a wait whose context has ended, and never nil.
-// It matches both ctx.Err() and context.Cause(ctx) by errors.Is. It calls the
-// context's methods, which may panic: leave the line first.
+// ContextError returns the error of a wait whose context has ended. It is never nil,
+// and matches both ctx.Err() and context.Cause(ctx) with errors.Is. ContextError calls
+// the context's methods, which may panic, so the caller has left its line before.
 func ContextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if err == nil { // its Done is closed all the same
+	if err == nil { // although Done is closed
 		err = context.Canceled
 	}
 	if cause == nil || same(cause, err) {
@@ -27,9 +27,9 @@ func same(a, b error) bool {
 	return a == b
 }
 
-// ParkError is the error of a wait whose Park failed with err: its context's,
-// or the parker's own, of a loop that closed. As ContextError it is never nil,
-// and is made when the line has been left.
+// ParkError returns the error of a wait whose Park failed with err: the context's, or
+// the parker's own if the context has not ended, as of a loop that was closed. The
+// caller has left its line before. The error is never nil.
 func ParkError(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() == nil {
 		return err
@@ -37,7 +37,7 @@ func ParkError(ctx context.Context, err error) error {
 	return ContextError(ctx)
 }
 
-// MustContext panics, with the package's name, if there is no context.
+// MustContext panics with the package's name if ctx is nil.
 func MustContext(ctx context.Context, pkg string) {
 	if ctx == nil {
 		panic(pkg + ": nil context")

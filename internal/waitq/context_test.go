@@ -43,17 +43,17 @@ func TestContextError(t *testing.T) {
 	require.Same(t, context.Canceled, waitq.ContextError(canceled(nil)), "nothing to add")
 }
 
-// uncomparable is an error that == panics for.
+// uncomparable is an error on which == panics.
 type uncomparable []string
 
 func (e uncomparable) Error() string { return "uncomparable" }
 
-// boxed can be compared, or cannot: its type does not tell.
+// boxed is comparable or not, depending on its value.
 type boxed struct{ what any }
 
 func (e boxed) Error() string { return "boxed" }
 
-// says is a context that says something else about its end.
+// says is a context with another error.
 type says struct {
 	context.Context
 	err error
@@ -61,13 +61,13 @@ type says struct {
 
 func (c says) Err() error { return c.err }
 
-// saysAll also hides that it is of package context.
+// saysAll also hides that it wraps a context of package context.
 type saysAll struct{ says }
 
 func (saysAll) Value(any) any { return nil }
 
-// TestErrorOfAHostileContext: any error will do, and none.
-func TestErrorOfAHostileContext(t *testing.T) {
+// TestErrorOfAMisbehavingContext: its error may be any error, or nil.
+func TestErrorOfAMisbehavingContext(t *testing.T) {
 	errs := map[string]error{
 		"uncomparable":       uncomparable{"a"},
 		"comparable at last": boxed{1},
@@ -85,7 +85,7 @@ func TestErrorOfAHostileContext(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancelCause(bg)
 		cancel(err)
-		got := waitq.ContextError(ctx) // the cause is hostile
+		got := waitq.ContextError(ctx) // the cause is misbehaving
 		require.ErrorIs(t, got, context.Canceled, name)
 		if err != nil {
 			require.EqualError(t, got, "context canceled: "+err.Error(), name)
@@ -98,7 +98,7 @@ func TestErrorOfAHostileContext(t *testing.T) {
 	}
 }
 
-// TestParkError: the parker's own error, or the context's, but one of them.
+// TestParkError: it is the parker's own error or the context's, and never nil.
 func TestParkError(t *testing.T) {
 	own := errors.New("the parker's own")
 	require.Same(t, own, waitq.ParkError(bg, own))

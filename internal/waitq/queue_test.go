@@ -14,7 +14,7 @@ type (
 	list   = waitq.List[int]
 )
 
-// pushed returns a queue of n waiters whose values are 0 to n-1, and them.
+// pushed returns a queue of n waiters whose values are 0 to n-1, and the waiters.
 func pushed(n int) (*queue, []*waiter) {
 	q, ws := new(queue), make([]*waiter, n)
 	for i := range ws {
@@ -108,14 +108,14 @@ func TestRemoveOfAStranger(t *testing.T) {
 	requireLine(t, []int{0, 1}, q)
 }
 
-// TestRemoveAfterDetach: who was detached is in line no more, whatever line
-// has formed since, and wherever in the list it is.
+// TestRemoveAfterDetach: a detached waiter is not in line any more, whatever line has
+// formed since, and wherever in the list the waiter is.
 func TestRemoveAfterDetach(t *testing.T) {
 	q, old := pushed(3)
 	l := q.Detach()
 	requireLine(t, []int{}, q)
 	for _, w := range old {
-		require.False(t, q.Remove(w), "nobody came since")
+		require.False(t, q.Remove(w), "no waiter came since")
 	}
 	young := &waiter{Value: 7}
 	q.Push(young)
@@ -143,7 +143,7 @@ func TestDetachOfAnEmptyQueue(t *testing.T) {
 	require.Nil(t, l.Pop())
 }
 
-// TestPopKeepsNoLink: a waiter that its owner holds on to holds no other.
+// TestPopKeepsNoLink: a waiter that is kept does not keep others alive.
 func TestPopKeepsNoLink(t *testing.T) {
 	q, ws := pushed(3)
 	l := q.Detach()

@@ -9,7 +9,7 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// TestTurnSkipsZero when it wraps: zero is the turn of those not in line.
+// TestTurnSkipsZero when it wraps: zero is the turn of waiters that are not in line.
 func TestTurnSkipsZero(t *testing.T) {
 	q := Queue[int]{turn: math.MaxUint32}
 	last := new(Waiter[int])
@@ -25,7 +25,7 @@ func TestTurnSkipsZero(t *testing.T) {
 	require.True(t, q.Remove(next))
 }
 
-// TestReleaseFinishesFirst: who is woken finds itself done.
+// TestReleaseFinishesFirst: a waiter is done when its waker is called.
 func TestReleaseFinishesFirst(t *testing.T) {
 	var q Queue[int]
 	woken := 0
@@ -42,7 +42,7 @@ func TestReleaseFinishesFirst(t *testing.T) {
 	require.Equal(t, 3, woken)
 }
 
-// TestLeftBehind: who left a line keeps no link into it.
+// TestLeftBehind: a waiter that left a line keeps no link into it.
 func TestLeftBehind(t *testing.T) {
 	var q Queue[int]
 	ws := make([]Waiter[int], 3)
@@ -61,7 +61,7 @@ func TestLeftBehind(t *testing.T) {
 	}
 }
 
-// TestTurnsGoRound: who is done is in no line, though its turn came again.
+// TestTurnsGoRound: a waiter that is done is in no line, even if its turn comes again.
 func TestTurnsGoRound(t *testing.T) {
 	var q Queue[int]
 	var w Waiter[int]

@@ -19,7 +19,7 @@ var (
 	errCause = errors.New("the cause")
 )
 
-// ended returns a context that errCause ended before.
+// ended returns a context that has ended, with the cause errCause.
 func ended() context.Context {
 	ctx, cancel := context.WithCancelCause(bg)
 	cancel(errCause)
@@ -55,17 +55,17 @@ func TestWaiterIsFinishedOrAbandoned(t *testing.T) {
 }
 
 func TestWakeCallsTheWaker(t *testing.T) {
-	new(waiter).Wake() // nobody to tell
+	new(waiter).Wake() // it has no waker
 	n := 0
 	w := &waiter{Waker: wake.Func(func() { n++ })}
 	require.True(t, w.Finish())
 	w.Wake()
 	require.Equal(t, 1, n)
-	require.Nil(t, w.Waker, "which is let go: a Future may be kept for long")
+	require.Nil(t, w.Waker, "it is dropped: a Future may be kept for long")
 }
 
-// TestStressFinishAgainstAbandon: whatever the order, one wins, and who finds
-// Finish the winner sees what was handed over.
+// TestStressFinishAgainstAbandon: one of them wins. A goroutine that finds that Finish
+// won sees the value.
 func TestStressFinishAgainstAbandon(t *testing.T) {
 	n := 20_000
 	if testing.Short() {
@@ -101,7 +101,7 @@ func TestStressFinishAgainstAbandon(t *testing.T) {
 	t.Logf("%d finished, %d abandoned", finished, abandoned)
 }
 
-// TestStressOneFinisher: of several that finish a waiter one does.
+// TestStressOneFinisher: of several calls of Finish one wins.
 func TestStressOneFinisher(t *testing.T) {
 	n := 5_000
 	if testing.Short() {
@@ -134,7 +134,7 @@ func TestAwaitReturnsAfterFinish(t *testing.T) {
 		synctest.Wait()
 		require.Empty(t, c)
 
-		p.Wake() // a wake alone ends nothing: it looks again
+		p.Wake() // a wake without Finish does not end the wait
 		synctest.Wait()
 		require.Empty(t, c)
 
@@ -146,7 +146,7 @@ func TestAwaitReturnsAfterFinish(t *testing.T) {
 	})
 }
 
-// TestAwaitOfADoneWaiter: what was handed over wins over the context's end.
+// TestAwaitOfADoneWaiter: a value that was handed over wins over the context's end.
 func TestAwaitOfADoneWaiter(t *testing.T) {
 	w := new(waiter)
 	w.Finish()
@@ -183,8 +183,8 @@ type parkFunc func(ctx context.Context) error
 func (parkFunc) Wake()                            {}
 func (f parkFunc) Park(ctx context.Context) error { return f(ctx) }
 
-// TestAwaitFinishedWhileTheContextEnds: Finish came between the end of the
-// context and the look at it.
+// TestAwaitFinishedWhileTheContextEnds: Finish was called between the end of the context
+// and the waiter's look at it.
 func TestAwaitFinishedWhileTheContextEnds(t *testing.T) {
 	w := new(waiter)
 	require.NoError(t, w.Await(ended(), parkFunc(func(ctx context.Context) error {
@@ -206,8 +206,8 @@ func TestAwaitLooksAgain(t *testing.T) {
 	require.Equal(t, 3, parks)
 }
 
-// TestStressAwait: the store and the end of the context race; Await says who
-// won, and the value is there if it says so.
+// TestStressAwait: a store races with the end of the context. Await returns nil if the
+// store won, and then the value is there.
 func TestStressAwait(t *testing.T) {
 	n := 5_000
 	if testing.Short() {

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A child is this test's program once more, in a role. It and its parent talk
-// over a line; it ends with its role, with exit status 0, or at the latest with
-// its parent.
+// A child is a process of this test's program in a role. It and its parent talk
+// over a line. It ends with its role, with exit status 0, or at the latest with its
+// parent.
 
 const (
 	roleEnv   = "VIGIL_FAULTS_ROLE"
@@ -23,10 +23,10 @@ const (
 	inherited = 4 // the first descriptor that it was given
 )
 
-// roles is what children play. It is filled in by the files that have them.
+// roles are the roles of children. The files that define them add them.
 var roles = map[string]func(t require.TestingT, parent line){}
 
-// inChild fails by ending the process: its parent sees the status and the text.
+// inChild fails by ending the process. The parent sees the status and the text.
 type inChild struct{}
 
 func (inChild) Errorf(format string, args ...any) {
@@ -43,7 +43,7 @@ type child struct {
 	stderr bytes.Buffer
 }
 
-// start starts a child that the test ends, and gives it these descriptors.
+// start starts a child that the test ends, and passes it these descriptors.
 func start(t *testing.T, role string, fds ...int) *child {
 	t.Helper()
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
@@ -53,7 +53,7 @@ func start(t *testing.T, role string, fds ...int) *child {
 	c := &child{line: line(ends[0]), t: t}
 	c.cmd = exec.Command(os.Args[0])
 	c.cmd.Env = append(os.Environ(), roleEnv+"="+role,
-		"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // a second each, else
+		"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // the default is a second for each
 	c.cmd.ExtraFiles, c.cmd.Stderr = []*os.File{theirs}, &c.stderr
 	for _, fd := range fds {
 		fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
@@ -73,7 +73,7 @@ func start(t *testing.T, role string, fds ...int) *child {
 	return c
 }
 
-// expect hears a word, which must be that one, and returns the descriptors that
+// expect receives a word, which must be that one, and returns the descriptors that
 // came with it.
 func (c *child) expect(word string) (fds []int) {
 	c.t.Helper()
@@ -86,7 +86,7 @@ func (c *child) expect(word string) (fds []int) {
 	return fds
 }
 
-// number hears a number.
+// number receives a number.
 func (c *child) number() (n int) {
 	c.t.Helper()
 	got, _, err := c.hear()
@@ -96,14 +96,14 @@ func (c *child) number() (n int) {
 	return n
 }
 
-// ends waits until the child has ended, by itself and well.
+// ends waits until the child has ended by itself with status 0.
 func (c *child) ends() {
 	c.t.Helper()
 	require.NoError(c.t, c.cmd.Wait(), "the child: %s", &c.stderr)
 }
 
-// ring gets the child's ring, which cannot be sent: the kernel takes no ring's
-// descriptor.
+// ring returns the child's ring, which cannot be sent: the kernel does not pass the
+// descriptors of rings.
 func (c *child) ring(number int) (fd int, err error) {
 	process, err := unix.PidfdOpen(c.cmd.Process.Pid, 0)
 	if err != nil {
@@ -118,7 +118,7 @@ func (c *child) signal(s syscall.Signal) {
 	require.NoError(c.t, c.cmd.Process.Signal(s))
 }
 
-// kill kills the child, and waits until it is dead.
+// kill kills the child and waits until it has ended.
 func (c *child) kill() {
 	c.cmd.Process.Kill()
 	c.cmd.Wait()
@@ -160,7 +160,7 @@ func (l line) hear() (word string, fds []int, err error) {
 	return string(text[:n]), fds, err
 }
 
-// expect is the child's: its parent must say that word.
+// expect is for the child: its parent must send that word.
 func (l line) expect(t require.TestingT, word string) (fds []int) {
 	got, fds, err := l.hear()
 	require.NoError(t, err)
@@ -168,7 +168,7 @@ func (l line) expect(t require.TestingT, word string) (fds []int) {
 	return fds
 }
 
-// number is the child's too.
+// number is for the child too.
 func (l line) number(t require.TestingT) (n int) {
 	got, _, err := l.hear()
 	require.NoError(t, err)

@@ -15,21 +15,21 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/vigil-go/vigil/internal/yield"
+	"github.com/vigil-go/vigil/internal/schedpoint"
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/uringwake/ring"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// A victim is woken into while it closes.
+// A victim is closed while wakers wake it.
 type victim struct {
 	wakers []wake.Waker
-	fail   []func() error // what must fail once it has closed
+	fail   []func() error // what must fail after it was closed
 	close  func() error
 	free   func() error // closes wakers that outlive it
 }
 
-// victims are all that wakers point at.
+// victims are all that wakers can wake.
 var victims = map[string]func(t *testing.T) *victim{
 	"plain ring":               func(t *testing.T) *victim { return ringVictim(t, nil, false) },
 	"deferred ring":            func(t *testing.T) *victim { return ringVictim(t, &deferred, false) },
@@ -41,8 +41,8 @@ var victims = map[string]func(t *testing.T) *victim{
 
 var deferred = ring.Params{Flags: ring.SetupSingleIssuer | ring.SetupDeferTaskrun}
 
-// ringVictim is a ring of somebody's who does not use our loops, on a thread of
-// its own; the thread may exit long before the ring is closed.
+// ringVictim is a ring of a user without our loops, on a thread of its own. The
+// thread may exit long before the ring is closed.
 func ringVictim(t *testing.T, p *ring.Params, exits bool) *victim {
 	needMessages(t)
 	if p != nil {
@@ -58,7 +58,7 @@ func ringVictim(t *testing.T, p *ring.Params, exits bool) *victim {
 		}
 		made <- r
 		if exits || r == nil {
-			return // locked: its thread ends with it
+			return // the thread is locked and ends with the goroutine
 		}
 		defer runtime.UnlockOSThread()
 		<-over
@@ -125,8 +125,9 @@ func eventFDVictim(t *testing.T) *victim {
 		fail: []func() error{func() error { _, err := e.Wait(forever); return err }}}
 }
 
-// What closes under its wakers takes no harm of them, nor does who gets its
-// descriptors' numbers: eventfds and rings that nobody else knows of.
+// TestCloseUnderWakers checks that wakers do no harm to what closes while they
+// wake, nor to the new owners of its descriptors' numbers: eventfds and rings that
+// no one else knows of.
 func TestCloseUnderWakers(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(victims)) {
 		t.Run(name, func(t *testing.T) {
@@ -136,7 +137,7 @@ func TestCloseUnderWakers(t *testing.T) {
 			var before, after int64
 			rounds := few(100)
 			for i := range rounds {
-				stop := yield.Shake(uint64(i), true)
+				stop := schedpoint.Shake(uint64(i), true)
 				b, a := closeUnderWakers(t, from, victims[name](t), i%2 == 0)
 				before, after = before+b, after+a
 				stop()
@@ -146,8 +147,8 @@ func TestCloseUnderWakers(t *testing.T) {
 	}
 }
 
-// closeUnderWakers closes v while a goroutine and a task wake, and has others
-// take its place. It gives how many wakes were sent before and since.
+// closeUnderWakers closes v while a goroutine and a task wake, and others take the
+// numbers of its descriptors. It returns how many wakes were sent before and since.
 func closeUnderWakers(t *testing.T, from *uringwake.Loop, v *victim, ringsFirst bool) (before, since int64) {
 	t.Helper()
 	var sent atomic.Int64
@@ -184,13 +185,13 @@ func closeUnderWakers(t *testing.T, from *uringwake.Loop, v *victim, ringsFirst 
 	require.NoError(t, v.free())
 	since = sent.Load() - since
 	for _, w := range v.wakers {
-		w.Wake() // into nothing
+		w.Wake() // has no target any more
 	}
 	b.untouched(t)
 	return before, since
 }
 
-// bystanders have the numbers of what has closed.
+// bystanders have the descriptor numbers of what was closed.
 type bystanders struct {
 	events []int
 	rings  []*ring.Ring
@@ -214,7 +215,7 @@ func newBystanders(t *testing.T, ringsFirst bool) *bystanders {
 	return b
 }
 
-// untouched checks that nobody wrote to them, and closes them.
+// untouched checks that nothing was written to them, and closes them.
 func (b *bystanders) untouched(t *testing.T) {
 	t.Helper()
 	for _, fd := range b.events {
@@ -229,8 +230,8 @@ func (b *bystanders) untouched(t *testing.T) {
 	}
 }
 
-// A waker into a ring that does not take messages yet, or is none any more, tells
-// so, and costs nobody a wake.
+// TestWakerIntoWhatTakesNoMessages checks that a waker into a ring that does not
+// accept messages yet, or is closed, reports that, and that no other wake is lost.
 func TestWakerIntoWhatTakesNoMessages(t *testing.T) {
 	needRings(t)
 	needMessages(t)
@@ -259,8 +260,8 @@ func TestWakerIntoWhatTakesNoMessages(t *testing.T) {
 	t.Log(fmt.Sprint(sent, " wakes refused, 1 received"))
 }
 
-// awaitErr waits for the failure of a wake: one that goes through the driver's
-// ring is told a little later.
+// awaitErr waits for the failure of a wake. A wake through the ring of the
+// goroutine driver is reported a little later.
 func awaitErr(m *uringwake.MsgRing) error {
 	for m.Err() == nil {
 		runtime.Gosched()

@@ -1,14 +1,13 @@
-// Package faults does to rings and their processes what a machine may do: it
-// refuses system calls, runs out of descriptors and memory, sends signals by
-// the thousand, stops a process and kills it, and closes rings under those who
-// wake into them. Wakes are counted on both sides, and what is left open is
-// looked for. It has tests only, for Linux.
+// Package faults tests rings and their processes under faults of the machine. The
+// tests refuse system calls, exhaust descriptors and memory, send signals by the
+// thousand, stop and kill processes, and close rings while wakers use them. They count
+// wakes on both sides and look for resources that are left open. The package has tests
+// only, for Linux.
 //
 //	go test ./race_test/faults -v
 //
-// logs how many wakes each fault has seen. A wake that is lost is waited for
-// until -timeout: the stacks then tell who waits.
+// logs the number of wakes under each fault. If a wake is lost, a test waits for it
+// until -timeout, and the stacks then show what waits.
 //
-// What a single call does when the kernel refuses it is tested in package
-// uringwake.
+// How a single call behaves when the kernel refuses it is tested in package uringwake.
 package faults

@@ -16,18 +16,18 @@ import (
 	"github.com/vigil-go/vigil/uringwake"
 )
 
-// A storm sends signals to threads of this process until it is stopped: one that
+// signals sends signals to threads of this process until it is stopped: one that
 // the Go runtime uses itself, and one that the program has asked for.
-type storm struct {
+type signals struct {
 	sent    atomic.Int64
 	stopped atomic.Bool
 	done    sync.WaitGroup
 	taken   chan os.Signal
 }
 
-// storming has send send signals, again and again.
-func storming(t *testing.T, send func(s *storm)) *storm {
-	s := &storm{taken: make(chan os.Signal, 1)}
+// sendSignals makes send send signals repeatedly.
+func sendSignals(t *testing.T, send func(s *signals)) *signals {
+	s := &signals{taken: make(chan os.Signal, 1)}
 	signal.Notify(s.taken, syscall.SIGUSR1)
 	s.done.Go(func() {
 		for !s.stopped.Load() {
@@ -39,8 +39,8 @@ func storming(t *testing.T, send func(s *storm)) *storm {
 	return s
 }
 
-// hit sends both signals to a thread, if it is there still.
-func (s *storm) hit(tid int) {
+// hit sends both signals to a thread, if it still exists.
+func (s *signals) hit(tid int) {
 	for _, sig := range []syscall.Signal{unix.SIGURG, unix.SIGUSR1} {
 		if unix.Tgkill(os.Getpid(), tid, sig) == nil {
 			s.sent.Add(1)
@@ -48,29 +48,30 @@ func (s *storm) hit(tid int) {
 	}
 }
 
-// atThread sends to a thread that stays, as soon as it has taken the last ones:
-// it would get nothing done else.
-func atThread(tid int) func(s *storm) {
-	return func(s *storm) {
+// atThread sends signals to a thread that stays, as soon as it has handled the last
+// ones. Otherwise it would make no progress.
+func atThread(tid int) func(s *signals) {
+	return func(s *signals) {
 		s.hit(tid)
 		<-s.taken
 	}
 }
 
-// atAllThreads does not wait: a thread may end before it has taken its signals.
-func atAllThreads(s *storm) {
+// atAllThreads does not wait, because a thread may end before it has handled its
+// signals.
+func atAllThreads(s *signals) {
 	for _, tid := range threads() {
 		s.hit(tid)
 	}
 }
 
-func (s *storm) stop() {
+func (s *signals) stop() {
 	s.stopped.Store(true)
 	s.done.Wait()
 	signal.Stop(s.taken)
 }
 
-// threads are all that the process has now.
+// threads returns all threads of the process.
 func threads() (tids []int) {
 	list, _ := os.ReadDir("/proc/self/task")
 	for _, e := range list {
@@ -81,7 +82,7 @@ func threads() (tids []int) {
 	return tids
 }
 
-// threadOf is the thread that runs l.
+// threadOf returns the thread that runs l.
 func threadOf(t *testing.T, l *uringwake.Loop) int {
 	t.Helper()
 	tid := make(chan int, 1)
@@ -89,29 +90,30 @@ func threadOf(t *testing.T, l *uringwake.Loop) int {
 	return <-tid
 }
 
-// Signals end waits in the kernel, but no wait of ours: each wake and each
-// operation comes through, and none reports EINTR.
+// TestSignalsBreakNoWait checks that signals, which interrupt waits in the kernel,
+// do not end a wait of this module: each wake and each operation succeeds, and none
+// reports EINTR.
 func TestSignalsBreakNoWait(t *testing.T) {
 	for name, d := range map[string]uringwake.Doorbell{"eventfd": uringwake.DoorbellEventFD, "messages": uringwake.DoorbellMsgRing} {
 		t.Run(name, func(t *testing.T) {
 			needRings(t)
 			nothingLeft(t)
 			l := newLoop(t, &uringwake.LoopOptions{Doorbell: d, SpinFor: -1})
-			stormy(t, l, atThread(threadOf(t, l)))
+			underSignals(t, l, atThread(threadOf(t, l)))
 		})
 	}
 	t.Run("all threads", func(t *testing.T) {
 		needRings(t)
 		nothingLeft(t)
-		stormy(t, newLoop(t, nil), atAllThreads)
+		underSignals(t, newLoop(t, nil), atAllThreads)
 	})
 }
 
-// stormy has traffic until enough signals were sent.
-func stormy(t *testing.T, l *uringwake.Loop, send func(*storm)) {
+// underSignals runs traffic until enough signals were sent.
+func underSignals(t *testing.T, l *uringwake.Loop, send func(*signals)) {
 	t.Helper()
 	before := l.Stats()
-	s := storming(t, send)
+	s := sendSignals(t, send)
 	rounds := 0
 	for enough := int64(few(15_000)); s.sent.Load() < enough || rounds == 0; rounds++ {
 		traffic(t, l, few(1000))

@@ -10,20 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The filters here come late, when rings are in use. Those that are there from
-// the start are the business of package refuse, which is uringwake's own.
+// The filters here are installed late, when rings are in use. For filters from the
+// start, package refuse of uringwake has tests.
 
-// machine is what a filter calls this one.
+// machine is the number of this architecture in a filter.
 var machine = map[string]uint32{
 	"amd64":   unix.AUDIT_ARCH_X86_64,
 	"arm64":   unix.AUDIT_ARCH_AARCH64,
 	"riscv64": unix.AUDIT_ARCH_RISCV64,
 }[runtime.GOARCH]
 
-// refuse has the kernel refuse these system calls to all threads of this process,
+// refuse makes the kernel refuse these system calls to all threads of this process
 // from now on.
 func refuse(t require.TestingT, errno unix.Errno, calls ...uint32) {
-	const nr, arch = 0, 4 // where struct seccomp_data has them
+	const nr, arch = 0, 4 // their offsets in struct seccomp_data
 	load := func(offset uint32) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
 	}
@@ -42,7 +42,7 @@ func refuse(t require.TestingT, errno unix.Errno, calls ...uint32) {
 }
 
 func install(program []unix.SockFilter) error {
-	runtime.LockOSThread() // no_new_privs is the thread's, and the filter needs it
+	runtime.LockOSThread() // no_new_privs belongs to the thread, and the filter needs it
 	defer runtime.UnlockOSThread()
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err
@@ -55,7 +55,7 @@ func install(program []unix.SockFilter) error {
 	return nil
 }
 
-// cannotFilter tells why there are no filters here, if so.
+// cannotFilter returns the reason why there are no filters here, or nil.
 func cannotFilter() error {
 	if machine == 0 {
 		return fmt.Errorf("no filters for %s", runtime.GOARCH)
@@ -73,7 +73,7 @@ func canFilter(t require.TestingT, parent line) {
 	parent.say(t, "filters")
 }
 
-// needFilters skips if the child, which begins with canFilter, has none.
+// needFilters skips the test if the child, which begins with canFilter, has none.
 func (c *child) needFilters() *child {
 	c.t.Helper()
 	word, _, err := c.hear()

@@ -17,9 +17,9 @@ import (
 
 func init() { roles["sender"] = sender }
 
-// A process that is killed while others wake into it costs them nothing but
-// those wakes: they go on, are told where that can be known, and wake the next
-// one, started in its place, as ever.
+// TestKilledUnderWakers checks that killing a process while others wake it costs
+// them only those wakes: they continue, get an error where the death can be known,
+// and wake the next process that is started in its place.
 func TestKilledUnderWakers(t *testing.T) {
 	needRings(t)
 	nothingLeft(t)
@@ -38,13 +38,13 @@ func TestKilledUnderWakers(t *testing.T) {
 	equal(t, all)
 }
 
-// killing counts wakes, those since the target's death among them.
+// killing counts wakes, and among them those since the target's death.
 type killing struct {
 	sent, since, refused atomic.Int64
-	dead                 atomic.Bool // it may be
+	dead                 atomic.Bool // it may have ended
 }
 
-// round kills a target while it is sent to, and sends on.
+// round kills a target during sends and continues to send.
 func (k *killing) round(t *testing.T, l *uringwake.Loop) {
 	a := aimed(t)
 	k.dead.Store(false)
@@ -64,7 +64,7 @@ func (k *killing) round(t *testing.T, l *uringwake.Loop) {
 	a.kill()
 	over.Store(true)
 	done.Wait()
-	// Who holds a ring holds the files of what it had in flight.
+	// A process that holds a ring holds the files of the operations in flight.
 	a.letGo()
 	_, err := uringwake.PollFD(forever, a.pipe, unix.POLLERR)
 	require.NoError(t, err)
@@ -73,8 +73,8 @@ func (k *killing) round(t *testing.T, l *uringwake.Loop) {
 	a.close()
 }
 
-// judge counts a wake and says which errors it may have once the target may be
-// dead: none where it goes into what is shared.
+// judge counts a wake and checks its error. Once the target may be dead some errors
+// are allowed, but none for wakes through shared memory or files.
 func (k *killing) judge(a *aim, i int, err error) {
 	k.sent.Add(1)
 	dead := k.dead.Load()
@@ -96,8 +96,8 @@ func (k *killing) judge(a *aim, i int, err error) {
 	}
 }
 
-// sender wakes into its parent's ring, and says in shared memory how often it
-// has, until it is killed.
+// sender wakes its parent's ring until it is killed, and counts the wakes in shared
+// memory.
 func sender(t require.TestingT, parent line) {
 	word, _ := share(t, parent.expect(t, "memory")[0])
 	m, err := uringwake.NewMsgRing(inherited, 7, 3)
@@ -111,8 +111,8 @@ func sender(t require.TestingT, parent line) {
 	}
 }
 
-// A process that is killed while it wakes into a ring of ours harms neither: what
-// it has sent is there, and it was whole.
+// TestKilledWhileItWakes checks that a process that is killed while it wakes a ring
+// does no harm: the messages that it has sent arrive, and each is complete.
 func TestKilledWhileItWakes(t *testing.T) {
 	needRings(t)
 	needMessages(t)
@@ -136,7 +136,7 @@ func TestKilledWhileItWakes(t *testing.T) {
 	require.Zero(t, foreign.Load())
 }
 
-// killedSender gives how many messages a sender has sent when it was killed.
+// killedSender returns how many messages a sender has sent when it was killed.
 func killedSender(t *testing.T, l *uringwake.Loop, got *atomic.Int64) int64 {
 	t.Helper()
 	file, err := unix.MemfdCreate("count", unix.MFD_CLOEXEC)

@@ -18,8 +18,8 @@ import (
 	"github.com/vigil-go/vigil/uringwake"
 )
 
-// TestMain fails the run if any test left a goroutine behind. In a child it
-// plays the role that its parent gave it.
+// TestMain fails the run if any test left a goroutine behind. In a child it runs
+// the role that the parent chose.
 func TestMain(m *testing.M) {
 	warmUp()
 	if role := os.Getenv(roleEnv); role != "" {
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// warmUp has the runtime open what it keeps open.
+// warmUp makes the runtime open what it keeps open.
 func warmUp() {
 	if r, w, err := os.Pipe(); err == nil {
 		r.Close()
@@ -37,8 +37,8 @@ func warmUp() {
 	}
 }
 
-// needRings skips if there are none. Else the process has its goroutine driver
-// from now on, which it keeps.
+// needRings skips the test if there are none. Otherwise the process has its
+// goroutine driver from now on, and keeps it.
 func needRings(t *testing.T) {
 	t.Helper()
 	err := uringwake.Supported()
@@ -50,8 +50,8 @@ func needRings(t *testing.T) {
 	require.NoError(t, uringwake.Nop(context.Background()))
 }
 
-// needMemory skips if rings, which count as locked memory on newer kernels, may
-// have too little of it for a test.
+// needMemory skips the test if too little memory may be locked. On some kernels
+// rings count as locked memory.
 func needMemory(t *testing.T) {
 	t.Helper()
 	const enough = 4 << 20
@@ -73,7 +73,7 @@ func needMessages(t *testing.T) {
 	}
 }
 
-// few is n, or a tenth of it with -short.
+// few returns n, or a tenth of it with -short.
 func few(n int) int {
 	if testing.Short() {
 		return n / 10
@@ -81,7 +81,7 @@ func few(n int) int {
 	return n
 }
 
-// newLoop makes a loop that the test closes.
+// newLoop returns a loop that is closed when the test ends.
 func newLoop(t *testing.T, o *uringwake.LoopOptions) *uringwake.Loop {
 	t.Helper()
 	l, err := uringwake.NewLoop(o)
@@ -90,10 +90,10 @@ func newLoop(t *testing.T, o *uringwake.LoopOptions) *uringwake.Loop {
 	return l
 }
 
-// A ledger is what a process has that a fault could leave behind.
+// A ledger has what a fault could leave behind in a process.
 type ledger struct {
 	fds        []string // number and file
-	rings      int      // mappings of them
+	rings      int      // mappings of rings
 	heap       uint64
 	goroutines goleak.Option
 }
@@ -103,7 +103,7 @@ func open() ledger {
 	maps, _ := os.ReadFile("/proc/self/maps")
 	l.rings = strings.Count(string(maps), "io_uring")
 	runtime.GC()
-	runtime.GC() // what the first one has finalized, and pools
+	runtime.GC() // collect what the first one has finalized, and pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	l.heap = m.HeapAlloc
@@ -111,7 +111,7 @@ func open() ledger {
 	return l
 }
 
-// descriptors asks for each number: looking into /proc may need one.
+// descriptors tries each number, because reading /proc may need a descriptor.
 func descriptors() (list []string) {
 	for fd := range 1 << 10 {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil {
@@ -122,7 +122,7 @@ func descriptors() (list []string) {
 	return list
 }
 
-// check finds what was not there when l was taken.
+// check returns what was not there when l was taken.
 func (l ledger) check(t require.TestingT) {
 	assert.NoError(t, goleak.Find(l.goroutines))
 	now := open()
@@ -132,13 +132,13 @@ func (l ledger) check(t require.TestingT) {
 	assert.Less(t, now.heap, l.heap+4<<20, "heap")
 }
 
-// nothingLeft checks at the test's end that it has left nothing behind.
+// nothingLeft checks at the end of the test that it has left nothing behind.
 func nothingLeft(t *testing.T) {
 	l := open()
 	t.Cleanup(func() { l.check(t) })
 }
 
-// counts is what was sent and what was received, by the way that it took.
+// counts are the sent and the received wakes of each way.
 type counts struct {
 	way       string
 	sent, got int
@@ -150,7 +150,7 @@ func equal(t require.TestingT, all []counts) {
 	}
 }
 
-// show is "way got/sent, ...".
+// show returns "way got/sent, ...".
 func show(all []counts) string {
 	var parts []string
 	for _, c := range all {

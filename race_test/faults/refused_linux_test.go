@@ -17,8 +17,8 @@ func init() {
 	}
 }
 
-// Who recovers the panic of an operation that the kernel refuses finds no lock
-// held: the program ends all the same.
+// TestNoMoreEntersAndRecover checks that the program ends even if it recovers the
+// panic of an operation that the kernel refuses, because no lock is held then.
 func TestNoMoreEntersAndRecover(t *testing.T) {
 	needRings(t)
 	nothingLeft(t)
@@ -34,7 +34,7 @@ func recovers(t require.TestingT, parent line) {
 	canFilter(t, parent)
 	require.NoError(t, uringwake.Nop(forever))
 	refuse(t, unix.EPERM, unix.SYS_IO_URING_ENTER)
-	for range 2 { // the second one waits for the lock of the first
+	for range 2 { // the second one would wait for a lock that the first has kept
 		func() {
 			defer func() { _ = recover() }()
 			uringwake.Nop(forever)
@@ -43,10 +43,11 @@ func recovers(t require.TestingT, parent line) {
 	parent.say(t, "went on")
 }
 
-// singleCalls are those that a filter may refuse by themselves.
+// singleCalls are the system calls that a filter may refuse by themselves.
 var singleCalls = map[string]uint32{"enter": unix.SYS_IO_URING_ENTER, "register": unix.SYS_IO_URING_REGISTER}
 
-// A filter that lets rings be made but not used is a refusal like any other.
+// TestFilterOfASingleCall checks that a filter that allows setting up rings but not
+// using them counts as a refusal.
 func TestFilterOfASingleCall(t *testing.T) {
 	needRings(t)
 	for name := range singleCalls {

@@ -26,7 +26,7 @@ func init() {
 	roles["little memory: buffers"] = littleMemoryForBuffers
 }
 
-// tries make something, use it, and close it.
+// tries create something, use it and close it.
 var tries = map[string]func(t require.TestingT) error{
 	"loop, eventfd":  loopOf(uringwake.DoorbellEventFD),
 	"loop, messages": loopOf(uringwake.DoorbellMsgRing),
@@ -48,7 +48,7 @@ func loopOf(d uringwake.Doorbell) func(t require.TestingT) error {
 	}
 }
 
-// works uses a loop in ways that take no descriptors, and closes it.
+// works uses a loop in ways that need no descriptors, and closes it.
 func works(t require.TestingT, l *uringwake.Loop) {
 	const n = 100
 	require.Equal(t, n, wakes(t, l, n))
@@ -111,17 +111,17 @@ func tryMsgRing(t require.TestingT) error {
 	return errors.Join(m.Err(), m.Close(), r.Close())
 }
 
-// askAll has the process find out before what the kernel has, which takes
-// descriptors too.
+// askAll makes the process find out in advance what the kernel supports, which also
+// needs descriptors.
 func askAll(t require.TestingT) {
 	require.NoError(t, uringwake.Supported())
 	uringwake.HaveMsgRing()
 	uringwake.HaveSendMsgRing()
 }
 
-// With any number of descriptors left, things are made and work, or are not and
-// leave nothing open; and once there are enough, they can be made in a process in
-// which they could not.
+// TestDescriptorsAtTheEdge checks, for every number of descriptors left, that
+// things are created and work or fail and leave nothing open, and that they can be
+// created in the same process once there are enough.
 func TestDescriptorsAtTheEdge(t *testing.T) {
 	for name := range tries {
 		for _, when := range []string{"few descriptors: ", "few descriptors, asked: "} {
@@ -151,7 +151,7 @@ func fewDescriptors(t require.TestingT, parent line, try func(t require.TestingT
 		limit(t, unix.RLIMIT_NOFILE, 256)
 		if err == nil && enough < 0 {
 			enough = left
-			continue // the process keeps what the first one has made
+			continue // the process keeps what the first one has created
 		}
 		if enough < 0 {
 			require.ErrorIs(t, err, unix.EMFILE)
@@ -165,8 +165,8 @@ func fewDescriptors(t require.TestingT, parent line, try func(t require.TestingT
 	parent.say(t, enough)
 }
 
-// fillHoles takes all numbers below the highest in use, so that the limit is
-// how many are left; it gives the first that is free.
+// fillHoles uses all numbers below the highest in use, so that the limit determines
+// how many are left. It returns the first free number.
 func fillHoles(t require.TestingT) int {
 	highest := 0
 	for fd := range 256 {
@@ -190,19 +190,21 @@ func limit(t require.TestingT, resource int, soft uint64) {
 	require.NoError(t, unix.Prlimit(0, resource, &unix.Rlimit{Cur: soft, Max: old.Max}, nil))
 }
 
-// With any amount of memory that may be locked, a loop is made and works, or is
-// not and leaves nothing. Whether a ring counts is the kernel's choice.
+// TestLockedMemoryAtTheEdgeOfALoop checks, for every amount of memory that may be
+// locked, that a loop is created and works or fails and leaves nothing behind.
+// Whether a ring counts depends on the kernel.
 func TestLockedMemoryAtTheEdgeOfALoop(t *testing.T) {
 	t.Log(littleMemory(t, "little memory: loop"))
 }
 
-// Registered buffers count on every kernel: a page less than they have is too
-// little, and leaves none of them registered.
+// TestLockedMemoryAtTheEdgeOfBuffers checks registered buffers, which count on
+// every kernel: with a limit of one page less than their size none of them is
+// registered.
 func TestLockedMemoryAtTheEdgeOfBuffers(t *testing.T) {
 	t.Log(littleMemory(t, "little memory: buffers"))
 }
 
-// littleMemory runs a child that walks the limit, and gives what it says.
+// littleMemory runs a child that tries all limits, and returns its answer.
 func littleMemory(t *testing.T, role string) string {
 	t.Helper()
 	needRings(t)
@@ -219,14 +221,14 @@ func littleMemory(t *testing.T, role string) string {
 
 const cannot = "cannot become a user whose locked memory counts"
 
-// beNobody makes this process one whose locked memory counts: that of a user
-// who has no other, since the kernel counts by users.
+// beNobody makes the user of this process one whose locked memory counts. The
+// kernel counts by user, so it must be one without other locked memory.
 func beNobody() bool {
 	uid := 50_000 + os.Getpid()%10_000
 	if errors.Join(syscall.Setgroups(nil), syscall.Setgid(uid), syscall.Setuid(uid)) != nil {
 		return false
 	}
-	return unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) == nil // or /proc/self is root's
+	return unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) == nil // otherwise /proc/self belongs to root
 }
 
 var page = os.Getpagesize()
@@ -284,7 +286,7 @@ func littleMemoryForBuffers(t require.TestingT, parent line) {
 	parent.say(t, fmt.Sprintf("a page of %d too little was refused; the ring has %d itself", most, ringHas))
 }
 
-// register registers memory, and undoes it, with that many pages to lock.
+// register registers memory and unregisters it, with that many pages to lock.
 func register(t require.TestingT, r *ring.Ring, memory []byte, pages int) error {
 	limit(t, unix.RLIMIT_MEMLOCK, uint64(pages*page))
 	if err := r.Registrar().RegisterBuffers([][]byte{memory}); err != nil {

@@ -30,10 +30,11 @@ func init() {
 	}
 }
 
-// Where a filter refuses io_uring, all else works as ever, under load, and
-// uringwake says why it does not.
+// TestFilterLeavesAllElseAtWork checks that where a filter refuses io_uring
+// everything else works under load, and that uringwake returns the reason for the
+// refusal.
 func TestFilterLeavesAllElseAtWork(t *testing.T) {
-	needRings(t) // else there is another reason
+	needRings(t) // otherwise there is another reason
 	for _, errno := range []unix.Errno{unix.EPERM, unix.ENOSYS} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			nothingLeft(t)
@@ -67,7 +68,7 @@ func withoutRings(t require.TestingT, parent line) {
 	l.check(t)
 }
 
-// handOver has goroutines take what others store.
+// handOver runs goroutines that take what others store.
 func handOver(t require.TestingT, n int) int {
 	var m waitmap.Map[int, int]
 	var done sync.WaitGroup
@@ -92,7 +93,7 @@ func handOver(t require.TestingT, n int) int {
 	return int(got.Load())
 }
 
-// notices has two goroutines wake each other.
+// notices runs two goroutines that wake each other.
 func notices(t require.TestingT, n int) int {
 	var ping, pong notify.Notify
 	var done sync.WaitGroup
@@ -124,7 +125,7 @@ func zeros(t require.TestingT, n int) (got int) {
 	return got
 }
 
-// loads has four goroutines share loads.
+// loads runs four goroutines that share loads.
 func loads(t require.TestingT, n int) int {
 	var g dedup.Group[int, int]
 	var done sync.WaitGroup
@@ -162,14 +163,14 @@ func countedByGoroutine(t require.TestingT, n int) (got int) {
 	return got
 }
 
-// A filter that comes when loops run already, and refuses one of the three
-// system calls.
+// The tests below install a filter that refuses one of the three system calls after
+// loops have started.
 
-// inUse is what a child has in use when the filter comes.
+// inUse is what a child has in use when the filter is installed.
 type inUse struct {
-	loops   []*uringwake.Loop // one of either doorbell
+	loops   []*uringwake.Loop // one with each doorbell
 	message *uringwake.MsgRing
-	got     atomic.Int64 // messages of it
+	got     atomic.Int64 // its received messages
 }
 
 func use(t require.TestingT, parent line) *inUse {
@@ -205,7 +206,7 @@ func (u *inUse) close(t require.TestingT) {
 	}
 }
 
-// late runs a child that says what it does until it ends.
+// late runs a child and logs what it reports until it ends.
 func late(t *testing.T, role string) {
 	t.Helper()
 	needRings(t)
@@ -222,8 +223,8 @@ func late(t *testing.T, role string) {
 	c.ends()
 }
 
-// filtered is the child: it works, has the filter come, works on, and leaves
-// nothing.
+// filtered is the role of the child: it works, installs the filter, continues to
+// work, and leaves nothing behind.
 func filtered(t require.TestingT, parent line, call uint32, after func(u *inUse)) {
 	canFilter(t, parent)
 	parent.expect(t, "go")
@@ -237,7 +238,8 @@ func filtered(t require.TestingT, parent line, call uint32, after func(u *inUse)
 	l.check(t)
 }
 
-// What runs goes on, and new rings are refused with a reason.
+// TestNoMoreRings checks that loops continue to work and that new rings are refused
+// with a reason.
 func TestNoMoreRings(t *testing.T) { late(t, "no more rings") }
 
 func noMoreRings(t require.TestingT, parent line) {
@@ -254,8 +256,8 @@ func noMoreRings(t require.TestingT, parent line) {
 	})
 }
 
-// Doorbells that were messages are eventfds now; a MsgRing tells that it cannot
-// send; new loops work.
+// TestNoMoreRegistrations checks that doorbells that were messages become eventfds,
+// that a MsgRing reports that it cannot send, and that new loops work.
 func TestNoMoreRegistrations(t *testing.T) { late(t, "no more registrations") }
 
 func noMoreRegistrations(t require.TestingT, parent line) {
@@ -273,7 +275,7 @@ func noMoreRegistrations(t require.TestingT, parent line) {
 	})
 }
 
-// lateEnters are who first has need of io_uring_enter when it is refused.
+// lateEnters are the first callers of io_uring_enter after it was refused.
 var lateEnters = map[string]func(l *uringwake.Loop) error{
 	"a goroutine's operation": func(*uringwake.Loop) error { return uringwake.Nop(forever) },
 	"a wake": func(l *uringwake.Loop) error {
@@ -286,8 +288,9 @@ var lateEnters = map[string]func(l *uringwake.Loop) error{
 	},
 }
 
-// A ring that the kernel does not serve any more has memory of the program's
-// that nobody can get back: the program ends, and says why. It does not hang.
+// TestNoMoreEnters checks that the program ends with the reason, and does not hang,
+// if the kernel no longer serves a ring: the ring has memory of the program that
+// cannot be got back.
 func TestNoMoreEnters(t *testing.T) {
 	for who := range lateEnters {
 		for _, errno := range []unix.Errno{unix.EPERM, unix.ENOSYS} {

@@ -17,8 +17,8 @@ import (
 // smallest has room for one submission and one completion.
 var smallest = uringwake.LoopOptions{Entries: 1, CQEntries: 1, SpinFor: -1}
 
-// eachSmallest runs f with a loop that has next to no room, by either doorbell;
-// got takes its messages.
+// eachSmallest runs f with a loop of the smallest queues, with each doorbell. got
+// receives its messages.
 func eachSmallest(t *testing.T, got func(userData uint64), f func(t *testing.T, l *uringwake.Loop)) {
 	for name, d := range map[string]uringwake.Doorbell{"eventfd": uringwake.DoorbellEventFD, "messages": uringwake.DoorbellMsgRing} {
 		t.Run(name, func(t *testing.T) {
@@ -31,7 +31,8 @@ func eachSmallest(t *testing.T, got func(userData uint64), f func(t *testing.T, 
 	}
 }
 
-// One write completes polls of very many tasks, all at once, again and again.
+// TestSmallestQueueTakesABurstOfCompletions repeatedly completes the polls of very
+// many tasks with one write.
 func TestSmallestQueueTakesABurstOfCompletions(t *testing.T) {
 	eachSmallest(t, func(uint64) {}, func(t *testing.T, l *uringwake.Loop) {
 		const tasks = 1000
@@ -65,10 +66,11 @@ func TestSmallestQueueTakesABurstOfCompletions(t *testing.T) {
 	})
 }
 
-// Messages, wakes, posts and the loop's own operations come at a time, from
-// goroutines and from a loop that has no more room itself.
+// TestSmallestQueueTakesAllAtOnce sends messages, wakes, posts and operations of
+// the loop at the same time, from goroutines and from a loop that has no more room
+// itself.
 func TestSmallestQueueTakesAllAtOnce(t *testing.T) {
-	var messages sync.Map // by user data, how often
+	var messages sync.Map // how often, by user data
 	var count atomic.Int64
 	note := func(u uint64) {
 		n, _ := messages.LoadOrStore(u, new(atomic.Int64))
@@ -96,7 +98,7 @@ func TestSmallestQueueTakesAllAtOnce(t *testing.T) {
 		for count.Load() < int64(senders*n) {
 			runtime.Gosched()
 		}
-		require.NoError(t, l.Close(forever)) // what is there now was there
+		require.NoError(t, l.Close(forever)) // closed, so no more can come
 		for u := range uint64(senders * n) {
 			c, ok := messages.Load(u)
 			require.True(t, ok, u)
@@ -108,7 +110,7 @@ func TestSmallestQueueTakesAllAtOnce(t *testing.T) {
 	})
 }
 
-// sendMessages sends n messages with user data of their own.
+// sendMessages sends n messages, each with its own user data.
 func sendMessages(t *testing.T, l *uringwake.Loop, first uint64, n int) {
 	for i := range uint64(n) {
 		m, err := uringwake.NewMsgRing(l.FD(), first+i, 0)
@@ -121,7 +123,7 @@ func sendMessages(t *testing.T, l *uringwake.Loop, first uint64, n int) {
 	}
 }
 
-// acrossLoops has a task of one loop wake one of another, and back.
+// acrossLoops runs a task of one loop and a task of another that wake each other.
 func acrossLoops(t *testing.T, a, b *uringwake.Loop, n int) int {
 	self, other := make(chan *uringwake.Task, 1), make(chan *uringwake.Task, 1)
 	var ping, pong atomic.Int64

@@ -17,19 +17,19 @@ import (
 	"github.com/vigil-go/vigil/uringwake"
 )
 
-// stopped reports whether the child is.
+// stopped reports whether the child is stopped.
 func (c *child) stopped() bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
 	require.NoError(c.t, err)
 	_, rest, _ := strings.Cut(string(stat), ") ")
 	if strings.HasPrefix(rest, "Z") {
-		c.expect("no end") // it fails, and tells why it has ended
+		c.expect("no end") // fails with the reason of the child's end
 	}
 	return strings.HasPrefix(rest, "T")
 }
 
-// A process that is stopped holds up nobody who wakes into it, and has all
-// wakes when it goes on.
+// TestWakesIntoAStoppedProcess checks that a stopped process does not block its
+// wakers, and gets all wakes when it continues.
 func TestWakesIntoAStoppedProcess(t *testing.T) {
 	needRings(t)
 	nothingLeft(t)
@@ -53,8 +53,9 @@ func TestWakesIntoAStoppedProcess(t *testing.T) {
 	equal(t, all)
 }
 
-// So does a loop that a task of its own holds: senders of all kinds come back,
-// and nothing has happened before it goes on.
+// TestWakesIntoALoopThatIsHeld checks the same for a loop whose thread a task
+// occupies: senders of all kinds return, and nothing is received before the task
+// lets the loop continue.
 func TestWakesIntoALoopThatIsHeld(t *testing.T) {
 	for name, d := range map[string]uringwake.Doorbell{"eventfd": uringwake.DoorbellEventFD, "messages": uringwake.DoorbellMsgRing} {
 		t.Run(name, func(t *testing.T) {
@@ -74,7 +75,7 @@ func TestWakesIntoALoopThatIsHeld(t *testing.T) {
 	}
 }
 
-// held is a loop whose thread a task does not give back.
+// A held loop has a task that occupies its thread.
 type held struct {
 	t       *testing.T
 	loop    *uringwake.Loop
@@ -113,7 +114,7 @@ func newHeld(t *testing.T, d uringwake.Doorbell) *held {
 }
 
 // sendAll sends n of each from goroutines and from a task of another loop, and
-// gives how many of each that makes.
+// returns how many of each that makes.
 func (h *held) sendAll(n int) (sent int) {
 	send := func() {
 		for range n {
@@ -137,7 +138,7 @@ func (h *held) sendAll(n int) (sent int) {
 	return 3 * n
 }
 
-// all waits until as many have come, and counts again when the loop has closed.
+// all waits until that many have come, and counts again when the loop is closed.
 func (h *held) all(sent int) (all []counts) {
 	for i, way := range []string{"posts", "tasks", "messages", "wakes"} {
 		c := counts{way: way, sent: sent}

@@ -19,11 +19,11 @@ import (
 
 func init() { roles["target"] = target }
 
-// A target is what others wake into: a loop of a child's that counts what comes
-// in all ways that cross processes. First it tells what its ring's number is,
-// and hands over an eventfd; then it is given a pipe and a futex, in a file. It
-// says "ready" when its tasks wait, is told how many wakes were sent in each
-// way, waits for as many, and tells how many there were in the end.
+// A target is a loop in a child that counts the wakes that it gets in all ways that
+// cross processes. First it reports its ring's number and passes an eventfd; then
+// it is given a pipe, and a futex in a file. It says "ready" when its tasks wait,
+// is told how many wakes were sent in each way, waits for that many, and reports
+// the final numbers.
 func target(t require.TestingT, parent line) {
 	require.NoError(t, uringwake.Nop(forever))
 	before := open()
@@ -36,14 +36,14 @@ func target(t require.TestingT, parent line) {
 	fds := parent.expect(t, "fds")
 	word, unmap := share(t, fds[1])
 	serve(t, l, &got, event, fds[0], word)
-	require.NoError(t, l.Post(func() {})) // they have all run
+	require.NoError(t, l.Post(func() {})) // so that all of them have run
 	parent.say(t, "ready")
 	for i := range got {
 		for sent := int64(parent.number(t)); got[i].Load() < sent; {
 			runtime.Gosched()
 		}
 	}
-	require.NoError(t, l.Close(forever)) // what comes too often has come by now
+	require.NoError(t, l.Close(forever)) // wakes that come too often have come by now
 	for i := range got {
 		parent.say(t, got[i].Load())
 	}
@@ -52,7 +52,7 @@ func target(t require.TestingT, parent line) {
 	before.check(t)
 }
 
-// serve has a task count what comes in each way but messages.
+// serve runs a task that counts the wakes of each way except messages.
 func serve(t require.TestingT, l *uringwake.Loop, got *[len(crossings)]atomic.Int64, event, pipe int, word *atomic.Uint32) {
 	for i, wait := range []func(ctx context.Context, got int64) (more int64){
 		1: func(ctx context.Context, _ int64) int64 { return int64(readCount(ctx, event)) },
@@ -85,7 +85,7 @@ func readSome(ctx context.Context, fd int) int {
 func changed(ctx context.Context, word *atomic.Uint32, v uint32) uint32 {
 	for word.Load() == v && ctx.Err() == nil {
 		if errors.Is(uringwake.FutexWait(ctx, word, v), errors.ErrUnsupported) {
-			uringwake.TaskFrom(ctx).Park(ctx) // nobody wakes by it
+			uringwake.TaskFrom(ctx).Park(ctx) // no waker wakes the task by this
 		}
 	}
 	return word.Load()
@@ -98,10 +98,10 @@ func share(t require.TestingT, fd int) (word *atomic.Uint32, unmap func()) {
 	return (*atomic.Uint32)(unsafe.Pointer(&m[0])), func() { unix.Munmap(m) }
 }
 
-// crossings are the ways into another process. Each sends one wake.
+// crossings are the ways to wake another process. Each sends one wake.
 var crossings = [...]struct {
 	name string
-	here func(a *aim) bool // whether there is this way
+	here func(a *aim) bool // whether this way exists
 	wake func(ctx context.Context, a *aim) error
 }{
 	{"messages", func(a *aim) bool { return a.message != nil }, func(_ context.Context, a *aim) error {
@@ -129,7 +129,7 @@ func always(*aim) bool { return true }
 // An aim is a target as its parent sees it.
 type aim struct {
 	*child
-	message *uringwake.MsgRing // nil if there are none
+	message *uringwake.MsgRing // nil if there are no messages
 	event   int
 	pipe    int
 	word    *atomic.Uint32
@@ -157,7 +157,7 @@ func aimed(t *testing.T) *aim {
 	return a
 }
 
-// hold makes the waker into the target's ring, where that can be had.
+// hold creates the waker into the target's ring, if that is possible.
 func (a *aim) hold(number string) {
 	a.t.Helper()
 	if err := uringwake.HaveMsgRing(); err != nil {
@@ -184,14 +184,14 @@ func (a *aim) letGo() {
 	}
 }
 
-// close lets go of the target, which may be dead.
+// close releases the parent's side of the target, which may be dead.
 func (a *aim) close() {
 	a.t.Helper()
 	a.letGo()
 	a.free()
 }
 
-// received tells the target how many wakes were sent in each way, and compares
+// received tells the target how many wakes were sent in each way, and compares that
 // with how many came.
 func (a *aim) received(sent int) (all []counts) {
 	a.t.Helper()
@@ -209,8 +209,8 @@ func (a *aim) received(sent int) (all []counts) {
 	return all
 }
 
-// send sends n wakes in each way, half of them from a goroutine, half from a
-// task, and hands each one's error to got.
+// send sends n wakes in each way, half of them from a goroutine and half from a
+// task, and passes each one's error to got.
 func (a *aim) send(l *uringwake.Loop, n int, got func(i int, err error)) {
 	half := func(ctx context.Context) int {
 		for range n / 2 {
@@ -227,5 +227,5 @@ func (a *aim) send(l *uringwake.Loop, n int, got func(i int, err error)) {
 	fromTask()
 }
 
-// sent is what send's errors must be while the target lives.
+// sent checks the errors of send while the target lives: there must be none.
 func (a *aim) sent(i int, err error) { assert.NoError(a.t, err, crossings[i].name) }

@@ -16,8 +16,8 @@ import (
 
 var forever = context.Background()
 
-// ways are how a wake comes from a goroutine to a task of l, or back. Each sends
-// n, and gives how many were received when all were.
+// ways are the ways of a wake from a goroutine to a task of l, or back. Each sends
+// n, and returns how many were received when all were.
 var ways = []struct {
 	name string
 	send func(t require.TestingT, l *uringwake.Loop, n int) (got int)
@@ -34,7 +34,7 @@ var ways = []struct {
 	{"cancels", cancels, nil},
 }
 
-// traffic sends n wakes in all ways at a time, and checks that all were
+// traffic sends n wakes in all ways concurrently, and checks that all were
 // received.
 func traffic(t require.TestingT, l *uringwake.Loop, n int) (all []counts) {
 	var done sync.WaitGroup
@@ -57,7 +57,7 @@ func traffic(t require.TestingT, l *uringwake.Loop, n int) (all []counts) {
 	return all
 }
 
-// task runs f as a task of l, and gives what it returned.
+// task runs f as a task of l and returns its result.
 func task(t require.TestingT, l *uringwake.Loop, f func(ctx context.Context) int) (wait func() int) {
 	got := make(chan int, 1)
 	require.NoError(t, l.Go(forever, func(ctx context.Context) { got <- f(ctx) }))
@@ -215,7 +215,8 @@ func sleeps(t require.TestingT, l *uringwake.Loop, n int) int {
 	return n%2 + nap(forever) + got()
 }
 
-// cancels has contexts end while reads wait: nothing else may end them.
+// cancels ends contexts while reads wait, and checks that nothing else ends the
+// reads.
 func cancels(t require.TestingT, l *uringwake.Loop, n int) int {
 	r, w := pipe(t)
 	defer closeAll(r, w)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,10 +19,10 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// Subjects that are broken on purpose, each in one way: our own types with one
-// method done as one might do it who does not think of the others.
+// Subjects that are broken on purpose, each in one way. They are the types of this
+// module with one method that overlooks concurrent calls.
 
-// A fault records histories of a subject that has it.
+// A fault records histories of a subject with that fault.
 type fault struct {
 	name   string
 	spec   *spec
@@ -93,11 +94,11 @@ var faults = []fault{
 	onFlights("Forget forgets nothing", "everything", func() coalescer { return &faithful{} }),
 }
 
-// TestConvictsBrokenSubjects: each fault is found under load.
+// TestConvictsBrokenSubjects checks that each fault is found under load.
 func TestConvictsBrokenSubjects(t *testing.T) {
 	const enough = 20000
 	var table strings.Builder
-	for _, f := range faults {
+	for _, f := range slices.Concat(faults, valueFaults) {
 		n, seed := 0, int64(0)
 		for verdict := porcupine.Ok; verdict == porcupine.Ok; n++ {
 			require.Less(t, n, enough, "acquitted: %s, seed %d", f.name, *seedFlag)
@@ -248,10 +249,10 @@ func (m looseCompute) Compute(k int, f func(int, bool) (int, waitmap.Op)) (int, 
 	v, op := f(old, ok)
 	runtime.Gosched()
 	switch op {
-	case waitmap.Set:
+	case waitmap.StoreOp:
 		m.Store(k, v)
 		return v, true
-	case waitmap.Remove:
+	case waitmap.DeleteOp:
 		m.Delete(k)
 		return old, false
 	default:
@@ -413,7 +414,7 @@ func (e droppingEar) Stop() bool {
 	return e.ear.Stop()
 }
 
-// passer hands on every wake that was not consumed, whoever gave it.
+// passer hands on every wake that was not consumed, of any notification.
 type passer struct{ ringer }
 
 func (n passer) Listen() ear { return &passingEar{n.ringer.Listen(), n.ringer, false} }
@@ -443,7 +444,7 @@ func (e *passingEar) Stop() bool {
 	return false
 }
 
-// late is a Listener that gets in line when it is asked for the first time.
+// late is a Listener that gets in line when it is first used.
 type late struct{ ringer }
 
 func (n late) Listen() ear { return &lateEar{n: n.ringer} }

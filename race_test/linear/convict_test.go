@@ -10,10 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// specs are the models by the first word of a file's name in testdata.
-var specs = map[string]*spec{"map": mapSpec, "notify": notifySpec, "group": groupSpec, "flight": flightSpec}
+// specs are the models by the first word of the name of a file in testdata.
+var specs = map[string]*spec{
+	"map": mapSpec, "notify": notifySpec, "group": groupSpec, "flight": flightSpec, "value": valueSpec, "once": onceSpec,
+	"mutex": mutexes.spec, "rwmutex": rwMutexes.spec, "semaphore": semaphores.spec, "queue": queueSpec,
+}
 
-// twins are a file in testdata: a history with a fault, and one that differs in
+// twins are files in testdata: a history with a fault, and one that differs in
 // little else and has none.
 type twins struct {
 	why       string
@@ -43,8 +46,8 @@ func readTwins(t *testing.T, file string) (tw twins) {
 	return tw
 }
 
-// TestConvictsBadHistories: the models find no explanation for what must not
-// happen, and one for a history that differs in just that.
+// TestConvictsBadHistories checks that the models reject each history with a fault
+// and accept its twin.
 func TestConvictsBadHistories(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	require.NoError(t, err)
@@ -63,7 +66,8 @@ func TestConvictsBadHistories(t *testing.T) {
 	}
 }
 
-// TestHistoriesAsText: what a failure leaves behind is read back as it was.
+// TestHistoriesAsText checks that a history that is written as text is read back
+// unchanged.
 func TestHistoriesAsText(t *testing.T) {
 	for _, o := range []op{
 		{client: 1, name: "Swap", args: []int{1, 7}, got: result{v: 5, ok: true}, call: 3, ret: 9},

@@ -15,23 +15,24 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/vigil-go/vigil/internal/yield"
+	"github.com/vigil-go/vigil/internal/schedpoint"
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// A plan is how a history is made: who calls, how often, and what.
+// A plan says how a history is made: the number of clients, the number of calls,
+// and the calls.
 type plan struct {
 	clients, rounds, perRound int
 	keys                      int // 1 to keys
 
 	next  func(c *client) // makes one call, drawn at random
-	drain func(c *client) // releases all who wait; for rings
+	drain func(c *client) // releases all waiters; for rings
 }
 
-// A world is a history that is being recorded. Between rounds it waits until
-// every client is done with its calls or asleep in one, so clients start
-// together, and who sleeps is known to be in line.
+// A world is a history that is being recorded. Between rounds it waits until every
+// client has finished its calls or sleeps in one. So clients start together, and
+// the sleeping ones are known to be in line.
 type world struct {
 	plan
 	clock   atomic.Int64
@@ -39,7 +40,7 @@ type world struct {
 	ends    sync.WaitGroup
 }
 
-// A client makes one call after the other, in a goroutine or in a task.
+// A client makes one call after another, in a goroutine or in a task.
 type client struct {
 	w   *world
 	id  int
@@ -48,7 +49,7 @@ type client struct {
 	ops []op
 
 	parker wake.Parker
-	todo   atomic.Int32 // calls left in this round; negative: go home
+	todo   atomic.Int32 // calls left in this round; negative: the client ends
 	wait   atomic.Pointer[pending]
 	mine   map[string]int // what the plan remembers of a client
 }
@@ -57,8 +58,8 @@ type client struct {
 type pending struct {
 	name   string
 	cancel context.CancelFunc
-	parked atomic.Int64 // when it was known to be in line for the first time
-	still  atomic.Int64 // and for the last
+	parked atomic.Int64 // when it was first known to be in line
+	still  atomic.Int64 // and when it was last
 	reaped atomic.Bool
 }
 
@@ -77,12 +78,12 @@ func (c *client) do(name string, f func() result, args ...int) result {
 	return o.got
 }
 
-// block records a call that may sleep, under a context that others may end.
+// block records a call that may sleep, under a context that other clients may end.
 func (c *client) block(name string, f func(context.Context) result, args ...int) result {
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
 	p := &pending{name: name, cancel: cancel}
-	const early = 20 // one of so many contexts has ended before
+	const early = 20 // one of this many contexts has already ended
 	if c.r.IntN(early) == 0 {
 		cancel()
 	}
@@ -106,7 +107,7 @@ func (c *client) endSomebody() {
 	}
 }
 
-// yield lets others run.
+// yield yields to other goroutines or tasks.
 func (c *client) yield() {
 	if t := uringwake.TaskFrom(c.ctx); t != nil {
 		t.Yield()
@@ -135,7 +136,7 @@ func (c *client) live() {
 	}
 }
 
-// start sends n calls' worth of work to all who have nothing to do.
+// start gives n calls to each idle client.
 func (w *world) start(n int) {
 	for _, c := range w.clients {
 		if c.todo.CompareAndSwap(0, int32(n)) {
@@ -144,7 +145,7 @@ func (w *world) start(n int) {
 	}
 }
 
-// asleep returns who is in a call that may sleep.
+// asleep returns the clients in a call that may sleep.
 func (w *world) asleep() (list []*client) {
 	for _, c := range w.clients {
 		if c.wait.Load() != nil {
@@ -158,13 +159,12 @@ func (w *world) busy() bool {
 	return slices.ContainsFunc(w.clients, func(c *client) bool { return c.todo.Load() > 0 })
 }
 
-// moving reports whether somebody has calls to make and is in none that may
-// sleep.
+// moving reports whether a client has calls left and is in none that may sleep.
 func (w *world) moving() bool {
 	return slices.ContainsFunc(w.clients, func(c *client) bool { return c.todo.Load() > 0 && c.wait.Load() == nil })
 }
 
-// rest waits, in a bubble, until nobody can go on by himself. Who has not
+// rest waits, in a bubble, until all clients are blocked. A client that has not
 // returned then is in line.
 func (w *world) rest() {
 	synctest.Wait()
@@ -176,8 +176,8 @@ func (w *world) rest() {
 	}
 }
 
-// reap ends the context of somebody who sleeps. Nothing else moves, so it must
-// be the context's end that the call returns.
+// reap ends the context of a sleeping client. Nothing else moves, so the call must
+// return because of it.
 func (w *world) reap(r *rand.Rand) bool {
 	list := w.asleep()
 	if len(list) == 0 {
@@ -213,8 +213,8 @@ func newWorld(p plan, seed int64) *world {
 	return w
 }
 
-// inBubble records a history of goroutines in a testing/synctest bubble, where
-// it can be known that all sleep.
+// inBubble records a history of goroutines in a testing/synctest bubble, where it
+// is known when all sleep.
 func inBubble(t *testing.T, p plan, seed int64) (ops []op) {
 	t.Helper()
 	synctest.Test(t, func(*testing.T) {
@@ -251,9 +251,9 @@ func ring(t *testing.T) *uringwake.Loop {
 	return l
 }
 
-// onRing records a history of tasks and goroutines, every other client each.
-// Nobody can know here that all sleep, so nothing is known to be in line; but
-// whoever was served and is not woken never returns.
+// onRing records a history of goroutines and tasks in turn. Here it is not known
+// when all sleep, so no client is known to be in line. But a client that was served
+// and is not woken never returns.
 func onRing(t *testing.T, l *uringwake.Loop, p plan, seed int64) []op {
 	t.Helper()
 	w := newWorld(p, seed)
@@ -282,7 +282,7 @@ func onRing(t *testing.T, l *uringwake.Loop, p plan, seed int64) []op {
 	return w.end(t, seed)
 }
 
-// end releases everybody until all have made their calls.
+// end releases all clients until they have made their calls.
 func (w *world) end(t *testing.T, seed int64) []op {
 	t.Helper()
 	boss := w.newClient(w.plan.clients, seed)
@@ -298,7 +298,7 @@ func (w *world) end(t *testing.T, seed int64) []op {
 	return append(w.history(), boss.ops...)
 }
 
-// stuck names the calls that do not return, and ends them.
+// stuck returns the calls that do not return, and ends them.
 func (w *world) stuck() (names []string) {
 	for _, c := range w.clients {
 		c.todo.Store(-1)
@@ -310,7 +310,7 @@ func (w *world) stuck() (names []string) {
 	return names
 }
 
-// inBubbles records histories of each mix, and has them explained.
+// inBubbles records histories of each mix and checks that they are linearizable.
 func inBubbles(t *testing.T, sp *spec, mixes map[string]string, p func(seed int64, mix string) plan) {
 	t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(mixes)) {
@@ -320,19 +320,22 @@ func inBubbles(t *testing.T, sp *spec, mixes map[string]string, p func(seed int6
 	}
 }
 
-// onRings is inBubbles with tasks among the goroutines.
+// onRings is inBubbles with tasks in addition to the goroutines.
 func onRings(t *testing.T, sp *spec, p func(seed int64) plan) {
 	t.Helper()
 	l := ring(t)
 	explainAll(t, sp, func(seed int64) []op { return onRing(t, l, p(seed), seed) })
 }
 
+// bySeed returns one of the mixes, another one for the next seed.
+func bySeed(seed int64, mixes []string) string { return mixes[uint64(seed)%uint64(len(mixes))] }
+
 func explainAll(t *testing.T, sp *spec, record func(seed int64) []op) {
 	t.Helper()
 	calls := 0
 	for i := range amount() {
 		seed := *seedFlag + int64(i)
-		stop := yield.Shake(uint64(seed), false) // with the tag vigil_yield
+		stop := schedpoint.Shake(uint64(seed), false) // has effect with the tag vigil_schedpoint
 		ops := record(seed)
 		stop()
 		sp.requireExplained(t, seed, ops)

@@ -2,15 +2,15 @@ package linear_test
 
 import "math"
 
-// flightState is the load that callers of a key can join, or 0.
+// flightState is the number of the load that callers of a key can join, or 0.
 type flightState struct{ current int }
 
-// flightSpec is the model of a dedup.Group, key by key. A Load has the number
-// of the call whose function it runs; it can be joined from its first instant,
-// after that call began and before the function did, until its second, after
-// the function returned and before anybody had the result. A Do got the number
-// of a Load that it joined, and whether others got it too. One that failed
-// joined what it liked, and has no value.
+// flightSpec is the model of a dedup.Group, for each key. A Load has the number of
+// the call whose function it runs. It can be joined from its first instant, after
+// that call began and before the function did, until its second, after the function
+// returned and before any caller had the result. A Do has the number of a Load that
+// it joined, and whether other callers shared it. A failed Do may have joined any
+// Load, and has no value.
 var flightSpec = &spec{
 	init:      flightState{},
 	partition: func(o *op) int { return o.arg(0) },
@@ -65,8 +65,8 @@ func callersOf(calls []*op, load int) (n int) {
 	return n
 }
 
-// landed sets when each Load was over: before the first of its callers had the
-// result. One without callers was given up, at any time.
+// landed sets when each Load, or Run of a Once, was over: before the first of its callers
+// had the result. One without callers was abandoned, at any time.
 func landed(ops []op) []op {
 	first := make(map[int]int64)
 	for _, o := range ops {
@@ -75,7 +75,7 @@ func landed(ops []op) []op {
 		}
 	}
 	for i := range ops {
-		if o := &ops[i]; o.name == "Load" {
+		if o := &ops[i]; o.name == "Load" || o.name == "Run" {
 			at, ok := first[o.arg(1)]
 			if o.ret = at; !ok {
 				o.still, o.ret = o.call, math.MaxInt32

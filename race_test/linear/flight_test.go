@@ -14,7 +14,7 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// A coalescer is a dedup.Group, or a broken one.
+// A coalescer is a dedup.Group or a broken one.
 type coalescer interface {
 	Do(ctx context.Context, key int, f func(context.Context) (int, error)) (int, bool, error)
 	Forget(key int)
@@ -25,11 +25,11 @@ var flightMixes = map[string]string{
 	"calls":      "Do Do Do Open Open End End",
 }
 
-// flightUse is how a dedup.Group is used. Some loads wait until somebody opens
-// the gate for them, or their context ends.
+// flightUse is how clients use a dedup.Group. Some loads wait until a client opens
+// their gate or their context ends.
 type flightUse struct {
 	g    coalescer
-	gate func() chan struct{} // made on first use: in the bubble
+	gate func() chan struct{} // made on first use, in the bubble
 	last atomic.Int64         // number of a call
 
 	mu    sync.Mutex
@@ -76,10 +76,10 @@ func (u *flightUse) call(c *client, name string, key int) {
 	}
 }
 
-// errGivenUp is what a load returns that was canceled. Nobody may get it.
+// errGivenUp is the error of a canceled load. No caller may get it.
 var errGivenUp = errors.New("given up")
 
-// load records itself. It begins after now.
+// load records itself. It begins at a later time than now.
 func (u *flightUse) load(c *client, key, number int) func(context.Context) (int, error) {
 	o := op{client: c.id, name: "Load", args: []int{key, number}, call: c.w.now()}
 	gated := c.r.IntN(2) == 0
@@ -102,14 +102,15 @@ func (u *flightUse) load(c *client, key, number int) func(context.Context) (int,
 	}
 }
 
-// history adds the loads to what the clients recorded.
+// history adds the loads to the recorded calls of the clients.
 func (u *flightUse) history(ops []op) []op {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return landed(append(ops, u.loads...))
 }
 
-// TestFlights: goroutines use a dedup.Group in all ways at the same time.
+// TestFlights checks histories of goroutines that use a dedup.Group in all ways
+// concurrently.
 func TestFlights(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(flightMixes)) {
 		t.Run(name, func(t *testing.T) {
@@ -121,8 +122,8 @@ func TestFlights(t *testing.T) {
 	}
 }
 
-// TestFlightsOnRing: goroutines and tasks of one loop use a dedup.Group
-// together.
+// TestFlightsOnRing checks histories of goroutines and tasks of one loop that use a
+// dedup.Group.
 func TestFlightsOnRing(t *testing.T) {
 	l := ring(t)
 	explainAll(t, flightSpec, func(seed int64) []op {

@@ -2,27 +2,27 @@ package linear_test
 
 import "slices"
 
-// groupState is what a Group knows. A generation is from a zero to the next.
+// groupState is the state of a Group. A generation lasts from one zero to the next.
 type groupState struct {
 	count   int
 	gen     byte
-	firm    byte   // who was released in an older generation has been told
-	line    string // the numbers of those who wait, and of Idle's channels
-	free    string // of those whose zero has been, sorted, each with its generation
-	unready string // calls that left or made a zero and have not returned, each with the generation that is told then
+	firm    byte   // the waiters released in an older generation have been told
+	line    string // the numbers of the waiters and of the channels of Idle
+	free    string // the numbers of those whose zero has been, sorted, each with its generation
+	unready string // calls that left or made a zero and have not returned, each with the generation that is told when they do
 }
 
 const (
 	firstGen = 2
-	longAgo  = 1   // the generation of what was free from the start
+	longAgo  = 1   // the generation of channels that were closed from the start
 	perhaps  = 255 // a channel of Idle that an earlier zero may close
 )
 
-// groupSpec is the model of a Group. Its documentation allows one thing beside
-// the total order: what a zero released may be told so a little later, until
-// the call that made it, or one that counted up from it, has returned. So these
-// calls have a second instant. Idle and Poll, a look at its channel, have the
-// channel's number.
+// groupSpec is the model of a Group. Its documentation allows one deviation from
+// the total order: a waiter that a zero released may be told a little later, until
+// the call that made the zero, or one that counted up from it, has returned. So
+// these calls have a second instant. Idle and Poll, a look at its channel, have the
+// number of the channel.
 var groupSpec = &spec{
 	init:      groupState{gen: firstGen, firm: firstGen},
 	partition: func(*op) int { return 0 },
@@ -63,8 +63,8 @@ func (s groupState) step(e step, calls []*op) (groupState, bool) {
 	panic("linear_test: the model of a Group does not know " + e.name)
 }
 
-// add counts. Its return is the end of a generation's slack: of the one that
-// ends here, or of those before the one that begins.
+// add counts. When it returns, the slack of a generation ends: of the generation
+// that ends with this call, or of those before the one that begins with it.
 func (s groupState) add(id byte, n int) groupState {
 	until := byte(0)
 	if s.count == 0 && n > 0 {
@@ -129,8 +129,8 @@ func (s groupState) idle(id byte) groupState {
 	return s
 }
 
-// poll looks at a channel. Whoever took it out of line closes it before he
-// returns; that may be anybody who counts or waits.
+// poll looks at a channel. The call that took the channel out of line closes it
+// before it returns. That may be any call that counts or waits.
 func (s groupState) poll(e step, calls []*op) bool {
 	id := byte(slices.IndexFunc(calls, func(o *op) bool { return o != nil && o.name == "Idle" && o.arg(0) == e.arg(0) }))
 	if _, inLine := remove(s.line, id); inLine {

@@ -9,7 +9,7 @@ import (
 	"github.com/vigil-go/vigil/waitgroup"
 )
 
-// A counter is a Group, or a broken one.
+// A counter is a Group or a broken one.
 type counter interface {
 	Add(n int)
 	Done()
@@ -21,14 +21,14 @@ type counter interface {
 
 func newGroup() counter { return new(waitgroup.Group) }
 
-// The mixes of calls that a Group's clients draw from. Done is Add -1 to the
-// model.
+// The mixes of calls that the clients of a Group draw from. For the model Done is
+// an Add of -1.
 var groupMixes = map[string]string{
 	"everything": "Add Add Done Done Done Done Less TryWait Count Wait Wait Wait Idle Poll Poll End",
 	"waits":      "Add Done Done Wait Wait End",
 }
 
-// groupPlan is how a Group is used. A client has one channel of Idle at a time.
+// groupPlan is how clients use a Group. A client has one channel of Idle at a time.
 func groupPlan(g counter, mix string) plan {
 	draw := strings.Fields(mix)
 	u := &groupUse{g: g}
@@ -41,7 +41,7 @@ func groupPlan(g counter, mix string) plan {
 
 type groupUse struct {
 	g        counter
-	counted  atomic.Int64 // what may be counted off
+	counted  atomic.Int64 // how much may be subtracted
 	numbers  atomic.Int64
 	channels [16]<-chan struct{} // of each client
 }
@@ -74,7 +74,7 @@ func (u *groupUse) more(c *client, n int) {
 	u.counted.Add(int64(n))
 }
 
-// less counts off what was counted before, so never below zero.
+// less subtracts at most what was added before, so the count is never below zero.
 func (u *groupUse) less(c *client, n int) {
 	if left := u.counted.Add(int64(-n)); left < 0 {
 		u.counted.Add(int64(n))
@@ -90,7 +90,7 @@ func (u *groupUse) less(c *client, n int) {
 	}, -n)
 }
 
-// idle asks for a channel, or looks at the one that the client has.
+// idle calls Idle, or looks at the channel that the client has.
 func (u *groupUse) idle(c *client) {
 	ch := u.channels[c.id]
 	if ch == nil {
@@ -112,12 +112,14 @@ func (u *groupUse) idle(c *client) {
 	}
 }
 
-// TestGroup: goroutines use a Group in all ways at the same time.
+// TestGroup checks histories of goroutines that use a Group in all ways
+// concurrently.
 func TestGroup(t *testing.T) {
 	inBubbles(t, groupSpec, groupMixes, func(_ int64, mix string) plan { return groupPlan(newGroup(), mix) })
 }
 
-// TestGroupOnRing: goroutines and tasks of one loop use a Group together.
+// TestGroupOnRing checks histories of goroutines and tasks of one loop that use a
+// Group.
 func TestGroupOnRing(t *testing.T) {
 	onRings(t, groupSpec, func(int64) plan { return groupPlan(newGroup(), groupMixes["everything"]) })
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An op is one call of a history. Its times are numbers from one counter, so
-// no two are equal.
+// An op is one call of a history. Its times are numbers of one counter, so no two
+// are equal.
 type op struct {
 	client    int
 	name      string
@@ -27,29 +27,28 @@ type op struct {
 	got       result
 	call, ret int64
 
-	// When it was known to be in line for the first time, and for the last;
-	// 0: never.
+	// When the call was first and last known to be in line; 0: never.
 	parked, still int64
 }
 
-// A result is what a call returned. What it means is the model's affair.
+// A result is what a call returned. The model defines its meaning.
 type result struct {
 	v   int
 	ok  bool
-	err string // one of the words below, or nothing
+	err string // one of the words below, or empty
 }
 
 const (
-	errContext  = "ctx"      // its context ended
+	errContext  = "ctx"      // the context ended
 	errCanceled = "canceled" // Map.Cancel
 	errClosed   = "closed"   // Map.Close
-	errOwn      = "failed"   // a function of the test's
+	errOwn      = "failed"   // an error of a function of the test
 	errStopped  = "stopped"  // Listener.Stop
-	errAsleep   = "asleep"   // served, but it slept on until its context ended: a lost wake
-	errWrong    = "wrong"    // it contradicts itself
+	errAsleep   = "asleep"   // the call was served and slept until its context ended: a lost wake
+	errWrong    = "wrong"    // the result contradicts itself
 )
 
-// word tells errors apart.
+// word maps an error to one of the words.
 func word(err error, known map[error]string) string {
 	switch {
 	case err == nil:
@@ -65,7 +64,7 @@ func word(err error, known map[error]string) string {
 	return err.Error()
 }
 
-// arg is the i-th argument, or 0.
+// arg returns the i-th argument, or 0.
 func (o *op) arg(i int) int {
 	if i < len(o.args) {
 		return o.args[i]
@@ -73,7 +72,7 @@ func (o *op) arg(i int) int {
 	return 0
 }
 
-// what is the call without its times, as the drawing shows it.
+// what returns the call without its times, for the drawing.
 func (o *op) what() string {
 	words := []string{o.name}
 	for _, a := range o.args {
@@ -86,7 +85,7 @@ func (o *op) what() string {
 	return strings.Join(words, " ")
 }
 
-// String is a line of a file in testdata: client, times, call, what it got.
+// String returns a line of a file in testdata: client, times, call and result.
 func (o *op) String() string {
 	times := fmt.Sprintf("%d..%d", o.call, o.ret)
 	if o.parked != 0 {
@@ -95,8 +94,8 @@ func (o *op) String() string {
 	return fmt.Sprintf("%d %s %s", o.client, times, o.what())
 }
 
-// parseOp is String's inverse. Of what the call got only what is not zero need
-// be there.
+// parseOp is the inverse of String. Zero values at the end of the result may be
+// missing.
 func parseOp(line string) (o op, err error) {
 	f := strings.Fields(line)
 	if len(f) < 3 {
@@ -149,24 +148,25 @@ func parseResult(s string) (r result) {
 	return r
 }
 
-// A part says which instant of a call a step of the model is.
+// A part is the instant of a call that a step of the model belongs to.
 type part byte
 
 const (
-	whole  part = iota // the only one
-	enter              // the request: it gets in line, or has what it wants
-	leave              // the follow-up: it was served, or gives up
-	settle             // later effects are over
+	whole     part = iota // the call has one instant
+	enter                 // the request: the call gets in line, or is served at once
+	leave                 // the follow-up: the call was served, or gives up
+	settle                // the later effects of the call are over
+	enterNext             // the second request of a call that gets in two lines, one after the other
 )
 
-// A step is what a model's Step gets as input; there is no output apart.
+// A step is the input of a model's Step. There is no separate output.
 type step struct {
 	*op
 	part part
 	id   byte // of the call, in its partition
 }
 
-// A spec is a sequential model. It makes steps of a history's calls; each
+// A spec is a sequential model. It makes steps of the calls of a history. Each
 // partition is a history of its own.
 type spec struct {
 	init      any
@@ -175,7 +175,7 @@ type spec struct {
 	step      func(state any, s step, calls []*op) (any, bool)
 }
 
-// steps makes the partitions.
+// steps returns the steps of each partition.
 func (sp *spec) steps(ops []op) map[int][]step {
 	out := make(map[int][]step)
 	ids := make(map[int]int)
@@ -192,11 +192,11 @@ func (sp *spec) steps(ops []op) map[int][]step {
 	return out
 }
 
-// interval is when a step's instant may be: enter comes before the call was
-// seen in line for the first time, leave after it was for the last.
+// interval returns when a step's instant may be. An enter comes before the call was
+// first seen in line, and a leave after it was last.
 func (s step) interval() (from, to int64) {
 	switch {
-	case s.parked != 0 && s.part == enter:
+	case s.parked != 0 && (s.part == enter || s.part == enterNext):
 		return s.call, s.parked
 	case s.parked != 0 && s.part == leave:
 		return s.still, s.ret
@@ -205,8 +205,8 @@ func (s step) interval() (from, to int64) {
 	}
 }
 
-// operations is a partition as porcupine wants it, with its model. Times are
-// doubled: there, intervals that touch overlap.
+// operations returns a partition in porcupine's format, with its model. Times are
+// doubled because there intervals that touch overlap.
 func (sp *spec) operations(steps []step) (porcupine.Model, []porcupine.Operation) {
 	calls := make([]*op, 256)
 	var list []porcupine.Operation
@@ -222,19 +222,19 @@ func (sp *spec) operations(steps []step) (porcupine.Model, []porcupine.Operation
 			return ok, next
 		},
 		DescribeOperation: func(in, _ any) string {
-			return [...]string{"", "in line: ", "back: ", "settled: "}[in.(step).part] + in.(step).what()
+			return [...]string{"", "in line: ", "back: ", "settled: ", "in line, too: "}[in.(step).part] + in.(step).what()
 		},
 		DescribeState: func(state any) string { return fmt.Sprintf("%+v", state) },
 	}, list
 }
 
-// checkLimit is no bound on a machine: what is recorded here takes porcupine
-// some milliseconds. If one history should ever take so long, make histories
-// smaller.
+// checkLimit does not depend on the speed of the machine: porcupine takes
+// milliseconds for the histories recorded here. If a history ever takes that long,
+// make histories smaller.
 const checkLimit = 5 * time.Minute
 
-// judge says whether the history has an explanation. If not, it returns the
-// partition that has none.
+// judge reports whether the history is linearizable. If not, it returns the
+// partition that is not.
 func (sp *spec) judge(ops []op) (verdict porcupine.CheckResult, where int) {
 	for k, steps := range sp.steps(ops) {
 		m, list := sp.operations(steps)
@@ -245,8 +245,7 @@ func (sp *spec) judge(ops []op) (verdict porcupine.CheckResult, where int) {
 	return porcupine.Ok, 0
 }
 
-// requireExplained fails the test, and leaves the history behind, if it has no
-// explanation.
+// requireExplained fails the test and keeps the history if it is not linearizable.
 func (sp *spec) requireExplained(t *testing.T, seed int64, ops []op) {
 	t.Helper()
 	verdict, where := sp.judge(ops)
@@ -258,7 +257,7 @@ func (sp *spec) requireExplained(t *testing.T, seed int64, ops []op) {
 		verdict, where, seed, sp.summary(ops, where), text, drawing, t.Name(), seed)
 }
 
-// keep writes the history and its drawing into files.
+// keep writes the history and its drawing to files.
 func (sp *spec) keep(t *testing.T, seed int64, ops []op, where int) (text, drawing string) {
 	dir := keepDir(t)
 	text = filepath.Join(dir, fmt.Sprintf("history-%d.txt", seed))
@@ -270,8 +269,8 @@ func (sp *spec) keep(t *testing.T, seed int64, ops []op, where int) (text, drawi
 	return text, drawing
 }
 
-// keepDir is the test's folder for artifacts, if those are kept, else a
-// temporary one that stays.
+// keepDir returns the test's folder for artifacts if these are kept, and otherwise
+// a temporary folder that is not removed.
 func keepDir(t *testing.T) string {
 	if f := flag.Lookup("test.artifacts"); f != nil && f.Value.String() == "true" {
 		return t.ArtifactDir()
@@ -290,7 +289,7 @@ func format(ops []op) string {
 	return b.String()
 }
 
-// summary is the guilty partition, if it is short enough to be read.
+// summary returns the rejected partition, if it is short enough to read.
 func (sp *spec) summary(ops []op, where int) string {
 	guilty := slices.DeleteFunc(slices.Clone(ops), func(o op) bool { return sp.partition(&o) != where })
 	const readable = 60

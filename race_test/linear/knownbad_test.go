@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// cornelk is a map that is known to be bad: cornelk/hashmap v1.0.8.
+// cornelk is a map with a known fault: cornelk/hashmap v1.0.8.
 type cornelk struct {
-	store // none: it has four of a Map's methods
+	store // nil: cornelk has four of a Map's methods
 	m     *hashmap.Map[int, int]
 }
 
@@ -28,12 +28,12 @@ func badPlan(m store, mix string, keys int) plan {
 	return p
 }
 
-// TestConvictsKnownBadMap: several goroutines write to cornelk/hashmap, and a
-// history shows that it lost or revived an entry. Del and GetOrInsert do not
-// come together, as it may search for ever then. Our own map is acquitted of
-// the same calls.
+// TestConvictsKnownBadMap checks that histories of several goroutines that write to
+// cornelk/hashmap show that it lost or revived an entry. Del and GetOrInsert are
+// not combined, because it may then search for ever. With the same calls a
+// waitmap.Map is accepted.
 func TestConvictsKnownBadMap(t *testing.T) {
-	const writers = 4 // on one processor they would hardly meet
+	const writers = 4 // on one processor they would rarely overlap
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(writers, runtime.GOMAXPROCS(0))))
 	for _, test := range []struct {
 		name, mix string

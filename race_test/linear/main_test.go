@@ -1,19 +1,19 @@
-// Package linear_test looks for what cannot be: it records what goroutines and
-// tasks of a ring do to a Map, a Notify, a Group and a dedup.Group at the same
-// time, and asks whether some order of instants, one for each call between its
-// start and its return, explains all that they saw.
+// Package linear_test checks linearizability: it records the concurrent calls of
+// goroutines and tasks of a ring on a Map, a Notify, a Group, a dedup.Group and the types of
+// package await, and checks that some order of instants, one for each call between its
+// start and its return, explains all results.
 //
-// The question is porcupine's, the models are here: what the four do if one
-// call is made after the other. A call that may sleep is two calls to a model,
-// as in papers on dual data structures: a request, which gets in line, and a
-// follow-up, which finds that it was served. So a model knows who is in line
-// and says whom a store serves; a wait that was in line and is overlooked has
-// no explanation.
+// Package porcupine does the check; the models are here. They say what these types
+// do if one call is made after another. A call that may sleep is two calls for a
+// model, as in papers on dual data structures: a request, which gets in line, and a
+// follow-up, which finds that it was served. So a model knows the waiters in line and
+// says which of them a store serves. A wait that was in line and is overlooked is not
+// linearizable.
 //
 //	go test ./race_test/linear -seed 7 -histories 100000 -run Map
 //
-// A seed repeats what is called, not when. A history without explanation is
-// left behind in two files: as text, which can be put into testdata, and drawn.
+// A seed repeats the calls and not their timing. A history that is not linearizable
+// is written to two files: as text, which can be put into testdata, and as a drawing.
 package linear_test
 
 import (
@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 var (
@@ -50,12 +52,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// amount is how many histories a test records.
+// amount returns how many histories a test records.
 func amount() int {
 	switch {
 	case *histories > 0:
 		return *histories
-	case testing.Short() || raceEnabled:
+	case testing.Short() || testkit.Race:
 		return 200
 	default:
 		return 1000

@@ -5,31 +5,31 @@ import (
 	"strings"
 )
 
-// mapState is what a Map knows of one key.
+// mapState is a Map's state of one key.
 type mapState struct {
 	has    bool
 	v      int
-	last   int    // what was stored last, whoever got it
-	line   string // the numbers of those in line
-	served string // of those who were served and have not returned, sorted
-	watch  string // of those in WaitFor and WaitCompute, sorted, each with its flags
-	closed bool   // who comes is not let in line any more
+	last   int    // the last stored value, even if a taker got it
+	line   string // the numbers of the waiters in line
+	served string // the numbers of the waiters that were served and have not returned, sorted
+	watch  string // the numbers of the calls of WaitFor and WaitCompute, sorted, each with its flags
+	closed bool   // new waiters are no longer let in line
 
-	pockets [maxClients]int // what a Take was handed that died of it, by client
+	pockets [maxClients]int // by client, what a Take that died was handed
 }
 
 const maxClients = 8
 
-// Flags of a watcher: what happened since it came.
+// Flags of a watcher: what happened since it was in line.
 const (
 	sawStore byte = 1 << iota
 	sawCancel
 )
 
-// mapSpec is the model of a Map, key by key. Names with arguments after the
-// key: Store v, Swap v, LoadOrStore v, CompareAndSwap old new,
-// CompareAndDelete old, Compute and WaitCompute op new (what they got is what
-// their function saw), WaitFor (for an even value).
+// mapSpec is the model of a Map, for each key. Names with arguments after the key:
+// Store v, Swap v, LoadOrStore v, CompareAndSwap old new, CompareAndDelete old,
+// Compute and WaitCompute op new (their result is what their function saw), WaitFor
+// (for an even value).
 var mapSpec = &spec{
 	init:      mapState{},
 	partition: func(o *op) int { return o.arg(0) },
@@ -43,10 +43,11 @@ var mapWaits = []string{"Wait", "WaitNext", "Take", "Register"}
 
 func isWatch(name string) bool { return name == "WaitFor" || name == "WaitCompute" }
 
-// mapParts: a wait that failed, and was not known to be in line, need not have
-// been for longer than an instant. A Take that failed need not even have been
-// there; nor a WaitNext, which says nothing about its key. Register is in line
-// whatever its context. Close keeps out who comes, and then releases who is in.
+// mapParts: a wait that failed and was not known to be in line may have been there
+// for an instant only. A Take that failed need not have been in line at all, nor a
+// WaitNext, which says nothing about its key. Register is in line even if its
+// context has ended. Close first keeps new waiters out and then releases those in
+// line.
 func mapParts(o *op) []part {
 	failed := o.got.err == errContext && o.parked == 0
 	switch {
@@ -82,7 +83,7 @@ func (s mapState) step(e step, calls []*op) (mapState, bool) {
 		return s.cancel(e, calls)
 	case "Load", "Range":
 		return s, s.saw(e.got)
-	case "Wait": // it failed
+	case "Wait": // failed
 		return s, !s.has && !s.closed
 	case "Clear":
 		return s.gone(), true
@@ -95,7 +96,7 @@ func (s mapState) step(e step, calls []*op) (mapState, bool) {
 	}
 }
 
-// write is what stores, on a condition or without.
+// write applies a call that stores, with or without a condition.
 func (s mapState) write(e step, calls []*op) (mapState, bool) {
 	equal := s.has && s.v == e.arg(1)
 	switch e.name {
@@ -127,12 +128,13 @@ func (s mapState) write(e step, calls []*op) (mapState, bool) {
 	panic("linear_test: the model of a Map does not know " + e.name)
 }
 
-// saw reports whether a look at the key gives r: of an absent key, no value.
+// saw reports whether a look at the key returns r, which has no value if the key is
+// absent.
 func (s mapState) saw(r result) bool {
 	return r.err == "" && r.ok == s.has && r.v == s.v
 }
 
-// valued reports whether a call failed and gave a value all the same.
+// valued reports whether a call failed and returned a value.
 func (r result) valued() bool { return r.err != "" && r.v != 0 }
 
 func (s mapState) gone() mapState {
@@ -140,7 +142,7 @@ func (s mapState) gone() mapState {
 	return s
 }
 
-// compute does what a function said that saw e.got.
+// compute applies what a function that saw e.got returned.
 func (s mapState) compute(e step, calls []*op) (mapState, bool) {
 	if !s.saw(e.got) {
 		return s, false
@@ -155,8 +157,8 @@ func (s mapState) compute(e step, calls []*op) (mapState, bool) {
 	}
 }
 
-// publish hands v to the first taker in line, or else keeps it, and to all
-// others who wait. Whom it serves must have got just that.
+// publish delivers v to the first taker in line, or else stores it, and to all
+// other waiters. A waiter that it serves must have returned v.
 func (s mapState) publish(v int, calls []*op) (mapState, bool) {
 	var stay []byte
 	taken := false
@@ -182,9 +184,9 @@ func (s mapState) publish(v int, calls []*op) (mapState, bool) {
 	return s, true
 }
 
-// cancel releases all who are in line. Whether a watcher is at the moment, only
-// the Map knows; one that has its value may still be, to look at it. CancelAll
-// does not tell how many for each key.
+// cancel releases all waiters in line. Only the Map knows whether a watcher is in
+// line at the moment: even one that has its value may still be, to look at it.
+// CancelAll does not return the number of each key.
 func (s mapState) cancel(e step, calls []*op) (mapState, bool) {
 	least, most := len(s.line), len(s.line)+watchers(calls, e.op)
 	s, ok := s.release(errCanceled, calls)
@@ -192,7 +194,7 @@ func (s mapState) cancel(e step, calls []*op) (mapState, bool) {
 	return s, ok && (e.name == "CancelAll" || least <= e.got.v && e.got.v <= most)
 }
 
-// release lets all go who are in line, with that error.
+// release releases all waiters in line with that error.
 func (s mapState) release(err string, calls []*op) (mapState, bool) {
 	for _, id := range []byte(s.line) {
 		if got := calls[id].got; got.err != err && got.err != errDied {
@@ -204,7 +206,7 @@ func (s mapState) release(err string, calls []*op) (mapState, bool) {
 	return s, true
 }
 
-// watchers counts the watches at the same time as o.
+// watchers counts the watches that overlap o.
 func watchers(calls []*op, o *op) (n int) {
 	for _, c := range calls {
 		if c != nil && isWatch(c.name) && c.call < o.ret && o.call < c.ret {
@@ -248,7 +250,7 @@ func (s mapState) leave(e step, calls []*op) (next mapState, ok bool) {
 		return s.unwatch(e, calls)
 	}
 	switch e.got.err {
-	case errContext: // it must still be in line
+	case errContext: // the call must still be in line
 		s.line, ok = remove(s.line, e.id)
 	case errDied:
 		return s.die(e, calls)
@@ -258,8 +260,8 @@ func (s mapState) leave(e step, calls []*op) (next mapState, ok bool) {
 	return s, ok
 }
 
-// die: a wait did not return, which consumes nothing. A value that it was
-// handed is stored again, unless a newer one is there.
+// die applies a wait that did not return, which consumes nothing. A value that it
+// was handed is stored again unless a newer one is there.
 func (s mapState) die(e step, calls []*op) (_ mapState, ok bool) {
 	if s.line, ok = remove(s.line, e.id); ok {
 		return s, true
@@ -274,8 +276,8 @@ func (s mapState) die(e step, calls []*op) (_ mapState, ok bool) {
 }
 
 // unwatch is the end of a WaitFor or a WaitCompute. They look at the key again
-// after each wake, so they may miss what was overwritten, and WaitCompute what
-// was deleted soon; WaitFor does not.
+// after each wake, so they may miss a value that was overwritten. WaitCompute may
+// also miss one that was deleted soon; WaitFor does not.
 func (s mapState) unwatch(e step, calls []*op) (mapState, bool) {
 	i := pairOf(s.watch, e.id)
 	if i < 0 {
@@ -285,7 +287,7 @@ func (s mapState) unwatch(e step, calls []*op) (mapState, bool) {
 	s.watch = s.watch[:i] + s.watch[i+2:]
 	good := s.has && (e.name == "WaitCompute" || even(s.v))
 	if e.name == "WaitFor" && flags&sawStore != 0 && even(s.last) {
-		good = true // though it was deleted or taken since
+		good = true // even if it was deleted or taken since
 	}
 	switch {
 	case e.got.err == errDied:
@@ -305,8 +307,8 @@ func (s mapState) unwatch(e step, calls []*op) (mapState, bool) {
 	return s, even(e.got.v) && (here || handed)
 }
 
-// someComputed reports whether a computation may have held up a WaitCompute
-// until its context ended.
+// someComputed reports whether a computation may have blocked a WaitCompute until
+// its context ended.
 func someComputed(calls []*op, o *op) bool {
 	for _, c := range calls {
 		if c != nil && c != o && strings.HasSuffix(c.name, "Compute") && c.call < o.ret && max(o.call, o.still) < c.ret {
@@ -318,7 +320,7 @@ func someComputed(calls []*op, o *op) bool {
 
 func even(v int) bool { return v%2 == 0 }
 
-// Sets of numbers, as sorted strings, so that equal states are ==.
+// Sets of numbers are sorted strings, so that equal states are ==.
 
 func insert(set string, id byte) string {
 	i := 0
@@ -355,7 +357,7 @@ func insertFlagged(set string, id byte) string {
 	return set[:i] + string([]byte{id, 0}) + set[i:]
 }
 
-// flagged sets flags on all.
+// flagged sets flags on all members.
 func flagged(set string, flags byte) string {
 	b := []byte(set)
 	for i := 1; i < len(b); i += 2 {

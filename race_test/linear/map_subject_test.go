@@ -9,14 +9,14 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// What a computation says: waitmap's Ops as arguments of a call.
+// The operations of a computation: waitmap's Ops as arguments of a call.
 const (
-	opKeep   = int(waitmap.Keep)
-	opSet    = int(waitmap.Set)
-	opRemove = int(waitmap.Remove)
+	opKeep   = int(waitmap.KeepOp)
+	opSet    = int(waitmap.StoreOp)
+	opRemove = int(waitmap.DeleteOp)
 )
 
-// A store is a map of numbers to numbers: a Map of any types, or a broken one.
+// A store is a map of numbers to numbers: a Map with any types, or a broken one.
 type store interface {
 	Load(k int) (int, bool)
 	Store(k, v int)
@@ -58,8 +58,8 @@ type face[K, V comparable] struct {
 	num  func(V) int
 }
 
-// maybe is what a look gave. With false it must be nothing: whatever else it is
-// the history shall show.
+// maybe returns the result of a look. Without ok the value must be zero; any other
+// value is kept in the history.
 func (f face[K, V]) maybe(v V, ok bool) (int, bool) {
 	var none V
 	if !ok && v == none {
@@ -107,7 +107,7 @@ func (f face[K, V]) Compute(k int, g func(int, bool) (int, waitmap.Op)) (int, bo
 		v, op := g(was, loaded)
 		return f.val(v), op
 	})
-	return f.maybe(v, ok) // Remove gives the old value, if there was one
+	return f.maybe(v, ok) // with DeleteOp it returns the old value, if there was one
 }
 
 func (f face[K, V]) Wait(ctx context.Context, k int) (int, error) {
@@ -174,7 +174,7 @@ func number(s string) int {
 	return n
 }
 
-// numbers is where pointers to numbers point.
+// numbers is the array that pointers to numbers point into.
 var numbers [1 << 14]int
 
 func init() {
@@ -183,8 +183,8 @@ func init() {
 	}
 }
 
-// stores are maps whose values lie in the table, behind a pointer, and are one;
-// with shards to spare, or all keys in the first group's neighborhood.
+// stores are maps whose values are in the table, behind a pointer, or a pointer;
+// some with more shards than needed, and some with all keys in the same groups.
 var stores = []struct {
 	name string
 	make func() store

@@ -10,7 +10,7 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// The mixes of calls that a Map's clients draw from.
+// The mixes of calls that the clients of a Map draw from.
 var mapMixes = map[string]string{
 	"everything": "Load Load Store Store Swap LoadOrStore Delete LoadAndDelete CompareAndSwap CompareAndDelete Compute Compute " +
 		"LoadOrCompute Wait Wait WaitNext WaitFor WaitCompute Take Take Register Register Cancel CancelCause CancelAll Clear Range Range End Churn",
@@ -24,7 +24,7 @@ const mapKeys = 3
 
 var mapErrors = map[error]string{waitmap.ErrCanceled: errCanceled, waitmap.ErrClosed: errClosed}
 
-// mapPlan is how a Map is used.
+// mapPlan is how clients use a Map.
 func mapPlan(m store, mix string) plan {
 	draw := strings.Fields(mix)
 	return plan{
@@ -40,14 +40,14 @@ func mapPlan(m store, mix string) plan {
 	}
 }
 
-// fresh is a value that nobody else stores: only so can it be told where a
-// value came from.
+// fresh returns a value that no other call stores, which shows where a value came
+// from.
 func (c *client) fresh() int {
 	c.mine["values"]++
 	return c.id<<8 + c.mine["values"]
 }
 
-// note remembers the value that was seen last, as a guess for CompareAndSwap.
+// note remembers the last seen value, as the old value for CompareAndSwap.
 func (c *client) note(r result) result {
 	if r.err == "" && r.v != 0 {
 		c.mine["seen"] = r.v
@@ -64,7 +64,7 @@ func callMap(c *client, m store, name string, k int) {
 	case "Wait", "WaitNext", "WaitFor", "WaitCompute", "Take", "Register":
 		waitOnMap(c, m, name, k)
 	case "Close":
-		if c.r.IntN(5) == 0 { // or there would be little before it
+		if c.r.IntN(5) == 0 { // otherwise the history before it would be short
 			everyKey(c, name, func([]result) { m.Close() })
 		}
 	case "CancelAll":
@@ -170,8 +170,8 @@ func useFuture(ctx context.Context, m store, k int, byWaker bool) (v int, err er
 
 var errFailed = errors.New("the test's own")
 
-// loadOrCompute records a function that fails, or succeeds, as if it were
-// LoadOrStore's value. Whether it may have run at all follows from the rest.
+// loadOrCompute records a function that fails, or one that succeeds as if its value
+// were LoadOrStore's. The rest of the history shows whether it may have run.
 func loadOrCompute(c *client, m store, k int) {
 	v, fails := c.fresh(), c.r.IntN(3) == 0
 	c.note(c.do("LoadOrCompute", func() (r result) {
@@ -190,11 +190,11 @@ func loadOrCompute(c *client, m store, k int) {
 	}, k, v))
 }
 
-// order draws what a computation is to do.
+// order draws the operation of a computation.
 func (c *client) order() (op, v int) { return c.r.IntN(3), c.fresh() }
 
-// computeKey records what the function saw. What Compute returns follows from
-// that; else it is wrong.
+// computeKey records what the function saw. The result of Compute follows from
+// that; if it does not, the call is recorded as wrong.
 func computeKey(c *client, m store, k int) {
 	op, v := c.order()
 	c.do("Compute", func() (r result) {
@@ -234,8 +234,8 @@ func waitCompute(c *client, m store, k int) {
 	}, k, op, v)
 }
 
-// cancelKey is not recorded if it found nobody, in the world's own hand: that
-// asks all the time.
+// cancelKey is not recorded if the world calls it and it found no waiter, because
+// the world calls it all the time.
 func cancelKey(c *client, k int, cancel func(k int) int) {
 	o := op{client: c.id, name: "Cancel", args: []int{k}, call: c.w.now()}
 	o.got.v = cancel(k)
@@ -245,7 +245,7 @@ func cancelKey(c *client, k int, cancel func(k int) int) {
 	}
 }
 
-// everyKey records a call that is about every key, as one call for each.
+// everyKey records a call about every key as one call for each key.
 func everyKey(c *client, name string, f func(seen []result)) {
 	call, got := c.w.now(), make([]result, c.w.keys)
 	f(got)
@@ -255,21 +255,21 @@ func everyKey(c *client, name string, f func(seen []result)) {
 	}
 }
 
-// rangeOver notes what Range shows of each key.
+// rangeOver records what Range shows of each key.
 func rangeOver(m store, seen []result) {
 	m.Range(func(k, v int) bool {
 		if k > len(seen) {
-			return true // churn's
+			return true // a key of churn
 		}
 		if seen[k-1].ok {
-			seen[k-1].err = errWrong // twice
+			seen[k-1].err = errWrong // the key is shown twice
 		}
 		seen[k-1] = result{v: v, ok: true, err: seen[k-1].err}
 		return true
 	})
 }
 
-// churn stores or deletes keys that nobody looks at, so that tables grow and
+// churn stores or deletes keys that no call looks at, so that tables grow and
 // shrink.
 func churn(c *client, m store) {
 	const n = 60
@@ -283,14 +283,15 @@ func churn(c *client, m store) {
 	}
 }
 
-// TestMap: goroutines use a Map in all ways at the same time.
+// TestMap checks histories of goroutines that use a Map in all ways concurrently.
 func TestMap(t *testing.T) {
 	inBubbles(t, mapSpec, mapMixes, func(seed int64, mix string) plan {
 		return mapPlan(stores[int(seed)%len(stores)].make(), mix)
 	})
 }
 
-// TestMapOnRing: goroutines and tasks of one loop use a Map together.
+// TestMapOnRing checks histories of goroutines and tasks of one loop that use a
+// Map.
 func TestMapOnRing(t *testing.T) {
 	onRings(t, mapSpec, func(seed int64) plan {
 		mix := mapMixes["everything"]

@@ -2,24 +2,24 @@ package linear_test
 
 import "slices"
 
-// notifyState is what a Notify knows.
+// notifyState is the state of a Notify.
 type notifyState struct {
 	permit bool
-	line   string // the numbers of those in line
-	out    string // of those picked, sorted, each with its flags
+	line   string // the numbers of the waiters in line
+	out    string // the numbers of the picked waiters, sorted, each with its flags
 }
 
-// Flags of one who was picked.
+// Flags of a picked waiter.
 const (
-	handsOn  byte = 1 << iota // by NotifyOne, NotifyLast or the permit
-	consumed                  // by Ready or a Listener's Wait
+	handsOn  byte = 1 << iota // picked by NotifyOne, NotifyLast or the permit
+	consumed                  // the wake was consumed by Ready or a Listener's Wait
 )
 
-// errDied is of a Wait whose parker panicked when it was woken.
+// errDied is the result of a Wait whose parker panicked when it was woken.
 const errDied = "died"
 
-// notifySpec is the model of a Notify. Listen, and Ready, Stop and Hear (which
-// is Listener.Wait), have the Listener's number.
+// notifySpec is the model of a Notify. Listen, Ready, Stop and Hear (Listener.Wait)
+// have the number of the Listener.
 var notifySpec = &spec{
 	init:      notifyState{},
 	partition: func(*op) int { return 0 },
@@ -29,8 +29,8 @@ var notifySpec = &spec{
 	},
 }
 
-// notifyParts: a wait that failed and was not known to be in line may never
-// have been, as a context that was done before lets nobody in.
+// notifyParts: a wait that failed and was not known to be in line may never have
+// been there, because a wait whose context has already ended does not get in line.
 func notifyParts(o *op) []part {
 	failed := o.got.err == errContext && o.parked == 0
 	switch {
@@ -81,7 +81,7 @@ func (s notifyState) wait(e step, calls []*op) (next notifyState, ok bool) {
 		ok := !s.permit || e.got.err == ""
 		return s.enter(e.id), ok
 	}
-	if e.got.err == errContext { // it must still be in line
+	if e.got.err == errContext { // the wait must still be in line
 		s.line, ok = remove(s.line, e.id)
 		return s, ok
 	}
@@ -96,8 +96,8 @@ func (s notifyState) wait(e step, calls []*op) (next notifyState, ok bool) {
 	return s, true
 }
 
-// die: a Wait leaves without having consumed anything. A parker may wake
-// without a reason, so it may still be in line.
+// die applies a Wait that leaves without having consumed anything. A parker may
+// wake without a reason, so the Wait may still be in line.
 func (s notifyState) die(id byte, calls []*op) (_ notifyState, ok bool) {
 	if s.line, ok = remove(s.line, id); ok {
 		return s, true
@@ -109,7 +109,7 @@ func (s notifyState) die(id byte, calls []*op) (_ notifyState, ok bool) {
 	return s.abandon(i, calls)
 }
 
-// abandon: the i-th of those picked leaves, and hands on what is to be.
+// abandon removes the i-th picked waiter, and hands its wake on if required.
 func (s notifyState) abandon(i int, calls []*op) (notifyState, bool) {
 	flags := s.out[i+1]
 	s.out = s.out[:i] + s.out[i+2:]
@@ -119,8 +119,8 @@ func (s notifyState) abandon(i int, calls []*op) (notifyState, bool) {
 	return s, true
 }
 
-// pick takes the i-th out of line. If it is in Wait, that must have succeeded,
-// or died of it.
+// pick takes the i-th waiter out of line. If it is in Wait, that must have
+// succeeded, or died after the wake.
 func (s notifyState) pick(i int, flags byte, calls []*op) (notifyState, bool) {
 	id := s.line[i]
 	if o := calls[id]; o.name == "Wait" && o.got.err != "" && o.got.err != errDied {
@@ -155,7 +155,7 @@ func (s notifyState) some(n, said int, calls []*op) (_ notifyState, ok bool) {
 	return s, true
 }
 
-// listener is a call on a Listener.
+// listener applies a call on a Listener.
 func (s notifyState) listener(e step, calls []*op) (notifyState, bool) {
 	id := byte(slices.IndexFunc(calls, func(o *op) bool { return o != nil && o.name == "Listen" && o.arg(0) == e.arg(0) }))
 	rest, inLine := remove(s.line, id)
@@ -184,7 +184,7 @@ func (s notifyState) consume(id byte) notifyState {
 	return s
 }
 
-// flaggedOne sets flags on one, if it is there.
+// flaggedOne sets flags on one member, if it is in the set.
 func flaggedOne(set string, id, flags byte) string {
 	i := pairOf(set, id)
 	if i < 0 {

@@ -6,11 +6,12 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/vigil-go/vigil/await"
 	"github.com/vigil-go/vigil/notify"
 	"github.com/vigil-go/vigil/wake"
 )
 
-// A bell is a Notify, or a broken one.
+// A bell is a Notify or a broken one.
 type bell interface {
 	NotifyOne()
 	NotifyLast()
@@ -19,6 +20,7 @@ type bell interface {
 	Wait(ctx context.Context) error
 	TryWait() bool
 	Listen() ear
+	OnNotify() wake.Case
 }
 
 // An ear is a Listener.
@@ -35,15 +37,16 @@ func newRinger() bell { return ringer{new(notify.Notify)} }
 
 func (r ringer) Listen() ear { return r.Notify.Listen() }
 
-// The mixes of calls that a Notify's clients draw from.
+// The mixes of calls that the clients of a Notify draw from.
 var notifyMixes = map[string]string{
 	"everything": "Wait Wait Wait Wait TryWait NotifyOne NotifyOne NotifyOne NotifyLast NotifyN NotifyWaiters Listen Listen Ready Hear Stop Stop End End",
 	"permits":    "Wait Wait Wait TryWait NotifyOne NotifyOne NotifyOne NotifyLast End",
 	"deaths":     "Wait Wait Die Die Listen Stop TryWait NotifyOne NotifyOne NotifyLast NotifyN NotifyWaiters End",
+	"selects":    "Select Select Select Choose Choose DieSelecting Wait Listen Stop TryWait NotifyOne NotifyOne NotifyLast NotifyN NotifyWaiters End",
 	"listeners":  "Listen Listen Hear Ready Stop Stop NotifyOne NotifyOne NotifyLast NotifyN NotifyWaiters TryWait End",
 }
 
-// notifyPlan is how a Notify is used. A client has one Listener at a time.
+// notifyPlan is how clients use a Notify. A client has one Listener at a time.
 func notifyPlan(n bell, mix string) plan {
 	draw := strings.Fields(mix)
 	u := &notifyUse{n: n}
@@ -57,7 +60,8 @@ func notifyPlan(n bell, mix string) plan {
 type notifyUse struct {
 	n       bell
 	numbers atomic.Int64
-	ears    [16]ear // of each client
+	ears    [16]ear                           // of each client
+	others  [16]atomic.Pointer[notify.Notify] // of each client's Select
 }
 
 func (u *notifyUse) call(c *client, name string) {
@@ -78,7 +82,17 @@ func (u *notifyUse) call(c *client, name string) {
 	case "TryWait":
 		c.do(name, func() result { return result{ok: u.n.TryWait()} })
 	case "Die":
-		c.block("Wait", u.waitAndDie)
+		c.block("Wait", func(ctx context.Context) result { return dying(ctx, u.n.Wait) })
+	case "Select":
+		c.block("Wait", func(ctx context.Context) result { return result{err: word(u.selectIn(ctx, c), nil)} })
+	case "DieSelecting":
+		c.block("Wait", func(ctx context.Context) result {
+			return dying(ctx, func(ctx context.Context) error { return u.selectIn(ctx, c) })
+		})
+	case "Choose": // another case of a Select
+		if other := u.others[c.r.IntN(len(c.w.clients))].Load(); other != nil {
+			other.NotifyOne()
+		}
 	case "Wait":
 		c.block(name, func(ctx context.Context) result { return result{err: word(u.n.Wait(ctx), nil)} })
 	default:
@@ -86,7 +100,7 @@ func (u *notifyUse) call(c *client, name string) {
 	}
 }
 
-// A doomedParker panics when it was woken.
+// A doomedParker panics when it is woken.
 type doomedParker struct{ wake.Parker }
 
 func (p doomedParker) Park(ctx context.Context) error {
@@ -96,17 +110,33 @@ func (p doomedParker) Park(ctx context.Context) error {
 	panic("doomed")
 }
 
-func (u *notifyUse) waitAndDie(ctx context.Context) (r result) {
+// selectIn is a Wait by a Select over u.n and another Notify. If that is chosen, the
+// Select has left the line of u.n, as if its context had ended.
+func (u *notifyUse) selectIn(ctx context.Context, c *client) error {
+	other := new(notify.Notify)
+	u.others[c.id].Store(other)
+	cases := []wake.Case{other.OnNotify(), u.n.OnNotify()}
+	mine := c.r.IntN(2)
+	cases[mine], cases[1] = cases[1], cases[mine]
+	chosen, err := await.Select(ctx, cases...)
+	if err == nil && chosen != mine {
+		err = context.Canceled
+	}
+	return err
+}
+
+// dying waits by a parker that panics when it is woken.
+func dying(ctx context.Context, wait func(context.Context) error) (r result) {
 	defer func() {
 		if recover() != nil {
 			r.err = errDied
 		}
 	}()
 	p := doomedParker{wake.ParkerFrom(ctx)}
-	return result{err: word(u.n.Wait(wake.WithParker(ctx, p)), nil)}
+	return result{err: word(wait(wake.WithParker(ctx, p)), nil)}
 }
 
-// listener calls the client's Listener, or makes it.
+// listener calls the client's Listener, or makes one.
 func (u *notifyUse) listener(c *client, name string) {
 	e := u.ears[c.id]
 	if e == nil {
@@ -127,7 +157,8 @@ func (u *notifyUse) listener(c *client, name string) {
 	}
 }
 
-// wakeAll is recorded if it woke somebody: the world asks all the time.
+// wakeAll is recorded only if it woke a waiter, because the world calls it all the
+// time.
 func (u *notifyUse) wakeAll(c *client) {
 	o := op{client: c.id, name: "NotifyWaiters", call: c.w.now()}
 	o.got.v = u.n.NotifyWaiters()
@@ -137,14 +168,16 @@ func (u *notifyUse) wakeAll(c *client) {
 	}
 }
 
-// TestNotify: goroutines use a Notify in all ways at the same time.
+// TestNotify checks histories of goroutines that use a Notify in all ways
+// concurrently.
 func TestNotify(t *testing.T) {
 	inBubbles(t, notifySpec, notifyMixes, func(_ int64, mix string) plan { return notifyPlan(newRinger(), mix) })
 }
 
-// TestNotifyOnRing: goroutines and tasks of one loop use a Notify together.
+// TestNotifyOnRing checks histories of goroutines and tasks of one loop that use a
+// Notify.
 func TestNotifyOnRing(t *testing.T) {
-	for _, mix := range []string{"everything", "deaths"} {
-		onRings(t, notifySpec, func(int64) plan { return notifyPlan(newRinger(), notifyMixes[mix]) })
-	}
+	onRings(t, notifySpec, func(seed int64) plan {
+		return notifyPlan(newRinger(), notifyMixes[bySeed(seed, []string{"everything", "deaths", "selects"})])
+	})
 }

@@ -1,13 +1,13 @@
-// Command mutants shows that the tests see each thing that keeps a wake from
-// being lost. It takes one re-check, one ordering or one hand-over out of a
-// copy of the module, runs the tests that should notice, and prints which did.
+// Command mutants shows that the tests notice if a part that prevents lost wakes is
+// missing. It removes one re-check, one ordering or one hand-over from a copy of the
+// module, runs the tests that should fail, and prints which of them did.
 //
-//	go run ./race_test/mutants             all, two hours
-//	go run ./race_test/mutants -run waitq  those whose file or reason matches
-//	go run ./race_test/mutants -by stress  which of them the stress alone catches
+//	go run ./race_test/mutants             all; takes two hours
+//	go run ./race_test/mutants -run waitq  only the mutants whose file or reason matches
+//	go run ./race_test/mutants -by stress  which mutants the stress test alone catches
 //
 // It exits with status 1 if a mutant survives, and at once if one of them
-// cannot be made because the text that it changes is not there any more.
+// cannot be made because the text that it changes is no longer there.
 package main
 
 import (
@@ -24,28 +24,30 @@ import (
 	"time"
 )
 
-// A mutation is a change of one text, which must be in the file just once.
+// A mutation is a change of one text, which must occur in the file exactly once.
 type mutation struct {
 	file     string
 	old, new string
-	why      string // what the text is there for
-	only     string // the tests of its package to run; "": all
+	why      string // the property that the old text ensures
+	in       string // the package whose tests are run; that of the file if empty
+	only     string // the tests of the package to run; all if empty
 }
 
-// A verdict is what became of a mutant.
+// A verdict is the result of the tests of one mutant.
 type verdict struct {
-	caughtBy string // the first test that failed; "": it survived
-	seed     string // of the history that has no explanation, if it was one
+	caughtBy string // the first test that failed; empty if the mutant survived
+	seed     string // of the history that is not linearizable, if the failure is one
 	took     time.Duration
 }
 
 var (
 	match     = flag.String("run", "", "only the mutants whose file or reason matches this regular expression")
+	listOnly  = flag.Bool("list", false, "print the mutants and their number, and run no tests")
 	kinds     = flag.String("by", ".", "only by these tests, a regular expression: histories, own (the package's), rings (histories with tasks), stress")
-	seed      = flag.Int64("seed", 1, "first seed of the recorded histories, and of the stress")
-	histories = flag.Int("histories", 1000, "recorded histories per test; a fifth of it on rings")
-	limit     = flag.Duration("limit", time.Minute, "how long a test run may take: one that hangs has caught its mutant")
-	keep      = flag.Bool("v", false, "print the end of what the failed tests said")
+	seed      = flag.Int64("seed", 1, "first seed of the recorded histories and of the stress test")
+	histories = flag.Int("histories", 1000, "recorded histories per test; a fifth of that on rings")
+	limit     = flag.Duration("limit", time.Minute, "time limit of a test run; a run that hangs has caught its mutant")
+	keep      = flag.Bool("v", false, "print the output of the failed tests, at most 3000 bytes")
 )
 
 func main() {
@@ -72,17 +74,21 @@ func chosen(re *regexp.Regexp) (list []mutation) {
 
 const row = "%-24s %-56s %-36s %6s %8s\n"
 
-// run tries all mutants, in one copy of the module. The copy as it is must
-// pass, or else what fails tells nothing.
+// run tests all mutants in one copy of the module. The unchanged copy must pass the
+// tests, because otherwise a failure would not show that a mutant was caught.
 func run(list []mutation) (survivors int, err error) {
 	root, err := moduleRoot()
 	if err != nil {
 		return 0, err
 	}
-	for _, m := range list { // all at once, before an hour is spent on the others
+	for _, m := range list { // check all first: a run takes hours
 		if _, err := m.apply(root); err != nil {
 			return 0, err
 		}
+	}
+	if *listOnly {
+		printList(list)
+		return 0, nil
 	}
 	dir, err := os.MkdirTemp("", "vigil-mutants-")
 	if err != nil {
@@ -112,12 +118,19 @@ func run(list []mutation) (survivors int, err error) {
 	return survivors, nil
 }
 
+func printList(list []mutation) {
+	for _, m := range list {
+		fmt.Printf("%-24s %s\n", m.file, m.why)
+	}
+	fmt.Printf("%d mutants\n", len(list))
+}
+
 func moduleRoot() (string, error) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
 	return strings.TrimSpace(string(out)), err
 }
 
-// skipped is what no test of a mutant needs.
+// skipped are the files that no test of a mutant needs.
 var skipped = []string{".git", "bench", "examples", "cluster"}
 
 func copyModule(root, dir string) error {
@@ -132,7 +145,7 @@ func copyModule(root, dir string) error {
 		for _, s := range skipped {
 			if rel == s && d.IsDir() {
 				return filepath.SkipDir
-			} else if rel == s { // .git of a worktree
+			} else if rel == s { // in a worktree .git is a file
 				return nil
 			}
 		}
@@ -150,7 +163,7 @@ func copyModule(root, dir string) error {
 	})
 }
 
-// healthy runs the tests on a copy without a mutation.
+// healthy runs the tests on the unchanged copy and returns an error if one fails.
 func healthy(dir string, list []mutation) error {
 	done := make(map[string]bool)
 	for _, m := range list {
@@ -181,18 +194,27 @@ func (m mutation) apply(root string) (string, error) {
 	return strings.Replace(string(text), m.old, m.new, 1), nil
 }
 
-// tests are the runs of go test that may catch the mutant: the recorded
-// histories, the package's own, the histories on rings, which take longer, and the
-// stress. All have points at which they hold up who passes.
+// tested returns the package whose tests are run.
+func (m mutation) tested() string {
+	if m.in != "" {
+		return m.in
+	}
+	return filepath.Dir(m.file)
+}
+
+// tests returns the arguments of the runs of go test that may catch the mutant: the
+// recorded histories, the package's own tests, the histories on rings, which take
+// longer, and the stress test. All are built with schedule points, which delay
+// goroutines.
 func (m mutation) tests() [][]string {
 	run := func(args ...string) []string {
-		return append([]string{"test", "-tags", "vigil_yield", "-short", "-failfast", "-timeout", limit.String()}, args...)
+		return append([]string{"test", "-tags", "vigil_schedpoint", "-short", "-failfast", "-timeout", limit.String()}, args...)
 	}
-	own := run("./" + filepath.Dir(m.file))
+	own := run("./" + m.tested())
 	if m.only != "" {
 		own = append(own, "-run", m.only)
 	}
-	const recorded = "^Test(Map|Notify|Group|Flights)"
+	const recorded = "^Test(Map|Notify|Group|Flights|Value|Once|Lock|Queue)"
 	first := fmt.Sprint(*seed)
 	var list [][]string
 	for _, kind := range []struct {
@@ -211,7 +233,7 @@ func (m mutation) tests() [][]string {
 	return list
 }
 
-// try makes the mutant, runs its tests and puts the file back.
+// try writes the mutant, runs its tests and restores the file.
 func try(dir string, m mutation) (v verdict, err error) {
 	path := filepath.Join(dir, m.file)
 	good, err := os.ReadFile(path)
@@ -237,9 +259,9 @@ func try(dir string, m mutation) (v verdict, err error) {
 
 var errBuild = errors.New("the mutant does not compile")
 
-// test runs go test, and says which test failed first.
+// test runs go test and returns which test failed first.
 func test(dir string, args []string) (v verdict, err error) {
-	const grace = 30 * time.Second // to build, and to die
+	const grace = 30 * time.Second // to build and to exit
 	ctx, cancel := context.WithTimeout(context.Background(), 2*(*limit)+grace)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", args...)
@@ -264,17 +286,17 @@ func test(dir string, args []string) (v verdict, err error) {
 }
 
 var failures = []*regexp.Regexp{
-	regexp.MustCompile(`(?m)^\s+--- FAIL: (\S+)`), // a subtest says more than its test
+	regexp.MustCompile(`(?m)^\s+--- FAIL: (\S+)`), // the name of a subtest includes that of its test
 	regexp.MustCompile(`(?m)^--- FAIL: (\S+)`),
 	regexp.MustCompile(`(?s)test timed out.*?running tests:\s+(\S+)`),
 	regexp.MustCompile(`(?m)^((?:panic|fatal error): .{0,40})`),
 }
 
-// guilty finds the seed in what race_test/linear says of a history, and
-// TestStress of a round.
+// guilty finds the seed in the failure of a history in race_test/linear, or of a
+// round of TestStress.
 var guilty = regexp.MustCompile(`(?m)(?:history with seed |^\s+\S+ seed |^\s+go test .* -seed )(\d+)`)
 
-// firstFailure names what a failed go test complained of.
+// firstFailure returns the first failure in the output of go test.
 func firstFailure(out string) string {
 	for i, re := range failures {
 		if m := re.FindStringSubmatch(out); m != nil {

@@ -1,18 +1,24 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
+
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 // TestMain fails the run if any test left a goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
-// TestMutationsApply: each text that a mutation changes is still there, once,
-// and the mutant differs. So a change of the code that outdates the table is
-// seen long before somebody runs it.
+// TestMutationsApply checks that the text of each mutation occurs exactly once and that
+// the mutant differs. This finds a change of the code that outdates the table long
+// before the command runs.
 func TestMutationsApply(t *testing.T) {
 	root, err := moduleRoot()
 	require.NoError(t, err)
@@ -27,7 +33,29 @@ func TestMutationsApply(t *testing.T) {
 	}
 }
 
-// TestMissingText: a mutation whose text is gone is an error.
+// TestOnlyNamesTests checks that the tests that a mutation names exist in its package.
+func TestOnlyNamesTests(t *testing.T) {
+	root, err := moduleRoot()
+	require.NoError(t, err)
+	for _, m := range mutations {
+		found := false
+		top, _, _ := strings.Cut(m.only, "/")
+		files, err := filepath.Glob(filepath.Join(root, m.tested(), "*_test.go"))
+		require.NoError(t, err)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			for _, name := range tests.FindAllStringSubmatch(string(text), -1) {
+				found = found || regexp.MustCompile(top).MatchString(name[1])
+			}
+		}
+		assert.True(t, found, "no test for %s matches %q", m.file, m.only)
+	}
+}
+
+var tests = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)\w+)\(`)
+
+// TestMissingText checks that a mutation whose text is missing or not unique fails.
 func TestMissingText(t *testing.T) {
 	root, err := moduleRoot()
 	require.NoError(t, err)
@@ -37,7 +65,7 @@ func TestMissingText(t *testing.T) {
 	require.ErrorContains(t, err, "must be once")
 }
 
-// TestFirstFailure: what go test prints, and what the table shows of it.
+// TestFirstFailure checks which failure is found in the output of go test.
 func TestFirstFailure(t *testing.T) {
 	for out, want := range map[string]string{
 		"--- FAIL: TestA (0.1s)\n    --- FAIL: TestA/b (0.1s)\n":                   "TestA/b",

@@ -18,33 +18,34 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/dedup"
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/notify"
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
-// crowd is many who wait at the same time, each in the same way.
-type crowd struct {
+// waiters are many waiters of one kind that wait at the same time.
+type waiters struct {
 	name  string
-	limit float64 // bytes each: what was measured, or asked for, and up to 15 % more
-	kind  crowdKind
-	// gather brings n of them, and returns when all are in line. After
-	// disband all have left.
-	gather func(t *testing.T, n int) (disband func())
+	limit float64 // bytes of each: as measured or required, plus up to 15 %
+	kind  waiterKind
+	// gather starts n of them and returns when all are in line. After release all
+	// have left.
+	gather func(t *testing.T, n int) (release func())
 }
 
-type crowdKind int
+type waiterKind int
 
 const (
-	things     crowdKind = iota // with 8 bytes of the test's own
-	goroutines                  // beyond one that just sleeps; their stacks may have grown
-	tasks                       // all of it: stack, descriptor and what it waits by
+	things     waiterKind = iota // including 8 bytes of the test
+	goroutines                   // without the cost of a sleeping goroutine; their stacks may have grown
+	tasks                        // in total: stack, descriptor and waiter
 )
 
 var bg = context.Background()
 
-var crowds = []crowd{
+var waiterKinds = []waiters{
 	{"Future, a key each", 180, things, func(t *testing.T, n int) func() {
 		m, futures := new(waitmap.Map[int, int]), make([]*waitmap.Future[int], n)
 		for i := range futures {
@@ -70,7 +71,7 @@ var crowds = []crowd{
 		var g waitgroup.Group
 		g.Add(1)
 		for range n {
-			g.Register(nobody{})
+			g.Register(noWaker{})
 		}
 		return g.Done
 	}},
@@ -116,12 +117,12 @@ var crowds = []crowd{
 	}},
 }
 
-type nobody struct{}
+type noWaker struct{}
 
-func (nobody) Wake() {}
+func (noWaker) Wake() {}
 
-// sleepers are n goroutines that run f and sleep in it until release.
-func sleepers(n int, f func(i int), release func()) (disband func()) {
+// sleepers starts n goroutines that run f and sleep in it until release.
+func sleepers(n int, f func(i int), end func()) (release func()) {
 	var all sync.WaitGroup
 	var started atomic.Int64
 	for i := range n {
@@ -130,19 +131,19 @@ func sleepers(n int, f func(i int), release func()) (disband func()) {
 	for started.Load() < int64(n) || awake() > 1 {
 		runtime.Gosched()
 	}
-	return func() { release(); all.Wait() }
+	return func() { end(); all.Wait() }
 }
 
-// awake is how many goroutines run, or could: the caller is one of them.
+// awake returns how many goroutines run or could run, including the caller.
 func awake() uint64 {
 	s := []metrics.Sample{{Name: "/sched/goroutines/running:goroutines"}, {Name: "/sched/goroutines/runnable:goroutines"}}
 	metrics.Read(s)
 	return s[0].Value.Uint64() + s[1].Value.Uint64()
 }
 
-// looped are n tasks of a loop, which run f and sleep in it until the loop
-// closes.
-func looped(t *testing.T, n int, f func(ctx context.Context), all func(uringwake.LoopStats) bool) (disband func()) {
+// looped starts n tasks of a loop, which run f and sleep in it until the loop is
+// closed.
+func looped(t *testing.T, n int, f func(ctx context.Context), all func(uringwake.LoopStats) bool) (release func()) {
 	if err := uringwake.Supported(); errors.Is(err, errors.ErrUnsupported) {
 		t.Skip(err)
 	}
@@ -157,7 +158,7 @@ func looped(t *testing.T, n int, f func(ctx context.Context), all func(uringwake
 	return func() { require.NoError(t, l.Close(bg)) }
 }
 
-// footprint is what heap and stacks take.
+// footprint returns the size of heap and stacks.
 func footprint() int {
 	var m runtime.MemStats
 	runtime.GC()
@@ -166,32 +167,33 @@ func footprint() int {
 	return int(m.HeapAlloc + m.StackInuse)
 }
 
-// each is what one of n costs, and what of that is left when they are gone.
+// each returns the cost of one of n waiters, and how much of it is left after they
+// have ended.
 func each(t *testing.T, n int, gather func(t *testing.T, n int) func()) (bytes, left float64) {
 	before := footprint()
-	disband := gather(t, n)
+	release := gather(t, n)
 	most := footprint()
-	disband()
+	release()
 	return float64(most-before) / float64(n), float64(footprint()-before) / float64(n)
 }
 
 const bytesChild = "VIGIL_SOAK_BYTES"
 
-// inFreshProcess runs the test where no goroutine has been before, and where
-// the runtime does not choose the size of new stacks by that of the old.
+// inFreshProcess runs the test in a process without earlier goroutines, in which
+// the runtime does not choose the size of new stacks by the size of old ones.
 func inFreshProcess(t *testing.T) {
 	cmd := exec.Command(os.Args[0], "-test.run=^TestBytes$", "-test.v", fmt.Sprintf("-test.short=%t", testing.Short()))
-	// One processor: who contends for a lock grows its stack, and keeps it.
+	// With several processors, contention for a lock would grow stacks.
 	cmd.Env = append(os.Environ(), bytesChild+"=1", "GODEBUG=adaptivestackstart=0", "GOMAXPROCS=1")
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	require.NoError(t, err)
 }
 
-// TestBytes: what each kind of waiter costs, when very many are in line at the
-// same time. In the table of places, and in a map's, some room is free.
+// TestBytes checks the cost of each kind of waiter with very many in line at the
+// same time. The cost includes the free room in tables.
 func TestBytes(t *testing.T) {
-	if raceEnabled || unsafe.Sizeof(uintptr(0)) != 8 {
+	if testkit.Race || unsafe.Sizeof(uintptr(0)) != 8 {
 		t.Skip("the bytes are those of 64 bits without the race detector")
 	}
 	if os.Getenv(bytesChild) == "" {
@@ -209,11 +211,11 @@ func TestBytes(t *testing.T) {
 	_, descriptor := each(t, n, sleep) // the runtime keeps it for the next goroutine
 	goroutine, _ := each(t, n, sleep)
 	t.Logf("a goroutine that sleeps: %.0f bytes, and %.0f for good", goroutine, descriptor)
-	// Stacks come in spans, of which each processor keeps some: a megabyte of
-	// them may be off.
+	// Stacks are allocated in spans, and each processor keeps some, so the result
+	// may be off by a megabyte.
 	noise := float64(1<<20) / float64(n)
 	bytes := make(map[string]float64)
-	for _, c := range crowds {
+	for _, c := range waiterKinds {
 		t.Run(c.name, func(t *testing.T) {
 			b, _ := each(t, n, c.gather)
 			switch c.kind {

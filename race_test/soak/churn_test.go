@@ -17,23 +17,23 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// A worker does rounds, one after the other. Others do so beside it, with the
-// same maps and the same rest.
+// A worker does rounds, one after another, while other workers do rounds with the
+// same maps and other subjects.
 type worker struct {
 	*rand.Rand
 	number int
 	bodies sync.WaitGroup // the goroutines of a round
 }
 
-// A round makes some calls, waits for what it started, and says how many calls
-// these were. It leaves behind what a map or a cache is to hold, no more.
+// A round makes some calls, waits for what it started, and returns the number of
+// calls. It leaves nothing behind except entries of maps and caches.
 type round func(w *worker) (ops int)
 
-// beside runs f in a goroutine, until the round ends.
-func (w *worker) beside(f func()) { w.bodies.Go(f) }
+// alongside runs f in a goroutine that ends with the round.
+func (w *worker) alongside(f func()) { w.bodies.Go(f) }
 
-// during runs f with a context that ends after it, and then waits for those
-// beside it. So nobody sleeps on, whatever he has missed.
+// during runs f with a context that ends afterwards, and then waits for the
+// goroutines of the round. So no goroutine sleeps on if it missed a wake.
 func (w *worker) during(f func(ctx context.Context)) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	f(ctx)
@@ -49,12 +49,12 @@ var (
 		cancel()
 		return ctx
 	}()
-	// lasting is a context that could end but does not: what hangs on to it
-	// piles up.
+	// lasting is a context that could end but does not. It shows whether anything
+	// stays registered with it.
 	lasting, _ = context.WithCancel(context.Background())
 )
 
-// everything is all rounds, and what closes their subjects.
+// everything returns all rounds, and registers the cleanup of their subjects.
 func everything(t testing.TB) []round {
 	rounds := mapRounds(waitmap.New[int, int](nil), func(i int) int { return i }, func(i int) int { return i })
 	rounds = append(rounds, mapRounds(new(waitmap.Map[string, []byte]), strconv.Itoa, func(i int) []byte { return make([]byte, i%100) })...)
@@ -77,7 +77,7 @@ type mapUse[K comparable, V any] struct {
 	m     *waitmap.Map[K, V]
 	key   func(int) K
 	value func(int) V
-	own   []K // each worker's, for grow: a table remembers who is dead until it is replaced
+	own   []K // each worker's keys, for grow: a table keeps deleted keys until it is replaced
 }
 
 const keys = 64 // few, so that workers meet
@@ -101,7 +101,7 @@ func (u mapUse[K, V]) write(w *worker) int {
 func (u mapUse[K, V]) compute(w *worker) int {
 	const n = 20
 	for i := range n {
-		op := []waitmap.Op{waitmap.Keep, waitmap.Set, waitmap.Remove}[w.IntN(3)]
+		op := []waitmap.Op{waitmap.KeepOp, waitmap.StoreOp, waitmap.DeleteOp}[w.IntN(3)]
 		u.m.Compute(u.draw(w), func(V, bool) (V, waitmap.Op) { return u.value(i), op })
 		u.m.LoadOrCompute(u.draw(w), func() (V, error) { return u.value(i), nil })
 		u.m.LoadOrCompute(u.draw(w), func() (v V, err error) { return v, errRoundOver })
@@ -109,7 +109,7 @@ func (u mapUse[K, V]) compute(w *worker) int {
 	return 3 * n
 }
 
-// grow adds many keys of the worker's own, and removes them; now and then.
+// grow adds many keys of the worker and deletes them, in one of 20 rounds.
 func (u mapUse[K, V]) grow(w *worker) int {
 	if w.IntN(20) > 0 {
 		return 0
@@ -126,12 +126,12 @@ func (u mapUse[K, V]) grow(w *worker) int {
 
 const growth = 2000
 
-// register: each Future ends in another way.
+// register ends each Future in another way.
 func (u mapUse[K, V]) register(w *worker) int {
 	k, own := u.draw(w), u.key(-1-w.number)
 	stopped := u.m.Register(k, wake.Func(func() {}))
 	served := u.m.Register(own, nil)
-	w.beside(func() { served.Wait(lasting) })
+	w.alongside(func() { served.Wait(lasting) })
 	u.m.Store(own, u.value(1))
 	served.Result()
 	u.m.Delete(own)
@@ -141,7 +141,7 @@ func (u mapUse[K, V]) register(w *worker) int {
 	u.m.CancelCause(own, errRoundOver)
 	w.during(func(ctx context.Context) {
 		f := u.m.Register(own, nil)
-		w.beside(func() { f.Wait(ctx) })
+		w.alongside(func() { f.Wait(ctx) })
 		if w.IntN(2) == 0 {
 			f.Stop()
 		} else {
@@ -152,16 +152,16 @@ func (u mapUse[K, V]) register(w *worker) int {
 	return 15
 }
 
-// wait: others sleep and are served, canceled, or left to their contexts.
+// wait has waiters that are served, canceled, or released by their contexts.
 func (u mapUse[K, V]) wait(w *worker) int {
 	k := u.draw(w)
 	w.during(func(ctx context.Context) {
-		w.beside(func() { u.m.Wait(ctx, k) })
-		w.beside(func() { u.m.WaitNext(ctx, k) })
-		w.beside(func() { u.m.Take(ctx, k) })
-		w.beside(func() { u.m.WaitFor(ctx, k, func(V) bool { return false }) })
-		w.beside(func() {
-			u.m.WaitCompute(ctx, k, func(old V) (V, waitmap.Op) { return old, waitmap.Remove })
+		w.alongside(func() { u.m.Wait(ctx, k) })
+		w.alongside(func() { u.m.WaitNext(ctx, k) })
+		w.alongside(func() { u.m.Take(ctx, k) })
+		w.alongside(func() { u.m.WaitFor(ctx, k, func(V) bool { return false }) })
+		w.alongside(func() {
+			u.m.WaitCompute(ctx, k, func(old V) (V, waitmap.Op) { return old, waitmap.DeleteOp })
 		})
 		switch runtime.Gosched(); w.IntN(4) {
 		case 0:
@@ -219,8 +219,8 @@ func notifyRounds(n *notify.Notify) []round {
 		},
 		func(w *worker) int {
 			w.during(func(ctx context.Context) {
-				w.beside(func() { n.Wait(ctx) })
-				w.beside(func() { l := n.Listen(); l.Wait(ctx); l.Stop() })
+				w.alongside(func() { n.Wait(ctx) })
+				w.alongside(func() { l := n.Listen(); l.Wait(ctx); l.Stop() })
 				n.Wait(dead)
 				if runtime.Gosched(); w.IntN(2) == 0 {
 					n.NotifyOne()
@@ -248,8 +248,8 @@ func groupRounds(g *waitgroup.Group) []round {
 		func(w *worker) int {
 			g.Add(1)
 			w.during(func(ctx context.Context) {
-				w.beside(func() { g.Wait(ctx) })
-				w.beside(func() { g.Wait(context.WithoutCancel(ctx)) })
+				w.alongside(func() { g.Wait(ctx) })
+				w.alongside(func() { g.Wait(context.WithoutCancel(ctx)) })
 				g.Go(runtime.Gosched)
 				runtime.Gosched()
 				g.Done()
@@ -265,24 +265,26 @@ func flightRounds(g *dedup.Group[int, int]) []round {
 		func(w *worker) int {
 			k := w.IntN(4)
 			w.during(func(ctx context.Context) {
-				w.beside(func() { g.Do(ctx, k, load) })
-				w.beside(func() { g.Do(ctx, k, load) })
-				w.beside(func() { g.Do(ctx, k, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() }) })
+				w.alongside(func() { g.Do(ctx, k, load) })
+				w.alongside(func() { g.Do(ctx, k, load) })
+				w.alongside(func() { g.Do(ctx, k, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() }) })
 				runtime.Gosched()
 				g.Forget(k)
 			})
 			return 4
 		},
 		func(w *worker) int {
-			k := -1 - w.IntN(4) // not those that wait for the end of all callers
+			k := -1 - w.IntN(4) // a negative key: loads of the others wait for the end of all callers
 			g.Do(context.Background(), k, func(context.Context) (int, error) { panic("a load's") })
-			g.Do(context.Background(), k, func(context.Context) (int, error) { runtime.Goexit(); return 0, nil })
+			w.during(func(ctx context.Context) { // the context can end, so the goroutine that exits is the load's
+				g.Do(ctx, k, func(context.Context) (int, error) { runtime.Goexit(); return 0, nil })
+			})
 			return 2
 		},
 	}
 }
 
-// cacheRounds are of a cache that evicts, and of one whose values expire.
+// cacheRounds are rounds of a cache that evicts and of one whose values expire.
 func cacheRounds(t testing.TB) []round {
 	small := newCache(t, &dedup.CacheOptions[int, int]{MaxEntries: 100, MaxLoads: 2})
 	short := newCache(t, &dedup.CacheOptions[int, int]{
@@ -302,8 +304,8 @@ func cacheRounds(t testing.TB) []round {
 			c.Refresh(ctx, w.IntN(500))
 			c.GetMany(ctx, []int{w.IntN(500), w.IntN(500), w.IntN(500)})
 			w.during(func(ctx context.Context) {
-				w.beside(func() { c.Get(ctx, -1) })
-				w.beside(func() { c.Get(ctx, -1) })
+				w.alongside(func() { c.Get(ctx, -1) })
+				w.alongside(func() { c.Get(ctx, -1) })
 			})
 			if w.IntN(50) == 0 {
 				c.InvalidateAll()

@@ -1,12 +1,11 @@
-// Package soak_test looks for what piles up: it uses all types of this module
-// in all ways, over and over, and asks now and then, when nothing goes on, how
-// much heap, how many file descriptors and how many goroutines there are. And
-// it measures what each kind of waiter costs.
+// Package soak_test looks for leaks: it uses all types of this module in all ways,
+// repeatedly, and samples the heap, the file descriptors and the goroutines at moments
+// without activity. It also measures the cost of each kind of waiter.
 //
 //	go test ./race_test/soak -v -run 'TestSoak$' -ops 3600000000 -timeout 0
 //
-// is an hour's worth at a million operations a second, which is what two
-// processors do. A line every ten seconds says how far it is.
+// takes an hour at a million operations per second, which two processors reach. It
+// prints a line of progress every ten seconds.
 package soak_test
 
 import (
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 var (
@@ -41,12 +42,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// amount is how many operations TestSoak does.
+// amount returns how many operations TestSoak does.
 func amount() int {
 	switch {
 	case *opsFlag > 0:
 		return *opsFlag
-	case raceEnabled:
+	case testkit.Race:
 		return 500_000
 	case testing.Short():
 		return 2_500_000

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// leaky has the rounds leak something, once in so many operations.
+// leaky adds a leak to the rounds, once in a given number of operations.
 func leaky(rounds []round, every int64, leak func()) []round {
 	var done atomic.Int64
 	var all []round
@@ -26,7 +26,7 @@ func leaky(rounds []round, every int64, leak func()) []round {
 	return all
 }
 
-// What is leaked is only held here: a test may not leave it behind.
+// The leaked objects are held here only, because a test may not leave them behind.
 type loot struct {
 	mu      sync.Mutex
 	objects []*[16]byte
@@ -59,8 +59,8 @@ func (l *loot) giveBack() {
 	}
 }
 
-// TestSoakConvicts leaks one small object in 1000 operations, one file, one
-// goroutine in 10,000. Few operations are enough to see that.
+// TestSoakConvicts checks that a run of few operations finds leaks of one small
+// object in 1000 operations, one file, and one goroutine in 10,000.
 func TestSoakConvicts(t *testing.T) {
 	l := &loot{stay: make(chan struct{})}
 	defer l.giveBack()
@@ -69,7 +69,7 @@ func TestSoakConvicts(t *testing.T) {
 		metric string
 		leak   func()
 		every  int64
-		ops    int // in a third of them, twice the slack or so is leaked
+		ops    int // a third of them leaks about twice the slack
 	}{
 		{"heap objects", l.object, 1000, 1_800_000},
 		{"fds", l.file, 10_000, 450_000},
@@ -86,7 +86,7 @@ func TestSoakConvicts(t *testing.T) {
 	}
 }
 
-// series is samples of which one metric is as f says, and the others are flat.
+// series returns samples in which one metric is given by f and the others are flat.
 func series(metric int, f func(i int) int) (all []sample) {
 	for i := range samples {
 		s := sample{ops: i + 1, counts: [...]int{1 << 20, 10_000, 10, 10}}
@@ -96,7 +96,7 @@ func series(metric int, f func(i int) int) (all []sample) {
 	return all
 }
 
-// TestFlat: what counts as flat, by the samples alone.
+// TestFlat checks which samples count as flat.
 func TestFlat(t *testing.T) {
 	for i, m := range counted {
 		for name, f := range map[string]func(i int) int{

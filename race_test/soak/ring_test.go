@@ -14,8 +14,8 @@ import (
 	"github.com/vigil-go/vigil/waitmap"
 )
 
-// ringRounds are of tasks and operations on one loop that lives on, and of
-// loops that come and go. There are none where io_uring is not to be had.
+// ringRounds returns rounds of tasks and operations on one loop that stays, and of
+// loops that are created and closed. It returns none without io_uring.
 func ringRounds(t testing.TB) []round {
 	if err := uringwake.Supported(); errors.Is(err, errors.ErrUnsupported) {
 		t.Log("without rings: ", err)
@@ -37,8 +37,8 @@ type ringUse struct {
 	n    notify.Notify
 }
 
-// fill has the loop make as many coroutines as there will be tasks at a time: it
-// keeps them.
+// fill makes the loop create as many coroutines as there will be tasks at a time,
+// because the loop keeps them.
 func (u *ringUse) fill() {
 	var w worker
 	w.during(func(ctx context.Context) {
@@ -49,7 +49,7 @@ func (u *ringUse) fill() {
 	})
 }
 
-// task runs f as a task, until the round ends.
+// task runs f as a task that ends with the round.
 func (u *ringUse) task(w *worker, ctx context.Context, l *uringwake.Loop, f func(ctx context.Context)) {
 	w.bodies.Add(1)
 	if err := l.Go(ctx, func(ctx context.Context) { defer w.bodies.Done(); f(ctx) }); err != nil {
@@ -58,15 +58,15 @@ func (u *ringUse) task(w *worker, ctx context.Context, l *uringwake.Loop, f func
 	}
 }
 
-// waits are of tasks and goroutines for the same.
+// waits has tasks and goroutines that wait for the same things.
 func (u *ringUse) waits(w *worker) int {
 	k := w.IntN(8)
 	w.during(func(ctx context.Context) {
 		u.task(w, ctx, u.loop, func(ctx context.Context) { u.m.Wait(ctx, k) })
 		u.task(w, ctx, u.loop, func(ctx context.Context) { u.m.Take(ctx, k) })
 		u.task(w, ctx, u.loop, func(ctx context.Context) { u.n.Wait(ctx) })
-		w.beside(func() { u.m.Take(ctx, k) })
-		w.beside(func() { u.n.Wait(ctx) })
+		w.alongside(func() { u.m.Take(ctx, k) })
+		w.alongside(func() { u.n.Wait(ctx) })
 		runtime.Gosched()
 		u.m.Store(k, 1)
 		u.n.NotifyOne()
@@ -75,7 +75,8 @@ func (u *ringUse) waits(w *worker) int {
 	return 8
 }
 
-// operations of tasks: some end, others are canceled in the kernel.
+// operations has operations of tasks: some complete, others are canceled in the
+// kernel.
 func (u *ringUse) operations(w *worker) int {
 	w.during(func(ctx context.Context) {
 		u.task(w, lasting, u.loop, func(ctx context.Context) { uringwake.Nop(ctx) })
@@ -88,19 +89,20 @@ func (u *ringUse) operations(w *worker) int {
 	return 6
 }
 
-// wakes of a task that parks, that runs, and that has ended.
+// wakes has wakes of a task that parks, of one that runs, and of one that has
+// ended.
 func (u *ringUse) wakes(w *worker) int {
 	started := make(chan *uringwake.Task)
 	w.during(func(ctx context.Context) {
 		u.task(w, ctx, u.loop, func(ctx context.Context) {
 			me := uringwake.TaskFrom(ctx)
-			w.beside(func() { started <- me })
+			w.alongside(func() { started <- me })
 			me.Park(ctx)
 			me.Yield()
 			me.Park(ctx)
 		})
 		t := <-started
-		w.beside(t.Wake)
+		w.alongside(t.Wake)
 		t.Wake()
 		require.NoError(u.t, u.loop.Post(t.Wake))
 	})
@@ -109,9 +111,9 @@ func (u *ringUse) wakes(w *worker) int {
 
 func (u *ringUse) fromGoroutines(w *worker) int {
 	w.during(func(ctx context.Context) {
-		w.beside(func() { uringwake.Nop(lasting) })
-		w.beside(func() { uringwake.Sleep(ctx, time.Microsecond) })
-		w.beside(func() { uringwake.Sleep(ctx, time.Hour) })
+		w.alongside(func() { uringwake.Nop(lasting) })
+		w.alongside(func() { uringwake.Sleep(ctx, time.Microsecond) })
+		w.alongside(func() { uringwake.Sleep(ctx, time.Hour) })
 		uringwake.Nop(dead)
 	})
 	return 4
@@ -122,7 +124,7 @@ func (u *ringUse) eventFDs(w *worker) int {
 	require.NoError(u.t, err)
 	w.during(func(ctx context.Context) {
 		u.task(w, ctx, u.loop, func(ctx context.Context) { e.Wait(ctx) })
-		w.beside(func() { e.Wait(ctx) })
+		w.alongside(func() { e.Wait(ctx) })
 		e.Wake()
 	})
 	require.NoError(u.t, e.Close())
@@ -142,7 +144,8 @@ func (u *ringUse) messages(w *worker) int {
 	return 4
 }
 
-// loops come and go, now and then: that takes the kernel a while.
+// loops creates and closes loops, in few rounds, because the kernel needs time for
+// that.
 func (u *ringUse) loops(w *worker) int {
 	if w.IntN(20) > 0 {
 		return 0

@@ -8,32 +8,32 @@ import (
 	"strings"
 )
 
-// A sample is what there was when nothing went on.
+// A sample has the metrics at a moment without activity.
 type sample struct {
 	ops    int
 	counts [len(counted)]int
 }
 
-// counted is what is counted, and how much more of it there may be at the end
-// than in the middle: garbage that was not collected yet, a goroutine that
-// takes its time to leave, a map that has grown a little more.
+// counted are the metrics, and how much higher each may be at the end than in the
+// middle: garbage that was not collected yet, a goroutine that has not ended yet, a
+// map that has grown a little.
 var counted = [...]struct {
 	name  string
 	slack int
 }{{"heap bytes", 64 << 10}, {"heap objects", 300}, {"fds", 5}, {"goroutines", 5}}
 
 func take(ops int) sample {
-	for range 3 { // pools are empty after two, and what is cleaned up is collected then
+	for range 3 { // pools are empty after two, and a third collects what cleanups have freed
 		runtime.GC()
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	fds, _ := os.ReadDir("/proc/self/fd") // where there is none, there are none
+	fds, _ := os.ReadDir("/proc/self/fd") // an error means none
 	return sample{ops, [...]int{int(m.HeapAlloc), int(m.HeapObjects), len(fds), runtime.NumGoroutine()}}
 }
 
-// thirds are the medians of the three thirds of one metric. A median does not
-// mind samples that are off, for whatever reason, as long as most are not.
+// thirds returns the medians of the three thirds of one metric. Single samples that
+// are off do not change a median.
 func thirds(all []sample, metric int) (medians [3]int) {
 	n := len(all) / 3
 	for i := range medians {
@@ -47,10 +47,10 @@ func thirds(all []sample, metric int) (medians [3]int) {
 	return medians
 }
 
-// growing names the metrics that are not flat. What comes first, tables that
-// grow and free lists that fill, is nobody's loss: the first third does not
-// count. A leak adds as much between middle and end as in a third of the run;
-// so the longer the run, the smaller the leak that is found.
+// growing returns the names of the metrics that are not flat. The first third does
+// not count, because tables and free lists grow at first. A leak adds as much
+// between middle and end as in a third of the run, so a longer run finds smaller
+// leaks.
 func growing(all []sample) (names []string) {
 	for i, m := range counted {
 		if t := thirds(all, i); t[2]-t[1] > m.slack {
@@ -60,7 +60,7 @@ func growing(all []sample) (names []string) {
 	return names
 }
 
-// table shows the thirds of all metrics.
+// table returns the thirds of all metrics.
 func table(all []sample) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d operations, %d samples; medians of\n%-14s %12s %12s %12s %12s\n",

@@ -17,26 +17,26 @@ const (
 	samples = 60
 )
 
-// soak does so many operations, and takes samples at equal intervals of them.
+// soak does that many operations, and takes samples at equal intervals.
 func soak(rounds []round, ops int) (all []sample) {
 	var done atomic.Int64
 	defer progress(&done, ops)()
-	crew := make([]*worker, workers)
-	for i := range crew {
-		crew[i] = &worker{Rand: rand.New(rand.NewPCG(*seedFlag, uint64(i))), number: i}
+	team := make([]*worker, workers)
+	for i := range team {
+		team[i] = &worker{Rand: rand.New(rand.NewPCG(*seedFlag, uint64(i))), number: i}
 	}
 	for i := range samples {
-		work(crew, rounds, &done, int64(ops/samples*(i+1)+ops%samples))
+		work(team, rounds, &done, int64(ops/samples*(i+1)+ops%samples))
 		all = append(all, take(int(done.Load())))
 	}
 	return all
 }
 
-// work has the crew do rounds until that many operations are done, and all of
-// them have ended.
-func work(crew []*worker, rounds []round, done *atomic.Int64, until int64) {
+// work makes the team do rounds until that many operations are done and all rounds
+// have ended.
+func work(team []*worker, rounds []round, done *atomic.Int64, until int64) {
 	var all sync.WaitGroup
-	for _, w := range crew {
+	for _, w := range team {
 		all.Go(func() {
 			for done.Load() < until {
 				done.Add(int64(rounds[w.IntN(len(rounds))](w)))
@@ -64,7 +64,7 @@ func progress(done *atomic.Int64, ops int) (stop func()) {
 	return func() { tick.Stop(); close(over); printer.Wait() }
 }
 
-// TestSoak: however long all types are used, nothing piles up.
+// TestSoak checks that nothing accumulates, however long all types are used.
 func TestSoak(t *testing.T) {
 	all := soak(everything(t), amount())
 	t.Logf("seed %d\n%s", *seedFlag, table(all))

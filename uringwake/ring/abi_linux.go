@@ -1,24 +1,23 @@
 package ring
 
-// The names below are the C names in Go's form without their prefix. Each
-// block says which prefix it stands for and, where it differs within the block,
-// the first kernel.
+// The names below are the C names in Go's form without their prefix. Each block says
+// which prefix was dropped and, where it differs within the block, the first kernel.
 
 // Flags of [Setup]: IORING_SETUP_.
 const (
-	SetupIOPoll           = 1 << 0  // busy-wait for storage that is read past the cache; 5.1
+	SetupIOPoll           = 1 << 0  // busy-wait for storage that is accessed with O_DIRECT; 5.1
 	SetupSQPoll           = 1 << 1  // a kernel thread looks for submissions, with the credentials of this one; 5.1
 	SetupSQAff            = 1 << 2  // that thread runs on Params.SQThreadCPU; 5.1
-	SetupCQSize           = 1 << 3  // Params.CQEntries is asked for; 5.5
+	SetupCQSize           = 1 << 3  // Params.CQEntries is the size of the completion queue; 5.5
 	SetupClamp            = 1 << 4  // sizes that are too large are made smaller; 5.6
 	SetupAttachWQ         = 1 << 5  // share the workers of Params.WQFD; 5.6
-	SetupRDisabled        = 1 << 6  // starts disabled: see [Registrar.EnableRings]; 5.10
-	SetupSubmitAll        = 1 << 7  // submission goes on past an entry that is refused; 5.18
-	SetupCoopTaskrun      = 1 << 8  // no interrupt to run what completions need; 5.19
-	SetupTaskrunFlag      = 1 << 9  // [SubmissionQueue.TaskRun] tells of it; 5.19
+	SetupRDisabled        = 1 << 6  // the ring is disabled until [Registrar.EnableRings]; 5.10
+	SetupSubmitAll        = 1 << 7  // submission continues after an entry that is refused; 5.18
+	SetupCoopTaskrun      = 1 << 8  // the kernel does not interrupt the thread to run task work; 5.19
+	SetupTaskrunFlag      = 1 << 9  // [SubmissionQueue.TaskRun] reports it; 5.19
 	SetupSQE128           = 1 << 10 // entries of 128 bytes; 5.19
 	SetupCQE32            = 1 << 11 // completions of 32 bytes; 5.19
-	SetupSingleIssuer     = 1 << 12 // one thread submits; 6.0
+	SetupSingleIssuer     = 1 << 12 // only one thread submits; 6.0
 	SetupDeferTaskrun     = 1 << 13 // completions only in an enter that asks for them; 6.1
 	SetupNoMmap           = 1 << 14 // the queues lie in memory of the caller; 6.5
 	SetupRegisteredFDOnly = 1 << 15 // no file descriptor, only a registered index; 6.5
@@ -27,16 +26,16 @@ const (
 	SetupCQEMixed         = 1 << 18 // completions of 16 and of 32 bytes; 6.18
 )
 
-// Features that the kernel answers: IORING_FEAT_.
+// Features that the kernel reports: IORING_FEAT_.
 const (
 	FeatSingleMmap     = 1 << 0  // one mapping holds both rings; 5.4
 	FeatNoDrop         = 1 << 1  // completions are kept when the queue is full; 5.5
-	FeatSubmitStable   = 1 << 2  // operands that only describe are copied at submission; 5.5
+	FeatSubmitStable   = 1 << 2  // operands other than buffers are copied at submission; 5.5
 	FeatRWCurPos       = 1 << 3  // offset -1 is the file's position; 5.6
 	FeatCurPersonality = 1 << 4  // credentials are those at submission; 5.6
-	FeatFastPoll       = 1 << 5  // waiting for a file needs no worker; 5.7
+	FeatFastPoll       = 1 << 5  // an operation that waits for a file to be ready needs no worker; 5.7
 	FeatPoll32Bits     = 1 << 6  // poll masks have 32 bits; 5.9
-	FeatSQPollNonfixed = 1 << 7  // SetupSQPoll takes plain descriptors; 5.11
+	FeatSQPollNonfixed = 1 << 7  // SetupSQPoll works with descriptors that are not registered; 5.11
 	FeatExtArg         = 1 << 8  // an enter can have a timeout; 5.11
 	FeatNativeWorkers  = 1 << 9  // workers are threads of the process; 5.12
 	FeatRsrcTags       = 1 << 10 // registered files and buffers have tags; 5.13
@@ -51,7 +50,7 @@ const (
 
 // Flags of [SubmissionQueue.Enter]: IORING_ENTER_.
 const (
-	EnterGetEvents      = 1 << 0 // wait for completions, or run what they need; 5.1
+	EnterGetEvents      = 1 << 0 // wait for completions, and run task work; 5.1
 	EnterSQWakeup       = 1 << 1 // wake SetupSQPoll's thread; 5.1
 	EnterSQWait         = 1 << 2 // wait for room in the queue; 5.10
 	EnterExtArg         = 1 << 3 // the argument is a struct; 5.11
@@ -75,12 +74,12 @@ const (
 // Flags of a completion, [CQE.Flags]: IORING_CQE_F_.
 const (
 	CQEBuffer       = 1 << 0  // the upper bits are a buffer's number; 5.7
-	CQEMore         = 1 << 1  // there will be more of the same submission; 5.13
-	CQESockNonempty = 1 << 2  // the socket, of TCP, holds more; 5.19
-	CQENotif        = 1 << 3  // a zero-copy send let go of its buffer; 6.0
+	CQEMore         = 1 << 1  // there will be more completions of the same submission; 5.13
+	CQESockNonempty = 1 << 2  // the TCP socket has more data; 5.19
+	CQENotif        = 1 << 3  // a zero-copy send no longer uses its buffer; 6.0
 	CQEBufMore      = 1 << 4  // the buffer is not used up; 6.12
 	CQESkip         = 1 << 5  // a gap before the queue's end, skipped by all of this package; 6.18
-	CQE32           = 1 << 15 // of 32 bytes, with SetupCQEMixed; 6.18
+	CQE32           = 1 << 15 // this completion has 32 bytes, with SetupCQEMixed; 6.18
 	CQETstampHW     = 1 << 16 // a time stamp of the hardware; 6.17
 
 	CQEBufferShift   = 16 // IORING_CQE_BUFFER_SHIFT
@@ -91,9 +90,9 @@ const (
 // Flags in the shared memory: IORING_SQ_ and IORING_CQ_.
 const (
 	SQNeedWakeup      = 1 << 0 // SetupSQPoll's thread sleeps; 5.1
-	SQCQOverflow      = 1 << 1 // completions are held back for want of room; 5.8
+	SQCQOverflow      = 1 << 1 // completions are held back for lack of room; 5.8
 	SQTaskrun         = 1 << 2 // completions wait for an enter; 5.19
-	CQEventFDDisabled = 1 << 0 // a registered eventfd is not told; set by the caller; 5.8
+	CQEventFDDisabled = 1 << 0 // completions are not counted on a registered eventfd; set by the caller; 5.8
 )
 
 // Opcodes: IORING_OP_.

@@ -7,13 +7,13 @@ const FsyncDatasync = 1 << 0 // 5.1
 
 // Flags of the timeout operations: IORING_TIMEOUT_ and IORING_LINK_TIMEOUT_.
 const (
-	TimeoutAbs          = 1 << 0 // a point in time; 5.5
+	TimeoutAbs          = 1 << 0 // the timeout is a point in time; 5.5
 	TimeoutUpdate       = 1 << 1 // set by PrepTimeoutUpdate; 5.11
-	TimeoutBoottime     = 1 << 2 // of CLOCK_BOOTTIME; 5.15
-	TimeoutRealtime     = 1 << 3 // of CLOCK_REALTIME; 5.15
-	LinkTimeoutUpdate   = 1 << 4 // update a link timeout; 5.15
-	TimeoutETimeSuccess = 1 << 5 // its end is no failure to a link; 5.16
-	TimeoutMultishot    = 1 << 6 // again and again; 6.4
+	TimeoutBoottime     = 1 << 2 // by CLOCK_BOOTTIME; 5.15
+	TimeoutRealtime     = 1 << 3 // by CLOCK_REALTIME; 5.15
+	LinkTimeoutUpdate   = 1 << 4 // update the timeout of a link; 5.15
+	TimeoutETimeSuccess = 1 << 5 // its end does not count as a failure in a link; 5.16
+	TimeoutMultishot    = 1 << 6 // it repeats; 6.4
 )
 
 // Flags of [SQE.PrepPollUpdate] and of SQE.Len in a poll: IORING_POLL_.
@@ -21,29 +21,29 @@ const (
 	PollAddMulti       = 1 << 0 // 5.13
 	PollUpdateEvents   = 1 << 1 // 5.13
 	PollUpdateUserData = 1 << 2 // 5.13
-	PollAddLevel       = 1 << 3 // level, not edge triggered: no kernel takes it; see [SQE.PrepPollAdd]
+	PollAddLevel       = 1 << 3 // level-triggered, not edge-triggered; the kernel refuses it, see [SQE.PrepPollAdd]
 )
 
 // Flags of the cancel operations and of [SyncCancel]: IORING_ASYNC_CANCEL_.
 const (
-	AsyncCancelAll      = 1 << 0 // all that match, not the first; 5.19
-	AsyncCancelFD       = 1 << 1 // those of a file; 5.19
-	AsyncCancelAny      = 1 << 2 // those of the ring; 5.19
+	AsyncCancelAll      = 1 << 0 // all operations that match, not only the first; 5.19
+	AsyncCancelFD       = 1 << 1 // the operations on a file; 5.19
+	AsyncCancelAny      = 1 << 2 // any operation of the ring; 5.19
 	AsyncCancelFDFixed  = 1 << 3 // the file is a registered one; 6.0
-	AsyncCancelUserData = 1 << 4 // those with this user data, beside other keys; 6.6; not of polls on 6.1.192, which takes it
-	AsyncCancelOp       = 1 << 5 // those of an opcode; 6.6; no polls on 6.1.192, which takes it
+	AsyncCancelUserData = 1 << 4 // also those with this user data; 6.6; 6.1.192 accepts it, but does not find polls
+	AsyncCancelOp       = 1 << 5 // the operations with an opcode; 6.6; 6.1.192 accepts it, but does not find polls
 )
 
 // Flags of sends and receives, [SQE.IOPrio]: IORING_RECVSEND_, IORING_RECV_
 // and IORING_SEND_.
 const (
-	RecvSendPollFirst  = 1 << 0  // wait for the socket before the first try; 5.19
+	RecvSendPollFirst  = 1 << 0  // wait until the socket is ready before the first attempt; 5.19
 	RecvMultishot      = 1 << 1  // 6.0
-	RecvSendFixedBuf   = 1 << 2  // of the registered buffer BufIndex; 6.0
-	SendZCReportUsage  = 1 << 3  // the notification tells if it was copied; 6.2; updates of 6.1
-	RecvSendBundle     = 1 << 4  // as many provided buffers as it takes; 6.10
+	RecvSendFixedBuf   = 1 << 2  // the memory lies in the registered buffer BufIndex; 6.0
+	SendZCReportUsage  = 1 << 3  // the notification says whether the data was copied; 6.2; updates of 6.1
+	RecvSendBundle     = 1 << 4  // use as many provided buffers as needed; 6.10
 	SendVectorized     = 1 << 5  // the buffer is an array of iovecs; 6.17
-	NotifUsageZCCopied = 1 << 31 // it was; 6.2; updates of 6.1
+	NotifUsageZCCopied = 1 << 31 // the data was copied; 6.2; updates of 6.1
 )
 
 // Flags of an accept, [SQE.IOPrio]: IORING_ACCEPT_.
@@ -67,8 +67,8 @@ const (
 	FixedFDNoCloexec  = 1 << 0  // 6.8
 	NopInjectResult   = 1 << 0  // Len is the result; 6.10
 	NopFile           = 1 << 1  // FD is looked up; 6.13
-	NopFixedFile      = 1 << 2  // as a registered file; 6.13
-	NopFixedBuffer    = 1 << 3  // so is BufIndex; 6.13
+	NopFixedFile      = 1 << 2  // FD is looked up as a registered file; 6.13
+	NopFixedBuffer    = 1 << 3  // BufIndex is looked up as a registered buffer; 6.13
 	NopTW             = 1 << 4  // complete by task work; 6.16
 	NopCQE32          = 1 << 5  // with a completion of 32 bytes; 6.18
 	URingCmdFixed     = 1 << 0  // BufIndex is a registered buffer; 6.1
@@ -98,7 +98,7 @@ const (
 const (
 	RsrcRegisterSparse    = 1 << 0 // 5.19
 	PbufRingMmap          = 1      // the kernel allocates it; 6.4
-	PbufRingInc           = 2      // buffers are used up bit by bit; 6.12
+	PbufRingInc           = 2      // a buffer is used by several operations until it is full; 6.12
 	RegisterSrcRegistered = 1 << 0 // 6.12
 	RegisterDstReplace    = 1 << 1 // 6.13
 	MemRegionTypeUser     = 1      // 6.13
@@ -111,7 +111,7 @@ const (
 // Flags of a [ZcrxAreaReg] and parts of [ZcrxCQE.Off]: IORING_ZCRX_AREA_.
 const (
 	ZcrxAreaDMABuf = 1             // memory of a device, DMABufFD; 6.16
-	ZcrxAreaShift  = 48            // above it, the area's number; 6.15
+	ZcrxAreaShift  = 48            // the bits from here on are the area's number; 6.15
 	ZcrxAreaMask   = 1<<64 - 1<<48 // those bits; 6.15
 )
 

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A wait is one call that waits, by as many enters as it takes: the kernel ends
-// each at a signal, and shows that only if it took no entries and there are no
+// A wait is one call that waits, by as many enters as it takes: the kernel ends an
+// enter at a signal, and returns EINTR only if it took no entries and there are no
 // completions at all.
 type wait struct {
 	ring    *Ring
@@ -49,8 +49,9 @@ func (r *Ring) wait(head, n uint32, o *WaitOptions) (w wait, err error) {
 // epoch is what now counts from.
 var epoch = time.Now()
 
-// now is the time by the ring's clock: from anywhere, but as that clock itself
-// counts, in this process's time namespace, if the Timeout is a point in time.
+// now returns the time by the ring's clock. If Timeout is a point in time, it counts
+// as that clock does in this process's time namespace; otherwise its zero has no
+// meaning.
 func (w *wait) now() time.Duration {
 	clock := int32(w.ring.clock.Load())
 	if d := time.Since(epoch); d >= 0 && clock == 0 && !w.o.Absolute { // before it: a synctest bubble's time
@@ -66,7 +67,7 @@ func (w *wait) now() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// later is t+d, or the end of all time.
+// later returns t+d, or the longest duration if that overflows.
 func later(t, d time.Duration) time.Duration {
 	if d > math.MaxInt64-t {
 		return math.MaxInt64
@@ -91,7 +92,7 @@ func (w *wait) set(a *waitArg) uintptr {
 	return uintptr(unsafe.Pointer(a))
 }
 
-// microseconds rounds up, for 0 is none.
+// microseconds rounds up, since 0 means no time at all.
 func microseconds(d time.Duration) uint32 {
 	us := d / time.Microsecond
 	if d%time.Microsecond > 0 {
@@ -100,9 +101,10 @@ func microseconds(d time.Duration) uint32 {
 	return uint32(min(us, math.MaxUint32))
 }
 
-// ask is how many entries of the completion queue the next enter waits for, and 0
-// if the goal is reached, or as near as can be. Of a queue of mixed completions the
-// kernel counts the entries, and each that is missing takes one at least.
+// ask returns how many entries of the completion queue the next enter waits for, or
+// 0 if the goal is reached, or as nearly as the queue allows. In a queue of mixed
+// completions the kernel counts entries, and each missing completion takes at least
+// one.
 func (w *wait) ask() uint32 {
 	q := &w.ring.cq
 	came, held := q.since(w.head)
@@ -117,7 +119,7 @@ func (w *wait) ask() uint32 {
 	return ask
 }
 
-// again reports, after an enter, that the wait goes on. Otherwise err is its
+// again reports, after an enter, that the wait continues. Otherwise err is its
 // result: ETIME at the end of the time, even if the kernel did not say so.
 func (w *wait) again(err error) (more bool, result error) {
 	e := errnoOf(err)
@@ -142,8 +144,8 @@ func (w *wait) again(err error) (more bool, result error) {
 	return true, nil
 }
 
-// early reports that the last enter ended with fewer entries than it waited for,
-// which is a signal's work; but who polls is sent back now and then.
+// early reports whether the last enter ended with fewer entries than it waited for,
+// because of a signal or, where the caller polls, for no reason.
 func (w *wait) early() bool {
 	return int32(atomic.LoadUint32(w.ring.cq.ktail)-w.tail) < 0 && w.ring.flags&SetupIOPoll == 0
 }
@@ -159,10 +161,11 @@ func (w *wait) tick() {
 	}
 }
 
-// since counts the completions that came from head on, and the entries of the
-// queue that hold those that were not seen. Unlike Ready it is for the goroutine
-// that submits too. Head is looked at before the tail, which never lies before
-// it, and once more after it: what lay between them did not change meanwhile.
+// since counts the completions that came from head on, and the entries of the queue
+// that hold those that were not seen. Unlike Ready, the submitting goroutine may
+// call it too. It loads the head before the tail, which never lies before the head,
+// and once more after it: if the head did not move, what lies between them did not
+// change.
 func (q *CompletionQueue) since(head uint32) (came, held uint32) {
 	for {
 		from := atomic.LoadUint32(q.khead)

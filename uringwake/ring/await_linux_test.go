@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Head is read before the tail: beside a reader the count would else be less than
-// nothing, and so as large as can be.
+// Head is read before the tail: while another goroutine reads, the count would
+// otherwise be less than nothing, and so as large as can be.
 func TestCountBesideAReaderNeverUnderflows(t *testing.T) {
 	var head, tail uint32
 	q := &CompletionQueue{khead: &head, ktail: &tail, entries: 4}

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A BufRing is a queue of buffers that the kernel takes from when an operation
-// with that buffer group needs one; see [SQE.SetBufferGroup] and
-// [CQE.BufferID]. One goroutine at a time may use it. A buffer belongs to the
-// kernel from Advance until a completion names it.
+// A BufRing is a queue of provided buffers. The kernel takes one when an operation
+// with that buffer group needs it; see [SQE.SetBufferGroup] and [CQE.BufferID]. One
+// goroutine at a time may use it. A buffer belongs to the kernel from Advance until
+// a completion names it.
 type BufRing struct {
 	reg   *Registrar
 	mem   []byte
@@ -43,10 +43,10 @@ type bufStatus struct {
 	resv        [8]uint32
 }
 
-// SetupBufRing makes a queue for that many buffers, a power of two up to 32768,
-// as group. flags may have [PbufRingMmap], for memory that the kernel
-// allocates, and [PbufRingInc]. It stands for io_uring_setup_buf_ring; Linux
-// 5.19.
+// SetupBufRing makes a queue for that many buffers, a power of two up to 32768, with
+// the number group as buffer group. flags may have [PbufRingMmap], for a queue in memory
+// that the kernel allocates, and [PbufRingInc]. It corresponds to
+// io_uring_setup_buf_ring; Linux 5.19.
 func (r *Registrar) SetupBufRing(entries uint32, group, flags uint16) (*BufRing, error) {
 	if bits.OnesCount32(entries) != 1 || entries > 1<<15 {
 		return nil, wrap("io_uring_register", unix.EINVAL)
@@ -56,7 +56,7 @@ func (r *Registrar) SetupBufRing(entries uint32, group, flags uint16) (*BufRing,
 	if flags&PbufRingMmap != 0 {
 		err = b.mapOurs(entries, flags)
 	} else {
-		err = b.give(entries, flags)
+		err = b.registerOwn(entries, flags)
 	}
 	if err != nil {
 		return nil, unknownBufRing(r, err, entries, group, flags)
@@ -66,23 +66,23 @@ func (r *Registrar) SetupBufRing(entries uint32, group, flags uint16) (*BufRing,
 	return b, nil
 }
 
-// unknownBufRing is err, and says so if the kernel certainly does not know one
-// of flags: it takes the same without them.
+// unknownBufRing returns err, marked as unsupported if the kernel certainly does not
+// know one of flags: it takes the same call without them.
 func unknownBufRing(r *Registrar, err error, entries uint32, group, flags uint16) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok || e.Errno != unix.EINVAL || flags == 0 {
 		return err
 	}
 	plain := &BufRing{reg: r, group: group}
-	if plain.give(entries, 0) != nil {
+	if plain.registerOwn(entries, 0) != nil {
 		return err
 	}
 	e.Unsupported = true
 	return errors.Join(err, plain.unregister(), unmapAll([][]byte{plain.mem}))
 }
 
-// give registers memory that we allocate.
-func (b *BufRing) give(entries uint32, flags uint16) (err error) {
+// registerOwn registers memory that this process allocates.
+func (b *BufRing) registerOwn(entries uint32, flags uint16) (err error) {
 	if b.mem, err = anonymous(uint64(entries) * uint64(unsafe.Sizeof(buf{}))); err != nil {
 		return err
 	}
@@ -109,16 +109,15 @@ func (b *BufRing) mapOurs(entries uint32, flags uint16) error {
 	return nil
 }
 
-// Group is the queue's buffer group.
+// Group returns the queue's buffer group.
 func (b *BufRing) Group() uint16 { return b.group }
 
-// Add puts a buffer after those that were added; the kernel sees it from the
-// next Advance on. The caller keeps it reachable while the kernel has it, and
-// adds no more than the queue holds. Of a buffer that is longer than 0x7ffff000
-// bytes the kernel gets that much. It stands for io_uring_buf_ring_add; Linux
-// 5.19.
+// Add appends the buffer p with the number id; the kernel sees it after the next
+// Advance. The caller must keep p reachable while the kernel has it, and must not add
+// more buffers than the queue holds. The kernel uses the first 0x7ffff000 bytes of a
+// longer buffer. It corresponds to io_uring_buf_ring_add; Linux 5.19.
 //
-// After Free and after the ring's Close, Add and Advance panic.
+// Add and Advance panic after Free, and after the ring is closed.
 func (b *BufRing) Add(p []byte, id uint16) {
 	i := int(b.tail) & (len(b.bufs) - 1)
 	if uint(i) >= uint(len(b.bufs)) {
@@ -131,20 +130,20 @@ func (b *BufRing) Add(p []byte, id uint16) {
 
 const bufRingGone = "ring: BufRing used after Free or Ring.Close"
 
-// Advance hands all buffers that were added to the kernel. It stands for
+// Advance passes all buffers that were added to the kernel. It corresponds to
 // io_uring_buf_ring_advance; Linux 5.19.
 func (b *BufRing) Advance() {
 	if len(b.bufs) == 0 {
 		panic(bufRingGone)
 	}
-	// There is no 16-bit store with release: store the id beside it, which only
-	// we write, again.
+	// There is no 16-bit store with release order, so store the id next to it too,
+	// which only this method writes.
 	half := [2]uint16{b.bufs[0].id, b.tail}
 	storeRelease((*uint32)(unsafe.Pointer(&b.bufs[0].id)), *(*uint32)(unsafe.Pointer(&half)))
 }
 
-// Head is the number of the buffer that the kernel takes next, counted from the
-// first that was added. It stands for io_uring_buf_ring_head; Linux 6.8.
+// Head returns the number of the buffer that the kernel takes next, counted from the
+// first that was added. It corresponds to io_uring_buf_ring_head; Linux 6.8.
 func (b *BufRing) Head() (uint16, error) {
 	if b.bufs == nil {
 		return 0, wrap("ring: buffer ring is gone", unix.EBADF)
@@ -154,7 +153,7 @@ func (b *BufRing) Head() (uint16, error) {
 	return uint16(arg.head), err
 }
 
-// Available is how many buffers the kernel has. It stands for
+// Available returns how many buffers the kernel has. It corresponds to
 // io_uring_buf_ring_available; Linux 6.8.
 func (b *BufRing) Available() (int, error) {
 	head, err := b.Head()
@@ -164,8 +163,8 @@ func (b *BufRing) Available() (int, error) {
 	return int(b.bufs[0].resv - head), nil
 }
 
-// Free takes the queue back and frees its memory; closing the ring does so too,
-// and Free does nothing then. It stands for io_uring_free_buf_ring; Linux 5.19.
+// Free unregisters the queue and frees its memory. [Ring.Close] does so too; after that
+// Free does nothing. It corresponds to io_uring_free_buf_ring; Linux 5.19.
 func (b *BufRing) Free() error {
 	if b.bufs == nil {
 		return nil

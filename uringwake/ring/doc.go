@@ -1,7 +1,6 @@
-// Package ring is the kernel's io_uring interface, one to one (Linux; elsewhere
-// it is empty).
-//
-// One operation, from one end to the other:
+// Package ring is the kernel's io_uring interface for Go, function for function as
+// in liburing. It is for code that drives a ring by itself; package uringwake does that
+// for its users. On systems other than Linux the package is empty.
 //
 //	r, err := ring.Setup(64, nil)  // the queues, shared with the kernel
 //	defer r.Close()
@@ -13,74 +12,79 @@
 //	n, err := r.SQ().Submit()      // one system call for all that was prepared
 //	c, err := r.CQ().Wait()        // or Peek, All, Blocking
 //	fmt.Println(c.UserData, c.Res) // the result, or minus an errno: c.Err()
-//	r.CQ().Seen()                  // its room goes back to the kernel
+//	r.CQ().Seen()                  // returns the entry to the kernel
 //
-// Names follow liburing, and each comment names the function that it stands for
-// and the first kernel that has it. Package uringwake is the comfortable way;
-// this one hides nothing.
-//
-// # Concurrency
-//
-// A [SubmissionQueue] is for one goroutine at a time, a [CompletionQueue] for
-// one at a time, and the two may be different ones without a lock between them.
-// A [Registrar] is for any number. What was written before an entry was
-// submitted happens before the return of the Peek, or other call, that yields
-// its completion; so does what the operation wrote.
-//
-// The kernel has its own rules beside: with [SetupSingleIssuer] one thread
-// enters and registers, with [SetupDeferTaskrun] completions appear only when it
-// enters, with [SetupRegisteredFDOnly] the ring is that thread's. Such a
-// goroutine calls runtime.LockOSThread before [Setup].
+// Names follow liburing. The comment of each method and function says to which function
+// of liburing it corresponds, and which Linux is the first that has it.
 //
 // # Memory
 //
-// The kernel knows addresses, and the garbage collector knows nothing of the
-// kernel. What an entry points at (buffers, names, iovecs and what they point
-// at, addresses, timespecs) must stay reachable until its last completion,
-// canceled or not: keep it in a variable that outlives the wait, or call
-// runtime.KeepAlive after it. The same goes for registered and provided
-// buffers, until they are unregistered. The Prep methods move their operands to
-// the heap, for a goroutine's stack moves when it grows; what an operand points
-// at in turn is the caller's to keep there.
+// The kernel uses addresses, and the garbage collector does not know which. What an
+// entry points at (buffers, names, iovecs and what they point at, addresses, timespecs)
+// must stay reachable until the last completion of the entry, whether it is canceled or
+// not: keep it in a variable that outlives the wait, or call runtime.KeepAlive after
+// the wait. The same holds for registered and provided buffers until they are
+// unregistered. The Prep methods move their operands to the heap, since a goroutine's
+// stack moves when it grows. The caller must keep on the heap what an operand itself
+// points at.
 //
-// Package uringwake keeps all that; here it is the caller's business.
+// # Threads and processes
 //
-// # Whose operations they are
+// An operation belongs to the thread that entered the kernel with it, not to the one
+// that prepared it: it runs with that thread's credentials, current and root directory,
+// namespaces and limits, and its workers belong to that thread's process. That also
+// holds for an entry that is submitted again. [SQE.SetPersonality] chooses other
+// credentials. With [SetupSQPoll] the credentials are always those of the thread that
+// made the ring, and all else is as it was in the process of that thread at that time.
 //
-// An operation belongs to the thread that entered the kernel with it, not to
-// the one that prepared it: it runs with that thread's credentials, current and
-// root directory, namespaces and limits, and its workers are that process's. That
-// holds for an entry that is submitted again too. [SQE.SetPersonality] chooses
-// other credentials; with [SetupSQPoll] they are those of the thread that made
-// the ring, for good, and all else is of its process at that time.
-//
-// An operation may die with the thread that submitted it: when it can go on, or
-// at once, it completes with ECANCELED or EINTR, and a buffered read whose data
-// is not in memory with EFAULT, though nobody asked for it and nothing is wrong.
-// Go ends the thread of a goroutine that returns while it is locked to it. Who
-// submits from such a thread outlives the operations, or submits them again.
+// An operation may fail because the thread that submitted it has exited. Then, at once
+// or when it could continue, it completes with ECANCELED or EINTR, or with EFAULT if it
+// is a buffered read of data that is not in memory, though it was not canceled. Go ends
+// the thread of a goroutine that returns while it is locked to its thread. A goroutine
+// that submits while it is locked must not return before its operations have completed,
+// or other code must submit them again.
 //
 // # System calls
 //
-// All tell the Go scheduler: the kernel may wait for this very process, if it
-// serves page faults, a file system or a seccomp filter.
+// All system calls tell the Go scheduler that they may block, since the kernel may have
+// to wait for this process if it serves page faults, a file system or a seccomp filter.
 //
-// The wait methods of both queues wait until the completions are there or the
-// time is over; the signals that the Go runtime sends its threads are not seen.
-// [SubmissionQueue.Enter] is the call as it is, which any signal interrupts.
+// The wait methods of both queues return when the completions are there or the time is
+// over. The signals that the Go runtime sends to its threads do not end a wait.
+// [SubmissionQueue.Enter] is one system call, which any signal interrupts.
 //
-// # Hazards
+// # Concurrency
 //
-// A full completion queue loses nothing since Linux 5.5 ([FeatNoDrop]): the rest
-// waits in the kernel until there is room and an enter with [EnterGetEvents]. With
-// the io_uring of Linux 5.15 it may come after what completed later.
+// One goroutine at a time may use a [SubmissionQueue], and one a [CompletionQueue];
+// these may be different goroutines without a lock between them. Any number of
+// goroutines may use a [Registrar]. Reading and preparing entries takes no lock, and no
+// method calls user code while it holds one.
 //
-// Lengths are an int here and 32 bits in the kernel. Of a longer buffer a
-// transfer uses the first 0x7ffff000 bytes, as read(2) does, and its result says
-// so; a count that does not fit is too many for the kernel; where a part would be
-// wrong, the method panics and says so. A descriptor that does not fit is -1.
+// What is written before an entry is submitted happens before the return of the Peek,
+// or other call, that returns the completion of the entry. So does what the operation
+// writes.
 //
-// Errors are an [*Error] with the errno inside; one that says that this kernel
-// does not have, or does not allow, what was asked for matches
-// errors.ErrUnsupported. A completion's errno does not say so, see [CQE.Err].
+// The kernel has additional rules. With [SetupSingleIssuer] only one thread may enter
+// and register. With [SetupDeferTaskrun] completions appear only when that thread
+// enters. With [SetupRegisteredFDOnly] only that thread can use the ring. A goroutine
+// that uses such a ring must call runtime.LockOSThread before [Setup].
+//
+// # Errors
+//
+// Methods return an [*Error], which wraps the errno. It matches errors.ErrUnsupported
+// if this kernel does not have, or does not allow, what was asked for. The errno of a
+// completion does not tell that; see [CQE.Err].
+//
+// # Limits
+//
+// Since Linux 5.5 ([FeatNoDrop]) no completion is lost if the completion queue is full:
+// further completions wait in the kernel until there is room and an enter with
+// [EnterGetEvents]. With the io_uring of Linux 5.15 such a completion may come after
+// those of operations that completed later.
+//
+// A length is an int here, and has 32 bits in the kernel. A transfer uses the first
+// 0x7ffff000 bytes of a longer buffer, as read(2) does, and its result is the number of
+// bytes. Where using only a part would be wrong, the method panics. A count that does
+// not fit into 32 bits becomes the largest one, which the kernel refuses, and a
+// descriptor that does not fit becomes -1.
 package ring

@@ -119,7 +119,7 @@ func Example_waitWithATimeout() {
 	// Output: nothing came
 }
 
-// Wake whoever waits on a ring, from anywhere.
+// A message wakes the goroutine that waits on a ring, from anywhere.
 func Example_sendAMessage() {
 	r := open("message 42")
 	if r == nil {

@@ -180,8 +180,8 @@ func (g *rig) do(f func(s *ring.SQE)) ring.CQE {
 	return g.waitFor(data)
 }
 
-// ok runs one operation, which must succeed, and returns its result. One that
-// was canceled though nobody asked was not done, as once in five runs on Linux 6.1:
+// ok runs one operation, which must succeed, and returns its result. One that was
+// canceled without being asked for was not done, as once in five runs on Linux 6.1:
 // it is run again.
 func (g *rig) ok(f func(s *ring.SQE)) int {
 	g.Helper()

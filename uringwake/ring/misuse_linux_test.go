@@ -205,8 +205,8 @@ func mixedRound(g *rig, wait string, round int) {
 	g.quiet()
 }
 
-// A queue in which a completion of 32 bytes does not fit any more is full: who
-// waits for more would wait for ever.
+// A queue in which a completion of 32 bytes does not fit any more is full: a
+// goroutine that waits for more would wait forever.
 func TestFullMixedQueue(t *testing.T) {
 	needBigNop(t)
 	g := newRig(t, &ring.Params{Flags: ring.SetupCQEMixed | ring.SetupCQSize, CQEntries: 16})
@@ -232,7 +232,7 @@ func TestNoRestrictionAllowed(t *testing.T) {
 	require.ErrorIs(t, err, unix.EACCES)
 }
 
-// large is memory of that many bytes that nobody touches.
+// large is memory of that many bytes that is not touched.
 func large(t *testing.T, n uint64) []byte {
 	t.Helper()
 	if n > math.MaxInt {

@@ -22,11 +22,11 @@ const (
 	sqeSize = 64
 	cqeSize = 16
 	// headerSize is above the size of the kernel's struct io_rings, which
-	// precedes the completions in memory that we allocate.
+	// precedes the completions in memory that this process allocates.
 	headerSize = 4096
 )
 
-// sqeBytes is the size of one submission queue entry.
+// sqeBytes returns the size of one submission queue entry.
 func sqeBytes(flags uint32) uint32 {
 	if flags&SetupSQE128 != 0 {
 		return 2 * sqeSize
@@ -34,7 +34,7 @@ func sqeBytes(flags uint32) uint32 {
 	return sqeSize
 }
 
-// cqeBytes is the size of one completion queue entry.
+// cqeBytes returns the size of one completion queue entry.
 func cqeBytes(flags uint32) uint32 {
 	if flags&SetupCQE32 != 0 {
 		return 2 * cqeSize
@@ -74,7 +74,7 @@ func (r *Ring) mapAt(offset int64, size uint32) error {
 	return nil
 }
 
-// An allocator makes memory that is not the ring's, whole pages.
+// An allocator makes memory of whole pages that is not the ring's.
 type allocator func(size uint64) ([]byte, error)
 
 // allocate makes memory for a ring that maps none.
@@ -104,7 +104,7 @@ func (r *Ring) allocate(entries uint32, p *Params, alloc allocator) error {
 // maxMemory is far above the kernel's own limits on entries.
 const maxMemory = 1 << 30
 
-// pages is size rounded up to whole ones.
+// pages returns size rounded up to whole pages.
 func pages(size, page uint64) (int, error) {
 	if size > maxMemory {
 		return 0, wrap("io_uring_setup", unix.EINVAL)
@@ -124,8 +124,8 @@ func anonymous(size uint64) ([]byte, error) {
 	return m, wrap("mmap", errnoOf(err))
 }
 
-// contiguous makes memory that is one piece to the kernel too: a page, or huge
-// ones. Kernels before 6.10 want that of a ring's queues.
+// contiguous makes memory that is physically contiguous: a page, or huge pages.
+// Kernels before 6.10 need that for a ring's queues.
 func contiguous(size uint64) ([]byte, error) {
 	if size <= uint64(os.Getpagesize()) {
 		return anonymous(size)
@@ -142,8 +142,8 @@ func contiguous(size uint64) ([]byte, error) {
 }
 
 // hugePage is the size of the kernel's default huge pages, of which a mapping of
-// such is whole ones. It is another one where ordinary pages are larger, or where
-// default_hugepagesz says so.
+// them is a multiple. It is another one where ordinary pages are larger, or where
+// default_hugepagesz sets it.
 var hugePage = sync.OnceValue(func() uint64 {
 	info, _ := os.ReadFile("/proc/meminfo")
 	_, rest, _ := strings.Cut(string(info), "\nHugepagesize:")
@@ -158,8 +158,8 @@ func mapHuge(n int) ([]byte, error) {
 	return unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, shared|unix.MAP_HUGETLB)
 }
 
-// touch has the kernel find pages for m now. A cgroup without huge pages has them
-// at mmap and not at the first touch, which is a fault that no program survives.
+// touch has the kernel find pages for m now. In a cgroup without huge pages mmap
+// succeeds and the first touch fails, which kills the program.
 func touch(m []byte) ([]byte, error) {
 	if err := unix.Madvise(m, unix.MADV_POPULATE_WRITE); err != nil {
 		return nil, errors.Join(wrap("madvise", errnoOf(err)), unmapAll([][]byte{m}))
@@ -243,6 +243,6 @@ func roundUp(n uint32) uint32 {
 	return size
 }
 
-// address is a pointer as the kernel's structures hold it. Whoever uses it
-// keeps the memory reachable until the kernel is done.
+// address returns a pointer as the kernel's structures hold it. The caller keeps the
+// memory reachable until the kernel is done.
 func address(p unsafe.Pointer) uint64 { return uint64(uintptr(p)) }

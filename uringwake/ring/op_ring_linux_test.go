@@ -17,7 +17,7 @@ type buffers struct {
 	bufs [][]byte
 }
 
-// provide gives the kernel n buffers of a group.
+// provide passes n buffers of a group to the kernel.
 func provide(g *rig, n, size int, group uint16) *buffers {
 	g.Helper()
 	br, err := g.r.Registrar().SetupBufRing(uint32(n), group, 0)

@@ -4,6 +4,6 @@ package ring
 
 import "sync/atomic"
 
-// storeRelease publishes v: what was written before is seen by whoever reads v
-// with acquire, as the kernel does.
+// storeRelease publishes v: a reader that loads v with acquire, as the kernel does,
+// sees what was written before.
 func storeRelease(p *uint32, v uint32) { atomic.StoreUint32(p, v) }

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Capabilities are all that the running kernel knows: struct
-// io_uring_query_opcode; Linux 6.18.
+// Capabilities are what the kernel knows: struct io_uring_query_opcode; Linux
+// 6.18.
 type Capabilities struct {
 	Opcodes         uint32 // how many, of Op...
 	RegisterOpcodes uint32 // how many, of Register...
@@ -26,7 +26,7 @@ type queryHeader struct {
 	resv       [3]uint32
 }
 
-// Query asks the kernel what it knows; it needs no ring. It stands for
+// Query asks the kernel what it knows. It needs no ring. It corresponds to
 // io_uring_register_query with IO_URING_QUERY_OPCODES; Linux 6.18.
 func Query() (*Capabilities, error) {
 	c := new(Capabilities)

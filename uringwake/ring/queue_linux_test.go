@@ -374,7 +374,7 @@ func probeUntil(r *ring.Registrar, stop <-chan struct{}) error {
 	}
 }
 
-// Ready counts what no Peek has seen, and Advance may give all of it back.
+// Ready counts completions that no Peek has seen, and Advance may return all of them.
 func TestAdvanceOverCompletionsThatNobodyLookedAt(t *testing.T) {
 	r := setup(t, 4, nil)
 	for round := range 3 {

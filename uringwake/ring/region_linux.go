@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RegionDesc is memory to register: struct io_uring_region_desc; Linux 6.13.
+// A RegionDesc describes memory to register: struct io_uring_region_desc; Linux 6.13.
 type RegionDesc struct {
-	UserAddr   uint64 // with MemRegionTypeUser: whole pages
-	Size       uint64 // bytes
-	Flags      uint32 // MemRegionTypeUser, or 0: the kernel allocates it
-	ID         uint32 // 0
-	MmapOffset uint64 // answered: where to map the kernel's
+	UserAddr   uint64 // the address of memory of the caller, whole pages, with MemRegionTypeUser
+	Size       uint64 // the size in bytes
+	Flags      uint32 // MemRegionTypeUser, or 0 for memory that the kernel allocates
+	ID         uint32 // must be 0
+	MmapOffset uint64 // set by the kernel: the offset at which to map memory that it has allocated
 	resv       [4]uint64
 }
 
@@ -25,9 +25,9 @@ type memRegion struct {
 	resv   [2]uint64
 }
 
-// RegisterRegion registers memory for use by other calls; flags may have
-// [MemRegionRegWaitArg], on a ring that is disabled as yet; memory of the caller
-// must stay until the ring is closed then. It stands for
+// RegisterRegion registers memory for use by other calls. flags may have
+// [MemRegionRegWaitArg], on a ring that is not enabled yet; then memory of the caller
+// must stay mapped until the ring is closed. It corresponds to
 // io_uring_register_region; Linux 6.13.
 func (r *Registrar) RegisterRegion(d *RegionDesc, flags uint64) error {
 	arg := &memRegion{region: operand(unsafe.Pointer(d)), flags: flags}
@@ -40,8 +40,8 @@ func (r *Registrar) RegisterRegion(d *RegionDesc, flags uint64) error {
 	return r.findWaits(d)
 }
 
-// findWaits has the ring know where the options of waits are, since a wait that
-// goes on after a signal must know its end.
+// findWaits notes where the options of waits lie, since a wait that goes on after a
+// signal must know its end.
 func (r *Registrar) findWaits(d *RegionDesc) error {
 	base := pointer(d.UserAddr)
 	if d.Flags&MemRegionTypeUser == 0 {
@@ -56,25 +56,26 @@ func (r *Registrar) findWaits(d *RegionDesc) error {
 	return nil
 }
 
-// pointer is an address of the kernel's structures that a caller made of one.
+// pointer returns an address in the kernel's structures as the pointer that the
+// caller made it of.
 func pointer(addr uint64) unsafe.Pointer {
 	p := uintptr(addr)
 	return *(*unsafe.Pointer)(unsafe.Pointer(&p))
 }
 
-// RegWait are the options of a wait in a registered region: struct
+// A RegWait has the options of a wait, in a registered region: struct
 // io_uring_reg_wait; Linux 6.13.
 type RegWait struct {
 	Timeout     Timespec
 	MinWait     uint32 // microseconds
-	Flags       uint32 // RegWaitTS, if Timeout counts
-	Sigmask     uint64 // the address of a mask
+	Flags       uint32 // RegWaitTS if Timeout is to be used
+	Sigmask     uint64 // the address of a signal mask, or 0
 	SigmaskSize uint32
 	pad         [3]uint32
 	pad2        [2]uint64
 }
 
-// options are what the kernel reads there.
+// options returns what the kernel reads there.
 func (w *RegWait) options() (o WaitOptions) {
 	if w.Flags&RegWaitTS != 0 {
 		t := w.Timeout
@@ -87,15 +88,16 @@ func (w *RegWait) options() (o WaitOptions) {
 	return o
 }
 
-// A WaitRegion holds options of waits, which the kernel need not copy for each.
+// A WaitRegion holds options of waits, so that the kernel need not copy them for
+// each wait.
 type WaitRegion struct {
 	waits []RegWait // nil once the ring is closed
 	n     int
 }
 
-// SetupWaitRegion registers room for n options of waits, on a ring with
-// [SetupRDisabled] that is not enabled yet. Closing the ring frees it. It stands
-// for io_uring_register_wait_reg; Linux 6.13.
+// SetupWaitRegion registers memory for the options of n waits, on a ring with
+// [SetupRDisabled] that is not enabled yet. Closing the ring frees the memory. It
+// corresponds to io_uring_register_wait_reg; Linux 6.13.
 func (r *Registrar) SetupWaitRegion(n int) (*WaitRegion, error) {
 	const size = unsafe.Sizeof(RegWait{})
 	if n < 1 || n > maxMemory/int(size) {
@@ -115,8 +117,8 @@ func (r *Registrar) SetupWaitRegion(n int) (*WaitRegion, error) {
 	return w, nil
 }
 
-// At is the options with that index, to be filled in before a wait. They are gone
-// when the ring is closed, and At panics then.
+// At returns the options with index i, which the caller sets before a wait. It panics
+// once the ring is closed.
 func (w *WaitRegion) At(i int) *RegWait {
 	if w.waits == nil {
 		panic("ring: WaitRegion used after Ring.Close")
@@ -124,5 +126,5 @@ func (w *WaitRegion) At(i int) *RegWait {
 	return &w.waits[i]
 }
 
-// Len is how many there are.
+// Len returns for how many waits there are options.
 func (w *WaitRegion) Len() int { return w.n }

@@ -32,18 +32,19 @@ type cloneBuffers struct {
 	pad                              [3]uint32
 }
 
-// RegisterBuffers makes these buffers, which stay until they are unregistered,
-// the ring's registered ones; a nil one leaves a slot empty (5.13). It stands
-// for io_uring_register_buffers; Linux 5.1.
+// RegisterBuffers registers these buffers with the ring until they are unregistered.
+// A nil one leaves a slot empty (5.13). It corresponds to io_uring_register_buffers;
+// Linux 5.1.
 func (r *Registrar) RegisterBuffers(buffers [][]byte) error {
 	v := vectors(buffers)
 	return r.do(RegisterBuffers, unsafe.Pointer(unsafe.SliceData(v)), count(len(v)))
 }
 
-// RegisterBuffersTags is RegisterBuffers, and when the kernel has let go of a
-// buffer there is a completion with its tag as user data, unless that is 0. Do not
-// wait for all of them after UnregisterBuffers: Linux 6.12 and some before post
-// not all. It stands for io_uring_register_buffers_tags; Linux 5.13.
+// RegisterBuffersTags is RegisterBuffers with tags: when the kernel no longer uses a
+// buffer, there is a completion with its tag as user data, unless that is 0. Do not
+// wait for all of these after UnregisterBuffers: Linux 6.12 and some older kernels
+// do not post all of them. It corresponds to io_uring_register_buffers_tags; Linux
+// 5.13.
 func (r *Registrar) RegisterBuffersTags(buffers [][]byte, tags []uint64) error {
 	if len(tags) != len(buffers) {
 		return wrap("io_uring_register", unix.EINVAL)
@@ -52,30 +53,30 @@ func (r *Registrar) RegisterBuffersTags(buffers [][]byte, tags []uint64) error {
 	return r.registerTagged(RegisterBuffers2, unsafe.Pointer(unsafe.SliceData(v)), tags)
 }
 
-// RegisterBuffersSparse makes n slots, all empty. It stands for
+// RegisterBuffersSparse makes n empty slots. It corresponds to
 // io_uring_register_buffers_sparse; Linux 5.19.
 func (r *Registrar) RegisterBuffersSparse(n uint32) error { return r.sparse(RegisterBuffers2, n) }
 
-// RegisterBuffersUpdateTag changes the slots from off on; tags may be nil. The
-// result is how many it changed. It stands for
+// RegisterBuffersUpdateTag changes the slots from off on; tags may be nil. It
+// returns how many it changed. It corresponds to
 // io_uring_register_buffers_update_tag; Linux 5.13.
 func (r *Registrar) RegisterBuffersUpdateTag(off uint32, buffers [][]byte, tags []uint64) (int, error) {
 	v := vectors(buffers)
 	return r.updateTagged(RegisterBuffersUpdate, off, unsafe.Pointer(unsafe.SliceData(v)), len(v), tags)
 }
 
-// UnregisterBuffers lets go of the buffers once what uses them has completed; up to
-// Linux 6.12 it waits for that. It stands for io_uring_unregister_buffers; Linux
-// 5.1.
+// UnregisterBuffers unregisters the buffers. The kernel releases each of them once the
+// operations that use it have completed; up to Linux 6.12 the call waits for that.
+// It corresponds to io_uring_unregister_buffers; Linux 5.1.
 func (r *Registrar) UnregisterBuffers() error { return r.do(UnregisterBuffers, nil, 0) }
 
-// CloneBuffers makes the registered buffers of another ring those of this one,
-// which has none. It stands for io_uring_clone_buffers; Linux 6.12.
+// CloneBuffers registers the registered buffers of src with this ring too, which must
+// have none. It corresponds to io_uring_clone_buffers; Linux 6.12.
 func (r *Registrar) CloneBuffers(src *Ring) error { return r.CloneBuffersOffset(src, 0, 0, 0, 0) }
 
-// CloneBuffersOffset clones n buffers, or all if all numbers are 0; flags may
-// have [RegisterDstReplace]. It stands for io_uring_clone_buffers_offset; Linux
-// 6.13.
+// CloneBuffersOffset clones n buffers from srcOff on to the slots from dstOff on, or all
+// buffers if these numbers are 0. flags may have [RegisterDstReplace]. It corresponds
+// to io_uring_clone_buffers_offset; Linux 6.13.
 func (r *Registrar) CloneBuffersOffset(src *Ring, dstOff, srcOff, n, flags uint32) error {
 	if src.enterFD < 0 {
 		return errClosed()

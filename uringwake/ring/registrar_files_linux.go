@@ -13,16 +13,16 @@ type fileRange struct {
 	resv   uint64
 }
 
-// RegisterFiles makes these files the ring's registered ones; -1 leaves a slot
-// empty. They may be closed then: the ring has them. It stands for
+// RegisterFiles registers these files with the ring; -1 leaves a slot empty. After that
+// the descriptors may be closed, since the ring keeps the files open. It corresponds to
 // io_uring_register_files; Linux 5.1.
 func (r *Registrar) RegisterFiles(fds []int32) error {
 	return r.do(RegisterFiles, unsafe.Pointer(unsafe.SliceData(fds)), count(len(fds)))
 }
 
-// RegisterFilesTags is RegisterFiles, and when the kernel has let go of a file
-// there is a completion with its tag as user data, unless that is 0. It stands
-// for io_uring_register_files_tags; Linux 5.13.
+// RegisterFilesTags is RegisterFiles with tags: when the kernel no longer uses a
+// file, there is a completion with its tag as user data, unless that is 0. It
+// corresponds to io_uring_register_files_tags; Linux 5.13.
 func (r *Registrar) RegisterFilesTags(fds []int32, tags []uint64) error {
 	if len(tags) != len(fds) {
 		return wrap("io_uring_register", unix.EINVAL)
@@ -30,13 +30,13 @@ func (r *Registrar) RegisterFilesTags(fds []int32, tags []uint64) error {
 	return r.registerTagged(RegisterFiles2, unsafe.Pointer(unsafe.SliceData(fds)), tags)
 }
 
-// RegisterFilesSparse makes n slots, all empty. It stands for
+// RegisterFilesSparse makes n empty slots. It corresponds to
 // io_uring_register_files_sparse; Linux 5.19.
 func (r *Registrar) RegisterFilesSparse(n uint32) error { return r.sparse(RegisterFiles2, n) }
 
-// RegisterFilesUpdate changes the slots from off on: -1 empties one,
-// [FilesSkip] leaves it alone. The result is how many it has gone through. It
-// stands for io_uring_register_files_update; Linux 5.5.
+// RegisterFilesUpdate changes the slots from off on: -1 empties one, [FilesSkip]
+// leaves it alone. It returns how many slots it has processed. It corresponds to
+// io_uring_register_files_update; Linux 5.5.
 func (r *Registrar) RegisterFilesUpdate(off uint32, fds []int32) (int, error) {
 	arg := rsrcUpdate{offset: off, data: operand(unsafe.Pointer(unsafe.SliceData(fds)))}
 	n, err := r.call(RegisterFilesUpdate, unsafe.Pointer(&arg), count(len(fds)))
@@ -45,26 +45,27 @@ func (r *Registrar) RegisterFilesUpdate(off uint32, fds []int32) (int, error) {
 }
 
 // RegisterFilesUpdateTag is RegisterFilesUpdate with tags, which may be nil. It
-// stands for io_uring_register_files_update_tag; Linux 5.13.
+// corresponds to io_uring_register_files_update_tag; Linux 5.13.
 func (r *Registrar) RegisterFilesUpdateTag(off uint32, fds []int32, tags []uint64) (int, error) {
 	return r.updateTagged(RegisterFilesUpdate2, off, unsafe.Pointer(unsafe.SliceData(fds)), len(fds), tags)
 }
 
-// UnregisterFiles lets go of the files once what uses them has completed; up to
-// Linux 6.12 it waits for that. It stands for io_uring_unregister_files; Linux
-// 5.1.
+// UnregisterFiles unregisters the files. The kernel releases each of them once the
+// operations that use it have completed; up to Linux 6.12 the call waits for that.
+// It corresponds to io_uring_unregister_files; Linux 5.1.
 func (r *Registrar) UnregisterFiles() error { return r.do(UnregisterFiles, nil, 0) }
 
-// RegisterFileAllocRange bounds the slots that [FileIndexAlloc] chooses from to n
-// from off on. It stands for io_uring_register_file_alloc_range; Linux 6.0.
+// RegisterFileAllocRange limits the slots that [FileIndexAlloc] chooses from to the
+// n slots from off on. It corresponds to io_uring_register_file_alloc_range; Linux
+// 6.0.
 func (r *Registrar) RegisterFileAllocRange(off, n uint32) error {
 	return r.do(RegisterFileAllocRange, unsafe.Pointer(&fileRange{off: off, n: n}), 0)
 }
 
-// RegisterRingFD registers the ring's own descriptor, which spares every enter a
-// look-up. The index belongs to the calling thread: lock the goroutine to it,
-// and use the ring from no other. It stands for io_uring_register_ring_fd;
-// Linux 5.18.
+// RegisterRingFD registers the ring's own descriptor, which saves a look-up in every
+// enter. The index belongs to the calling thread: lock the goroutine to its thread, and
+// use the ring from no other thread. It corresponds to io_uring_register_ring_fd; Linux
+// 5.18.
 func (r *Registrar) RegisterRingFD() error {
 	if r.ring.enter&EnterRegisteredRing != 0 {
 		return wrap("io_uring_register", unix.EEXIST)
@@ -78,7 +79,7 @@ func (r *Registrar) RegisterRingFD() error {
 	return nil
 }
 
-// UnregisterRingFD undoes RegisterRingFD, on the same thread. It stands for
+// UnregisterRingFD undoes RegisterRingFD, on the same thread. It corresponds to
 // io_uring_unregister_ring_fd; Linux 5.18.
 func (r *Registrar) UnregisterRingFD() error {
 	if r.ring.enter&EnterRegisteredRing == 0 || r.ring.fd < 0 {
@@ -91,9 +92,8 @@ func (r *Registrar) UnregisterRingFD() error {
 	return nil
 }
 
-// CloseRingFD closes the ring's descriptor after RegisterRingFD: only the index
-// is left, and all goes through it. It stands for io_uring_close_ring_fd; Linux
-// 6.3.
+// CloseRingFD closes the ring's descriptor after RegisterRingFD, so that the ring is
+// used by its index only. It corresponds to io_uring_close_ring_fd; Linux 6.3.
 func (r *Registrar) CloseRingFD() error {
 	if r.ring.features&FeatRegRegRing == 0 {
 		return wrap("io_uring_register", unix.EOPNOTSUPP)

@@ -10,18 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Registrar tells the kernel of things that it keeps for the ring's
-// operations. Any number of goroutines may use it: the kernel lets one after the
-// other in. Only RegisterRingFD, UnregisterRingFD, CloseRingFD and ResizeRings
-// change the Ring itself: nothing of it may be in use beside them.
+// A Registrar registers files, buffers and the like, which the kernel keeps for the
+// ring's operations. Any number of goroutines may use it: the kernel runs one call at a
+// time. Only RegisterRingFD, UnregisterRingFD, CloseRingFD and ResizeRings change the
+// Ring itself: no other part of it may be in use meanwhile.
 //
-// With [SetupSingleIssuer] only the ring's thread may register: EEXIST. A thing
-// that the kernel has never heard of matches errors.ErrUnsupported from Linux
-// 6.0 on, and on stable kernels such as 5.10.223; where not, EINVAL leaves it
-// open.
+// With [SetupSingleIssuer] only the ring's thread may register; calls in other threads
+// fail with EEXIST. The error of a registration that the kernel does not know matches
+// errors.ErrUnsupported on Linux 6.0 and later, and on some older stable kernels such
+// as 5.10.223. On other kernels it is EINVAL, which may also mean a wrong argument.
 //
-// The methods hold up the calling thread for as long as the kernel takes, and
-// try again where a signal interrupted them.
+// The methods block the calling thread until the kernel has done the registration, and
+// repeat the call if a signal interrupts it.
 type Registrar struct {
 	ring *Ring
 
@@ -29,14 +29,14 @@ type Registrar struct {
 	maps []mapping // until Close
 }
 
-// A mapping is memory that the kernel reads or writes, and what is to be done
-// when it is gone, so that nobody uses what is mapped there then.
+// A mapping is memory that the kernel reads or writes, with a function to call once
+// it is unmapped, so that what is mapped there later is not used.
 type mapping struct {
 	mem  []byte
 	gone func() // or nil
 }
 
-// call is io_uring_register on this ring, until no signal interrupts it.
+// call makes the system call on this ring, again if a signal interrupts it.
 func (r *Registrar) call(op uint32, arg unsafe.Pointer, n uint32) (int, error) {
 	for {
 		res, err := r.try(op, arg, n)
@@ -63,26 +63,26 @@ func wrapRegister(fd int, op uint32, e unix.Errno) error {
 	return wrapIf("io_uring_register", e, func(e unix.Errno) bool { return unknownRegister(fd, op, e) })
 }
 
-// do is call for those that answer nothing.
+// do is call for registrations without a result.
 func (r *Registrar) do(op uint32, arg unsafe.Pointer, n uint32) error {
 	_, err := r.call(op, arg, n)
 	return err
 }
 
-// register is the system call.
+// register is io_uring_register.
 func register(fd int, op uint32, arg unsafe.Pointer, n uint32) (int, unix.Errno) {
 	res, _, e := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(fd), uintptr(op), uintptr(arg), uintptr(n), 0, 0)
 	return int(res), e
 }
 
-// hold keeps a mapping until it is released or the ring is closed.
+// hold keeps a mapping until release or until the ring is closed.
 func (r *Registrar) hold(m []byte, gone func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.maps = append(r.maps, mapping{m, gone})
 }
 
-// release unmaps m, unless that was done.
+// release unmaps m, unless that was done already.
 func (r *Registrar) release(m []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,7 +97,7 @@ func (r *Registrar) release(m []byte) error {
 	return wrap("munmap", errnoOf(unix.Munmap(m)))
 }
 
-// unmap releases all.
+// unmap releases all mappings.
 func (r *Registrar) unmap() error {
 	r.mu.Lock()
 	maps := slices.Clone(r.maps)
@@ -109,9 +109,10 @@ func (r *Registrar) unmap() error {
 	return errors.Join(errs...)
 }
 
-// SendMsgRing makes a completion in a ring, of an entry that
-// [SQE.PrepMsgRing] prepared, from any thread and without a ring of its own. Its
-// flags must be 0. It stands for io_uring_register_sync_msg; Linux 6.13.
+// SendMsgRing sends the message that [SQE.PrepMsgRing] has prepared in s, and so makes a
+// completion in another ring. It may be called from any thread, and needs no ring of
+// the caller. The flags of s must be 0. It corresponds to io_uring_register_sync_msg;
+// Linux 6.13.
 func SendMsgRing(s *SQE) error {
 	const nobody = ^uintptr(0)
 	_, _, e := unix.Syscall6(unix.SYS_IO_URING_REGISTER, nobody, RegisterSendMsgRing, uintptr(unsafe.Pointer(s)), 1, 0, 0)

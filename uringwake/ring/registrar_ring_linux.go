@@ -8,43 +8,45 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RegisterEventFD has the kernel add to an eventfd at each completion: it tells
-// outward, nothing comes in by it. It stands for io_uring_register_eventfd;
-// Linux 5.2.
+// RegisterEventFD has the kernel add 1 to an eventfd at each completion. It
+// corresponds to io_uring_register_eventfd; Linux 5.2.
 //
-// Before Linux 5.17 it waits until nothing is in flight, beside a multishot
-// operation for ever; so do RegisterEventFDAsync and UnregisterEventFD.
+// Before Linux 5.17 it waits until no operation is in flight, so it does not return while
+// there is a multishot operation. The same holds for RegisterEventFDAsync and
+// UnregisterEventFD.
 func (r *Registrar) RegisterEventFD(fd int) error {
 	n := file(fd)
 	return r.do(RegisterEventFD, unsafe.Pointer(&n), 1)
 }
 
-// RegisterEventFDAsync does so at completions that were not there when the
-// submission returned. It stands for io_uring_register_eventfd_async; Linux 5.6.
+// RegisterEventFDAsync has the kernel add 1 to an eventfd at each completion that
+// was not there when the submission returned. It corresponds to
+// io_uring_register_eventfd_async; Linux 5.6.
 func (r *Registrar) RegisterEventFDAsync(fd int) error {
 	n := file(fd)
 	return r.do(RegisterEventFDAsync, unsafe.Pointer(&n), 1)
 }
 
-// UnregisterEventFD stands for io_uring_unregister_eventfd; Linux 5.2.
+// UnregisterEventFD undoes RegisterEventFD and RegisterEventFDAsync. It corresponds
+// to io_uring_unregister_eventfd; Linux 5.2.
 func (r *Registrar) UnregisterEventFD() error { return r.do(UnregisterEventFD, nil, 0) }
 
 // RegisterPersonality keeps the calling thread's credentials, and returns their
-// number for [SQE.SetPersonality]. It stands for io_uring_register_personality;
+// number for [SQE.SetPersonality]. It corresponds to io_uring_register_personality;
 // Linux 5.6.
 func (r *Registrar) RegisterPersonality() (uint16, error) {
 	id, err := r.call(RegisterPersonality, nil, 0)
 	return uint16(id), err
 }
 
-// UnregisterPersonality forgets them. It stands for
+// UnregisterPersonality forgets credentials. It corresponds to
 // io_uring_unregister_personality; Linux 5.6.
 func (r *Registrar) UnregisterPersonality(id uint16) error {
 	return r.do(UnregisterPersonality, nil, uint32(id))
 }
 
-// A Restriction is one thing that a ring may do: struct io_uring_restriction;
-// Linux 5.10.
+// A Restriction is one thing that a restricted ring may do, or one that it must do:
+// struct io_uring_restriction; Linux 5.10.
 type Restriction struct {
 	Opcode uint16 // Restriction...
 	Arg    uint8  // a Register... or Op..., or SQE... flags
@@ -68,10 +70,10 @@ func RequireFlags(flags uint8) Restriction {
 	return Restriction{Opcode: RestrictionSQEFlagsRequired, Arg: flags}
 }
 
-// RegisterRestrictions bounds, for good, what a ring with [SetupRDisabled] may do
-// once it is enabled: nothing but what is listed, so nothing at all if no
-// argument is given. Others complete with EACCES.
-// It stands for io_uring_register_restrictions; Linux 5.10.
+// RegisterRestrictions limits permanently what a ring with [SetupRDisabled] may do once
+// it is enabled: it may do only what is listed, and nothing if the list is empty. Other
+// operations complete with EACCES. It corresponds to io_uring_register_restrictions;
+// Linux 5.10.
 func (r *Registrar) RegisterRestrictions(list ...Restriction) error {
 	if len(list) == 0 { // which the kernel takes for a mistake
 		list = []Restriction{AllowFlags(0)}
@@ -79,24 +81,24 @@ func (r *Registrar) RegisterRestrictions(list ...Restriction) error {
 	return r.do(RegisterRestrictions, unsafe.Pointer(unsafe.SliceData(list)), count(len(list)))
 }
 
-// EnableRings starts a ring with [SetupRDisabled]; with [SetupSingleIssuer] the
-// calling thread becomes the one that may submit. It stands for
+// EnableRings enables a ring with [SetupRDisabled]; with [SetupSingleIssuer] the
+// calling thread becomes the one that may submit. It corresponds to
 // io_uring_enable_rings; Linux 5.10.
 func (r *Registrar) EnableRings() error { return r.do(RegisterEnableRings, nil, 0) }
 
-// RegisterIOWQAff bounds the ring's workers to these CPUs. It stands for
+// RegisterIOWQAff limits the ring's workers to these CPUs. It corresponds to
 // io_uring_register_iowq_aff; Linux 5.14.
 func (r *Registrar) RegisterIOWQAff(cpus *unix.CPUSet) error {
 	return r.do(RegisterIOWQAff, unsafe.Pointer(cpus), uint32(unsafe.Sizeof(*cpus)))
 }
 
-// UnregisterIOWQAff lets them run anywhere. It stands for
+// UnregisterIOWQAff lets the ring's workers run on all CPUs. It corresponds to
 // io_uring_unregister_iowq_aff; Linux 5.14.
 func (r *Registrar) UnregisterIOWQAff() error { return r.do(UnregisterIOWQAff, nil, 0) }
 
-// RegisterIOWQMaxWorkers limits the workers of a NUMA node for operations of
-// bounded and of unbounded time, 0 changes nothing, and returns the limits
-// before. It stands for io_uring_register_iowq_max_workers; Linux 5.15.
+// RegisterIOWQMaxWorkers limits the workers of a NUMA node for operations of bounded
+// and of unbounded time, and returns the former limits. Zero changes nothing. It
+// corresponds to io_uring_register_iowq_max_workers; Linux 5.15.
 func (r *Registrar) RegisterIOWQMaxWorkers(bounded, unbounded uint32) (oldBounded, oldUnbounded uint32, err error) {
 	n := [2]uint32{IOWQBound: bounded, IOWQUnbound: unbounded}
 	err = r.do(RegisterIOWQMaxWorkers, unsafe.Pointer(&n), uint32(len(n)))
@@ -107,7 +109,7 @@ func (r *Registrar) RegisterIOWQMaxWorkers(bounded, unbounded uint32) (oldBounde
 }
 
 // RegisterClock chooses the clock of waits: unix.CLOCK_MONOTONIC, which is the
-// default, or unix.CLOCK_BOOTTIME. It stands for io_uring_register_clock; Linux
+// default, or unix.CLOCK_BOOTTIME. It corresponds to io_uring_register_clock; Linux
 // 6.12.
 func (r *Registrar) RegisterClock(clock uint32) error {
 	err := r.do(RegisterClock, unsafe.Pointer(&[4]uint32{clock}), 0)
@@ -117,8 +119,8 @@ func (r *Registrar) RegisterClock(clock uint32) error {
 	return err
 }
 
-// NAPI is how a ring polls network devices while it waits: struct
-// io_uring_napi; Linux 6.9.
+// NAPI says how a ring polls network devices while it waits: struct io_uring_napi;
+// Linux 6.9.
 type NAPI struct {
 	BusyPoll uint32 // microseconds
 	Prefer   uint8  // 1: rather than interrupts
@@ -128,8 +130,8 @@ type NAPI struct {
 	resv     uint32
 }
 
-// RegisterNAPI sets it, and stores what was before in n. It stands for
-// io_uring_register_napi; Linux 6.9.
+// RegisterNAPI sets how the ring polls network devices, and stores the former
+// setting in n. It corresponds to io_uring_register_napi; Linux 6.9.
 func (r *Registrar) RegisterNAPI(n *NAPI) error {
 	later := n != nil && (n.Opcode != 0 || n.Param != 0) // before n is what was before
 	err := r.do(RegisterNAPI, unsafe.Pointer(n), 1)
@@ -139,17 +141,17 @@ func (r *Registrar) RegisterNAPI(n *NAPI) error {
 	return err
 }
 
-// UnregisterNAPI ends it, and stores what was before in n, unless that is nil.
-// It stands for io_uring_unregister_napi; Linux 6.9.
+// UnregisterNAPI undoes RegisterNAPI, and stores the former setting in n unless n is
+// nil. It corresponds to io_uring_unregister_napi; Linux 6.9.
 func (r *Registrar) UnregisterNAPI(n *NAPI) error { return r.do(UnregisterNAPI, unsafe.Pointer(n), 1) }
 
-// SyncCancel says what [Registrar.SyncCancel] cancels; Linux 6.0.
+// A SyncCancel selects the operations that [Registrar.SyncCancel] cancels; Linux 6.0.
 type SyncCancel struct {
 	UserData uint64
 	FD       int           // with AsyncCancelFD
 	Flags    uint32        // AsyncCancel...
 	Opcode   uint8         // with AsyncCancelOp; Linux 6.6
-	Timeout  time.Duration // 0 is none, a negative one is over
+	Timeout  time.Duration // how long to wait for the end of the operations; 0 means no limit, less than 0 means not to wait
 }
 
 // syncCancel is struct io_uring_sync_cancel_reg.
@@ -163,9 +165,9 @@ type syncCancel struct {
 	pad2    [3]uint64
 }
 
-// SyncCancel cancels operations and waits until they are canceled: ENOENT if
-// there is none, ETIME at the end of the time. It stands for
-// io_uring_register_sync_cancel; Linux 6.0.
+// SyncCancel cancels operations and waits until they are canceled. It fails with
+// ENOENT if there are none, and with ETIME at the end of the Timeout. It corresponds
+// to io_uring_register_sync_cancel; Linux 6.0.
 func (r *Registrar) SyncCancel(c SyncCancel) error {
 	arg := syncCancel{addr: c.UserData, fd: file(c.FD), flags: c.Flags, opcode: c.Opcode}
 	end := time.Now().Add(c.Timeout)
@@ -176,7 +178,7 @@ func (r *Registrar) SyncCancel(c SyncCancel) error {
 		}
 		_, err := r.try(RegisterSyncCancel, unsafe.Pointer(&arg), 1)
 		switch {
-		case again && errors.Is(err, unix.ENOENT): // gone, after a signal interrupted us
+		case again && errors.Is(err, unix.ENOENT): // the operations have ended after a signal interrupted the call
 			return nil
 		case !errors.Is(err, unix.EINTR):
 			return err

@@ -7,16 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ResizeRings gives a ring with [SetupDeferTaskrun] queues of another size, and
-// keeps what is in them. p has SQEntries and, with [SetupCQSize], CQEntries;
-// [SetupClamp] is the only other flag; it is answered as by Setup. EOVERFLOW
-// says that more is in the queues than the new ones hold. It stands for
+// ResizeRings changes the size of the queues of a ring with [SetupDeferTaskrun], and
+// keeps what is in them. It uses p.SQEntries and, with [SetupCQSize], p.CQEntries; the
+// only other flag is [SetupClamp]. It fills in p as Setup does. EOVERFLOW means that
+// the new queues cannot hold what is in the old ones. It corresponds to
 // io_uring_resize_rings; Linux 6.13.
 //
-// Neither queue may be in use beside it; pointers to entries and completions
-// are void after it. Entries that were got are published by it, so prepare them
-// before. If the new queues cannot be mapped, the kernel has no way back: the
-// ring is closed.
+// No other call on either queue may run at the same time, and pointers to entries and
+// completions are invalid afterwards. The call publishes the entries that GetSQE has
+// returned, so prepare them before. If the new queues cannot be mapped, the ring is
+// closed, since the kernel cannot undo the call.
 func (r *Registrar) ResizeRings(p *Params) error {
 	ring := r.ring
 	if ring.enterFD < 0 {
@@ -43,7 +43,7 @@ func (r *Registrar) ResizeRings(p *Params) error {
 	return ring.remap(old, p)
 }
 
-// allocateResized makes memory if the ring has none of the kernel's.
+// allocateResized makes memory for a ring whose memory is not the kernel's.
 func (r *Ring) allocateResized(p *Params) error {
 	if r.flags&SetupNoMmap == 0 {
 		return nil
@@ -76,15 +76,15 @@ func (r *Ring) remap(old [][]byte, p *Params) error {
 	return err
 }
 
-// arrayAt is where the index of the submission queue lies, which the kernel does
-// not tell of a resized ring: after the completions, aligned as they are. With
-// completions twice as large it counts twice what comes before them too.
+// arrayAt returns where the index of the submission queue lies, which the kernel
+// does not tell for a resized ring: after the completions, aligned as they are. With
+// completions of twice the size the kernel doubles what comes before them too.
 func arrayAt(p *Params) uint32 {
 	align := p.cqOff.cqes
 	end := (align + p.CQEntries*cqeSize) * (cqeBytes(p.Flags) / cqeSize)
 	return (end + align - 1) &^ (align - 1)
 }
 
-// knowsArray reports that arrayAt is right about this machine, by what the
-// kernel told in Setup.
+// knowsArray reports whether arrayAt is right on this machine, by what the kernel
+// told in Setup.
 func (r *Ring) knowsArray() bool { return r.flags&SetupNoSQArray != 0 || r.arrayFollows }

@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Params is what a ring is set up with, and what the kernel answers. It has
-// the layout of struct io_uring_params.
+// Params are the parameters of [Setup], and what the kernel returns. It has the layout
+// of struct io_uring_params.
 type Params struct {
-	SQEntries    uint32 // answered: the size of the submission queue
-	CQEntries    uint32 // asked with SetupCQSize; answered always
-	Flags        uint32 // asked: Setup...
-	SQThreadCPU  uint32 // asked with SetupSQAff
-	SQThreadIdle uint32 // asked with SetupSQPoll, milliseconds
-	Features     uint32 // answered: Feat...
-	WQFD         uint32 // asked with SetupAttachWQ: a ring whose workers to share
+	SQEntries    uint32 // set by the kernel: the size of the submission queue
+	CQEntries    uint32 // the size of the completion queue, with SetupCQSize; always set by the kernel
+	Flags        uint32 // Setup...
+	SQThreadCPU  uint32 // the CPU of the kernel's thread, with SetupSQAff
+	SQThreadIdle uint32 // milliseconds after which the kernel's thread sleeps, with SetupSQPoll; 0 means 1000
+	Features     uint32 // set by the kernel: Feat...
+	WQFD         uint32 // the descriptor of a ring whose workers to share, with SetupAttachWQ
 	resv         [3]uint32
 	sqOff        sqOffsets
 	cqOff        cqOffsets
@@ -35,14 +35,13 @@ type cqOffsets struct {
 	userAddr                                                        uint64
 }
 
-// A Ring is one io_uring: a file descriptor and the memory that it shares with
-// the kernel. Its three parts may be used by three goroutines at a time: the
-// [SubmissionQueue] by one, the [CompletionQueue] by one, the [Registrar] by
-// any number. Each part by itself is not for concurrent use, and Close is for
-// nobody beside it.
+// A Ring is one io_uring: a file descriptor and the memory that it shares with the
+// kernel. Its three parts may be used by three goroutines at a time: the
+// [SubmissionQueue] by one, the [CompletionQueue] by one, the [Registrar] by any
+// number. No other call may run during Close.
 //
-// With [SetupSingleIssuer] only the OS thread that made the ring may enter it:
-// lock the goroutine to its thread before.
+// With [SetupSingleIssuer] only the OS thread that made the ring may enter it: lock
+// the goroutine to its thread before Setup.
 type Ring struct {
 	fd       int
 	enterFD  int // fd, or its index once it is registered
@@ -59,8 +58,10 @@ type Ring struct {
 	arrayFollows bool // the completions: see arrayAt
 }
 
-// Setup makes a ring with room for entries submissions, rounded up to a power
-// of two. It stands for io_uring_queue_init_params; Linux 5.1.
+// Setup makes a ring with room for entries submissions, rounded up to a power of
+// two. It uses the parameters in p, and stores there what the kernel returns. A nil p
+// means the zero Params, with a completion queue of twice that size. Setup corresponds
+// to io_uring_queue_init_params; Linux 5.1.
 //
 // With [SetupNoMmap] the queues lie in memory that Setup allocates, as
 // io_uring_queue_init_mem does. With [SetupRegisteredFDOnly] there is no file
@@ -100,7 +101,7 @@ func Setup(entries uint32, p *Params) (*Ring, error) {
 	return r, nil
 }
 
-// create is io_uring_setup, with memory of ours if the ring is to have it.
+// create is io_uring_setup, with memory of this process if the ring needs that.
 func (r *Ring) create(entries uint32, p *Params, alloc allocator) (fd int, err error) {
 	if p.Flags&SetupNoMmap != 0 {
 		if err := r.allocate(entries, p, alloc); err != nil {
@@ -115,34 +116,34 @@ func (r *Ring) create(entries uint32, p *Params, alloc allocator) (fd int, err e
 	return int(n), nil
 }
 
-// FD is the ring's file descriptor, close-on-exec, or -1 once it is only
-// registered.
+// FD returns the ring's file descriptor, which is close-on-exec, or -1 if the ring
+// has only a registered index.
 func (r *Ring) FD() int { return r.fd }
 
-// Flags are the Setup... flags in force.
+// Flags returns the Setup... flags in force.
 func (r *Ring) Flags() uint32 { return r.flags }
 
-// Features are the Feat... bits that the kernel answered.
+// Features returns the Feat... bits of the kernel.
 func (r *Ring) Features() uint32 { return r.features }
 
-// SQ is the ring's submission queue.
+// SQ returns the ring's submission queue.
 func (r *Ring) SQ() *SubmissionQueue { return &r.sq }
 
-// CQ is the ring's completion queue.
+// CQ returns the ring's completion queue.
 func (r *Ring) CQ() *CompletionQueue { return &r.cq }
 
-// Registrar is where files, buffers and the like are registered.
+// Registrar returns the ring's registrar of files, buffers and the like.
 func (r *Ring) Registrar() *Registrar { return &r.reg }
 
-// Close unmaps the queues and closes the file descriptor; the mappings would
-// keep the ring alive by themselves. It stands for io_uring_queue_exit. What is
-// in flight is canceled by the kernel, some time later, and is never heard of;
-// its buffers must stay until then. A second Close returns nil. Linux 5.1.
+// Close unmaps the queues, which by themselves would keep the ring open, and closes the
+// file descriptor. The kernel cancels the operations in flight some time later, without
+// completions; their buffers must stay until then. A second Close returns nil. Close
+// corresponds to io_uring_queue_exit; Linux 5.1.
 //
-// Pointers to entries, to completions and into a [WaitRegion] are void after it:
-// what is mapped there then may be somebody else's. What is called on the ring or
-// its parts returns an error that matches EBADF, 0 or false, or panics; the
-// methods that look into the queues panic with a nil dereference.
+// Pointers to entries, to completions and into a [WaitRegion] are invalid after Close:
+// other memory may be mapped there. Later calls of methods of the ring or its parts
+// return an error that matches EBADF, 0 or false, or panic; the methods that look into
+// the queues panic with a nil dereference.
 func (r *Ring) Close() error {
 	if r.enterFD < 0 {
 		return nil
@@ -158,11 +159,11 @@ func (r *Ring) Close() error {
 	return err
 }
 
-// sys is io_uring_enter. It tells the Go scheduler, since the kernel may wait
-// for this very process: for a page of an operand that a userfaultfd handler or
-// a file system of ours fills, for a seccomp supervisor of ours that answers.
-// The argument, if it is an address, lies in the ring. Package syscall's
-// functions are called since unix's cost a wrapper's frame.
+// sys is io_uring_enter. It tells the Go scheduler, since the kernel may wait for
+// this process: for a page of an operand that its userfaultfd handler or file system
+// fills, or for an answer of its seccomp supervisor. The argument, if it is an
+// address, lies in the ring. It calls package syscall's function since unix's costs
+// a wrapper's frame.
 func (r *Ring) sys(submit, wait, flags uint32, arg, size uintptr) (int, error) {
 	n, _, e := syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(submit), uintptr(wait), uintptr(flags|r.enter), arg, size)
 	runtime.KeepAlive(r)
@@ -175,9 +176,9 @@ func (r *Ring) sys(submit, wait, flags uint32, arg, size uintptr) (int, error) {
 //go:noinline
 func enterError(e syscall.Errno) error { return wrap("io_uring_enter", e) }
 
-// DontFork keeps the queues out of the memory of child processes, which would
-// share them until they execute another program. It stands for
-// io_uring_ring_dontfork; Linux 5.1.
+// DontFork keeps the queues out of the memory of child processes, which would share
+// them until they execute another program. It corresponds to io_uring_ring_dontfork;
+// Linux 5.1.
 func (r *Ring) DontFork() error {
 	if r.enterFD < 0 {
 		return errClosed()

@@ -6,10 +6,10 @@ import (
 	"unsafe"
 )
 
-// A SubmissionQueue is where operations are prepared and handed to the kernel.
-// One goroutine at a time may use it.
+// A SubmissionQueue is the queue in which operations are prepared and passed to the
+// kernel. One goroutine at a time may use it.
 //
-//	get ......... the entry belongs to the caller, who prepares it
+//	get ......... the entry belongs to the caller, which prepares it
 //	flush ....... it is published: the tail moves over it
 //	enter ....... the kernel has read it: the head moves over it, and the
 //	              entry can be got again
@@ -24,11 +24,11 @@ type SubmissionQueue struct {
 	tail       uint32 // entries got; ktail follows when they are flushed
 	headCached uint32 // a khead of the past: the queue is at most that full
 
-	arg waitArg // of an enter in progress: the kernel reads it, so it lies still
+	arg waitArg // of an enter in progress: the kernel reads it, so it must not move
 }
 
-// GetSQE returns the next entry, zeroed, or nil if the queue is full: submit,
-// then try again. It stands for io_uring_get_sqe; Linux 5.1.
+// GetSQE returns the next entry, zeroed, or nil if the queue is full: submit, then
+// try again. It corresponds to io_uring_get_sqe; Linux 5.1.
 func (q *SubmissionQueue) GetSQE() *SQE {
 	if q.tail-q.headCached >= q.entries {
 		q.headCached = atomic.LoadUint32(q.khead) // pairs with the kernel's release of the entry
@@ -45,7 +45,7 @@ func (q *SubmissionQueue) GetSQE() *SQE {
 	return s
 }
 
-// Cmd is the command area of an entry of this queue: 16 bytes, or 80 with
+// Cmd returns the command area of an entry of this queue: 16 bytes, or 80 with
 // [SetupSQE128]. Preparing the entry clears the first 16. Linux 5.19.
 func (q *SubmissionQueue) Cmd(s *SQE) []byte {
 	const start = unsafe.Offsetof(s.Addr3)
@@ -73,29 +73,30 @@ func (q *SubmissionQueue) GetSQEs(n uint32) (s SQEs, ok bool) {
 	return s, true
 }
 
-// SpaceLeft is how many entries can be got. It stands for
+// SpaceLeft returns how many entries GetSQE can return now. It corresponds to
 // io_uring_sq_space_left; Linux 5.1.
 func (q *SubmissionQueue) SpaceLeft() uint32 {
 	return q.entries - (q.tail - atomic.LoadUint32(q.khead))
 }
 
-// Ready is how many entries were got and not yet taken by the kernel. It stands
-// for io_uring_sq_ready; Linux 5.1.
+// Ready returns how many entries were got and not yet taken by the kernel. It
+// corresponds to io_uring_sq_ready; Linux 5.1.
 func (q *SubmissionQueue) Ready() uint32 { return q.tail - atomic.LoadUint32(q.khead) }
 
-// Entries is the size of the queue; Linux 5.1.
+// Entries returns the size of the queue; Linux 5.1.
 func (q *SubmissionQueue) Entries() uint32 { return q.entries }
 
-// Dropped counts entries that the kernel could not make sense of; Linux 5.1.
+// Dropped returns how many entries the kernel dropped because their index was
+// invalid; Linux 5.1.
 func (q *SubmissionQueue) Dropped() uint32 { return atomic.LoadUint32(q.kdropped) }
 
-// Overflown reports that completions wait in the kernel because the completion
+// Overflown reports whether completions wait in the kernel because the completion
 // queue was full: enter with [EnterGetEvents] to get them. A ring with
-// [SetupDeferTaskrun] never shows it. It stands for io_uring_cq_has_overflow;
+// [SetupDeferTaskrun] never shows it. It corresponds to io_uring_cq_has_overflow;
 // Linux 5.8.
 func (q *SubmissionQueue) Overflown() bool { return atomic.LoadUint32(q.kflags)&SQCQOverflow != 0 }
 
-// TaskRun reports, with [SetupTaskrunFlag], that completions wait for the next
+// TaskRun reports, with [SetupTaskrunFlag], whether completions wait for the next
 // enter with [EnterGetEvents]; Linux 5.19.
 func (q *SubmissionQueue) TaskRun() bool { return atomic.LoadUint32(q.kflags)&SQTaskrun != 0 }
 
@@ -107,44 +108,47 @@ func (q *SubmissionQueue) flush() uint32 {
 	return q.tail - atomic.LoadUint32(q.khead)
 }
 
-// Submit hands all that was got to the kernel and returns how many entries it
-// took. It never waits. It stands for io_uring_submit; Linux 5.1.
+// Submit passes all entries that GetSQE has returned to the kernel, and returns how many
+// the kernel took. It never waits for completions. It corresponds to io_uring_submit;
+// Linux 5.1.
 //
-// Fewer than all are taken if the kernel refused one; that one has a
-// completion, and the others are submitted by the next call. One whose file is
-// not open is refused by the io_uring of Linux 5.15, and fails as others do by
-// that of 6.1. EAGAIN and EBUSY say that the kernel lacks memory or that
-// completions must be taken first; nothing was submitted then. With
-// [SetupSQPoll] all are handed over, to be taken by the kernel's thread.
+// The kernel takes fewer than all if it refuses one: that one has a completion, and the
+// next call submits the entries after it. The io_uring of Linux 5.15 refuses an entry
+// whose file is not open; that of 6.1 takes it, and its operation fails. EAGAIN and
+// EBUSY mean that the kernel lacks memory or that completions must be taken first; then
+// nothing was submitted. With [SetupSQPoll] all entries are passed on, and the kernel's
+// thread takes them.
 func (q *SubmissionQueue) Submit() (int, error) { return q.Enter(0, 0) }
 
-// SubmitAndGetEvents is Submit, and runs the work that completions wait for. It
-// stands for io_uring_submit_and_get_events; Linux 5.1.
+// SubmitAndGetEvents is like Submit, and also has the kernel run the work that
+// completions wait for. It corresponds to io_uring_submit_and_get_events; Linux 5.1.
 func (q *SubmissionQueue) SubmitAndGetEvents() (int, error) { return q.Enter(0, EnterGetEvents) }
 
-// SubmitAndWait is Submit, and returns once n completions, but at most what the
-// queue holds, are there. It stands for io_uring_submit_and_wait; Linux 5.1.
+// SubmitAndWait is like Submit, and then waits until n completions are there, or as many
+// as the queue holds if that is less. It corresponds to io_uring_submit_and_wait; Linux
+// 5.1.
 //
-// Signals, which the Go runtime sends its threads all the time, do not end the
-// wait. If the kernel refused an entry, and so took fewer than all, it does not
-// wait. With [SetupIOPoll] one completion may be enough, see
-// [CompletionQueue.WaitN]. Beside a goroutine that takes completions it may wait
-// for ever: the kernel counts those that come after it began to wait and those
-// that are there then.
+// Signals, of which the Go runtime sends many to its threads, do not end the wait. If
+// the kernel refuses an entry, and so takes fewer than all, SubmitAndWait does not
+// wait. With [SetupIOPoll] one completion may be enough; see [CompletionQueue.WaitN].
+// If another goroutine takes completions meanwhile, SubmitAndWait may wait forever,
+// since the kernel counts the completions that are there when it begins to wait, and
+// those that come later.
 func (q *SubmissionQueue) SubmitAndWait(n uint32) (int, error) {
 	return q.SubmitAndWaitWith(n, WaitOptions{})
 }
 
-// Enter is Submit with all that io_uring_enter can do: wait for that many
-// completions (with [EnterGetEvents]), and any Enter... flags but those that
-// say how arguments are passed. It stands for io_uring_enter; Linux 5.1.
+// Enter is Submit with all that io_uring_enter can do: with [EnterGetEvents] it waits
+// for as many completions as wait says, and it takes all Enter... flags except those
+// that say how arguments are passed. It corresponds to io_uring_enter; Linux 5.1.
 //
-// It is the system call as it is. What ends a wait early: any signal to the
-// thread, of which the Go runtime sends many; an entry that the kernel refused;
-// completions that were lost for want of memory (EBADR). If the kernel took
-// entries, or if there are completions, the error is nil then; else a signal is
-// EINTR. With [SetupCQEMixed] wait counts the queue's entries, of which a
-// completion of 32 bytes takes two. Look at what is there, and call again.
+// Enter makes one system call. Its wait may end early, because of any signal to the
+// thread, of which the Go runtime sends many, of an entry that the kernel refused, or
+// of completions that were lost for lack of memory (EBADR). Then the error is nil if
+// the kernel took entries or if there are completions; otherwise the error of a signal
+// is EINTR. So callers look at what is there, and call Enter again. With
+// [SetupCQEMixed] wait counts entries of the completion queue, of which a completion of
+// 32 bytes takes two.
 func (q *SubmissionQueue) Enter(wait, flags uint32) (int, error) {
 	n, err := q.enter(wait, flags, 0, 0)
 	if err != nil {
@@ -165,7 +169,7 @@ func (q *SubmissionQueue) enter(wait, flags uint32, arg, size uintptr) (int, err
 	return q.ring.sys(q.flush(), wait, flags, arg, size)
 }
 
-// enterPolled needs the kernel only to wake its thread, or to wait.
+// enterPolled enters the kernel only to wake its thread, or to wait.
 func (q *SubmissionQueue) enterPolled(n, wait, flags uint32, arg, size uintptr) (int, error) {
 	// The flag is looked at after the tail was stored: the kernel's thread sets
 	// the flag, then looks at the tail once more. Where storeRelease is a plain
@@ -180,16 +184,16 @@ func (q *SubmissionQueue) enterPolled(n, wait, flags uint32, arg, size uintptr) 
 	return q.ring.sys(n, wait, flags, arg, size)
 }
 
-// SQEs are several entries that follow each other.
+// SQEs are several consecutive entries of a [SubmissionQueue].
 type SQEs struct {
 	q        *SubmissionQueue
 	first, n uint32
 }
 
-// Len is how many they are.
+// Len returns how many entries there are.
 func (s SQEs) Len() int { return int(s.n) }
 
-// At returns the i-th of them.
+// At returns the i-th entry.
 func (s SQEs) At(i int) *SQE {
 	if uint(i) >= uint(s.n) {
 		panic("ring: SQEs.At out of range")
@@ -197,16 +201,16 @@ func (s SQEs) At(i int) *SQE {
 	return s.q.at(s.first + uint32(i))
 }
 
-// All yields them in order.
+// All returns an iterator over the entries, in order.
 func (s SQEs) All() iter.Seq[*SQE] { return s.linked(0) }
 
-// SoftLinked yields them in order, each to be prepared, and links each to the
-// one before it: it starts when that one has completed, and is canceled if that
-// one failed. [SQELink]; Linux 5.3.
+// SoftLinked returns an iterator over the entries, in order, which the loop's body
+// prepares. Each entry is linked to the one before it: it starts when that one has
+// completed, and is canceled if that one fails. SoftLinked sets [SQELink]; Linux 5.3.
 func (s SQEs) SoftLinked() iter.Seq[*SQE] { return s.linked(SQELink) }
 
-// HardLinked is SoftLinked, but one that fails does not cancel the rest.
-// [SQEHardlink]; Linux 5.5.
+// HardLinked is like SoftLinked, but an entry that fails does not cancel those after it.
+// It sets [SQEHardlink]; Linux 5.5.
 func (s SQEs) HardLinked() iter.Seq[*SQE] { return s.linked(SQEHardlink) }
 
 // linked sets the flag after the loop's body prepared an entry, since preparing

@@ -12,13 +12,13 @@ type Timespec struct {
 	Nsec int64 // nanoseconds, 0 to 999999999
 }
 
-// TimespecOf is d as a Timespec.
+// TimespecOf returns d as a Timespec.
 func TimespecOf(d time.Duration) Timespec {
 	return Timespec{Sec: int64(d / time.Second), Nsec: int64(d % time.Second)}
 }
 
-// duration is t as a duration, 0 if it is negative, and the longest there is if
-// it is longer.
+// duration returns t as a duration: 0 if it is negative, and the longest one if it
+// is longer.
 func (t *Timespec) duration() time.Duration {
 	const most = math.MaxInt64 / int64(time.Second) // and the nanoseconds are fewer
 	sec, nsec := min(max(t.Sec, -2*most), 2*most)+t.Nsec/1e9, t.Nsec%1e9

@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EINVAL says both "not so" and "never heard of it". What follows finds out by
-// asking for that one thing alone; it runs after a failure only.
+// EINVAL means both a wrong argument and a thing that the kernel does not know. What
+// follows finds out which by asking for that one thing alone. It runs only after a
+// failure.
 
-// noSuchFD is no file: calls that the kernel knows answer EBADF.
+// noSuchFD is not a file: calls that the kernel knows return EBADF.
 const noSuchFD = 1<<31 - 1
 
-// unknownRegister reports that the kernel certainly has no such opcode of
-// io_uring_register. Kernels before 6.0 look at the file first, and leave it
-// open.
+// unknownRegister reports whether the kernel certainly has no such opcode of
+// io_uring_register. Kernels before 6.0 check the file first, and leave it open.
 func unknownRegister(fd int, op uint32, e unix.Errno) bool {
 	op &^= RegisterUseRegisteredRing
 	switch {
@@ -46,8 +46,8 @@ var companions = map[uint32]uint32{
 	SetupCQEMixed:     0,
 }
 
-// unknownSetup reports that the kernel certainly does not know one of these
-// setup flags. For a flag that is not in companions only Linux 6.18 tells.
+// unknownSetup reports whether the kernel certainly does not know one of these setup
+// flags. For a flag that is not in companions only Linux 6.18 tells.
 func unknownSetup(flags uint32, e unix.Errno) bool {
 	if e != unix.EINVAL {
 		return false
@@ -84,8 +84,8 @@ func refusesSetup(flags uint32) bool {
 	return e == unix.EINVAL
 }
 
-// unknownPart is err, and says so if it is one of these and the kernel certainly
-// does not know a part of what it was asked for.
+// unknownPart returns err, marked as unsupported if it is one of these and the
+// kernel certainly does not know a part of what it was asked for.
 func unknownPart(err error, unknown func() bool, these ...unix.Errno) error {
 	if e, ok := errors.AsType[*Error](err); ok && slices.Contains(these, e.Errno) && !e.Unsupported {
 		e.Unsupported = unknown()
@@ -93,8 +93,8 @@ func unknownPart(err error, unknown func() bool, these ...unix.Errno) error {
 	return err
 }
 
-// onScratch calls f with a ring that has nothing. What f finds there depends on
-// nothing but the kernel; without a ring it is false.
+// onScratch calls f with a new ring, so that what f finds depends on the kernel
+// only. It returns false if there is no ring.
 func onScratch(f func(r *Registrar) bool) bool {
 	r, err := Setup(1, nil)
 	if err != nil {
@@ -104,7 +104,7 @@ func onScratch(f func(r *Registrar) bool) bool {
 	return f(r.Registrar())
 }
 
-// clonesAll reports that the kernel clones all buffers or none: it does not clone
+// clonesAll reports whether the kernel clones all buffers or none: it does not clone
 // one that is empty, to a ring that has none.
 func clonesAll() bool {
 	return onScratch(func(from *Registrar) bool {
@@ -119,13 +119,13 @@ func clonesAll() bool {
 	})
 }
 
-// fillsSlots reports that the kernel makes no empty slots: registrations with tags,
-// which are older, refuse the flag.
+// fillsSlots reports whether the kernel makes no empty slots: registrations with
+// tags, which are older, refuse the flag.
 func fillsSlots() bool {
 	return onScratch(func(r *Registrar) bool { return errnoOf(r.slots(RegisterFiles2, 1)) == unix.EINVAL })
 }
 
-// pollsDynamically reports that the kernel knows no other way to track network
+// pollsDynamically reports whether the kernel knows no other way to track network
 // devices.
 func pollsDynamically() bool {
 	return onScratch(func(r *Registrar) bool {
@@ -135,8 +135,8 @@ func pollsDynamically() bool {
 	})
 }
 
-// enterFailed is err, and says so if the kernel certainly does not know one of
-// these enter flags: one that it knows does nothing by itself.
+// enterFailed returns err, marked as unsupported if the kernel certainly does not
+// know one of these enter flags: one that it knows does nothing by itself.
 func (q *SubmissionQueue) enterFailed(err error, flags uint32) error {
 	return unknownPart(err, func() bool {
 		for _, flag := range []uint32{EnterAbsTimer, EnterExtArgReg, EnterNoIOWait} {

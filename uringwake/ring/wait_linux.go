@@ -10,36 +10,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// WaitOptions bound a wait.
+// WaitOptions limit a wait. The zero value means no limit.
 type WaitOptions struct {
-	// Timeout is how long to wait at most, or until when; nil is for ever, and a
-	// negative one is 0. One of more than 292 years is that long. Linux 5.11,
-	// [FeatExtArg].
+	// Timeout is the time for which to wait at most or, with Absolute, the time at
+	// which the wait ends. Nil means no limit. A negative Timeout means 0, and more than
+	// 292 years mean 292 years. Linux 5.11, [FeatExtArg].
 	Timeout *Timespec
-	// Absolute says that Timeout is a point in time, of CLOCK_MONOTONIC or the
-	// clock that [Registrar.RegisterClock] chose, as this process reads it. It is
-	// given to the kernel as what is left: [EnterAbsTimer] takes it for a time
-	// outside of the process's time namespace.
+	// Absolute says that Timeout is a point in time, by CLOCK_MONOTONIC or the clock
+	// chosen with [Registrar.RegisterClock], as this process reads that clock. The
+	// kernel gets the time that is left: with [EnterAbsTimer] it would take the Timeout
+	// for a time outside of the process's time namespace.
 	Absolute bool
-	// MinWait is how long to wait for all that was asked for; after it, one
-	// completion is enough. Microseconds count, up to 2^32-1, and parts of one
-	// are rounded up; a negative one is 0. Linux 6.12, [FeatMinTimeout].
+	// MinWait is the time for which to wait for all completions that were asked for;
+	// after that time one completion is enough. It is rounded up to microseconds, and
+	// is at most 2^32-1 of them. Zero or less means no such time. Linux 6.12,
+	// [FeatMinTimeout].
 	MinWait time.Duration
-	// Sigmask are the signals to block meanwhile, bit n-1 is signal n; nil
-	// leaves them as they are. A wait with it ends with EINTR at any other
-	// signal, the Go runtime's own too, even if fewer completions than asked for
-	// are there; Linux 5.11.
+	// Sigmask is the set of signals to block during the wait, in which bit n-1 is
+	// signal n. Nil means that the mask does not change. A wait with a Sigmask ends
+	// with EINTR at any other signal, including those of the Go runtime, even if fewer
+	// completions than asked for are there; Linux 5.11.
 	Sigmask *uint64
 	// NoIOWait keeps the wait out of the system's iowait time; Linux 6.15. It
-	// stands for io_uring_set_iowait.
+	// corresponds to io_uring_set_iowait.
 	NoIOWait bool
 }
 
-// bounded reports that fewer completions than asked for may be enough.
+// bounded reports whether fewer completions than asked for may be enough.
 func (o *WaitOptions) bounded() bool { return o.Timeout != nil || o.MinWait > 0 }
 
-// flags are what the options need of the kernel, or an error if it has not got
-// it.
+// flags returns the Enter... flags that the options need, or an error if the kernel
+// does not have them.
 func (o *WaitOptions) flags(features uint32) (flags uint32, err error) {
 	var need uint32
 	if o.bounded() || o.Sigmask != nil {
@@ -70,20 +71,20 @@ type waitArg struct {
 
 const waitArgSize = 24
 
-// SubmitAndWaitTimeout is SubmitAndWait for at most d; a negative d is 0. It
-// stands for io_uring_submit_and_wait_timeout; Linux 5.11.
+// SubmitAndWaitTimeout is SubmitAndWait that waits for at most d; a negative d means 0.
+// It corresponds to io_uring_submit_and_wait_timeout; Linux 5.11.
 func (q *SubmissionQueue) SubmitAndWaitTimeout(n uint32, d time.Duration) (int, error) {
 	t := TimespecOf(max(d, 0))
 	return q.SubmitAndWaitWith(n, WaitOptions{Timeout: &t})
 }
 
-// SubmitAndWaitWith is SubmitAndWait with all that can bound the wait. It stands
-// for io_uring_submit_and_wait_min_timeout; Linux 5.11.
+// SubmitAndWaitWith is SubmitAndWait with options that limit the wait. It
+// corresponds to io_uring_submit_and_wait_min_timeout; Linux 5.11.
 //
-// The end of the time is ETIME only if the kernel took no entries and there are
-// no completions; else the error is nil, and there may be fewer than n. With a
-// Sigmask a signal that interrupts the wait is EINTR, also beside a number of
-// entries that the kernel took.
+// At the end of the time the error is ETIME only if the kernel took no entries and
+// there are no completions; otherwise it is nil, and there may be fewer than n
+// completions. With a Sigmask the error is EINTR if a signal interrupts the wait,
+// even if the kernel took entries.
 func (q *SubmissionQueue) SubmitAndWaitWith(n uint32, o WaitOptions) (int, error) {
 	w, err := q.wait(n, &o)
 	if err != nil {
@@ -92,8 +93,8 @@ func (q *SubmissionQueue) SubmitAndWaitWith(n uint32, o WaitOptions) (int, error
 	return q.submitAndWait(&w, w.flags, w.set(&q.arg), waitArgSize)
 }
 
-// SubmitAndWaitReg is SubmitAndWaitWith the options that lie in that element of
-// the ring's [WaitRegion], or EFAULT if there is no such element. It stands for
+// SubmitAndWaitReg is SubmitAndWaitWith the options at that index of the ring's
+// [WaitRegion]. The error is EFAULT if there is no such index. It corresponds to
 // io_uring_submit_and_wait_reg; Linux 6.13.
 func (q *SubmissionQueue) SubmitAndWaitReg(n, index uint32) (int, error) {
 	if q.ring == nil {
@@ -111,7 +112,7 @@ func (q *SubmissionQueue) SubmitAndWaitReg(n, index uint32) (int, error) {
 	return q.submitAndWait(&w, w.flags|EnterExtArg|EnterExtArgReg, uintptr(index)*size, size)
 }
 
-// wait begins one: what is there already counts.
+// wait begins a wait, in which completions that are there already count.
 func (q *SubmissionQueue) wait(n uint32, o *WaitOptions) (wait, error) {
 	if q.ring == nil {
 		return wait{}, errClosed()
@@ -119,8 +120,8 @@ func (q *SubmissionQueue) wait(n uint32, o *WaitOptions) (wait, error) {
 	return q.ring.wait(atomic.LoadUint32(q.ring.cq.khead), n, o)
 }
 
-// submitAndWait makes the first enter as it is told, and then those that the wait
-// asks for.
+// submitAndWait makes the first enter with these arguments, and then those that the
+// wait asks for.
 func (q *SubmissionQueue) submitAndWait(w *wait, flags uint32, arg, size uintptr) (int, error) {
 	pending := q.Ready()
 	taken, err := q.enter(w.ask(), flags, arg, size)
@@ -140,7 +141,7 @@ func (q *SubmissionQueue) submitAndWait(w *wait, flags uint32, arg, size uintptr
 }
 
 // WaitRoom waits, with [SetupSQPoll], until the kernel has made room in a full
-// queue; on other rings it does nothing: submit. It stands for
+// queue. On other rings it does nothing: submit instead. It corresponds to
 // io_uring_sqring_wait; Linux 5.10.
 func (q *SubmissionQueue) WaitRoom() error {
 	if q.ring == nil {
@@ -154,9 +155,9 @@ func (q *SubmissionQueue) WaitRoom() error {
 	return nil
 }
 
-// GetEvents runs what completions wait for and moves those that overflowed into
-// the queue, as far as there is room. It never waits. It stands for
-// io_uring_get_events; Linux 5.1.
+// GetEvents runs the work that completions wait for and moves completions that
+// overflowed into the queue, as far as there is room. It never waits. It corresponds
+// to io_uring_get_events; Linux 5.1.
 func (q *CompletionQueue) GetEvents() error {
 	if q.ring == nil {
 		return errClosed()
@@ -165,34 +166,33 @@ func (q *CompletionQueue) GetEvents() error {
 	return err
 }
 
-// Wait returns the first completion, and waits until there is one. It submits
-// nothing, and a signal does not end it. It stands for io_uring_wait_cqe; Linux
-// 5.1.
+// Wait returns the first completion, and waits until there is one. It does not submit,
+// and signals do not end it. It corresponds to io_uring_wait_cqe; Linux 5.1.
 func (q *CompletionQueue) Wait() (*CQE, error) { return q.WaitN(1) }
 
-// WaitN returns the first completion once n of them, but at most what the queue
-// holds, are there. It stands for io_uring_wait_cqe_nr; Linux 5.1.
+// WaitN returns the first completion once n are there, or as many as the queue holds
+// if that is less. It corresponds to io_uring_wait_cqe_nr; Linux 5.1.
 //
-// With [SetupCQEMixed] one of 32 bytes counts as one, and a queue in which such a
-// one might not fit any more is full. With [SetupIOPoll], unless [SetupSQPoll] has
-// a thread that polls, one completion is enough: the kernel does not poll while
-// there are any.
+// With [SetupCQEMixed] a completion of 32 bytes counts as one, and the queue counts as
+// full if another completion of 32 bytes might not fit into it. With [SetupIOPoll],
+// unless the ring has the polling thread of [SetupSQPoll], one completion is enough:
+// the kernel does not poll while there are any.
 func (q *CompletionQueue) WaitN(n uint32) (*CQE, error) { return q.WaitWith(n, WaitOptions{}) }
 
-// WaitTimeout is WaitN for at most d, of which a negative one is 0: then there
-// may be fewer and, if there is none, the error is ETIME. It stands for
-// io_uring_wait_cqes; Linux 5.11.
+// WaitTimeout is WaitN that waits for at most d; a negative d means 0. After that time
+// there may be fewer than n completions, and the error is ETIME if there are none. It
+// corresponds to io_uring_wait_cqes; Linux 5.11.
 func (q *CompletionQueue) WaitTimeout(n uint32, d time.Duration) (*CQE, error) {
 	t := TimespecOf(max(d, 0))
 	return q.WaitWith(n, WaitOptions{Timeout: &t})
 }
 
-// WaitWith is WaitN with all that can bound the wait: at the end of a Timeout, and
-// after MinWait, there may be fewer completions than n, but at least one. It
-// stands for io_uring_wait_cqes_min_timeout; Linux 5.11.
+// WaitWith is WaitN with options that limit the wait. After the Timeout, or after
+// MinWait, there may be fewer than n completions; if there are none, the error is
+// ETIME. It corresponds to io_uring_wait_cqes_min_timeout; Linux 5.11.
 //
-// A signal does not end it, nor prolong it, unless Sigmask is set: then it is
-// EINTR, and the completions that are there stay.
+// Signals neither end the wait nor prolong it, unless Sigmask is set: then the error
+// is EINTR, and the completions that are there stay in the queue.
 func (q *CompletionQueue) WaitWith(n uint32, o WaitOptions) (*CQE, error) {
 	if q.ring == nil {
 		return nil, errClosed()
@@ -222,9 +222,10 @@ func (q *CompletionQueue) WaitWith(n uint32, o WaitOptions) (*CQE, error) {
 	}
 }
 
-// Blocking yields completions without end; each is seen after its turn. When
-// there is none it waits until n are there. An error is yielded, and ends it. It
-// stands for io_uring_wait_cqe_nr and io_uring_cqe_seen; Linux 5.1.
+// Blocking returns an iterator that yields completions and does not end by itself. When
+// there are none, it waits until n are there. Each completion is seen when the loop's
+// body has returned. If the wait fails, the iterator yields the error and ends. It
+// corresponds to io_uring_wait_cqe_nr and io_uring_cqe_seen; Linux 5.1.
 func (q *CompletionQueue) Blocking(n uint32) iter.Seq2[*CQE, error] {
 	return func(yield func(*CQE, error) bool) {
 		for {
@@ -242,7 +243,7 @@ func (q *CompletionQueue) Blocking(n uint32) iter.Seq2[*CQE, error] {
 	}
 }
 
-// next is the first completion, or after a wait the first of n.
+// next returns the first completion, after a wait for n if there is none.
 func (q *CompletionQueue) next(n uint32) (*CQE, error) {
 	if q.ring != nil {
 		if c := q.Peek(); c != nil {

@@ -378,8 +378,8 @@ func TestShortestMinWait(t *testing.T) {
 	g.wait()
 }
 
-// With a Sigmask a signal is an answer, also where the kernel hides it: beside a
-// completion, and beside entries that it took.
+// With a Sigmask a signal is an answer, also where the kernel hides it: next to a
+// completion, and next to entries that it took.
 func TestSigmaskShowsSignals(t *testing.T) {
 	masked := ring.WaitOptions{Sigmask: new(uint64), Timeout: never()}
 	for name, wait := range waits(masked) {

@@ -1,6 +1,14 @@
-// Package vigilvar publishes what vigildebug sees as a variable of expvar.
+// Package vigilvar publishes the snapshots of a vigildebug.Registry as a variable of
+// package expvar.
 //
-// It is a package of its own because to import expvar is to serve /debug/vars on
+//	if err := vigilvar.Publish("vigil", nil); err != nil { // the default registry
+//		return err
+//	}
+//
+// The value of the variable is the JSON of package vigildebug. Each time that it is read,
+// expvar takes a snapshot.
+//
+// This is a package of its own because importing expvar registers /debug/vars with
 // http.DefaultServeMux.
 package vigilvar
 
@@ -13,7 +21,7 @@ import (
 	"github.com/vigil-go/vigil/vigildebug"
 )
 
-// A variable shows a registry's Snapshot, as vigildebug's page does in JSON.
+// A variable is an expvar.Var whose value is a registry's Snapshot in JSON.
 type variable struct{ registry *vigildebug.Registry }
 
 func (v variable) String() string {
@@ -24,13 +32,15 @@ func (v variable) String() string {
 	return string(text)
 }
 
-// publishing keeps two Publish from finding the same name free.
+// publishing keeps two calls of Publish from finding the same name unused.
 var publishing sync.Mutex
 
-// Publish makes r's snapshots the variable of that name; nil stands for the
-// default registry. To publish r again under its name does nothing. If the name
-// belongs to something else, the error says so; expvar's own Publish would end
-// the process. A variable cannot be taken back, and keeps r alive.
+// Publish publishes the snapshots of r as the expvar variable with this name. A nil r
+// means the default registry. Publishing r again under the same name does nothing. If
+// another variable has the name, Publish returns an error, where expvar.Publish would end
+// the process. A variable cannot be removed, and it keeps r alive.
+//
+// Publish may be called from any goroutine.
 func Publish(name string, r *vigildebug.Registry) error {
 	if r == nil {
 		r = vigildebug.Default()

@@ -9,17 +9,17 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/vigildebug"
 	"github.com/vigil-go/vigil/vigildebug/vigilvar"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
 // TestMain fails the run if any test left a goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
-// things gives the names in a published variable.
+// things returns the names in a published variable.
 func things(t *testing.T, name string) (names []string) {
 	t.Helper()
 	var s struct {
@@ -32,7 +32,7 @@ func things(t *testing.T, name string) (names []string) {
 	return names
 }
 
-// unused gives a name that nothing has: what is published stays, even for the
+// unused returns a name that no variable has: a variable stays, even for the
 // next run of a test.
 func unused() string { return rand.Text() }
 

@@ -1,5 +1,5 @@
-// Command doorbells measures what it costs to wake a task of a loop, by
-// doorbell, by what the loop does meanwhile and by who wakes it, and prints a
+// Command doorbells measures the cost of waking a task of a loop, by
+// doorbell, by what the loop does meanwhile and by what wakes it, and prints a
 // Markdown table.
 //
 //	go run -C bench ./cmd/doorbells
@@ -39,7 +39,7 @@ type options struct {
 	out    string
 }
 
-// parse reads the command line. Every fault is one line.
+// parse parses the command line. An error is one line.
 func parse(args []string, help io.Writer) (*options, error) {
 	opt := &options{}
 	fs := flag.NewFlagSet("doorbells", flag.ContinueOnError)
@@ -65,7 +65,7 @@ func parse(args []string, help io.Writer) (*options, error) {
 	return opt, nil
 }
 
-// run measures, and then prints or writes.
+// run measures and then prints or writes the table.
 func run(opt *options, table, progress io.Writer) error {
 	lines, missing, end, err := subjects()
 	if err != nil {
@@ -87,7 +87,7 @@ func run(opt *options, table, progress io.Writer) error {
 	return os.WriteFile(opt.out, []byte(page(machine, lines, missing)), 0o644)
 }
 
-// command is how the page is made again, whatever built the binary.
+// command returns the command that makes the page again.
 func command(opt *options) string {
 	return fmt.Sprintf("go run -C bench ./cmd/doorbells -rounds %d -slice %v -out %s", opt.rounds, opt.slice, opt.out)
 }

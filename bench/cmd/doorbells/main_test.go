@@ -33,7 +33,7 @@ func TestHelpIsNoFault(t *testing.T) {
 	assert.Contains(t, help.String(), "-out")
 }
 
-// Every way to wake a loop is measured, and the page has them all.
+// TestThePageIsWritten checks that every way to wake a loop is measured and is on the page.
 func TestThePageIsWritten(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "page.md")
 	var table bytes.Buffer
@@ -53,9 +53,9 @@ func TestThePageIsWritten(t *testing.T) {
 
 func TestALineTellsTheMedianOfItsRounds(t *testing.T) {
 	l := &line{names: [3]string{"eventfd", "asleep", "loop"}, samples: []rows.BellSample{
-		{Call: 3, P50: 30, P99: 300, Rings: 1, Enters: 2},
-		{Call: 1, P50: 10, P99: 100, Rings: 0, Enters: 0},
-		{Call: 2, P50: 20, P99: 200, Rings: 0.5, Enters: 1},
+		{Call: 3, P50: 30, P99: 300, Doorbells: 1, Enters: 2},
+		{Call: 1, P50: 10, P99: 100, Doorbells: 0, Enters: 0},
+		{Call: 2, P50: 20, P99: 200, Doorbells: 0.5, Enters: 1},
 	}}
 	assert.Contains(t, markdown([]*line{l}), "| eventfd | asleep | loop | 2 | 20 | 200 | 0.50 | 1.00 |\n")
 	l.names[2] = "goroutine"

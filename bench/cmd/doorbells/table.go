@@ -20,8 +20,8 @@ type line struct {
 	samples []rows.BellSample
 }
 
-// subjects are all that can be measured here, and why others cannot. The result
-// ends what was started.
+// subjects returns everything that can be measured here, and the reasons why others
+// cannot. The result ends what was started.
 func subjects() (lines []*line, missing []string, end func(), err error) {
 	for _, c := range rows.BellCases() {
 		lines = append(lines, &line{names: [3]string{c.Doorbell, c.TargetName(), c.Waker}, run: c.Run})
@@ -45,7 +45,7 @@ func subjects() (lines []*line, missing []string, end func(), err error) {
 	return append(lines, more...), missing, end, err
 }
 
-// inC is what a thread of C pays for the same doorbells.
+// inC is the cost of the same doorbells for a thread in C.
 func inC(programs floor.Programs) (lines []*line, missing []string, end func(), err error) {
 	var procs []*floor.Proc
 	end = func() {
@@ -85,7 +85,7 @@ func threadInC(p *floor.Proc, how, us string) *line {
 
 func markdown(lines []*line) string {
 	var b strings.Builder
-	b.WriteString("| doorbell | target | waker | call, ns | one way p50, ns | p99, ns | rings a wake | enters a wake |\n")
+	b.WriteString("| doorbell | target | waker | call, ns | one way p50, ns | p99, ns | doorbells a wake | enters a wake |\n")
 	b.WriteString("|---|---|---|---:|---:|---:|---:|---:|\n")
 	for _, l := range lines {
 		fmt.Fprintf(&b, "| %s | %.0f | %.0f | %.0f | %s |\n", strings.Join(l.names[:], " | "),
@@ -100,14 +100,14 @@ func (l *line) systemCalls() string {
 	if l.inC {
 		return "1 | "
 	}
-	rings := l.median(func(s rows.BellSample) float64 { return s.Rings })
+	doorbells := l.median(func(s rows.BellSample) float64 { return s.Doorbells })
 	if l.names[2] == "goroutine" {
-		return fmt.Sprintf("%.2f | ", rings)
+		return fmt.Sprintf("%.2f | ", doorbells)
 	}
-	return fmt.Sprintf("%.2f | %.2f", rings, l.median(func(s rows.BellSample) float64 { return s.Enters }))
+	return fmt.Sprintf("%.2f | %.2f", doorbells, l.median(func(s rows.BellSample) float64 { return s.Enters }))
 }
 
-// median over the rounds.
+// median returns the median over the rounds.
 func (l *line) median(of func(rows.BellSample) float64) float64 {
 	var vs []float64
 	for _, s := range l.samples {
@@ -131,20 +131,24 @@ func page(m measure.Machine, lines []*line, missing []string) string {
 const reading = `
 ## How to read it
 
-- **target** is what the loop does when its task is woken: *awake*, another of its tasks runs all the time; *asleep*, it
-  has been blocked in the kernel for that long and never spins; *spinning*, it looks for mail, and would for a second.
-- **waker** is a goroutine, a task of another loop, or a task of a loop with work: one that has an operation to submit
-  at that moment. Waker and target are pinned to a processor each. *thread in C* does the same with nothing in between.
-- **call** is the waker's own time in Wake. **one way** is from before that call until the woken task runs. Two looks at
-  the clock are in both. The figures are medians over interleaved rounds of each round's median, or 99th percentile.
-- **rings** are system calls made for nothing but to wake the target, **enters** all that the waker's loop made, a few of
-  them at its start and end. A message that rides with submissions is no ring of its own: it is in an enter that would
-  have been made anyway, now within Wake, and so that call is not comparable with one that submits nothing.
-- An awake or spinning loop is never rung: the doorbell makes no difference there, and two such lines that differ tell
-  how much the machine does. That a spinning loop shows a few rings says that it gave up: a goroutine wanted to run.
-- A loop that has slept for 50 µs is woken much later than C's thread, one that has slept for 500 µs little later: when a
-  thread blocks, the Go scheduler first leaves it its processor (its P), then, if no other is idle, takes it away and
-  looks for work for it. A wake in that time waits until the look is over.
-- On a virtual machine the interrupt that ends an idle processor's sleep is dear, and most of what asleep costs. Ratios
-  within one run tell more than the nanoseconds.
+- **target** is the state of the loop when its task is woken. *awake*: another task of the loop runs all the time. *asleep*:
+  the loop has been blocked in the kernel for that time, and never spins. *spinning*: the loop looks for mail, and would do
+  so for up to a second.
+- **waker** is a goroutine, a task of another loop, or a task of a loop with work, which has an operation to submit at that
+  moment. Waker and target are pinned to a processor each. *thread in C* is a C program that makes the same system calls.
+- **call** is the time that Wake takes in the waker. **one way** is the time from before that call until the woken task runs.
+  Each includes reading the clock twice. The figures are medians over interleaved rounds of the median, or the 99th
+  percentile, of each round.
+- **doorbells** are system calls made only to wake the target. **enters** are all calls of io_uring_enter by the waker's
+  loop, including a few at its start and end. A message that is submitted together with other operations is not counted as
+  a doorbell, since its enter would be made anyway. But that enter is made within Wake, so its **call** cannot be compared
+  with that of a wake that submits nothing.
+- An awake or spinning loop needs no doorbell, so the kind of doorbell makes no difference there. The difference between two
+  such lines shows how noisy the machine is. A spinning loop with a few doorbells stopped spinning because a goroutine was
+  ready to run.
+- A loop that has slept for 50 µs is woken much later than the thread in C, and one that has slept for 500 µs only a little
+  later. When a thread blocks, the Go scheduler first leaves it its processor (its P). Then, if no other is idle, it takes
+  the P away and looks for work for it. A wake during that time waits until the scheduler has looked.
+- On a virtual machine the interrupt that ends an idle processor's sleep is expensive, and is most of the cost of waking a
+  loop that is asleep. Ratios within one run say more than the nanoseconds.
 `

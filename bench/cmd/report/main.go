@@ -45,8 +45,7 @@ type options struct {
 	list bool
 }
 
-// parse reads the command line. Every fault is one line that says what would
-// have been right.
+// parse parses the command line. An error is one line with the valid values.
 func parse(args []string, help io.Writer) (*options, error) {
 	opt := &options{}
 	fs := flag.NewFlagSet("report", flag.ContinueOnError)
@@ -58,7 +57,7 @@ func parse(args []string, help io.Writer) (*options, error) {
 	fs.IntVar(&opt.Rounds, "rounds", 5, "interleaved rounds per cell")
 	fs.DurationVar(&opt.Slice, "slice", 80*time.Millisecond, "time of one measurement")
 	fs.BoolVar(&opt.Settle, "settle", true, "delete a random half of the keys before mixed loads, where such a mix settles")
-	fs.BoolVar(&opt.Million, "million", false, "gather crowds of a million goroutines, too: gigabytes of memory")
+	fs.BoolVar(&opt.Million, "million", false, "also measure a million goroutines, which takes gigabytes of memory")
 	fs.StringVar(&opt.out, "out", "report/out", "folder for index.html, report.md and report.json")
 	fs.StringVar(&opt.from, "from", "", "measure nothing: draw the page again from this report.json")
 	fs.BoolVar(&opt.list, "list", false, "list the cells and measure nothing")
@@ -152,7 +151,7 @@ func run(opt *options) error {
 	return finish(r, opt.out)
 }
 
-// commandLine is what repeats this run, whatever the program's file is called.
+// commandLine returns the command that repeats this run.
 func commandLine() string {
 	words := []string{"go run -C bench ./cmd/report"}
 	for _, arg := range os.Args[1:] {
@@ -185,8 +184,8 @@ func finish(r *report.Report, dir string) error {
 	return nil
 }
 
-// measureAll runs the jobs. When a row is done its table is printed and the
-// report written, so that a run that is cut short has not measured in vain.
+// measureAll runs the jobs. When a row is done it prints the row's table and writes
+// the report, so that the results of an interrupted run are kept.
 func measureAll(r *report.Report, jobs []rows.Job, dir string) (err error) {
 	start := time.Now()
 	var row []rows.Cell

@@ -1,11 +1,11 @@
 /*
- * What the floor programs share. Each is started once, says "ready", then
+ * The parts that the floor programs share. Each is started once, says "ready", then
  * answers every line "run N" with one line of what N operations cost:
  *
  *	op NS call NS p50 NS p99 NS
  *
  * op is the mean; call, the waker's own call, and the one-way latencies are
- * zero where the program has no such thing. A program that cannot run here
+ * zero if the program does not measure them. A program that cannot run here
  * says why on stderr and exits with UNSUPPORTED.
  */
 #define _GNU_SOURCE
@@ -35,7 +35,7 @@ __attribute__((noreturn)) static inline void fail(int status, int err, const cha
 	exit(status);
 }
 
-/* must ends the program if a call answered an error, as -errno. */
+/* must ends the program if a call returned an error, as -errno. */
 static inline long must(long ret, const char *call)
 {
 	if (ret < 0)
@@ -59,7 +59,7 @@ static inline void relax(void)
 #endif
 }
 
-/* nth_cpu is the nth of those that the process may run on. */
+/* nth_cpu returns the nth processor that the process may run on. */
 static inline int nth_cpu(int nth)
 {
 	cpu_set_t set;
@@ -73,7 +73,7 @@ static inline int nth_cpu(int nth)
 
 /* A placement of two threads: "same" processor, two "other" ones, or "free". */
 struct placement {
-	int cpu[2]; /* -1 is any */
+	int cpu[2]; /* -1 for any */
 };
 
 static inline struct placement placement(const char *name)
@@ -87,7 +87,7 @@ static inline struct placement placement(const char *name)
 	fail(2, 0, "a placement is same, other or free");
 }
 
-/* pin the calling thread. */
+/* pin pins the calling thread to a processor. */
 static inline void pin(int cpu)
 {
 	cpu_set_t set;

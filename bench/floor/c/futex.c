@@ -7,7 +7,7 @@
 #include "floor.h"
 #include <linux/futex.h>
 
-static _Alignas(64) atomic_uint balls[2][16]; /* one cache line a side */
+static _Alignas(64) atomic_uint words[2][16]; /* one cache line a side */
 static struct placement at;
 static pthread_barrier_t both;
 
@@ -19,14 +19,14 @@ static void futex(atomic_uint *word, int op, unsigned val)
 
 static void give(int side)
 {
-	atomic_store(&balls[side][0], 1);
-	futex(&balls[side][0], FUTEX_WAKE, 1);
+	atomic_store(&words[side][0], 1);
+	futex(&words[side][0], FUTEX_WAKE, 1);
 }
 
 static void take(int side)
 {
-	while (!atomic_exchange(&balls[side][0], 0))
-		futex(&balls[side][0], FUTEX_WAIT, 0);
+	while (!atomic_exchange(&words[side][0], 0))
+		futex(&words[side][0], FUTEX_WAIT, 0);
 }
 
 static void *answer(void *arg)

@@ -4,7 +4,7 @@
  * A turn prepares BATCH of them, submits them by one call and reaps them. The
  * call waits for them (wait), or only runs what is due (events), which is
  * enough: a NOP is complete when it is submitted. With threads, another thread
- * sleeps beside this one, as in every Go program: the kernel then counts the
+ * sleeps meanwhile, as in every Go program: the kernel then counts the
  * users of the ring's descriptor at each call, unless it is registered.
  */
 #include "floor.h"

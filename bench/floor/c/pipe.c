@@ -5,8 +5,8 @@
  *	pipe two same|other|free
  *
  * An operation is one hand-over: a write that completes a read. Both sides are
- * served by one thread with one ring, or by a thread with a ring each. That is
- * the floor for tasks that talk through the kernel, on a loop and across loops.
+ * served by one thread with one ring, or by a thread and a ring each. That is
+ * the floor for tasks that communicate through the kernel, on a loop and across loops.
  */
 #include "floor.h"
 #include "uring.h"
@@ -21,14 +21,14 @@ static long rounds;
 
 enum { WRITE = 2 };
 
-/* A player is one thread with a ring, and how much of its sides is not done. */
-struct player {
+/* A worker is one thread with a ring, and the reads that its sides have left. */
+struct worker {
 	struct io_uring ring;
 	unsigned in_flight;
 	long to_read[2];
 };
 
-static void read_more(struct player *p, int side)
+static void read_more(struct worker *p, int side)
 {
 	struct io_uring_sqe *sqe = get_sqe(&p->ring);
 	io_uring_prep_read(sqe, ends[side][0], buffers[side], 1, 0);
@@ -36,7 +36,7 @@ static void read_more(struct player *p, int side)
 	p->in_flight++;
 }
 
-static void write_to(struct player *p, int side)
+static void write_to(struct worker *p, int side)
 {
 	struct io_uring_sqe *sqe = get_sqe(&p->ring);
 	io_uring_prep_write(sqe, ends[side][1], "o", 1, 0);
@@ -44,8 +44,8 @@ static void write_to(struct player *p, int side)
 	p->in_flight++;
 }
 
-/* landed handles a completion: side 1 answers each ball, side 0 all but the last. */
-static void landed(struct player *p, struct io_uring_cqe *cqe)
+/* landed handles a completion: side 1 answers each byte, side 0 all but the last. */
+static void landed(struct worker *p, struct io_uring_cqe *cqe)
 {
 	if (must(cqe->res, "pipe") != 1)
 		fail(1, 0, "pipe: nothing moved");
@@ -60,7 +60,7 @@ static void landed(struct player *p, struct io_uring_cqe *cqe)
 		read_more(p, side);
 }
 
-static void play(struct player *p)
+static void work(struct worker *p)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, seen;
@@ -77,8 +77,8 @@ static void play(struct player *p)
 	}
 }
 
-/* sit takes a side: its first read is prepared. */
-static void sit(struct player *p, int side)
+/* take_side adds a side to a worker and prepares the first read of that side. */
+static void take_side(struct worker *p, int side)
 {
 	p->to_read[side] = rounds;
 	read_more(p, side);
@@ -86,28 +86,28 @@ static void sit(struct player *p, int side)
 
 static void *second(void *unused)
 {
-	struct player p = {0};
+	struct worker p = {0};
 	pin(at.cpu[1]);
 	open_ring(&p.ring, DEFER);
-	sit(&p, 1);
+	take_side(&p, 1);
 	pthread_barrier_wait(&both);
-	play(&p);
+	work(&p);
 	io_uring_queue_exit(&p.ring);
 	return NULL;
 }
 
 static uint64_t first(void)
 {
-	struct player p = {0};
+	struct worker p = {0};
 	open_ring(&p.ring, DEFER);
-	sit(&p, 0);
+	take_side(&p, 0);
 	if (two)
 		pthread_barrier_wait(&both);
 	else
-		sit(&p, 1);
+		take_side(&p, 1);
 	uint64_t start = now();
 	write_to(&p, 1);
-	play(&p);
+	work(&p);
 	uint64_t wall = now() - start;
 	io_uring_queue_exit(&p.ring);
 	return wall;

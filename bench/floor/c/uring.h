@@ -1,4 +1,4 @@
-/* What the programs with a ring add. Written for liburing 2.3 and later. */
+/* The parts of the programs with a ring. Written for liburing 2.3 and later. */
 #include <liburing.h>
 
 #ifndef IORING_SETUP_NO_SQARRAY
@@ -31,7 +31,7 @@ static inline void open_ring(struct io_uring *ring, unsigned flags)
 			ring->sq.array[i] = i;
 }
 
-/* need_ring ends a program that will open rings later where there are none. */
+/* need_ring ends a program that opens rings later, if there are none. */
 static inline void need_ring(unsigned flags)
 {
 	struct io_uring ring;

@@ -37,7 +37,7 @@ static void by_eventfd(void)
 		fail(1, errno, "write");
 }
 
-/* A message of an SQE is reaped later, beside the clock. */
+/* The completion of an SQE's message is reaped later, outside of the measured time. */
 static void by_msg_ring(void)
 {
 	io_uring_prep_msg_ring(get_sqe(&mine), theirs.ring_fd, 1, TAG, 0);
@@ -94,7 +94,7 @@ static void await(void)
 	must(io_uring_get_events(&theirs), "io_uring_get_events");
 }
 
-/* reap counts the wakes that came. */
+/* reap returns the number of wakes that have come. */
 static long reap(void)
 {
 	struct io_uring_cqe *cqe;
@@ -137,7 +137,7 @@ static void idle_for(uint64_t ns)
 		relax();
 }
 
-/* until_asleep looks at the waiter's state, which follows its name. */
+/* until_asleep reads the waiter's state, which follows its name. */
 static void until_asleep(int stat_fd)
 {
 	char text[128], *after;

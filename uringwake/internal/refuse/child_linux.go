@@ -87,7 +87,7 @@ func arguments(t testing.TB, p *policy) []string {
 		"-test.timeout=" + timeout(t).String(),
 	}
 	inherited := []string{"test.short", "test.parallel"}
-	if !p.nobody { // who could not write there
+	if !p.nobody { // whose user could not write there
 		inherited = append(inherited, "test.gocoverdir")
 	}
 	for _, name := range inherited {

@@ -14,8 +14,8 @@
 //
 // # Concurrency
 //
-// A test that runs beside others may call [Child]. In the child it is alone,
-// and the rules hold for all threads, those that were there before too.
+// A test that runs in parallel with others may call [Child]. In the child it is
+// alone, and the rules hold for all threads, those that were there before too.
 //
 // Rules that have to look at memory ([NoSetupFlags], [NoOpcodes],
 // [HideOpcodes]) are decided by a goroutine of the child, which ends with the

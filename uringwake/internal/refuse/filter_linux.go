@@ -102,8 +102,8 @@ func (p *policy) matches() (all []match, asks bool) {
 	return slices.Concat(own, p.plain, calls), true
 }
 
-// unasked is the errno of a setup that is refused before anybody can be asked, as
-// by the filter of a container, and 0 if setups get through.
+// unasked is the errno of a setup that is refused before the supervisor can be
+// asked, as by the filter of a container, and 0 if setups get through.
 func unasked() unix.Errno {
 	_, e := setup(0, nil) // EINVAL or EFAULT
 	if e == unix.EINVAL || e == unix.EFAULT {

@@ -117,17 +117,17 @@ func NoOpcodes(ops ...uint8) Rule { return func(p *policy) { p.refused.add(ops) 
 // allow it. Needs Linux 5.19.
 func HideOpcodes(ops ...uint8) Rule { return func(p *policy) { p.hidden.add(ops) } }
 
-// Rlimit sets the child's soft limit of that resource (RLIMIT_NOFILE,
-// RLIMIT_MEMLOCK in bytes, ...) until the test ends. RLIMIT_MEMLOCK binds nobody
-// who has CAP_IPC_LOCK, as root has: add [Unprivileged]. A hard limit that is
-// lower is raised, for good; the test is skipped if only root may.
+// Rlimit sets the child's soft limit of that resource (RLIMIT_NOFILE, RLIMIT_MEMLOCK
+// in bytes, ...) until the test ends. RLIMIT_MEMLOCK does not bind a process with
+// CAP_IPC_LOCK, as root has: add [Unprivileged]. A hard limit that is lower is
+// raised, for good; the test is skipped if only root may.
 func Rlimit(resource int, soft uint64) Rule {
 	return func(p *policy) { p.limits = append(p.limits, limit{resource, soft}) }
 }
 
-// Unprivileged runs the test as user and group 65534, without capabilities, if
-// the parent is root; anybody else stays as is. Such a child does not count for
-// the coverage.
+// Unprivileged runs the test as user and group 65534, without capabilities, if the
+// parent is root; others stay as they are. Such a child does not count for the
+// coverage.
 func Unprivileged() Rule { return func(p *policy) { p.nobody = true } }
 
 // prepare does what only the parent can do, and returns what undoes it.

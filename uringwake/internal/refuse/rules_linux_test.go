@@ -163,7 +163,7 @@ func TestNoEnter(t *testing.T) {
 }
 
 // TestRefusedAlready: where a filter refuses rings, as in a container, rules that
-// ask cannot be had; nor do they wait for ever.
+// ask cannot be had; nor do they wait forever.
 func TestRefusedAlready(t *testing.T) {
 	if !ruled(t, refuse.NoRing(mine)) {
 		return

@@ -32,13 +32,13 @@ const (
 // Sysctl sets kernel.io_uring_disabled while the child runs; with NotForUsers
 // the child is [Unprivileged].
 //
-// Alone among the rules it is seen by the whole system: nobody can make a ring
-// meanwhile. So the test is skipped unless the environment has [SysctlEnv]=1,
-// which says that no other test and no program in need of a ring runs beside
-// it. Tests that use it take turns, by a lock on the sysctl. The value comes
-// back however the test ends, even if it is killed: another process waits for
-// that. The test is skipped as well if this user or this container may not set
-// the sysctl, or the kernel has none.
+// It is the only rule that holds for the whole system: no process can make a ring
+// meanwhile. So the test is skipped unless the environment has [SysctlEnv]=1, which
+// says that no other test and no program in need of a ring runs in parallel with it.
+// Tests that use it take turns, by a lock on the sysctl. The value comes back
+// however the test ends, even if it is killed: another process waits for that. The
+// test is skipped as well if this user or this container may not set the sysctl, or
+// the kernel has none.
 func Sysctl(level Level) Rule {
 	return func(p *policy) {
 		p.sysctl = string(level)

@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/vigil-go/vigil/examples/dedupcache/internal/httpcache"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 func after(seconds int64) httpcache.Delta {
 	return httpcache.Delta{Given: true, For: time.Duration(seconds) * time.Second}

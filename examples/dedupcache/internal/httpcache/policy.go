@@ -7,7 +7,7 @@ import (
 
 // A Policy says what a shared cache may do with a response.
 type Policy struct {
-	// Personal: it is for whoever asked and for nobody else, and not to be
+	// Personal: it is for the user that asked and for no other, and not to be
 	// stored.
 	Personal bool
 
@@ -44,8 +44,8 @@ func PolicyOf(status int, h http.Header, asked, received time.Time, heuristic ti
 	return p
 }
 
-// personalStatus tells statuses that say more about who asked than about what
-// was asked for: refusals, parts, and what is not final.
+// personalStatus tells statuses that say more about the user that asked than about
+// what was asked for: refusals, parts, and what is not final.
 func personalStatus(status int) bool {
 	refused := status >= 400 && status < 500 && !keepableStatus(status)
 	return refused || status < 200 || status == http.StatusPartialContent || status == http.StatusNotModified

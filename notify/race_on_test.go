@@ -1,6 +1,0 @@
-//go:build race
-
-package notify_test
-
-// raceEnabled tells that the race detector watches: it allocates, and it is slow.
-const raceEnabled = true

@@ -1,0 +1,280 @@
+package uringwake
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake/ring"
+	"github.com/vigil-go/vigil/wake"
+)
+
+// ringQueue is what both drivers are made of: a ring, the operations in flight,
+// and the backlog of those that wait for an entry. It is used by one thread at a
+// time: a loop's, or the one that holds goroutineDriver.mu.
+type ringQueue struct {
+	ring    *ring.Ring
+	sq      *ring.SubmissionQueue
+	cq      *ring.CompletionQueue
+	ops     table
+	backlog backlog
+	paused  bool  // no entries are handed out: all operations go to the backlog
+	timed   []*op // timeouts in the submission queue: their time begins when the kernel takes them
+
+	getEvents uint32 // ring.EnterGetEvents where completions need it
+	// onOther takes the completions that are no operation's. It may be nil.
+	onOther func(u userData, res int32, flags uint32)
+
+	uncancelable error // why what waits cannot be canceled, or nil
+
+	enters, submitted, completed uint64
+}
+
+// backlog holds what waits for an entry of the submission queue, first come, first
+// served. Cancels go before operations.
+type backlog struct {
+	cancels []cancelRequest
+	ops     fifo[*op]
+}
+
+func (b *backlog) push(o *op) {
+	o.place.item = o
+	b.ops.push(&o.place)
+}
+
+// cancelRequest is an entry to be made that concerns the cancellation of an operation.
+type cancelRequest struct {
+	op      *op
+	id      userData // op may be another one by then
+	prepare func(*op, *ring.SQE)
+}
+
+func (q *ringQueue) use(r *ring.Ring) { q.ring, q.sq, q.cq = r, r.SQ(), r.CQ() }
+
+// launch names o and queues it. It goes to the kernel with the next enter.
+func (q *ringQueue) launch(o *op) {
+	q.ops.add(o)
+	q.queue(o)
+}
+
+// queue copies o into the submission queue or, if there is no room, puts it into
+// the backlog.
+func (q *ringQueue) queue(o *op) {
+	o.state = prepared
+	if !q.backlog.ops.empty() || !q.tryEnqueue(o) {
+		q.backlog.push(o)
+	}
+}
+
+// tryEnqueue copies o into the submission queue, if there is room.
+func (q *ringQueue) tryEnqueue(o *op) bool {
+	s := q.entry()
+	if s == nil {
+		return false
+	}
+	*s = o.sqe
+	s.UserData = uint64(o.id)
+	o.state = submitted
+	if o.sqe.Opcode == ring.OpTimeout {
+		q.timed = append(q.timed, o)
+	}
+	return true
+}
+
+// entry returns an entry of the submission queue, or nil if the queue is paused,
+// or full and the kernel takes nothing now.
+func (q *ringQueue) entry() *ring.SQE {
+	if q.paused {
+		return nil
+	}
+	if s := q.sq.GetSQE(); s != nil {
+		return s
+	}
+	q.enter(0)
+	return q.sq.GetSQE()
+}
+
+// queueCancel queues a request about o, before all operations.
+func (q *ringQueue) queueCancel(o *op, prepare func(*op, *ring.SQE)) {
+	if len(q.backlog.cancels) > 0 || !q.tryPrepare(o, prepare) {
+		q.backlog.cancels = append(q.backlog.cancels, cancelRequest{o, o.id, prepare})
+	}
+}
+
+// tryPrepare has prepare fill an entry, if there is room.
+func (q *ringQueue) tryPrepare(o *op, prepare func(*op, *ring.SQE)) bool {
+	s := q.entry()
+	if s != nil {
+		prepare(o, s)
+	}
+	return s != nil
+}
+
+// drainBacklog moves the backlog to the submission queue as far as there is room.
+func (q *ringQueue) drainBacklog() {
+	b := &q.backlog
+	for len(b.cancels) > 0 {
+		c := b.cancels[0]
+		if q.ops.find(c.id) == c.op && !q.tryPrepare(c.op, c.prepare) {
+			return
+		}
+		b.cancels = b.cancels[1:]
+	}
+	for !b.ops.empty() && q.tryEnqueue(b.ops.first.item) {
+		b.ops.pop()
+	}
+}
+
+func (q *ringQueue) hasBacklog() bool { return !q.backlog.ops.empty() || len(q.backlog.cancels) > 0 }
+
+// cannotCancel is why what waits cannot be canceled, or nil.
+func (q *ringQueue) cannotCancel() error { return q.uncancelable }
+
+// abort asks the kernel to cancel o, or takes o out of the backlog: then it
+// returns o's waker.
+func (q *ringQueue) abort(o *op) wake.Waker {
+	switch {
+	case o.canceling:
+	case o.state == prepared:
+		q.backlog.ops.remove(&o.place)
+		q.ops.remove(o)
+		o.canceling = true
+		return o.complete(-int32(unix.ECANCELED))
+	case o.state == submitted:
+		o.canceling = true
+		q.queueCancel(o, (*op).prepareCancel)
+	}
+	return nil
+}
+
+// enter submits what lies in the submission queue and waits for that many
+// completions. The entries that the kernel does not take stay in the queue. enter
+// returns the errno of what went wrong: EINTR of a signal, of which the Go runtime
+// sends many; EAGAIN or EBUSY if the kernel has no memory or wants completions to
+// be taken first. (ENOMEM, at a thread's first enter, is EAGAIN.)
+func (q *ringQueue) enter(wait uint32) unix.Errno {
+	flags := q.getEvents
+	if q.sq.Overflown() {
+		flags = ring.EnterGetEvents
+	}
+	q.enters++
+	q.setTimeouts()
+	n, err := q.sq.Enter(wait, flags)
+	q.submitted += uint64(n)
+	q.forgetTimeouts()
+	e := errnoOf(err)
+	switch e {
+	case 0, unix.EINTR, unix.EAGAIN, unix.EBUSY:
+		return e
+	case unix.ENOMEM:
+		return unix.EAGAIN
+	}
+	fatal(err) // no other error is expected of a ring that this package made
+	return e
+}
+
+// setTimeouts sets the times of the timeouts in the queue, which begin now.
+func (q *ringQueue) setTimeouts() {
+	for _, o := range q.timed {
+		o.time = ring.TimespecOf(max(o.until-monotonic(), 0))
+	}
+}
+
+// forgetTimeouts empties timed if the kernel has taken all entries: it has read
+// the times then.
+func (q *ringQueue) forgetTimeouts() {
+	if len(q.timed) > 0 && q.sq.Ready() == 0 {
+		clear(q.timed)
+		q.timed = q.timed[:0]
+	}
+}
+
+// fatal ends the program when the kernel no longer serves a ring that it has made, as
+// under a seccomp filter that is installed late: the kernel uses memory that then
+// cannot be freed. A panic in the caller's goroutine could be recovered, and would
+// leave locks and loops for which other goroutines wait.
+func fatal(err error) {
+	go panic(fmt.Errorf("uringwake: %s: %w", trouble(errnoOf(err)), err))
+	select {}
+}
+
+// reap takes all completions that are there, and appends the wakers of those
+// whose operations have completed.
+func (q *ringQueue) reap(wakers []wake.Waker) []wake.Waker {
+	for c := q.cq.Peek(); c != nil; c = q.cq.Peek() {
+		u, res, flags := userData(c.UserData), c.Res, c.Flags
+		q.cq.Seen()
+		q.completed++
+		if w := q.dispatch(u, res, flags); w != nil {
+			wakers = append(wakers, w)
+		}
+	}
+	if q.cq.Overflow() != 0 { // enter does not always return that error
+		fatal(&ring.Error{Call: "io_uring_enter", Errno: unix.EBADR})
+	}
+	return wakers
+}
+
+// dispatch handles one completion. It ignores one whose operation is not known any
+// more.
+func (q *ringQueue) dispatch(u userData, res int32, flags uint32) wake.Waker {
+	if u&ours == 0 || u.kind() == kindDoorbell {
+		if q.onOther != nil {
+			q.onOther(u, res, flags)
+		}
+		return nil
+	}
+	o := q.ops.find(u)
+	if o == nil {
+		return nil
+	}
+	switch u.kind() {
+	case kindOp:
+		if o.state == submitted { // else the kernel does not have it: a message only looks like it
+			return q.complete(o, res, flags)
+		}
+	case kindCancel:
+		if refusing(res) {
+			res = q.cancelNow(o)
+		}
+		if missed(res) {
+			q.queueCancel(o, (*op).prepareAgain)
+		}
+	case kindAgain:
+		if refusing(res) {
+			o.cancelLater()
+		} else {
+			q.queueCancel(o, (*op).prepareCancel)
+		}
+	}
+	return nil
+}
+
+// complete ends o and returns its waker, unless more completions are to come or o
+// has to be submitted again.
+func (q *ringQueue) complete(o *op, res int32, flags uint32) wake.Waker {
+	if flags&ring.CQEMore != 0 {
+		return nil
+	}
+	if o.undone(res) {
+		q.queue(o)
+		return nil
+	}
+	q.ops.remove(o)
+	return o.complete(res)
+}
+
+// wakeAll calls all wakers, even if one panics or ends the goroutine: they may be of
+// foreign types.
+func wakeAll(wakers []wake.Waker) {
+	next := 0
+	defer func() {
+		if next < len(wakers) {
+			wakeAll(wakers[next:])
+		}
+	}()
+	for next < len(wakers) {
+		next++
+		wakers[next-1].Wake()
+	}
+}

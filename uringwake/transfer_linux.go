@@ -1,0 +1,292 @@
+package uringwake
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/uringwake/ring"
+)
+
+// A goroutine transfers what it can without waiting by an ordinary system call, on
+// its own thread and with nothing locked: if a page has to be fetched, or to be filled
+// by a process, only the caller is delayed. What cannot be transferred now waits on the
+// ring until the file is ready, and is tried again. Files that are always ready, or
+// cannot be polled, are left to one of the kernel's workers.
+
+// A transfer is a read or a write.
+type transfer struct {
+	call       string
+	fd         int
+	p          []byte
+	off        int64 // or -1: the file's own position
+	prepare    func(s *ring.SQE, fd int, p []byte, off uint64)
+	number     uintptr // of the system call that need not wait
+	ready      uint32  // what to poll for
+	duplicated bool    // fd is a duplicate
+	retried    bool    // the file was ready at the last look
+}
+
+func read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
+	t := transfer{call: "read", fd: fd, p: p, off: off,
+		prepare: (*ring.SQE).PrepRead, number: unix.SYS_PREADV2, ready: unix.POLLIN}
+	return t.do(ctx)
+}
+
+func write(ctx context.Context, fd int, p []byte, off int64) (int, error) {
+	t := transfer{call: "write", fd: fd, p: p, off: off,
+		prepare: (*ring.SQE).PrepWrite, number: unix.SYS_PWRITEV2, ready: unix.POLLOUT}
+	return t.do(ctx)
+}
+
+func (t *transfer) do(ctx context.Context) (n int, err error) {
+	if err := checkFD(t.call, t.fd); err != nil {
+		return 0, err
+	}
+	here, err := inGoroutine(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer t.closeDuplicate()
+	raceRelease()
+	if here {
+		n, err = t.bySystemCall(ctx)
+	} else if n, err = t.onRing(ctx, 0); isUnsupported(err) {
+		n, err = t.bySystemCall(ctx)
+	}
+	raceAcquire()
+	return n, err
+}
+
+// inGoroutine reports whether the code under ctx runs in a goroutine. If it does
+// and there is no ring to wait with, inGoroutine returns an error too.
+func inGoroutine(ctx context.Context) (bool, error) {
+	waitq.MustContext(ctx, "uringwake")
+	if TaskFrom(ctx) != nil {
+		return false, nil
+	}
+	_, err := defaultGoroutineDriver()
+	return true, err
+}
+
+// onRing transfers by the ring. Where the kernel does not wait because the file has
+// O_NONBLOCK, onRing waits until it is ready, and repeats the transfer.
+func (t *transfer) onRing(ctx context.Context, flags uint8) (int, error) {
+	for {
+		o, err := newOp(ctx)
+		if err != nil {
+			return 0, err
+		}
+		var p []byte
+		o.keep, p = memory(t.p)
+		t.prepare(&o.sqe, t.fd, p, uint64(t.off))
+		o.sqe.Flags |= flags
+		n, err := o.finish(ctx, t.call)
+		if kernelErrno(err) != unix.EAGAIN {
+			return n, err
+		}
+		t.duplicate()
+		if _, err := PollFD(ctx, t.fd, t.ready); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// memory returns what p points at, and p cut to what the kernel takes at a time.
+func memory(p []byte) (unsafe.Pointer, []byte) {
+	const most = math.MaxInt32 &^ 4095
+	if len(p) > most {
+		p = p[:most]
+	}
+	return unsafe.Pointer(unsafe.SliceData(p)), p
+}
+
+// bySystemCall transfers in a goroutine, and in a task where the ring does not. What
+// is done by the time that something goes wrong, or that ctx ends, is the result.
+func (t *transfer) bySystemCall(ctx context.Context) (done int, err error) {
+	if ctx.Err() != nil {
+		return 0, waitq.ContextError(ctx)
+	}
+	defer func() {
+		if done > 0 {
+			err = nil
+		}
+	}()
+	for {
+		n, e := t.now()
+		done += n
+		switch {
+		case e != 0:
+			n, again, err := t.wait(ctx, e)
+			if !again {
+				return done + n, err
+			}
+		case n == 0 || n == len(t.p) || !isRegular(t.fd):
+			return done, nil
+		}
+		t.skip(n)
+	}
+}
+
+// wait is called if the transfer cannot be done now, because of why. It waits until
+// another try is worthwhile, or has the transfer done.
+func (t *transfer) wait(ctx context.Context, why unix.Errno) (n int, again bool, err error) {
+	switch {
+	case why == unix.EAGAIN || why == unix.EOPNOTSUPP:
+		ready := pollNow(t.fd, t.ready) != 0
+		if ready && !t.retried && why == unix.EAGAIN { // since just now, maybe
+			t.retried = true
+			return 0, true, nil
+		}
+		if t.retried = false; !ready && t.duplicate() {
+			if _, err := poll(ctx, t.fd, t.ready); !isUnsupported(err) {
+				return 0, err == nil, err
+			}
+		}
+	case why == unix.ESPIPE && t.off >= 0: // it has no position
+		t.off = -1
+		return 0, true, nil
+	case !ringMayDo(why):
+		return 0, false, &ring.Error{Call: t.call, Errno: why}
+	}
+	n, err = t.onRing(ctx, t.worker(why))
+	if isUnsupported(err) && isRegular(t.fd) {
+		return t.blocking(ctx)
+	}
+	return n, false, err
+}
+
+// ringMayDo reports whether the system call failed because of the way it was made,
+// so that the ring may succeed.
+func ringMayDo(e unix.Errno) bool {
+	switch e {
+	case unix.ENOSYS, unix.EPERM, unix.EINVAL, unix.ESPIPE, unix.EINTR:
+		return true
+	}
+	return false
+}
+
+// blocking has the system call wait for the device, where the ring does not: such
+// a wait need not be canceled.
+func (t *transfer) blocking(ctx context.Context) (int, bool, error) {
+	n, e := t.onGoroutine(ctx)
+	if e != 0 {
+		return 0, false, &ring.Error{Call: t.call, Errno: e}
+	}
+	return n, false, nil
+}
+
+// onGoroutine takes a copy of t, so that t stays on its caller's stack.
+func (t transfer) onGoroutine(ctx context.Context) (n int, e unix.Errno) {
+	Blocking(ctx, func() { n, e = t.vector(0) })
+	return n, e
+}
+
+// duplicate has t continue with its file if the descriptor is closed while it waits:
+// the number may be another file's by then. It reports false if there are no more
+// descriptors.
+func (t *transfer) duplicate() bool {
+	if !t.duplicated {
+		fd, err := unix.FcntlInt(uintptr(t.fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return false
+		}
+		t.fd, t.duplicated = fd, true
+	}
+	return true
+}
+
+func (t *transfer) closeDuplicate() {
+	if t.duplicated {
+		unix.Close(t.fd)
+	}
+}
+
+// now transfers what it can without waiting.
+func (t *transfer) now() (int, unix.Errno) {
+	switch {
+	case len(t.p) == 0 && t.number == unix.SYS_PWRITEV2:
+		return t.writeNothing()
+	case t.isDirect():
+		return 0, unix.EOPNOTSUPP
+	}
+	n, e := t.vector(nowait)
+	if e == unix.EOPNOTSUPP {
+		return t.nowWithoutFlag()
+	}
+	return n, e
+}
+
+const nowait = 8 // RWF_NOWAIT; Linux 4.14
+
+// writeNothing is now for an empty buffer, which pwritev2 never sends. But a
+// datagram may be empty, and a device may act on it. A pipe does not, and need not
+// have room.
+func (t *transfer) writeNothing() (int, unix.Errno) {
+	switch kind(t.fd) {
+	case unix.S_IFSOCK:
+		return t.nowWithoutFlag()
+	case unix.S_IFIFO:
+		return t.vector(nowait)
+	}
+	return 0, unix.ENOSYS
+}
+
+// vector makes the system call with these RWF flags.
+func (t *transfer) vector(flags uintptr) (int, unix.Errno) {
+	var v unix.Iovec
+	_, p := memory(t.p)
+	v.Base = unsafe.SliceData(p)
+	v.SetLen(len(p))
+	n, _, e := syscall.Syscall6(t.number, uintptr(t.fd), uintptr(unsafe.Pointer(&v)), 1,
+		uintptr(t.off), uintptr(uint64(t.off)>>32), flags)
+	runtime.KeepAlive(t.p)
+	return result(n, e)
+}
+
+func result(n uintptr, e unix.Errno) (int, unix.Errno) {
+	if e != 0 {
+		return 0, e
+	}
+	return int(n), 0
+}
+
+// skip moves t past the n bytes that are done.
+func (t *transfer) skip(n int) {
+	t.p = t.p[n:]
+	if t.off >= 0 {
+		t.off += int64(n)
+	}
+}
+
+// isDirect reports whether the file bypasses the page cache, for which the buffer
+// must consist of blocks of this size: the system call would wait for the device.
+func (t *transfer) isDirect() bool {
+	const block = 512
+	if len(t.p)%block != 0 || t.off%block > 0 {
+		return false
+	}
+	flags, err := unix.FcntlInt(uintptr(t.fd), unix.F_GETFL, 0)
+	return err == nil && flags&unix.O_DIRECT != 0
+}
+
+// isRegular reports whether a transfer continues until all is done or the file ends:
+// what is not in memory is fetched.
+func isRegular(fd int) bool {
+	k := kind(fd)
+	return k == unix.S_IFREG || k == unix.S_IFBLK
+}
+
+// kind returns the S_IF bits of a file's mode, or 0.
+func kind(fd int) uint32 {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0
+	}
+	return uint32(st.Mode) & unix.S_IFMT
+}
