@@ -119,6 +119,9 @@ func (a *accepting) do(ctx context.Context) (int, error) {
 			return nfd, errorOf("accept", e)
 		}
 	}
+	if here {
+		a.duplicate() // the entry waits for the keeper
+	}
 	nfd, err := a.onRing(ctx)
 	if isUnsupported(err) && a.isNonblocking() {
 		return a.byPolling(ctx)
@@ -218,6 +221,9 @@ func (c *connecting) do(ctx context.Context) error {
 		} else if kernelErrno(err) != unix.EAGAIN {
 			return err
 		}
+	}
+	if here {
+		c.duplicate() // the entry waits for the keeper
 	}
 	if err = c.repeat(ctx, c.onRing); isUnsupported(err) && c.isNonblocking() {
 		return c.repeat(ctx, c.now)
