@@ -1,0 +1,54 @@
+// Package uringfs has files that tasks and goroutines read and write by package
+// uringwake. The meaning of each call is that of package os: the errors are
+// *fs.PathError, with os.ErrClosed after Close, and io.EOF at the end of a file.
+//
+//	f, err := uringfs.Open(ctx, "data")
+//	if err != nil {
+//		return err
+//	}
+//	defer f.Close()
+//	n, err := f.ReadAtContext(ctx, buf, 0)
+//
+// In a task, a call that waits suspends the task, and the loop runs others. In a
+// goroutine, what need not wait is an ordinary system call, and the rest waits on the
+// ring that all goroutines share. What io_uring cannot do (reading a directory, copying
+// within the kernel) is a system call; a task has another goroutine make it.
+//
+// A [File] has the methods of os.File, so that it can be passed to other packages, and
+// for each method that may wait one with a context. There are no deadlines: a context
+// ends one call, and a deadline would end the calls of others too. Package os refuses
+// deadlines for most files with os.ErrNoDeadline; here the methods do not exist.
+//
+// # Requirements
+//
+// Files need what package uringwake needs. Where that is missing, functions that open
+// files return the error of [uringwake.Supported], and so do the methods of [Stdin],
+// [Stdout] and [Stderr]. A page in memory is read by a system call that does not wait
+// (RWF_NOWAIT, Linux 4.14), also in a task; a page that is not in memory, and a file
+// that was opened with O_DIRECT, is read by the ring. So the ring pays off for reads
+// that have to wait, and costs nothing for others.
+//
+// # Canceling
+//
+// When the context of a call ends, the call returns as soon as the kernel no longer uses
+// its memory. What has been transferred by then is not lost: Read returns the number of
+// bytes and no error, the calls that transfer all or fail return the number and the error.
+// The kernel cannot cancel a transfer of a regular file that its device has begun.
+//
+// [File.Close] cancels what waits for others: reads of pipes, terminals and sockets. It
+// lets transfers of regular files finish. Both see a descriptor that is closed only
+// when nothing uses it, so that no call ever meets a file that got the number later.
+//
+// # Concurrency
+//
+// All functions and methods may be called from any goroutine or task at the same time.
+// The position of a file is the kernel's, and shared with other processes and with
+// descriptors that were duplicated. Calls on one File that use the position wait for each
+// other, in the order in which they came, so that each Read gets bytes of its own. A file
+// without a position has one such line for reads and one for writes. ReadAt and WriteAt
+// wait for nobody.
+//
+// In the terminology of the Go memory model, what is written before the call of a method
+// happens before the kernel reads it, and what the kernel writes happens before the return
+// of the call. No lock is held while user code (a reader, a writer) runs.
+package uringfs

@@ -1,0 +1,166 @@
+package uringfs
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake"
+	"github.com/vigil-go/vigil/uringwake/ring"
+)
+
+// This file has what the rest of the package asks of the system. The other systems have
+// none of it.
+
+const extraFlags = unix.O_CLOEXEC | unix.O_LARGEFILE
+
+// plain returns the errno of what the kernel refused, as package os has it in its errors.
+// An error that says more than its errno is returned as it is.
+func plain(err error) error {
+	e, ok := err.(*ring.Error)
+	if ok && (!e.Unsupported || errors.Is(e.Errno, errors.ErrUnsupported)) {
+		return e.Errno
+	}
+	return err
+}
+
+// waitsForOthers reports whether a transfer may wait for another process, or for a person.
+// It must not wait itself, as fstat(2) would for the server of some file systems.
+func waitsForOthers(fd int) bool {
+	var st unix.Statx_t
+	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE, &st)
+	if err != nil {
+		return true
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG, unix.S_IFDIR, unix.S_IFBLK:
+		return false
+	}
+	return true
+}
+
+func isAppend(fd int) bool {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	return err == nil && flags&unix.O_APPEND != 0
+}
+
+func seek(fd int, offset int64, whence int) (int64, error) { return unix.Seek(fd, offset, whence) }
+
+// again calls f until it is not interrupted by a signal.
+func again(f func() error) error {
+	for {
+		if err := f(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// byCall makes a system call that may wait for a device.
+func byCall(ctx context.Context, f func() error) (err error) {
+	uringwake.Blocking(ctx, func() { err = again(f) })
+	return err
+}
+
+func openFile(ctx context.Context, name string, flag int, perm fs.FileMode) (fd int, err error) {
+	err = byCall(ctx, func() error {
+		fd, err = unix.Open(name, flag|extraFlags, modeBits(perm))
+		return err
+	})
+	return fd, err
+}
+
+func syncFile(ctx context.Context, fd int) error {
+	return byCall(ctx, func() error { return unix.Fsync(fd) })
+}
+
+func truncate(ctx context.Context, fd int, size int64) error {
+	return byCall(ctx, func() error { return unix.Ftruncate(fd, size) })
+}
+
+func allocate(ctx context.Context, fd int, off, size int64) error {
+	return byCall(ctx, func() error { return unix.Fallocate(fd, 0, off, size) })
+}
+
+func rename(ctx context.Context, from, to string) error {
+	return byCall(ctx, func() error { return unix.Rename(from, to) })
+}
+
+func readLink(ctx context.Context, name string) (to string, err error) {
+	buf := make([]byte, unix.PathMax) // no link is longer
+	n := 0
+	err = byCall(ctx, func() (err error) {
+		n, err = unix.Readlink(name, buf)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}
+
+// copyRange copies up to n bytes from one position to the other, within the kernel.
+func copyRange(ctx context.Context, to, from int, n int64) (done int64, err error) {
+	err = byCall(ctx, func() error {
+		m, err := unix.CopyFileRange(from, nil, to, nil, int(n), 0)
+		done = int64(m)
+		return err
+	})
+	return max(done, 0), err
+}
+
+func mkdir(ctx context.Context, name string, perm fs.FileMode) error {
+	return byCall(ctx, func() error { return unix.Mkdir(name, modeBits(perm)) })
+}
+
+func unlink(ctx context.Context, name string, flags int) error {
+	return byCall(ctx, func() error { return unix.Unlinkat(unix.AT_FDCWD, name, flags) })
+}
+
+// remove removes a file or an empty directory. If both ways fail, the error is that of
+// the way that fits.
+func remove(ctx context.Context, name string) error {
+	file := unlink(ctx, name, 0)
+	if file == nil || !errors.Is(file, unix.EISDIR) && !errors.Is(file, unix.EPERM) {
+		return file
+	}
+	dir := unlink(ctx, name, unix.AT_REMOVEDIR)
+	if errors.Is(dir, unix.ENOTDIR) {
+		return file
+	}
+	return dir
+}
+
+// status returns what is known of the file of that name or, if the name is empty, of the
+// open file fd.
+func status(ctx context.Context, fd int, name string, flags int) (*unix.Statx_t, error) {
+	st := new(unix.Statx_t)
+	err := byCall(ctx, func() error { return unix.Statx(fd, name, flags, unix.STATX_BASIC_STATS, st) })
+	return st, err
+}
+
+// modeBits returns the bits that the kernel has for a mode.
+func modeBits(perm fs.FileMode) (bits uint32) {
+	bits = uint32(perm.Perm())
+	if perm&fs.ModeSetuid != 0 {
+		bits |= unix.S_ISUID
+	}
+	if perm&fs.ModeSetgid != 0 {
+		bits |= unix.S_ISGID
+	}
+	if perm&fs.ModeSticky != 0 {
+		bits |= unix.S_ISVTX
+	}
+	return bits
+}
+
+// isFallback reports whether copy_file_range(2) does not work for these files, and reads
+// and writes may.
+func isFallback(err error) bool {
+	switch err {
+	case unix.ENOSYS, unix.EXDEV, unix.EINVAL, unix.EIO, unix.EOPNOTSUPP, unix.EPERM, unix.EBADF, unix.ETXTBSY:
+		return true
+	}
+	return false
+}
