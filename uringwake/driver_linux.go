@@ -50,7 +50,7 @@ func (o *op) finish(ctx context.Context, call string) (int, error) {
 	}
 	failed := o.driver.submitAndWait(ctx, o)
 	if o.res >= 0 {
-		return int(o.res), nil
+		return o.take(), nil
 	}
 	if o.canceling && o.cameToNothing(o.res) {
 		return 0, waitq.ParkError(ctx, failed)
