@@ -4,8 +4,6 @@ import (
 	"context"
 	"io"
 	"io/fs"
-
-	"github.com/vigil-go/vigil/uringwake"
 )
 
 // Seek is [File.SeekContext] without a context.
@@ -26,8 +24,8 @@ func (f *File) SeekContext(ctx context.Context, offset int64, whence int) (pos i
 	defer f.reader.Unlock()
 	if whence == io.SeekStart || whence == io.SeekCurrent {
 		pos, err = seek(f.fd, offset, whence)
-	} else { // it may ask the server of a file system
-		uringwake.Blocking(ctx, func() { pos, err = seek(f.fd, offset, whence) })
+	} else {
+		pos, err = seekFrom(ctx, f.fd, offset, whence)
 	}
 	if err != nil {
 		return 0, f.fail("seek", err)

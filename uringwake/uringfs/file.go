@@ -21,11 +21,14 @@ type File struct {
 	name   string
 	number uint64 // of this File, which no other has
 	append bool   // opened with O_APPEND
+	direct bool   // opened with O_DIRECT
 
 	// The lines of the calls that use the position. A file that has a position, or is a
 	// directory, has one.
 	reader, writer *await.Mutex
 	dir            directory // guarded by reader
+
+	pages atomic.Int64 // that tasks have read without letting others run
 }
 
 var (
@@ -46,7 +49,8 @@ func NewFile(fd int, name string) *File {
 		return nil
 	}
 	f := &File{descriptor: &descriptor{fd: fd}, name: name, number: files.Add(1)}
-	f.append, f.reader = isAppend(fd), new(await.Mutex)
+	f.append, f.direct = flagsOf(fd)
+	f.reader = new(await.Mutex)
 	f.writer = f.reader
 	if waitsForOthers(fd) {
 		f.writer = new(await.Mutex)
@@ -214,6 +218,9 @@ func (f *File) WriteAtContext(ctx context.Context, p []byte, off int64) (n int, 
 	n, err = f.writeAll(ctx, p, off)
 	return n, f.fail("write", err)
 }
+
+// own is the offset of a transfer that uses the file's own position.
+const own = -1
 
 // writeAll writes until all is written or something goes wrong. An empty p is written
 // once: a device may act on it.

@@ -8,31 +8,33 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake"
 )
 
 // info implements fs.FileInfo.
 type info struct {
 	name string
-	st   *unix.Statx_t
+	st   *uringwake.FileStat
 }
 
 func (i info) Name() string       { return i.name }
 func (i info) Size() int64        { return int64(i.st.Size) }
 func (i info) Mode() fs.FileMode  { return fileMode(i.st.Mode) }
-func (i info) ModTime() time.Time { return time.Unix(i.st.Mtime.Sec, int64(i.st.Mtime.Nsec)) }
+func (i info) ModTime() time.Time { return i.st.Mtime.Time() }
 func (i info) IsDir() bool        { return i.Mode().IsDir() }
 func (i info) String() string     { return fs.FormatFileInfo(i) }
 
 // Sys returns a *syscall.Stat_t, as the FileInfo of package os does.
 func (i info) Sys() any {
 	s := new(syscall.Stat_t)
-	set(&s.Dev, unix.Mkdev(i.st.Dev_major, i.st.Dev_minor))
-	set(&s.Rdev, unix.Mkdev(i.st.Rdev_major, i.st.Rdev_minor))
+	set(&s.Dev, unix.Mkdev(i.st.DevMajor, i.st.DevMinor))
+	set(&s.Rdev, unix.Mkdev(i.st.RdevMajor, i.st.RdevMinor))
 	set(&s.Ino, i.st.Ino)
 	set(&s.Nlink, i.st.Nlink)
 	set(&s.Mode, i.st.Mode)
-	set(&s.Uid, i.st.Uid)
-	set(&s.Gid, i.st.Gid)
+	set(&s.Uid, i.st.UID)
+	set(&s.Gid, i.st.GID)
 	set(&s.Size, i.st.Size)
 	set(&s.Blksize, i.st.Blksize)
 	set(&s.Blocks, i.st.Blocks)
@@ -47,7 +49,7 @@ type integer interface {
 // set assigns a number to a field whose type depends on the architecture.
 func set[T, V integer](field *T, value V) { *field = T(value) }
 
-func timespec(t unix.StatxTimestamp) (s syscall.Timespec) {
+func timespec(t uringwake.FileTime) (s syscall.Timespec) {
 	set(&s.Sec, t.Sec)
 	set(&s.Nsec, t.Nsec)
 	return s
@@ -92,16 +94,16 @@ func statName(ctx context.Context, name string, follow bool) (fs.FileInfo, error
 	if !follow {
 		flags = unix.AT_SYMLINK_NOFOLLOW
 	}
-	st, err := status(ctx, unix.AT_FDCWD, name, flags)
-	if err != nil {
-		return nil, err
-	}
-	return info{path.Base(name), st}, nil
+	return stat(ctx, unix.AT_FDCWD, name, flags, name)
 }
 
 func statFile(ctx context.Context, fd int, name string) (fs.FileInfo, error) {
-	st, err := status(ctx, fd, "", unix.AT_EMPTY_PATH)
-	if err != nil {
+	return stat(ctx, fd, "", unix.AT_EMPTY_PATH, name)
+}
+
+func stat(ctx context.Context, dirFD int, file string, flags int, name string) (fs.FileInfo, error) {
+	st := new(uringwake.FileStat)
+	if err := uringwake.Statx(ctx, dirFD, file, flags, unix.STATX_BASIC_STATS, st); err != nil {
 		return nil, err
 	}
 	return info{path.Base(name), st}, nil

@@ -4,8 +4,6 @@ import (
 	"context"
 	"os"
 	"syscall"
-
-	"github.com/vigil-go/vigil/uringwake"
 )
 
 // SyscallConn returns access to the descriptor, which is kept open while a function uses
@@ -62,17 +60,4 @@ func (c rawConn) call(ctx context.Context, op string, events uint32, f func(fd u
 		}
 	}
 	return nil
-}
-
-// poll waits until the file is ready.
-func (f *File) poll(ctx context.Context, events uint32) error {
-	if f.open == nil {
-		_, err := uringwake.PollFD(ctx, f.fd, events)
-		return err
-	}
-	_, err := f.untilClosed(ctx, func(ctx context.Context) (int, error) {
-		_, err := uringwake.PollFD(ctx, f.fd, events)
-		return 0, err
-	})
-	return err
 }

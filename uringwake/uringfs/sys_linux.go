@@ -14,8 +14,6 @@ import (
 // This file has what the rest of the package asks of the system. The other systems have
 // none of it.
 
-const extraFlags = unix.O_CLOEXEC | unix.O_LARGEFILE
-
 // plain returns the errno of what the kernel refused, as package os has it in its errors.
 // An error that says more than its errno is returned as it is.
 func plain(err error) error {
@@ -41,12 +39,18 @@ func waitsForOthers(fd int) bool {
 	return true
 }
 
-func isAppend(fd int) bool {
+func flagsOf(fd int) (append, direct bool) {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-	return err == nil && flags&unix.O_APPEND != 0
+	return err == nil && flags&unix.O_APPEND != 0, err == nil && flags&unix.O_DIRECT != 0
 }
 
 func seek(fd int, offset int64, whence int) (int64, error) { return unix.Seek(fd, offset, whence) }
+
+// seekFrom is seek where the server of a file system may have to be asked.
+func seekFrom(ctx context.Context, fd int, offset int64, whence int) (pos int64, err error) {
+	uringwake.Blocking(ctx, func() { pos, err = seek(fd, offset, whence) })
+	return pos, err
+}
 
 // again calls f until it is not interrupted by a signal.
 func again(f func() error) error {
@@ -64,27 +68,39 @@ func byCall(ctx context.Context, f func() error) (err error) {
 }
 
 func openFile(ctx context.Context, name string, flag int, perm fs.FileMode) (fd int, err error) {
-	err = byCall(ctx, func() error {
-		fd, err = unix.Open(name, flag|extraFlags, modeBits(perm))
-		return err
-	})
-	return fd, err
+	return uringwake.Openat(ctx, unix.AT_FDCWD, name, flag, modeBits(perm))
 }
 
-func syncFile(ctx context.Context, fd int) error {
-	return byCall(ctx, func() error { return unix.Fsync(fd) })
-}
+func syncFile(ctx context.Context, fd int) error { return uringwake.Fsync(ctx, fd) }
 
 func truncate(ctx context.Context, fd int, size int64) error {
-	return byCall(ctx, func() error { return unix.Ftruncate(fd, size) })
+	return uringwake.Ftruncate(ctx, fd, size)
 }
 
 func allocate(ctx context.Context, fd int, off, size int64) error {
-	return byCall(ctx, func() error { return unix.Fallocate(fd, 0, off, size) })
+	return uringwake.Fallocate(ctx, fd, 0, off, size)
 }
 
 func rename(ctx context.Context, from, to string) error {
-	return byCall(ctx, func() error { return unix.Rename(from, to) })
+	return uringwake.Renameat(ctx, unix.AT_FDCWD, from, unix.AT_FDCWD, to, 0)
+}
+
+func mkdir(ctx context.Context, name string, perm fs.FileMode) error {
+	return uringwake.Mkdirat(ctx, unix.AT_FDCWD, name, modeBits(perm))
+}
+
+// remove removes a file or an empty directory. If both ways fail, the error is that of
+// the way that fits.
+func remove(ctx context.Context, name string) error {
+	file := uringwake.Unlinkat(ctx, unix.AT_FDCWD, name, 0)
+	if file == nil || !errors.Is(file, unix.EISDIR) && !errors.Is(file, unix.EPERM) {
+		return file
+	}
+	dir := uringwake.Unlinkat(ctx, unix.AT_FDCWD, name, unix.AT_REMOVEDIR)
+	if errors.Is(dir, unix.ENOTDIR) {
+		return file
+	}
+	return dir
 }
 
 func readLink(ctx context.Context, name string) (to string, err error) {
@@ -108,36 +124,6 @@ func copyRange(ctx context.Context, to, from int, n int64) (done int64, err erro
 		return err
 	})
 	return max(done, 0), err
-}
-
-func mkdir(ctx context.Context, name string, perm fs.FileMode) error {
-	return byCall(ctx, func() error { return unix.Mkdir(name, modeBits(perm)) })
-}
-
-func unlink(ctx context.Context, name string, flags int) error {
-	return byCall(ctx, func() error { return unix.Unlinkat(unix.AT_FDCWD, name, flags) })
-}
-
-// remove removes a file or an empty directory. If both ways fail, the error is that of
-// the way that fits.
-func remove(ctx context.Context, name string) error {
-	file := unlink(ctx, name, 0)
-	if file == nil || !errors.Is(file, unix.EISDIR) && !errors.Is(file, unix.EPERM) {
-		return file
-	}
-	dir := unlink(ctx, name, unix.AT_REMOVEDIR)
-	if errors.Is(dir, unix.ENOTDIR) {
-		return file
-	}
-	return dir
-}
-
-// status returns what is known of the file of that name or, if the name is empty, of the
-// open file fd.
-func status(ctx context.Context, fd int, name string, flags int) (*unix.Statx_t, error) {
-	st := new(unix.Statx_t)
-	err := byCall(ctx, func() error { return unix.Statx(fd, name, flags, unix.STATX_BASIC_STATS, st) })
-	return st, err
 }
 
 // modeBits returns the bits that the kernel has for a mode.

@@ -13,10 +13,16 @@ import (
 
 func plain(err error) error { return err }
 
-func waitsForOthers(int) bool { return false }
-func isAppend(int) bool       { return false }
+func waitsForOthers(int) bool           { return false }
+func flagsOf(int) (append, direct bool) { return false, false }
 
 func seek(int, int64, int) (int64, error) { return 0, uringwake.Supported() }
+
+func seekFrom(context.Context, int, int64, int) (int64, error) { return 0, uringwake.Supported() }
+
+func (*File) read(context.Context, []byte, int64) (int, error)  { return 0, uringwake.Supported() }
+func (*File) write(context.Context, []byte, int64) (int, error) { return 0, uringwake.Supported() }
+func (*File) poll(context.Context, uint32) error                { return uringwake.Supported() }
 
 func openFile(context.Context, string, int, fs.FileMode) (int, error) {
 	return -1, uringwake.Supported()

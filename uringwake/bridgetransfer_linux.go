@@ -1,0 +1,38 @@
+package uringwake
+
+import (
+	"context"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake/internal/bridge"
+)
+
+func init() { bridge.ReadNow, bridge.WriteHere = readNow, writeHere }
+
+func readNow(ctx context.Context, fd int, p []byte, off int64) (int, error) {
+	if t := TaskFrom(ctx); t != nil {
+		t.mustRun("operation")
+	}
+	t := transfer{heldFile: heldFile{fd: fd}, p: p, off: off, number: unix.SYS_PREADV2}
+	return t.once(nowait)
+}
+
+func writeHere(fd int, p []byte, off int64) (int, error) {
+	t := transfer{heldFile: heldFile{fd: fd}, p: p, off: off, number: unix.SYS_PWRITEV2}
+	return t.once(0)
+}
+
+// once makes the system call with these RWF flags, until no signal interrupts it.
+func (t *transfer) once(flags uintptr) (n int, err error) {
+	raceRelease()
+	e := unix.EINTR
+	for e == unix.EINTR {
+		n, e = t.vector(flags)
+	}
+	raceAcquire()
+	if e != 0 {
+		return 0, e
+	}
+	return n, nil
+}

@@ -1,0 +1,12 @@
+package bridge
+
+import "context"
+
+// ReadNow reads what can be read without waiting (RWF_NOWAIT), in a task on the loop's
+// thread. off may be -1, the file's own position. The error is an errno: EAGAIN if
+// nothing can be read now, others if the file or the kernel does not know such reads.
+var ReadNow func(ctx context.Context, fd int, p []byte, off int64) (int, error)
+
+// WriteHere writes by a system call on the caller's thread, which waits for the device if
+// need be. off may be -1, the file's own position. The error is an errno.
+var WriteHere func(fd int, p []byte, off int64) (int, error)
