@@ -8,18 +8,34 @@ import (
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
-func init() { bridge.ReadNow, bridge.WriteHere = readNow, writeHere }
+func init() {
+	bridge.Read = func(ctx context.Context, fd int, p []byte, off int64, i *bridge.Interrupter) (int, error) {
+		t := reading(fd, p, off)
+		t.interrupter = i
+		return t.do(ctx)
+	}
+	bridge.Write = func(ctx context.Context, fd int, p []byte, off int64, i *bridge.Interrupter) (int, error) {
+		t := writing(fd, p, off)
+		t.interrupter = i
+		return t.do(ctx)
+	}
+	bridge.Poll = func(ctx context.Context, fd int, events uint32, i *bridge.Interrupter) error {
+		_, err := poll(ctx, fd, events, i)
+		return err
+	}
+	bridge.ReadNow, bridge.WriteHere = readNow, writeHere
+}
 
 func readNow(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 	if t := TaskFrom(ctx); t != nil {
 		t.mustRun("operation")
 	}
-	t := transfer{heldFile: heldFile{fd: fd}, p: p, off: off, number: unix.SYS_PREADV2}
+	t := reading(fd, p, off)
 	return t.once(nowait)
 }
 
 func writeHere(fd int, p []byte, off int64) (int, error) {
-	t := transfer{heldFile: heldFile{fd: fd}, p: p, off: off, number: unix.SYS_PWRITEV2}
+	t := writing(fd, p, off)
 	return t.once(0)
 }
 

@@ -90,7 +90,7 @@ const copyStep = 4 << 20
 
 // mayShare reports whether copy_file_range may work.
 func (f *File) mayShare(src *File) bool {
-	return f.open == nil && src.open == nil && !f.append && f.reader != src.reader
+	return f.waits == nil && src.waits == nil && !f.append && f.reader != src.reader
 }
 
 // copySome copies up to n bytes within the kernel. It reports false if no more can be

@@ -19,10 +19,9 @@ type descriptor struct {
 	word atomic.Uint64
 	fd   int
 
-	// The context that ends when the file is closed, for files on which a transfer may
-	// wait for others. It is nil for the rest.
-	open   context.Context
-	expire context.CancelCauseFunc
+	// What interrupts the calls that wait for others when the file is closed. It is nil
+	// for files on which no transfer does.
+	waits *interrupters
 
 	// The call of Close that waits, set while it is a user itself.
 	closer wake.Parker
@@ -72,7 +71,7 @@ func (d *descriptor) close(ctx context.Context) error {
 	}
 	p := wake.ParkerFrom(ctx)
 	d.closer = p
-	d.endAndRelease(ctx)
+	d.interruptAndRelease(ctx)
 	for !d.closed.Load() {
 		if err := p.Park(ctx); err != nil && !d.closed.Load() {
 			return waitq.ParkError(ctx, err)
@@ -81,11 +80,11 @@ func (d *descriptor) close(ctx context.Context) error {
 	return d.err
 }
 
-// endAndRelease releases even if the end of the context panics.
-func (d *descriptor) endAndRelease(ctx context.Context) {
+// interruptAndRelease releases even if a waker panics.
+func (d *descriptor) interruptAndRelease(ctx context.Context) {
 	defer d.release(ctx)
-	if d.expire != nil {
-		d.expire(os.ErrClosed)
+	if d.waits != nil {
+		d.waits.interrupt()
 	}
 }
 
@@ -106,17 +105,6 @@ func (d *descriptor) beginClose() bool {
 // drop closes the descriptor of a File that nothing refers to.
 func (d *descriptor) drop() {
 	if d.beginClose() {
-		d.endAndRelease(context.Background())
-	}
-}
-
-// until returns a context that ends with ctx, or when the file is closed. It is for a
-// transfer that may wait for others. The caller calls stop afterwards.
-func (d *descriptor) until(ctx context.Context) (both context.Context, stop func()) {
-	both, cancel := context.WithCancelCause(ctx)
-	unlink := context.AfterFunc(d.open, func() { cancel(os.ErrClosed) })
-	return both, func() {
-		unlink()
-		cancel(nil)
+		d.interruptAndRelease(context.Background())
 	}
 }

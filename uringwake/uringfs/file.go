@@ -54,7 +54,7 @@ func NewFile(fd int, name string) *File {
 	f.writer = f.reader
 	if waitsForOthers(fd) {
 		f.writer = new(await.Mutex)
-		f.open, f.expire = context.WithCancelCause(context.Background())
+		f.waits = new(interrupters)
 	}
 	runtime.AddCleanup(f, (*descriptor).drop, f.descriptor)
 	return f
@@ -141,8 +141,14 @@ func (f *File) ReadAtContext(ctx context.Context, p []byte, off int64) (n int, e
 		return 0, err
 	}
 	defer f.end(ctx)
-	if err := f.mayReadAt("readat", off); err != nil {
+	if err := f.mayAccess("readat", off); err != nil {
 		return 0, err
+	}
+	if f.waits != nil {
+		if err := f.lock(ctx, f.reader); err != nil {
+			return 0, f.fail("read", err)
+		}
+		defer f.reader.Unlock()
 	}
 	for n < len(p) {
 		m, err := f.read(ctx, p[n:], off+int64(n))
@@ -157,12 +163,12 @@ func (f *File) ReadAtContext(ctx context.Context, p []byte, off int64) (n int, e
 	return n, nil
 }
 
-// mayReadAt returns the error of an access at off that must not be begun.
-func (f *File) mayReadAt(op string, off int64) error {
+// mayAccess returns the error of an access at off that must not be begun.
+func (f *File) mayAccess(op string, off int64) error {
 	if off < 0 {
 		return f.fail(op, errNegativeOffset)
 	}
-	if f.open != nil { // it may have no position, and the ring would ignore off
+	if f.waits != nil { // it may have no position, and the ring would ignore off
 		_, err := seek(f.fd, 0, io.SeekCurrent)
 		return f.fail(op[:len(op)-len("at")], err)
 	}
@@ -209,11 +215,17 @@ func (f *File) WriteAtContext(ctx context.Context, p []byte, off int64) (n int, 
 	if f.append {
 		return 0, errAppend
 	}
-	if err := f.mayReadAt("writeat", off); err != nil {
+	if err := f.mayAccess("writeat", off); err != nil {
 		return 0, err
 	}
 	if len(p) == 0 {
 		return 0, nil
+	}
+	if f.waits != nil {
+		if err := f.lock(ctx, f.writer); err != nil {
+			return 0, f.fail("write", err)
+		}
+		defer f.writer.Unlock()
 	}
 	n, err = f.writeAll(ctx, p, off)
 	return n, f.fail("write", err)

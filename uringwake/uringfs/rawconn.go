@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"syscall"
+
+	"github.com/vigil-go/vigil/await"
 )
 
 // SyscallConn returns access to the descriptor, which is kept open while a function uses
@@ -32,32 +34,34 @@ func (c rawConn) Control(f func(fd uintptr)) error {
 	return nil
 }
 
-// What to poll for.
-const (
-	readable = 0x1 // POLLIN
-	writable = 0x4 // POLLOUT
-)
-
 func (c rawConn) Read(f func(fd uintptr) bool) error {
-	return c.call(current(), "raw-read", readable, f)
+	return c.repeat("raw-read", f, c.f.reader, c.f.awaitReadable)
 }
 
 func (c rawConn) Write(f func(fd uintptr) bool) error {
-	return c.call(current(), "raw-write", writable, f)
+	return c.repeat("raw-write", f, c.f.writer, c.f.awaitWritable)
 }
 
-func (c rawConn) call(ctx context.Context, op string, events uint32, f func(fd uintptr) bool) error {
+// repeat calls f until it returns true, and waits in between for its turn in line and until
+// the file is ready.
+func (c rawConn) repeat(op string, f func(fd uintptr) bool, line *await.Mutex, ready func(context.Context) error) error {
+	ctx := current()
 	if err := c.f.begin(ctx, op); err != nil {
 		return err
 	}
 	defer c.f.end(ctx)
 	for !f(uintptr(c.f.fd)) {
-		if c.f.isClosing() {
-			return c.f.fail(op, os.ErrClosed)
-		}
-		if err := c.f.poll(ctx, events); err != nil {
+		if err := c.await(ctx, line, ready); err != nil {
 			return c.f.fail(op, err)
 		}
 	}
 	return nil
+}
+
+func (c rawConn) await(ctx context.Context, line *await.Mutex, ready func(context.Context) error) error {
+	if err := c.f.lock(ctx, line); err != nil {
+		return err
+	}
+	defer line.Unlock()
+	return ready(ctx)
 }

@@ -20,9 +20,14 @@ func seek(int, int64, int) (int64, error) { return 0, uringwake.Supported() }
 
 func seekFrom(context.Context, int, int64, int) (int64, error) { return 0, uringwake.Supported() }
 
+type interrupters struct{}
+
+func (*interrupters) interrupt() {}
+
 func (*File) read(context.Context, []byte, int64) (int, error)  { return 0, uringwake.Supported() }
 func (*File) write(context.Context, []byte, int64) (int, error) { return 0, uringwake.Supported() }
-func (*File) poll(context.Context, uint32) error                { return uringwake.Supported() }
+func (*File) awaitReadable(context.Context) error               { return uringwake.Supported() }
+func (*File) awaitWritable(context.Context) error               { return uringwake.Supported() }
 
 func openFile(context.Context, string, int, fs.FileMode) (int, error) {
 	return -1, uringwake.Supported()

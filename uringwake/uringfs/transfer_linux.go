@@ -14,8 +14,9 @@ import (
 // read reads at off, or at the file's own position.
 func (f *File) read(ctx context.Context, p []byte, off int64) (int, error) {
 	switch {
-	case f.open != nil:
-		return f.untilClosed(ctx, func(ctx context.Context) (int, error) { return uringwake.Read(ctx, f.fd, p, off) })
+	case f.waits != nil:
+		n, err := bridge.Read(ctx, f.fd, p, off, &f.waits.read)
+		return n, interrupted(err)
 	case f.direct:
 		return f.readRing(ctx, p, off)
 	}
@@ -84,8 +85,9 @@ func (f *File) readRing(ctx context.Context, p []byte, off int64) (int, error) {
 // ignores off for a file opened with O_APPEND, and knows the position afterwards.
 func (f *File) write(ctx context.Context, p []byte, off int64) (int, error) {
 	switch {
-	case f.open != nil:
-		return f.untilClosed(ctx, func(ctx context.Context) (int, error) { return uringwake.Write(ctx, f.fd, p, off) })
+	case f.waits != nil:
+		n, err := bridge.Write(ctx, f.fd, p, off, &f.waits.write)
+		return n, interrupted(err)
 	case !f.direct && uringwake.TaskFrom(ctx) == nil:
 		return f.writeHere(ctx, p, off)
 	case off == own && !f.append:
@@ -120,26 +122,35 @@ func (f *File) moving(transfer func(pos int64) (int, error)) (int, error) {
 	return n, err
 }
 
-// poll waits until the file is ready.
-func (f *File) poll(ctx context.Context, events uint32) error {
-	if f.open == nil {
-		_, err := uringwake.PollFD(ctx, f.fd, events)
-		return err
+// interrupters end what waits when a file is closed. Each serves one call at a time, which
+// the lines of the calls see to.
+type interrupters struct{ read, write bridge.Interrupter }
+
+func (w *interrupters) interrupt() {
+	w.read.Interrupt()
+	w.write.Interrupt()
+}
+
+// interrupted returns the error of a call that failed with err.
+func interrupted(err error) error {
+	if err == bridge.ErrInterrupted {
+		return os.ErrClosed
 	}
-	_, err := f.untilClosed(ctx, func(ctx context.Context) (int, error) {
-		_, err := uringwake.PollFD(ctx, f.fd, events)
-		return 0, err
-	})
 	return err
 }
 
-// untilClosed transfers under a context that also ends when the file is closed.
-func (f *File) untilClosed(ctx context.Context, transfer func(ctx context.Context) (int, error)) (int, error) {
-	both, stop := f.until(ctx)
-	defer stop()
-	n, err := transfer(both)
-	if err != nil && ctx.Err() == nil && f.isClosing() {
-		err = os.ErrClosed
+// awaitReadable waits until a read need not wait.
+func (f *File) awaitReadable(ctx context.Context) error {
+	if f.waits == nil {
+		return bridge.Poll(ctx, f.fd, unix.POLLIN, nil)
 	}
-	return n, err
+	return interrupted(bridge.Poll(ctx, f.fd, unix.POLLIN, &f.waits.read))
+}
+
+// awaitWritable waits until a write need not wait.
+func (f *File) awaitWritable(ctx context.Context) error {
+	if f.waits == nil {
+		return bridge.Poll(ctx, f.fd, unix.POLLOUT, nil)
+	}
+	return interrupted(bridge.Poll(ctx, f.fd, unix.POLLOUT, &f.waits.write))
 }
