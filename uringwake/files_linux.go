@@ -11,13 +11,13 @@ import (
 	"github.com/vigil-go/vigil/uringwake/ring"
 )
 
-// A fileCall is an operation on a file or a path: it waits for devices at most, but for
-// the opening of a FIFO.
+// A fileCall is an operation that waits for devices at most, but for the opening of a
+// FIFO: goroutines make its system call.
 type fileCall struct {
 	call    string
-	keep    unsafe.Pointer  // what prepare points at
-	prepare func(*ring.SQE) // for the ring
-	now     func() error    // the system call
+	keep    unsafe.Pointer      // what prepare points at
+	prepare func(*ring.SQE)     // for the ring
+	now     func() (int, error) // the system call
 }
 
 func (c *fileCall) do(ctx context.Context) error {
@@ -25,8 +25,7 @@ func (c *fileCall) do(ctx context.Context) error {
 	return err
 }
 
-// result does c and returns its result on the ring, or 0.
-func (c *fileCall) result(ctx context.Context, flags uint8) (int, error) {
+func (c *fileCall) result(ctx context.Context, flags uint8) (n int, err error) {
 	here, err := inGoroutine(ctx)
 	switch {
 	case err != nil:
@@ -34,11 +33,10 @@ func (c *fileCall) result(ctx context.Context, flags uint8) (int, error) {
 	case here && ctx.Err() != nil:
 		return 0, waitq.ContextError(ctx)
 	case here:
-		return 0, c.bySystemCall()
+		return c.bySystemCall()
 	}
-	n, err := c.onRing(ctx, flags)
-	if isUnsupported(err) {
-		return 0, tryBlocking(ctx, c.bySystemCall)
+	if n, err = c.onRing(ctx, flags); isUnsupported(err) {
+		Blocking(ctx, func() { n, err = c.bySystemCall() })
 	}
 	return n, err
 }
@@ -55,14 +53,14 @@ func (c *fileCall) onRing(ctx context.Context, flags uint8) (int, error) {
 }
 
 // bySystemCall repeats what a signal interrupts, as package os does.
-func (c *fileCall) bySystemCall() error {
+func (c *fileCall) bySystemCall() (int, error) {
 	for {
-		switch e := errnoOf(c.now()); e {
+		switch n, err := c.now(); errnoOf(err) {
 		case 0:
-			return nil
+			return n, nil
 		case unix.EINTR:
 		default:
-			return &ring.Error{Call: c.call, Errno: e}
+			return 0, &ring.Error{Call: c.call, Errno: errnoOf(err)}
 		}
 	}
 }
@@ -81,7 +79,7 @@ func syncFile(ctx context.Context, call string, fd int, flags uint32, now func(f
 	}
 	return (&fileCall{call: call,
 		prepare: func(s *ring.SQE) { s.PrepFsync(fd, flags) },
-		now:     func() error { return now(fd) },
+		now:     func() (int, error) { return 0, now(fd) },
 	}).do(ctx)
 }
 
@@ -91,7 +89,7 @@ func fallocate(ctx context.Context, fd int, mode uint32, off, n int64) error {
 	}
 	return (&fileCall{call: "fallocate",
 		prepare: func(s *ring.SQE) { s.PrepFallocate(fd, mode, uint64(off), uint64(n)) },
-		now:     func() error { return unix.Fallocate(fd, mode, off, n) },
+		now:     func() (int, error) { return 0, unix.Fallocate(fd, mode, off, n) },
 	}).do(ctx)
 }
 
@@ -101,7 +99,7 @@ func ftruncate(ctx context.Context, fd int, size int64) error {
 	}
 	return (&fileCall{call: "ftruncate",
 		prepare: func(s *ring.SQE) { s.PrepFtruncate(fd, size) },
-		now:     func() error { return unix.Ftruncate(fd, size) },
+		now:     func() (int, error) { return 0, unix.Ftruncate(fd, size) },
 	}).do(ctx)
 }
 
@@ -111,25 +109,15 @@ func openat(ctx context.Context, dirFD int, path string, flags int, mode uint32)
 		return 0, err
 	}
 	flags |= unix.O_CLOEXEC | unix.O_LARGEFILE
-	opened := -1
 	c := &fileCall{call: "openat", keep: unsafe.Pointer(p),
 		prepare: func(s *ring.SQE) { s.PrepOpenat(dirFD, p, uint32(flags), mode) },
-		now: func() (err error) {
-			opened, err = unix.Openat(dirFD, path, flags, mode)
-			return err
-		},
+		now:     func() (int, error) { return unix.Openat(dirFD, path, flags, mode) },
 	}
 	fd, err := c.result(ctx, 0)
 	if kernelErrno(err) == unix.ENXIO && flags&unix.O_NONBLOCK == 0 {
-		fd, err = c.result(ctx, ring.SQEAsync) // a FIFO: a worker waits for its reader
+		return c.result(ctx, ring.SQEAsync) // a FIFO: a worker waits for its reader
 	}
-	switch {
-	case err != nil:
-		return 0, err
-	case opened >= 0:
-		return opened, nil
-	}
-	return fd, nil
+	return fd, err
 }
 
 func statx(ctx context.Context, dirFD int, path string, flags int, mask uint32, st *FileStat) error {
@@ -140,7 +128,7 @@ func statx(ctx context.Context, dirFD int, path string, flags int, mask uint32, 
 	to := (*unix.Statx_t)(unsafe.Pointer(st))
 	return (&fileCall{call: "statx", keep: both(unsafe.Pointer(p), unsafe.Pointer(st)),
 		prepare: func(s *ring.SQE) { s.PrepStatx(dirFD, p, uint32(flags), mask, to) },
-		now:     func() error { return unix.Statx(dirFD, path, flags, int(mask), to) },
+		now:     func() (int, error) { return 0, unix.Statx(dirFD, path, flags, int(mask), to) },
 	}).do(ctx)
 }
 
@@ -154,7 +142,7 @@ func renameat(ctx context.Context, oldDirFD int, oldPath string, newDirFD int, n
 	}
 	return (&fileCall{call: "renameat", keep: both(unsafe.Pointer(p), unsafe.Pointer(q)),
 		prepare: func(s *ring.SQE) { s.PrepRenameat(oldDirFD, p, newDirFD, q, flags) },
-		now:     func() error { return unix.Renameat2(oldDirFD, oldPath, newDirFD, newPath, uint(flags)) },
+		now:     func() (int, error) { return 0, unix.Renameat2(oldDirFD, oldPath, newDirFD, newPath, uint(flags)) },
 	}).do(ctx)
 }
 
@@ -165,7 +153,7 @@ func unlinkat(ctx context.Context, dirFD int, path string, flags int) error {
 	}
 	return (&fileCall{call: "unlinkat", keep: unsafe.Pointer(p),
 		prepare: func(s *ring.SQE) { s.PrepUnlinkat(dirFD, p, uint32(flags)) },
-		now:     func() error { return unix.Unlinkat(dirFD, path, flags) },
+		now:     func() (int, error) { return 0, unix.Unlinkat(dirFD, path, flags) },
 	}).do(ctx)
 }
 
@@ -176,7 +164,7 @@ func mkdirat(ctx context.Context, dirFD int, path string, mode uint32) error {
 	}
 	return (&fileCall{call: "mkdirat", keep: unsafe.Pointer(p),
 		prepare: func(s *ring.SQE) { s.PrepMkdirat(dirFD, p, mode) },
-		now:     func() error { return unix.Mkdirat(dirFD, path, mode) },
+		now:     func() (int, error) { return 0, unix.Mkdirat(dirFD, path, mode) },
 	}).do(ctx)
 }
 
@@ -187,7 +175,7 @@ func linkat(ctx context.Context, oldDirFD int, oldPath string, newDirFD int, new
 	}
 	return (&fileCall{call: "linkat", keep: both(unsafe.Pointer(p), unsafe.Pointer(q)),
 		prepare: func(s *ring.SQE) { s.PrepLinkat(oldDirFD, p, newDirFD, q, uint32(flags)) },
-		now:     func() error { return unix.Linkat(oldDirFD, oldPath, newDirFD, newPath, flags) },
+		now:     func() (int, error) { return 0, unix.Linkat(oldDirFD, oldPath, newDirFD, newPath, flags) },
 	}).do(ctx)
 }
 
@@ -198,7 +186,7 @@ func symlinkat(ctx context.Context, target string, dirFD int, path string) error
 	}
 	return (&fileCall{call: "symlinkat", keep: both(unsafe.Pointer(p), unsafe.Pointer(q)),
 		prepare: func(s *ring.SQE) { s.PrepSymlinkat(p, dirFD, q) },
-		now:     func() error { return unix.Symlinkat(target, dirFD, path) },
+		now:     func() (int, error) { return 0, unix.Symlinkat(target, dirFD, path) },
 	}).do(ctx)
 }
 

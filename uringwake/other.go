@@ -78,9 +78,20 @@ func unlinkat(context.Context, int, string, int) error                 { return 
 func mkdirat(context.Context, int, string, uint32) error               { return errNoRing }
 func linkat(context.Context, int, string, int, string, int) error      { return errNoRing }
 func symlinkat(context.Context, string, int, string) error             { return errNoRing }
-func splice(context.Context, int, int64, int, int64, int, uint32) (n int, err error) {
+func splice(context.Context, int, int64, int, int64, int, uint32) (int, error) {
 	return 0, errNoRing
 }
+
+func socket(context.Context, int, int, int) (int, error)       { return 0, errNoRing }
+func bind(context.Context, int, SockAddr) error                { return errNoRing }
+func listen(context.Context, int, int) error                   { return errNoRing }
+func accept(context.Context, int, int) (int, SockAddr, error)  { return 0, SockAddr{}, errNoRing }
+func connect(context.Context, int, SockAddr) error             { return errNoRing }
+func shutdown(context.Context, int, int) error                 { return errNoRing }
+func recv(context.Context, int, []byte, int) (int, error)      { return 0, errNoRing }
+func send(context.Context, int, []byte, int) (int, error)      { return 0, errNoRing }
+func recvmsg(context.Context, int, *Message, int) (int, error) { return 0, errNoRing }
+func sendmsg(context.Context, int, *Message, int) (int, error) { return 0, errNoRing }
 
 type eventFDState struct{}
 
