@@ -32,6 +32,7 @@ var withUnsafe = []string{
 	"uringwake/race_linux.go",
 	"uringwake/ring",
 	"uringwake/transfer_linux.go",
+	"uringwake/uringfs/file.go",
 	"uringwake/withoutnowait_linux.go",
 	"uringwake/withoutring_linux.go",
 	"waitmap/cell_unsafe.go",

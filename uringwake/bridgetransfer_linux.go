@@ -20,7 +20,7 @@ func init() {
 		return t.do(ctx)
 	}
 	bridge.Poll = func(ctx context.Context, fd int, events uint32, i *bridge.Interrupter) error {
-		_, err := poll(ctx, fd, events, i)
+		_, err := pollUntil(ctx, fd, events, i)
 		return err
 	}
 	bridge.ReadNow, bridge.WriteHere = readNow, writeHere

@@ -38,11 +38,16 @@ func pollFD(ctx context.Context, fd int, events uint32) (uint32, error) {
 			return ready, nil
 		}
 	}
-	return poll(ctx, fd, events, nil)
+	return poll(ctx, fd, events)
 }
 
 // poll waits on the ring until fd is ready for one of events.
-func poll(ctx context.Context, fd int, events uint32, i *bridge.Interrupter) (uint32, error) {
+func poll(ctx context.Context, fd int, events uint32) (uint32, error) {
+	return pollUntil(ctx, fd, events, nil)
+}
+
+// pollUntil is poll until i is interrupted.
+func pollUntil(ctx context.Context, fd int, events uint32, i *bridge.Interrupter) (uint32, error) {
 	o, err := newOp(ctx)
 	if err != nil {
 		return 0, err

@@ -77,7 +77,7 @@ func (s *splicing) wait(ctx context.Context) error {
 	if pollNow(fd, ready) != 0 {
 		fd, ready = s.out.fd, unix.POLLOUT
 	}
-	_, err := poll(ctx, fd, ready, nil)
+	_, err := poll(ctx, fd, ready)
 	return err
 }
 

@@ -98,7 +98,7 @@ func (t *transfer) onRing(ctx context.Context, flags uint8) (int, error) {
 			return n, err
 		}
 		t.duplicate()
-		if _, err := poll(ctx, t.fd, t.ready, t.interrupter); err != nil {
+		if _, err := pollUntil(ctx, t.fd, t.ready, t.interrupter); err != nil {
 			return 0, err
 		}
 	}
@@ -163,7 +163,7 @@ func (t *transfer) wait(ctx context.Context, why unix.Errno) (n int, again bool,
 			return 0, true, nil
 		}
 		if t.retried = false; !ready && t.duplicate() {
-			if _, err := poll(ctx, t.fd, t.ready, t.interrupter); !isUnsupported(err) {
+			if _, err := pollUntil(ctx, t.fd, t.ready, t.interrupter); !isUnsupported(err) {
 				return 0, err == nil, err
 			}
 		}
