@@ -23,7 +23,7 @@ func init() {
 		_, err := pollUntil(ctx, fd, events, i)
 		return err
 	}
-	bridge.ReadNow, bridge.WriteHere = readNow, writeHere
+	bridge.ReadNow, bridge.ReadHere, bridge.WriteHere = readNow, readHere, writeHere
 }
 
 func readNow(ctx context.Context, fd int, p []byte, off int64) (int, error) {
@@ -32,6 +32,11 @@ func readNow(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 	}
 	t := reading(fd, p, off)
 	return t.once(nowait)
+}
+
+func readHere(fd int, p []byte, off int64) (int, error) {
+	t := reading(fd, p, off)
+	return t.once(0)
 }
 
 func writeHere(fd int, p []byte, off int64) (int, error) {

@@ -229,6 +229,25 @@ func TestCloseWaitsForTransfers(t *testing.T) {
 	})
 }
 
+// TestCloseWhileReadsBegin: each read ends, whatever it was about to do.
+func TestCloseWhileReadsBegin(t *testing.T) {
+	skipWithoutRing(t)
+	before := descriptors(t)
+	for range testkit.Scale(100, 20) {
+		r, w := pipe(t)
+		together(t, 5, func(ctx context.Context, i int) {
+			if i == 4 {
+				require.NoError(t, r.CloseContext(ctx))
+				return
+			}
+			_, err := r.ReadContext(ctx, make([]byte, 4))
+			require.ErrorIs(t, err, os.ErrClosed)
+		})
+		require.NoError(t, w.Close())
+	}
+	require.LessOrEqual(t, descriptors(t)-before, 3*testkit.Scale(100, 20)) // the loops'
+}
+
 // TestCloseWhoseContextEnds leaves the closing to the last user.
 func TestCloseWhoseContextEnds(t *testing.T) {
 	bothWorlds(t, func(t *testing.T, ctx context.Context) {

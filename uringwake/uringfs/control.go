@@ -18,10 +18,12 @@ func (f *File) SeekContext(ctx context.Context, offset int64, whence int) (pos i
 		return 0, err
 	}
 	defer f.end(ctx)
-	if err := f.lock(ctx, f.reader); err != nil {
-		return 0, f.fail("seek", err)
+	if f.waits == nil { // else it has no position, or one that means nothing
+		if err := f.lock(ctx, f.reader); err != nil {
+			return 0, f.fail("seek", err)
+		}
+		defer f.reader.Unlock()
 	}
-	defer f.reader.Unlock()
 	if whence == io.SeekStart || whence == io.SeekCurrent {
 		pos, err = seek(f.fd, offset, whence)
 	} else {
@@ -30,7 +32,9 @@ func (f *File) SeekContext(ctx context.Context, offset int64, whence int) (pos i
 	if err != nil {
 		return 0, f.fail("seek", err)
 	}
-	f.dir = directory{}
+	if f.waits == nil {
+		f.dir = directory{}
+	}
 	return pos, nil
 }
 

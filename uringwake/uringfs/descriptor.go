@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"github.com/vigil-go/vigil/internal/waitq"
-	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/wake"
 )
 
@@ -53,7 +52,7 @@ func (d *descriptor) release(ctx context.Context) {
 	if d.word.Add(^(user - 1)) != closing {
 		return
 	}
-	d.err = uringwake.Close(ctx, d.fd)
+	d.err = closeFD(ctx, d.fd)
 	d.closed.Store(true)
 	if d.closer != nil {
 		d.closer.Wake()

@@ -32,9 +32,9 @@ func (d dirFS) Stat(name string) (fs.FileInfo, error) { return in(d, "stat", nam
 
 func (d dirFS) Lstat(name string) (fs.FileInfo, error) { return in(d, "lstat", name, Lstat) }
 
-func (d dirFS) ReadFile(name string) ([]byte, error) { return in(d, "open", name, ReadFile) }
+func (d dirFS) ReadFile(name string) ([]byte, error) { return in(d, "readfile", name, ReadFile) }
 
-func (d dirFS) ReadDir(name string) ([]fs.DirEntry, error) { return in(d, "open", name, ReadDir) }
+func (d dirFS) ReadDir(name string) ([]fs.DirEntry, error) { return in(d, "readdir", name, ReadDir) }
 
 func (d dirFS) ReadLink(name string) (string, error) { return in(d, "readlink", name, Readlink) }
 

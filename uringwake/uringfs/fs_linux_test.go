@@ -60,6 +60,14 @@ func TestDirFSIsThatOfOS(t *testing.T) {
 		} else {
 			require.Nil(t, f)
 		}
+		wantText, want := fs.ReadFile(std, name)
+		text, err := fs.ReadFile(ours, name)
+		failsAs(t, want, err)
+		require.Equal(t, wantText, text)
+		wantList, want := fs.ReadDir(std, name)
+		list, err := fs.ReadDir(ours, name)
+		failsAs(t, want, err)
+		require.Equal(t, entries(wantList), entries(list))
 		wantTo, want := fs.ReadLink(std, name)
 		to, err := fs.ReadLink(ours, name)
 		require.Equal(t, errors.Unwrap(want), errors.Unwrap(err)) // that of os has the whole path

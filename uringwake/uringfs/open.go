@@ -23,7 +23,8 @@ func Create(ctx context.Context, name string) (*File, error) {
 // OpenFile opens a file with the flags of package os (os.O_RDWR and the like), also with
 // others of open(2). If the file is created, its mode is perm, before umask. The
 // descriptor is close-on-exec. An error is a *fs.PathError. If ctx ends before the file
-// is open, no file is left open. OpenFile corresponds to io_uring_prep_openat; Linux 5.6.
+// is open, no file is left open. The opening of a FIFO waits for its other end; in a
+// goroutine it does not end with ctx. OpenFile corresponds to io_uring_prep_openat; Linux 5.6.
 func OpenFile(ctx context.Context, name string, flag int, perm fs.FileMode) (*File, error) {
 	fd, err := openName(ctx, name, flag, perm)
 	if err != nil {
@@ -133,8 +134,8 @@ func Readlink(ctx context.Context, name string) (string, error) {
 	return "", pathError("readlink", name, err)
 }
 
-// Rename renames a file, and replaces a file that has the name to. An error is an
-// *os.LinkError. Rename corresponds to io_uring_prep_renameat; Linux 5.11.
+// Rename renames a file or a directory, and replaces a file, or an empty directory, that
+// has the name to. An error is an *os.LinkError. Rename corresponds to io_uring_prep_renameat; Linux 5.11.
 func Rename(ctx context.Context, from, to string) error {
 	err := begin(ctx)
 	if err == nil {

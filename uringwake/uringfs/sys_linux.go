@@ -44,6 +44,14 @@ func flagsOf(fd int) (append, direct bool) {
 	return err == nil && flags&unix.O_APPEND != 0, err == nil && flags&unix.O_DIRECT != 0
 }
 
+// closeFD closes a descriptor, which NewFile may have got where there is no ring.
+func closeFD(ctx context.Context, fd int) error {
+	if uringwake.Supported() != nil {
+		return unix.Close(fd)
+	}
+	return uringwake.Close(ctx, fd)
+}
+
 func seek(fd int, offset int64, whence int) (int64, error) { return unix.Seek(fd, offset, whence) }
 
 // seekFrom is seek where the server of a file system may have to be asked.

@@ -16,6 +16,8 @@ func plain(err error) error { return err }
 func waitsForOthers(int) bool           { return false }
 func flagsOf(int) (append, direct bool) { return false, false }
 
+func closeFD(context.Context, int) error { return uringwake.Supported() }
+
 func seek(int, int64, int) (int64, error) { return 0, uringwake.Supported() }
 
 func seekFrom(context.Context, int, int64, int) (int64, error) { return 0, uringwake.Supported() }

@@ -24,8 +24,8 @@ func (f *File) read(ctx context.Context, p []byte, off int64) (int, error) {
 }
 
 // readCached reads what is in memory by a system call, also in a task: that costs less
-// than the way through the ring and back. The ring reads the rest. Short reads are those
-// at the end of a file, as programs expect it.
+// than the way through the ring and back. Then it waits for the rest. Short reads are
+// those at the end of a file, as programs expect it.
 func (f *File) readCached(ctx context.Context, p []byte, off int64) (done int, err error) {
 	if err := ended(ctx); err != nil {
 		return 0, err
@@ -39,13 +39,23 @@ func (f *File) readCached(ctx context.Context, p []byte, off int64) (done int, e
 		case err != nil && done > 0 && err != unix.EAGAIN:
 			return done, nil
 		case err != nil:
-			n, err = f.readRing(ctx, p[done:], off)
+			n, err = f.readDevice(ctx, p[done:], off)
 			if done += n; done > 0 {
 				return done, nil
 			}
 			return 0, err
 		}
 	}
+}
+
+// readDevice waits for the device, or for the server of a file system. A goroutine whose
+// context cannot end does so by a system call, as package os does, which costs less than
+// one of the kernel's workers. The ring can be canceled, and blocks no thread.
+func (f *File) readDevice(ctx context.Context, p []byte, off int64) (int, error) {
+	if ctx.Done() == nil && uringwake.TaskFrom(ctx) == nil {
+		return bridge.ReadHere(f.fd, p, off)
+	}
+	return f.readRing(ctx, p, off)
 }
 
 // pagesPerTurn is how many pages a task reads from memory before it lets others run.

@@ -14,6 +14,6 @@ var (
 // nothing can be read now, others if the file or the kernel does not know such reads.
 var ReadNow func(ctx context.Context, fd int, p []byte, off int64) (int, error)
 
-// WriteHere writes by a system call on the caller's thread, which waits for the device if
-// need be. off may be -1, the file's own position. The error is an errno.
-var WriteHere func(fd int, p []byte, off int64) (int, error)
+// ReadHere and WriteHere transfer by a system call on the caller's thread, which waits for
+// the device if need be. off may be -1, the file's own position. The error is an errno.
+var ReadHere, WriteHere func(fd int, p []byte, off int64) (int, error)
