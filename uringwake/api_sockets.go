@@ -4,7 +4,8 @@ import "context"
 
 // This file declares the operations on sockets. In a goroutine each of them is a system
 // call that does not wait, and what has to wait waits on the ring. Operations wait
-// whatever the mode of the socket: O_NONBLOCK does not matter.
+// whatever the mode of the socket: O_NONBLOCK does not matter. While they wait, they keep
+// the socket open, and may use a second descriptor for that.
 //
 // Where the kernel refuses the operation on a ring, poll(2) and such system calls do the
 // same; only Accept and Connect fail then if the socket is in blocking mode and would
@@ -48,7 +49,6 @@ func Shutdown(ctx context.Context, fd, how int) error { return shutdown(ctx, fd,
 // does nothing together with MSG_PEEK. With MSG_DONTWAIT Recv does not wait, and the error
 // matches unix.EAGAIN. It corresponds to io_uring_prep_recv; Linux 5.6.
 //
-// While Recv waits, it keeps the socket open, and may use a second descriptor for that.
 // When ctx ends, Recv returns as soon as the kernel no longer uses p. If bytes were
 // received by then, Recv returns their number and no error.
 func Recv(ctx context.Context, fd int, p []byte, flags int) (int, error) {
@@ -62,7 +62,6 @@ func Recv(ctx context.Context, fd int, p []byte, flags int) (int, error) {
 // MSG_ZEROCOPY is EINVAL, since the kernel would use p afterwards. It corresponds to
 // io_uring_prep_send; Linux 5.6.
 //
-// While Send waits, it keeps the socket open, and may use a second descriptor for that.
 // When ctx ends, Send returns as soon as the kernel no longer uses p. If bytes were sent
 // by then, Send returns their number and no error.
 func Send(ctx context.Context, fd int, p []byte, flags int) (int, error) {

@@ -119,9 +119,14 @@ func (a *accepting) do(ctx context.Context) (int, error) {
 			return nfd, errorOf("accept", e)
 		}
 	}
+	if here {
+		a.duplicate() // the entry waits for the keeper
+	}
 	nfd, err := a.onRing(ctx)
 	if isUnsupported(err) && a.isNonblocking() {
-		return a.byPolling(ctx)
+		if nfd, err := a.byPolling(ctx); !isUnsupported(err) {
+			return nfd, err
+		}
 	}
 	return nfd, err
 }
@@ -219,6 +224,9 @@ func (c *connecting) do(ctx context.Context) error {
 			return err
 		}
 	}
+	if here {
+		c.duplicate() // the entry waits for the keeper
+	}
 	if err = c.repeat(ctx, c.onRing); isUnsupported(err) && c.isNonblocking() {
 		return c.repeat(ctx, c.now)
 	}
@@ -259,10 +267,17 @@ func (c *connecting) now(context.Context) error {
 	return errorOf("connect", errnoOf(withAddr(unix.SYS_CONNECT, c.fd, c.to)))
 }
 
-// finish waits until the attempt has ended that the kernel goes on with.
+// finish waits until the attempt has ended that the kernel goes on with. Where the kernel
+// refuses to poll, finish looks now and then.
 func (c *connecting) finish(ctx context.Context) error {
 	c.duplicate()
-	if _, err := poll(ctx, c.fd, unix.POLLOUT); err != nil {
+	_, err := poll(ctx, c.fd, unix.POLLOUT)
+	for isUnsupported(err) && pollNow(c.fd, unix.POLLOUT) == 0 {
+		if err := Sleep(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
+	if err != nil && !isUnsupported(err) {
 		return err
 	}
 	n, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)

@@ -96,7 +96,9 @@ func (s *splicing) bySystemCall(ctx context.Context) (n int, err error) {
 		case e == 0:
 			return n, nil
 		case e == unix.EAGAIN && s.flags&unix.SPLICE_F_NONBLOCK == 0:
-			if err := s.wait(ctx); err != nil {
+			if err := s.wait(ctx); isUnsupported(err) {
+				return s.onRing(ctx)
+			} else if err != nil {
 				return 0, err
 			}
 		case e != unix.EINTR:
