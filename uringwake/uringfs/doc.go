@@ -10,9 +10,11 @@
 //	n, err := f.ReadAtContext(ctx, buf, 0)
 //
 // In a task, a call that waits suspends the task, and the loop runs others. In a
-// goroutine, what need not wait is an ordinary system call, and the rest waits on the
-// ring that all goroutines share. What io_uring cannot do (reading a directory, copying
-// within the kernel) is a system call; a task has another goroutine make it.
+// goroutine, what need not wait is an ordinary system call, and a pipe, a terminal or a
+// socket is waited for on the ring that all goroutines share. There a write to a regular
+// file is a system call too, and so is a read if its context cannot end: for the device
+// such a call waits as package os does. What io_uring cannot do (reading a directory,
+// copying within the kernel) is a system call; a task has another goroutine make it.
 //
 // A [File] has the methods of os.File, so that it can be passed to other packages, and
 // for each method that may wait one with a context. There are no deadlines: a context
@@ -33,7 +35,8 @@
 // When the context of a call ends, the call returns as soon as the kernel no longer uses
 // its memory. What has been transferred by then is not lost: Read returns the number of
 // bytes and no error, the calls that transfer all or fail return the number and the error.
-// The kernel cannot cancel a transfer of a regular file that its device has begun.
+// A transfer of a regular file ends when its device is done: the kernel can seldom cancel
+// it.
 //
 // [File.Close] cancels what waits for others: reads of pipes, terminals and sockets. It
 // lets transfers of regular files finish. Both see a descriptor that is closed only

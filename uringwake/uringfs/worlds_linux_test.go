@@ -21,10 +21,11 @@ func skipWithoutRing(t testing.TB) {
 	}
 }
 
-// bothWorlds runs f in a goroutine and in a task.
+// bothWorlds runs f in a goroutine, also under a context that can end, and in a task.
 func bothWorlds(t *testing.T, f func(t *testing.T, ctx context.Context)) {
 	skipWithoutRing(t)
 	t.Run("goroutine", func(t *testing.T) { f(t, context.Background()) })
+	t.Run("goroutine that can be canceled", func(t *testing.T) { f(t, t.Context()) })
 	t.Run("task", func(t *testing.T) { inTask(t, func(ctx context.Context) { f(t, ctx) }) })
 }
 
