@@ -9,8 +9,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake/uringfs"
 )
+
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // TestWithoutRings: every call says that there are none.
 func TestWithoutRings(t *testing.T) {
