@@ -112,7 +112,7 @@ func statOf(ctx context.Context, op, name string, follow bool) (fs.FileInfo, err
 // ReadDir returns the entries of a directory, sorted by name. If it fails, it returns the
 // entries that it has read.
 func ReadDir(ctx context.Context, name string) ([]fs.DirEntry, error) {
-	f, err := Open(ctx, name)
+	f, err := OpenFile(ctx, name, onlyDirectory, 0)
 	if err != nil {
 		return nil, err
 	}

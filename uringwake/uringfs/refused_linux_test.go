@@ -49,10 +49,28 @@ func TestWithoutRings(t *testing.T) {
 
 // TestWithoutOperations that the kernel refuses, the system calls do the same.
 func TestWithoutOperations(t *testing.T) {
-	if !refuse.Child(t, refuse.NoOpcodes(ring.OpRead, ring.OpWrite, ring.OpOpenat, ring.OpStatx, ring.OpFsync, ring.OpFtruncate,
+	if refuse.Child(t, refuse.NoOpcodes(ring.OpRead, ring.OpWrite, ring.OpOpenat, ring.OpStatx, ring.OpFsync, ring.OpFtruncate,
 		ring.OpFallocate, ring.OpRenameat, ring.OpUnlinkat, ring.OpMkdirat, ring.OpClose)) {
-		return
+		workout(t)
 	}
+}
+
+// TestWithoutNowait: the kernel does not know transfers that do not wait.
+func TestWithoutNowait(t *testing.T) {
+	if refuse.Child(t, refuse.NoNowait(unix.EOPNOTSUPP)) {
+		workout(t)
+	}
+}
+
+// TestWithoutSystemCalls: a filter refuses those that are newer than the others.
+func TestWithoutSystemCalls(t *testing.T) {
+	if refuse.Child(t, refuse.NoCall(unix.SYS_PREADV2, 5, 0, unix.ENOSYS), refuse.NoCall(unix.SYS_PWRITEV2, 5, 0, unix.EPERM)) {
+		workout(t)
+	}
+}
+
+// workout uses files and a pipe.
+func workout(t *testing.T) {
 	bothWorlds(t, func(t *testing.T, ctx context.Context) {
 		dir := t.TempDir()
 		require.NoError(t, uringfs.Mkdir(ctx, dir+"/d", 0o755))

@@ -14,6 +14,9 @@ import (
 // This file has what the rest of the package asks of the system. The other systems have
 // none of it.
 
+// onlyDirectory has OpenFile refuse what is not a directory.
+const onlyDirectory = unix.O_DIRECTORY
+
 // plain returns the errno of what the kernel refused, as package os has it in its errors.
 // An error that says more than its errno is returned as it is.
 func plain(err error) error {

@@ -53,10 +53,15 @@ func (f *File) readCached(ctx context.Context, p []byte, off int64) (done int, e
 // one of the kernel's workers. The ring can be canceled, and blocks no thread.
 func (f *File) readDevice(ctx context.Context, p []byte, off int64) (int, error) {
 	if ctx.Done() == nil && uringwake.TaskFrom(ctx) == nil {
-		return bridge.ReadHere(f.fd, p, off)
+		if n, err := bridge.ReadHere(f.fd, p, off); !isRefused(err) {
+			return n, err
+		}
 	}
 	return f.readRing(ctx, p, off)
 }
+
+// isRefused reports whether the kernel may refuse the system call to this process.
+func isRefused(err error) bool { return err == unix.ENOSYS || err == unix.EPERM }
 
 // pagesPerTurn is how many pages a task reads from memory before it lets others run.
 const pagesPerTurn = 64
@@ -99,8 +104,15 @@ func (f *File) write(ctx context.Context, p []byte, off int64) (int, error) {
 		n, err := bridge.Write(ctx, f.fd, p, off, &f.waits.write)
 		return n, interrupted(err)
 	case !f.direct && uringwake.TaskFrom(ctx) == nil:
-		return f.writeHere(ctx, p, off)
-	case off == own && !f.append:
+		if n, err := f.writeHere(ctx, p, off); !isRefused(err) {
+			return n, err
+		}
+	}
+	return f.writeRing(ctx, p, off)
+}
+
+func (f *File) writeRing(ctx context.Context, p []byte, off int64) (int, error) {
+	if off == own && !f.append {
 		return f.moving(func(pos int64) (int, error) { return uringwake.Write(ctx, f.fd, p, pos) })
 	}
 	return uringwake.Write(ctx, f.fd, p, off)
