@@ -23,12 +23,15 @@
 //
 // # Requirements
 //
-// Files need what package uringwake needs. Where that is missing, functions that open
-// files return the error of [uringwake.Supported], and so do the methods of [Stdin],
-// [Stdout] and [Stderr]. A page in memory is read by a system call that does not wait
-// (RWF_NOWAIT, Linux 4.14), also in a task; a page that is not in memory, and a file
-// that was opened with O_DIRECT, is read by the ring. So the ring pays off for reads
-// that have to wait, and costs nothing for others.
+// Files need what package uringwake needs. Where that is missing, functions that take a
+// name return the error of [uringwake.Supported], and so do methods of a File that
+// [NewFile] made, as far as they need a ring.
+//
+// A task reads a page in memory by a system call that does not wait (RWF_NOWAIT, Linux
+// 4.14); the ring reads a page that is not in memory, and files that were opened with
+// O_DIRECT. So the ring pays off for reads that have to wait, and costs nothing for
+// others. A write to a regular file is left to a worker of the kernel by most file
+// systems, which takes a task longer than a goroutine, but does not block the loop.
 //
 // # Canceling
 //

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vigil-go/vigil/internal/testkit"
-	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/uringwake/uringfs"
 )
 
@@ -177,8 +176,9 @@ func TestRawConn(t *testing.T) {
 		require.LessOrEqual(t, calls, 2)
 
 		closed := make(chan error, 1)
+		calls = 0
 		err = c.Read(func(uintptr) bool {
-			if calls++; calls > 2 {
+			if calls++; calls == 1 {
 				go func() { closed <- r.Close() }()
 			}
 			return false
@@ -188,27 +188,36 @@ func TestRawConn(t *testing.T) {
 
 		c, err = w.SyscallConn()
 		require.NoError(t, err)
-		require.NoError(t, c.Write(func(uintptr) bool { calls++; return calls > 5 }))
+		calls = 0
+		require.NoError(t, c.Write(func(uintptr) bool { calls++; return calls == 3 }))
 	})
 }
 
-// TestATasksContextIsForTheTask, whether the file has to be waited for or not.
+// TestATasksContextIsForTheTask: another task that uses it panics, whether the file has to
+// be waited for or not, and nothing is left locked.
 func TestATasksContextIsForTheTask(t *testing.T) {
 	skipWithoutRing(t)
 	f := open(t, context.Background(), tempFile(t, "text"), os.O_RDONLY)
 	r, w := pipe(t)
-	_, err := w.Write([]byte("text"))
-	require.NoError(t, err)
-	inTask(t, func(ctx context.Context) {
-		require.NotNil(t, uringwake.TaskFrom(ctx))
-		uringwake.Blocking(ctx, func() {
-			for _, f := range []*uringfs.File{f, r} {
-				require.Panics(t, func() { f.ReadContext(ctx, make([]byte, 1)) })
-			}
-		})
-	})
-	_, err = r.Read(make([]byte, 1)) // nothing is left locked
-	require.NoError(t, err)
+	l := newLoop(t)
+	var first context.Context // one thread needs no lock
+	done := make(chan error, 2)
+	require.NoError(t, l.Go(context.Background(), func(ctx context.Context) {
+		first = ctx
+		_, err := r.ReadContext(ctx, make([]byte, 1))
+		done <- err
+	}))
+	require.NoError(t, l.Go(context.Background(), func(ctx context.Context) {
+		for _, f := range []*uringfs.File{f, w} {
+			require.Panics(t, func() { f.ReadContext(first, make([]byte, 1)) })
+		}
+		_, err := f.ReadContext(ctx, make([]byte, 1))
+		require.NoError(t, err)
+		_, err = w.WriteContext(ctx, []byte("x"))
+		done <- err
+	}))
+	require.NoError(t, <-done)
+	require.NoError(t, <-done)
 }
 
 // TestStandardStreams are those of a child process.
