@@ -13,10 +13,11 @@ import (
 // A dirFD is the directory in which a relative path begins, or unix.AT_FDCWD, the
 // working directory. A path that contains a NUL byte is EINVAL.
 //
-// Operations that change names are not repeated when the kernel reports that it was
-// interrupted, since they may have been done: their errors match unix.EINTR or
-// unix.ECANCELED then. When ctx ends meanwhile, the error is the context's, and the
-// same is true.
+// When ctx ends while a task waits for an operation that changes a file or a name, the
+// error is the context's, and the operation may have been done or not. If the kernel has
+// stopped it for another reason, a task's Openat, Renameat, Unlinkat, Mkdirat, Linkat and
+// Symlinkat do not repeat it: the error matches unix.EINTR or unix.ECANCELED, and it is
+// likewise unknown whether it was done.
 
 // Readv is [Read] into several buffers, one after the other: preadv(2). More than 1024
 // buffers are EINVAL. It corresponds to io_uring_prep_readv; Linux 5.1.

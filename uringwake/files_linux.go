@@ -114,7 +114,7 @@ func openat(ctx context.Context, dirFD int, path string, flags int, mode uint32)
 		now:     func() (int, error) { return unix.Openat(dirFD, path, flags, mode) },
 	}
 	fd, err := c.result(ctx, 0)
-	if kernelErrno(err) == unix.ENXIO && flags&unix.O_NONBLOCK == 0 {
+	if kernelErrno(err) == unix.ENXIO && flags&unix.O_NONBLOCK == 0 && TaskFrom(ctx) != nil {
 		return c.result(ctx, ring.SQEAsync) // a FIFO: a worker waits for its reader
 	}
 	return fd, err

@@ -218,9 +218,11 @@ func (c *connecting) do(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return waitq.ContextError(ctx)
 	case here && c.isNonblocking():
-		if err := c.now(ctx); kernelErrno(err) == unix.EINPROGRESS {
+		switch err := c.now(ctx); kernelErrno(err) {
+		case unix.EAGAIN:
+		case unix.EINPROGRESS, unix.EINTR:
 			return c.finish(ctx)
-		} else if kernelErrno(err) != unix.EAGAIN {
+		default:
 			return err
 		}
 	}
@@ -239,7 +241,7 @@ func (c *connecting) repeat(ctx context.Context, attempt func(ctx context.Contex
 	for {
 		err := attempt(ctx)
 		switch kernelErrno(err) {
-		case unix.EINPROGRESS:
+		case unix.EINPROGRESS, unix.EINTR:
 			return c.finish(ctx)
 		case unix.EAGAIN:
 			if err := c.wait(ctx, unix.POLLOUT); err != nil {

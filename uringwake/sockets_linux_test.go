@@ -383,3 +383,28 @@ func TestSocketOperationsThatCannotBegin(t *testing.T) {
 		require.PanicsWithValue(t, "uringwake: Sendmsg with a nil Message", func() { uringwake.Sendmsg(ctx, stale, nil, 0) })
 	})
 }
+
+// A TCP listener whose line is full does not answer. A connect waits then, and ends with
+// its context.
+func TestConnectIsCanceled(t *testing.T) {
+	eachCaller(t, func(t *testing.T, c caller) {
+		for _, mode := range []int{0, unix.SOCK_NONBLOCK} {
+			listener, at := listenOn(t, loopback, 0)
+			require.NoError(t, unix.Listen(listener, 0))
+			to := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: int(at.AddrPort().Port())}
+			for range 4 {
+				fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+				require.NoError(t, err)
+				closing(t, fd)
+				unix.Connect(fd, to)
+			}
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|mode, 0)
+			require.NoError(t, err)
+			closing(t, fd)
+			c.run(t, func(ctx context.Context) {
+				c.ctx = ctx
+				assert.NoError(t, c.toTheEnd(func(ctx context.Context) error { return uringwake.Connect(ctx, fd, at) }))
+			})
+		}
+	})
+}

@@ -70,9 +70,8 @@ func (s *splicing) onRing(ctx context.Context) (int, error) {
 
 // wait waits until the file that is not ready may be.
 func (s *splicing) wait(ctx context.Context) error {
-	if !s.in.duplicate() || !s.out.duplicate() {
-		return &ring.Error{Call: "splice", Errno: unix.EMFILE}
-	}
+	s.in.duplicate()
+	s.out.duplicate()
 	fd, ready := s.in.fd, uint32(unix.POLLIN)
 	if pollNow(fd, ready) != 0 {
 		fd, ready = s.out.fd, unix.POLLOUT

@@ -231,7 +231,7 @@ func TestStandardStreams(t *testing.T) {
 		os.Exit(0)
 	}
 	c := exec.Command(os.Args[0], "-test.run=^TestStandardStreams$")
-	c.Env = append(os.Environ(), "URINGFS_CHILD=1")
+	c.Env = append(os.Environ(), "URINGFS_CHILD=1", "GORACE=atexit_sleep_ms=0")
 	var out, errors strings.Builder
 	c.Stdin, c.Stdout, c.Stderr = strings.NewReader("text"), &out, &errors
 	require.NoError(t, c.Run())
