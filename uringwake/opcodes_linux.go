@@ -26,6 +26,7 @@ var trials = map[uint8]*probe{
 	ring.OpMsgRing:     trial("msg_ring", unix.EBADF, func(s *ring.SQE) { s.PrepMsgRing(-1, 0, 0, 0) }),
 	ring.OpTimeout:     trial("timeout", unix.ETIME, func(s *ring.SQE) { s.PrepTimeout(&trialTime, 0, 0) }),
 	ring.OpAsyncCancel: trial("cancel", unix.ENOENT, func(s *ring.SQE) { s.PrepCancel64(0, 0) }),
+	ring.OpSendZC:      trial("send_zc", unix.EBADF, func(s *ring.SQE) { s.PrepSendZC(-1, nil, 0, 0) }),
 	ring.OpFutexWait: trial("futex wait", unix.EAGAIN, func(s *ring.SQE) {
 		s.PrepFutexWait(&trialWord, 1, futexAny, futexU32, 0)
 	}),
