@@ -185,7 +185,7 @@ func (s *stream) rearm() error {
 	case s.unheard < maxResubmit && (e == unix.ENOBUFS || isCanceled(why)):
 		s.unheard++
 	default:
-		return errorOf(s.call, s.opcode(), why)
+		return resultError(s.call, s.opcode(), why)
 	}
 	return s.arm()
 }

@@ -247,7 +247,7 @@ func (f *flight) err() error {
 	case f.res >= 0, f.op.kind == kindTimeout && f.res == -int32(unix.ETIME):
 		return nil
 	case !isCanceled(f.res):
-		return errorOf(call, f.opcode, f.res)
+		return resultError(call, f.opcode, f.res)
 	}
 	if l, ok := f.driver.(*Loop); ok && l.isClosing() && !f.canceled {
 		return ErrClosed
