@@ -166,6 +166,12 @@ func resultError(call string, opcode uint8, res int32) error {
 	return err
 }
 
+// isZeroCopy reports whether a notification follows the result of o, which has
+// ring.CQEMore then: the kernel uses the buffer until the notification.
+func (o *op) isZeroCopy() bool {
+	return o.sqe.Opcode == ring.OpSendZC || o.sqe.Opcode == ring.OpSendmsgZC
+}
+
 // brief reports whether o need not wait for others.
 func (o *op) brief() bool {
 	return o.atOnce() || o.sqe.Opcode == ring.OpClose || o.sqe.Opcode == ring.OpFutexWake

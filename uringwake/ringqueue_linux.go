@@ -274,7 +274,7 @@ func (q *ringQueue) complete(o *op, res int32, flags uint32) wake.Waker {
 	if last {
 		q.held--
 	}
-	switch notification := flags&ring.CQENotif != 0; {
+	switch notification := o.isZeroCopy() && flags&ring.CQENotif != 0; {
 	case o.sink == nil && !last:
 		o.res = res // of a zero-copy send: its buffer is still in use
 		return nil
