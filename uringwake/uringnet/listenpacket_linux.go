@@ -9,26 +9,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// takeSocket makes a PacketConn of a socket of package net, which it closes.
-func takeSocket(c net.PacketConn, network string) (*PacketConn, error) {
+// A netSocket is a socket of package net.
+type netSocket interface {
+	LocalAddr() net.Addr
+	Close() error
+}
+
+// takeSocket makes a socket of one of package net, which it closes. It returns the family
+// of the addresses too.
+func takeSocket(c netSocket, network string) (*sock, int, error) {
 	defer c.Close()
 	fd, err := duplicate(c)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
+	}
+	family, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if err != nil {
+		return nil, 0, errors.Join(os.NewSyscallError("getsockopt", err), unix.Close(fd))
 	}
 	s := newSock(fd, network, unix.SOCK_DGRAM)
 	s.local = c.LocalAddr()
-	p := &PacketConn{s: s}
-	p.family, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
-	if err != nil {
-		return nil, errors.Join(os.NewSyscallError("getsockopt", err), unix.Close(fd))
-	}
-	return p, nil
+	return s, family, nil
 }
 
 // duplicate returns a duplicate of c's descriptor. The netpoller knows that of c only, and
 // forgets it when c is closed.
-func duplicate(c net.PacketConn) (fd int, err error) {
+func duplicate(c any) (fd int, err error) {
 	s, ok := c.(syscall.Conn)
 	if !ok {
 		return -1, syscall.EINVAL
@@ -40,3 +46,5 @@ func duplicate(c net.PacketConn) (fd int, err error) {
 	bad := raw.Control(func(n uintptr) { fd, err = unix.FcntlInt(n, unix.F_DUPFD_CLOEXEC, 0) })
 	return fd, errors.Join(bad, os.NewSyscallError("fcntl", err))
 }
+
+func setReusePort(fd int) error { return setOption(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }

@@ -1,12 +1,15 @@
 package uringnet
 
 import (
+	"context"
 	"sync"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 	"github.com/vigil-go/vigil/uringwake/ring"
 )
 
@@ -16,6 +19,9 @@ type message struct {
 	header unix.Msghdr
 	data   unix.Iovec
 	name   sockaddr
+
+	interrupter    bridge.Interrupter // of a task that transfers it
+	next, previous *message           // in its messageList
 }
 
 var messages = sync.Pool{New: func() any { return new(message) }}
@@ -69,10 +75,48 @@ type direction struct {
 	flags   int
 }
 
+// The kernel does not wait when it sends: it may have consumed the data before it found out
+// that it has to, and sends an empty datagram then (to a Unix socket with a full queue; Linux
+// 6.18).
 var (
 	receiving = direction{"recvmsg", (*ring.SQE).PrepRecvmsg, unix.SYS_RECVMSG, unix.MSG_CMSG_CLOEXEC}
-	sending   = direction{"sendmsg", (*ring.SQE).PrepSendmsg, unix.SYS_SENDMSG, unix.MSG_NOSIGNAL}
+	sending   = direction{"sendmsg", (*ring.SQE).PrepSendmsg, unix.SYS_SENDMSG, unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT}
 )
+
+// onRing transfers m by the ring.
+func (m *message) onRing(ctx context.Context, fd int, d *direction) (int, error) {
+	o, err := bridge.NewOp(ctx)
+	if err != nil {
+		return 0, err
+	}
+	d.prepare(o.SQE(), fd, &m.header, uint32(d.flags))
+	o.Keep(unsafe.Pointer(m))
+	n, _, err := o.Wait(ctx, &m.interrupter, d.call)
+	return n, err
+}
+
+// poll waits on the ring until fd is ready.
+func (m *message) poll(ctx context.Context, fd int, events uint32) error {
+	o, err := bridge.NewOp(ctx)
+	if err != nil {
+		return err
+	}
+	o.SQE().PrepPollAdd(fd, events)
+	_, _, err = o.Wait(ctx, &m.interrupter, "poll")
+	return sysError("poll", err)
+}
+
+// bySystemCall transfers m without waiting.
+func (m *message) bySystemCall(ctx context.Context, fd int, d *direction) (int, error) {
+	if ctx.Err() != nil {
+		return 0, waitq.ContextError(ctx)
+	}
+	n, e := m.transfer(fd, d)
+	if e != 0 {
+		return 0, &ring.Error{Call: d.call, Errno: e}
+	}
+	return n, nil
+}
 
 // transfer makes the system call, without waiting.
 func (m *message) transfer(fd int, d *direction) (int, syscall.Errno) {

@@ -7,8 +7,6 @@ import (
 	"syscall"
 )
 
-const unixgram = "unixgram"
-
 var errMissingAddress = errors.New("missing address")
 
 // A packetAddr is where a datagram comes from or goes to: an AddrPort, or the path of a

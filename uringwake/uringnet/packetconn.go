@@ -172,7 +172,7 @@ func (c *PacketConn) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
 	}
-	return rawConn{c.s, false}, nil
+	return c.s.raw(false), nil
 }
 
 // File returns a file with a duplicate of the descriptor, which the caller closes. The
