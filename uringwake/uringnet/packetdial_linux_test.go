@@ -173,6 +173,17 @@ func TestDialPacketErrors(t *testing.T) {
 	})
 }
 
+// TestListenNoPackets: datagrams have no connections to accept.
+func TestListenNoPackets(t *testing.T) {
+	packetWorlds(t, func(t *testing.T, ctx context.Context) {
+		for _, network := range []string{"udp", "udp4", "udp6", "unixgram"} {
+			l, err := uringnet.Listen(ctx, network, packetAddress(t, network))
+			require.Nil(t, l)
+			require.ErrorIs(t, err, net.UnknownNetworkError(network))
+		}
+	})
+}
+
 // TestDialPacketOptions calls the Control functions, and binds local addresses.
 func TestDialPacketOptions(t *testing.T) {
 	packetWorlds(t, func(t *testing.T, ctx context.Context) {
