@@ -19,6 +19,7 @@ func init() {
 		}
 		return o, nil
 	}
+	bridge.HaveCancel = haveCancel
 	bridge.HaveBuffers = haveBuffers
 	bridge.PrepareReceive = func(b bridge.Op, fd int, flags uint32) { b.(*op).prepareReceive(fd, flags) }
 }
@@ -142,6 +143,18 @@ func (q *ringQueue) takeTold(wakers []wake.Waker) []wake.Waker {
 	clear(q.told)
 	q.told = q.told[:0]
 	return wakers
+}
+
+func haveCancel(ctx context.Context) error {
+	waitq.MustContext(ctx, "uringwake")
+	if t := TaskFrom(ctx); t != nil {
+		return t.loop.cannotCancel()
+	}
+	d, err := defaultGoroutineDriver()
+	if err != nil {
+		return err
+	}
+	return d.cannotCancel()
 }
 
 func haveBuffers(ctx context.Context) error {

@@ -151,6 +151,34 @@ func TestInterrupt(t *testing.T) {
 	onTask(t, func(ctx context.Context, _ *Loop) { try(ctx) })
 }
 
+// interrupting is a context that interrupts what is about to wait under it.
+type interrupting struct {
+	context.Context
+	i *bridge.Interrupter
+}
+
+func (c interrupting) Value(key any) any {
+	c.i.Interrupt()
+	return c.Context.Value(key)
+}
+
+// TestInterruptWhileLaunched interrupts an operation that a goroutine has put into the
+// backlog, before it sleeps.
+func TestInterruptWhileLaunched(t *testing.T) {
+	if err := Supported(); err != nil {
+		t.Skip(err)
+	}
+	a, _ := socketPair(t)
+	for range 100 {
+		var i bridge.Interrupter
+		o, err := bridge.NewOp(context.Background())
+		require.NoError(t, err)
+		o.SQE().PrepPollAdd(a, unix.POLLIN)
+		_, _, err = o.Wait(interrupting{context.Background(), &i}, &i, "poll")
+		require.ErrorIs(t, err, bridge.ErrInterrupted)
+	}
+}
+
 func TestCurrent(t *testing.T) {
 	require.Equal(t, context.Background(), bridge.Current())
 	onTask(t, func(ctx context.Context, l *Loop) {

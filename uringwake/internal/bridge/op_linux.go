@@ -121,6 +121,10 @@ func (i *Interrupter) Detach() {
 	i.mu.Unlock()
 }
 
+// HaveCancel returns nil if the driver of ctx can cancel what waits, or why not. Then
+// nothing must be started that does not end by itself.
+var HaveCancel func(ctx context.Context) error
+
 // HaveBuffers returns nil if the driver of ctx has provided buffers, or why not. In a
 // task, PrepareReceive may be used then.
 var HaveBuffers func(ctx context.Context) error
