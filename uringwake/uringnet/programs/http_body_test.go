@@ -57,7 +57,7 @@ func TestHTTPLargeBody(t *testing.T) {
 	want, _, err := hash(newStream(1, large()))
 	require.NoError(t, err)
 	inWorlds(t, func(t *testing.T, w world) {
-		inKinds(t, []kind{http1, http2}, func(t *testing.T, k kind) {
+		inKinds(t, []kind{http1, https2}, func(t *testing.T, k kind) {
 			s := w.serve(t, k, "tcp", func(rw http.ResponseWriter, r *http.Request) {
 				got, n, err := hash(r.Body)
 				assert.NoError(t, err)

@@ -41,7 +41,7 @@ func TestHTTPReverseProxyLargeBody(t *testing.T) {
 	want, _, err := hash(newStream(4, size))
 	require.NoError(t, err)
 	inWorlds(t, func(t *testing.T, w world) {
-		inKinds(t, []kind{http1, http2}, func(t *testing.T, k kind) {
+		inKinds(t, []kind{http1, https2}, func(t *testing.T, k kind) {
 			origin := w.serve(t, k, "tcp", func(rw http.ResponseWriter, r *http.Request) {
 				got, _, err := hash(r.Body)
 				assert.NoError(t, err)

@@ -21,15 +21,15 @@ type kind struct {
 var (
 	http1  = kind{"HTTP1", "HTTP/1.1", false}
 	https1 = kind{"HTTP1 TLS", "HTTP/1.1", true}
-	http2  = kind{"HTTP2 TLS", "HTTP/2.0", true}
+	https2 = kind{"HTTP2 TLS", "HTTP/2.0", true}
 	h2c    = kind{"HTTP2", "HTTP/2.0", false}
-	kinds  = []kind{http1, https1, http2, h2c}
+	kinds  = []kind{http1, https1, https2, h2c}
 )
 
 func (k kind) protocols() *http.Protocols {
 	p := new(http.Protocols)
 	p.SetHTTP1(k.proto == "HTTP/1.1" || k.tls) // with TLS the two ends choose
-	p.SetHTTP2(k == http2)
+	p.SetHTTP2(k == https2)
 	p.SetUnencryptedHTTP2(k == h2c)
 	return p
 }

@@ -96,7 +96,7 @@ func body(t *testing.T, c *http.Client, req *http.Request) string {
 
 func TestHTTPExpectContinue(t *testing.T) {
 	inWorlds(t, func(t *testing.T, w world) {
-		inKinds(t, []kind{http1, https1, http2}, func(t *testing.T, k kind) {
+		inKinds(t, []kind{http1, https1, https2}, func(t *testing.T, k kind) {
 			s := w.serve(t, k, "tcp", func(rw http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/refuse" {
 					rw.WriteHeader(http.StatusExpectationFailed)
