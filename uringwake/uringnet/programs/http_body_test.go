@@ -121,6 +121,13 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
+// untilGone waits until the client has left, and breaks the response off: if the handler
+// returned, the response might reach the client whole while it closes its connection.
+func untilGone(r *http.Request) {
+	<-r.Context().Done()
+	panic(http.ErrAbortHandler)
+}
+
 // TestHTTPCancelDownload breaks a response off in the middle of its body. The handler
 // sees the end of its request, and the site still answers.
 func TestHTTPCancelDownload(t *testing.T) {
@@ -134,8 +141,8 @@ func TestHTTPCancelDownload(t *testing.T) {
 						return
 					}
 					io.Copy(rw, endless{})
-					<-r.Context().Done()
-					close(left)
+					defer close(left)
+					untilGone(r)
 				})
 				ctx, end := causes.begin(t.Context())
 				req, err := http.NewRequestWithContext(ctx, "GET", s.url, nil)

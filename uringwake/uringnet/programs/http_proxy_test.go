@@ -75,8 +75,8 @@ func TestHTTPReverseProxyCancel(t *testing.T) {
 			left := make(chan struct{})
 			proxy := w.proxyTo(t, k, w.serve(t, k, "tcp", func(rw http.ResponseWriter, r *http.Request) {
 				io.Copy(rw, endless{})
-				<-r.Context().Done()
-				close(left)
+				defer close(left)
+				untilGone(r)
 			}))
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()

@@ -214,6 +214,25 @@ func TestSSHClose(t *testing.T) {
 	})
 }
 
+// TestSSHDeadline sets a deadline below a session, in the middle of what it receives.
+func TestSSHDeadline(t *testing.T) {
+	inWorlds(t, func(t *testing.T, w world) {
+		s := w.serveSSH(t, "tcp", func(_ string, c ssh.Channel) uint32 {
+			io.Copy(c, endless{})
+			return 0
+		})
+		session, err := s.client.NewSession()
+		require.NoError(t, err)
+		out, err := session.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, session.Start("endless"))
+		require.NoError(t, s.conn.SetReadDeadline(time.Now().Add(short)))
+		io.Copy(io.Discard, out) // until the channel has ended
+		require.ErrorIs(t, s.client.Wait(), os.ErrDeadlineExceeded)
+		require.Error(t, session.Wait())
+	})
+}
+
 // TestSSHHandshakeDeadline shakes hands with somebody who says nothing.
 func TestSSHHandshakeDeadline(t *testing.T) {
 	inWorlds(t, func(t *testing.T, w world) {
