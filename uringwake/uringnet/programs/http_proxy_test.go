@@ -24,7 +24,12 @@ func (w world) proxyTo(t *testing.T, k kind, origin *site) *site {
 		FlushInterval: -1,
 		ErrorLog:      log.New(io.Discard, "", 0),
 	}
-	return w.serve(t, k, "tcp", proxy.ServeHTTP)
+	return w.serve(t, k, "tcp", func(rw http.ResponseWriter, r *http.Request) {
+		// Without this the server closes the body at the first byte of the response,
+		// while the transport may still look for the body's end: it would break off.
+		http.NewResponseController(rw).EnableFullDuplex()
+		proxy.ServeHTTP(rw, r)
+	})
 }
 
 func TestHTTPReverseProxy(t *testing.T) {
