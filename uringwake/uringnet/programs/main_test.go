@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("skipped:", err)
 		os.Exit(0)
 	}
+	flag.Set("test.parallel", "16") // most of them wait most of the time
 	goleak.VerifyTestMain(m)
 }
 
