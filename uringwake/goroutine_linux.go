@@ -100,6 +100,7 @@ func (d *goroutineDriver) submitAndWait(ctx context.Context, o *op) (failed erro
 	}
 	if !done && !o.attach() {
 		d.cancel(o)
+		done = d.isComplete(o) // nobody wakes p if o was in the backlog
 	}
 	for ; !done; done = d.isComplete(o) {
 		if err := p.Park(ctx); err != nil {
