@@ -12,7 +12,7 @@ import (
 
 // maxUnsent is how many bytes of messages may wait for a subscriber that does not read.
 // One that falls behind further is disconnected.
-const maxUnsent = 32 << 20
+const maxUnsent = 8 << 20
 
 // A hub knows who has subscribed to what. The lists are replaced, never changed, so that
 // a publisher reads them without a lock.

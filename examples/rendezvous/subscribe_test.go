@@ -96,7 +96,7 @@ func TestSubscriberThatDoesNotRead(t *testing.T) {
 	eachKind(t, func(t *testing.T, s *server, address string) {
 		sub, pub := dial(t, address), dial(t, address)
 		require.Equal(t, []any{"subscribe", "c", 1}, sub.do("SUBSCRIBE", "c"))
-		message := strings.Repeat("x", 8<<20)
+		message := strings.Repeat("x", 2<<20)
 		for i := 0; pub.do("PUBLISH", "c", message) == 1; i++ {
 			require.Less(t, i, 100)
 		}

@@ -1,0 +1,48 @@
+package child
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/internal/testkit"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(Variable) != "" {
+		fmt.Println("hello", os.Args[1])
+		for start := time.Now(); time.Since(start) < 50*time.Millisecond; { // uses the processor
+		}
+		fmt.Println("done")
+		time.Sleep(time.Minute) // until it is killed
+	}
+	testkit.Main(m)
+}
+
+func TestChild(t *testing.T) {
+	p, err := StartSelf(t.Context(), "child")
+	require.NoError(t, err)
+	defer p.Close()
+	for _, want := range []string{"hello child", "done"} {
+		line, err := p.Line()
+		require.NoError(t, err)
+		require.Equal(t, want, line)
+	}
+	used, err := p.CPU()
+	if runtime.GOOS != "linux" {
+		require.Error(t, err)
+		return
+	}
+	require.NoError(t, err)
+	require.Positive(t, used)
+	require.Less(t, used, time.Hour)
+}
+
+func TestNoProgram(t *testing.T) {
+	_, err := Start(t.Context(), "/nowhere/program")
+	require.Error(t, err)
+}
