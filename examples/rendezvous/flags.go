@@ -81,8 +81,8 @@ waited for, and messages to subscribers.
       serves until SIGINT or SIGTERM, and says how to talk to it.
 
   go run ./examples/rendezvous -bench
-      compares it with redis-server, by redis-benchmark (Debian: redis-server and
-      redis-tools), in turns.
+      compares it with redis-server, in turns, by redis-benchmark (Debian:
+      redis-server and redis-tools).
 
 `)
 	f := flagSet(new(config))

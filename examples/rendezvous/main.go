@@ -24,7 +24,8 @@
 // subscribe.go passes messages on. client.go serves a connection, protocol.go splits what
 // it sends into commands, reply.go writes answers, and commands.go, strings.go, lists.go
 // and messages.go have the commands. transport.go and tasks.go are the two kinds of
-// connections. contest.go is the comparison.
+// connections. contest.go and plot.go are the
+// comparison.
 //
 // # What is not there
 //
@@ -49,6 +50,9 @@ var program = cli.Program[*config]{Name: "rendezvous", Help: help, Parse: parse,
 
 // work does what the flags ask for.
 func work(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
+	if cfg.bench {
+		return hold(ctx, cfg, stdout)
+	}
 	s := newServer(log.New(stderr, "rendezvous: ", 0))
 	return s.listenAndServe(ctx, cfg, func(address net.Addr, how string) { introduce(stdout, address, how) })
 }
@@ -100,8 +104,8 @@ func (s *server) serveTasks(ctx context.Context, cfg *config, ready func(net.Add
 // introduce says how to talk to the server.
 func introduce(w io.Writer, address net.Addr, how string) {
 	host, port, _ := net.SplitHostPort(address.String())
-	fmt.Fprintf(w, `serving Redis' protocol on %s until SIGINT or SIGTERM
-clients are %s
+	fmt.Fprintf(w, `%s speaks Redis' protocol, until SIGINT or SIGTERM.
+Clients are %s.
 
 To talk to it, with redis-cli (Debian: redis-tools) in two terminals:
   redis-cli -h %s -p %s BLPOP jobs 0

@@ -9,17 +9,24 @@ import (
 	"io"
 	"log"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/examples/internal/child"
 	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(child.Variable) != "" {
+		main() // a server of a comparison
+	}
+	testkit.Main(m)
+}
 
 // serve starts a server with two loops, or with goroutines, for the time of the test.
 func serve(t *testing.T, goroutines bool) (s *server, address string) {
