@@ -261,7 +261,7 @@ func (c *contest) table() string {
 	fmt.Fprintf(&b, `
 requests/s: the median of %d rounds. redis-benchmark, with %d connections, uses
 the same processors as the server, so it depends on both.
-CPU s/M: processor time of the server's process, in seconds per million requests.
+CPU s/M: seconds of processor time of the server's process per million requests.
 `, c.cfg.rounds, c.cfg.clients)
 	return b.String()
 }

@@ -42,6 +42,16 @@ func TestChild(t *testing.T) {
 	require.Less(t, used, time.Hour)
 }
 
+func TestTimesOfAStat(t *testing.T) {
+	used, err := cpuOf([]byte("42 (a ) b) S 1 42 42 0 -1 4194560 1 0 0 0 150 25 0 0 20 0 7 0 100\n"))
+	require.NoError(t, err)
+	require.Equal(t, 1750*time.Millisecond, used)
+	for _, bad := range []string{"", "42 (a) S 1", "42 (a) S 1 42 42 0 -1 4194560 1 0 0 0 x 25"} {
+		_, err := cpuOf([]byte(bad))
+		require.Error(t, err, bad)
+	}
+}
+
 func TestNoProgram(t *testing.T) {
 	_, err := Start(t.Context(), "/nowhere/program")
 	require.Error(t, err)
