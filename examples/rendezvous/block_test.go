@@ -1,14 +1,22 @@
 package main
 
 import (
+	"container/list"
+	"context"
 	"fmt"
+	"io"
+	"runtime"
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/internal/testkit"
+	"github.com/vigil-go/vigil/uringwake"
+	"github.com/vigil-go/vigil/waitgroup"
+	"github.com/vigil-go/vigil/wake"
 )
 
 // TestPopWaitsForAPush of a client of another loop: clients are spread in turns.
@@ -161,5 +169,123 @@ func pushAll(w *wire, n int) {
 	for i := range n {
 		w.do("RPUSH", "a", fmt.Sprint("a", i))
 		w.do("LPUSH", "b", fmt.Sprint("b", i))
+	}
+}
+
+// TestElementsAreConserved: waiters of several keys, of which some time out and some are
+// canceled, on two loops and in goroutines. Each element is taken once or stays.
+func TestElementsAreConserved(t *testing.T) {
+	starts := []func(context.Context, func(context.Context)) error{wake.Go, wake.Go}
+	if uringwake.Supported() == nil {
+		loops, err := uringwake.NewRuntime(&uringwake.RuntimeOptions{Loops: 2})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, loops.Close(context.Background())) }()
+		starts = append(starts, loops.Loops()[0].Go, loops.Loops()[1].Go)
+	}
+	var db database
+	var taken [16]int
+	var running waitgroup.Group
+	keys := []string{"a", "b", "c"}
+	rounds := testkit.Scale(2000, 200)
+	for i := range taken {
+		running.Add(1)
+		require.NoError(t, starts[i%len(starts)](t.Context(), func(ctx context.Context) {
+			defer running.Done()
+			for j := range rounds {
+				taken[i] += takeOne(ctx, &db, uint64(i), keys[j%3:], end(j%2 == 0), j)
+			}
+		}))
+	}
+	pushed := 0
+	for i := 0; running.Count() > 0; i++ {
+		n, err := db.length(keys[i%3])
+		require.NoError(t, err)
+		if n > 0 { // most are to wait
+			runtime.Gosched()
+			continue
+		}
+		_, err = db.push(keys[i%3], end(i%5 == 0), [][]byte{{1}})
+		require.NoError(t, err)
+		pushed++
+	}
+	left := 0
+	for _, key := range keys {
+		n, err := db.length(key)
+		require.NoError(t, err)
+		left += n
+	}
+	sum := 0
+	for _, n := range taken {
+		sum += n
+	}
+	require.Equal(t, pushed, left+sum)
+	t.Logf("taken: %d of %d pushed, in %d tries", sum, pushed, len(taken)*rounds)
+	require.Zero(t, db.lines.Len())
+	require.Zero(t, db.served.Len())
+}
+
+// takeOne waits for an element of keys, for no time, a short time, or until a cancel that
+// comes soon. It returns how many it took.
+func takeOne(ctx context.Context, db *database, number uint64, keys []string, at end, j int) int {
+	limit := time.Duration(1 + j%50*1000)
+	if j%3 == 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+		limit = 0
+	}
+	if _, ok := db.waitAny(ctx, number, keys, at, limit); ok {
+		return 1
+	}
+	return 0
+}
+
+// TestWaiterThatWasServedTakesNoMore: it is handed an element of its first key before it gets
+// in line for the second one, which has an element too.
+func TestWaiterThatWasServedTakesNoMore(t *testing.T) {
+	var db database
+	w := &waiter{number: 7, at: left, places: make(map[string]*list.Element)}
+	_, ok := db.enter("a", w)
+	require.False(t, ok)
+	for _, key := range []string{"a", "b"} {
+		_, err := db.push(key, left, [][]byte{[]byte(key)})
+		require.NoError(t, err)
+	}
+	_, ok = db.enter("b", w)
+	require.False(t, ok)
+	db.leave(w)
+	e, err := db.served.Take(t.Context(), 7)
+	require.NoError(t, err)
+	require.Equal(t, element{"a", []byte("a")}, e)
+	n, err := db.length("b")
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+}
+
+// A lostStream is a connection on which nothing can be read: the client leaves when
+// something has happened.
+type lostStream struct{ until func() }
+
+func (s lostStream) ReadContext(context.Context, []byte) (int, error) { s.until(); return 0, io.EOF }
+func (s lostStream) WriteContext(_ context.Context, p []byte) (int, error) {
+	return len(p), nil
+}
+func (s lostStream) Close() error { return nil }
+
+// TestElementForAClientThatHasLeftIsPutBack, where it was.
+func TestElementForAClientThatHasLeftIsPutBack(t *testing.T) {
+	for _, at := range []end{left, right} {
+		s := new(server)
+		c := s.newClient(lostStream{func() {
+			s.untilInLine("l", 1)
+			_, err := s.push("l", right, [][]byte{{1}, {2}, {3}})
+			require.NoError(t, err)
+		}})
+		_, ok := c.await(t.Context(), []string{"l"}, at, 0)
+		require.False(t, ok)
+		require.ErrorIs(t, c.lost, io.EOF)
+		items, _, err := s.pop("l", left, 9)
+		require.NoError(t, err)
+		require.Equal(t, [][]byte{{1}, {2}, {3}}, items)
 	}
 }
