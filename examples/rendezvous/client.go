@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
+	"github.com/vigil-go/vigil/await"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -26,6 +28,9 @@ type client struct {
 
 // maxUnflushed is how many bytes of answers are collected at most before they are written.
 const maxUnflushed = 1 << 20
+
+// goodbye is how long a subscriber that has sent QUIT may take to read the rest.
+const goodbye = 10 * time.Second
 
 // readAhead is how many bytes are read of a client whose command waits. That they are
 // read shows whether it is still there.
@@ -109,18 +114,19 @@ func (c *client) flush(ctx context.Context) bool {
 	return c.lost == nil
 }
 
-// end forgets the client. What its outbox has is sent before, if the client only asked to
+// end forgets the client. What its outbox has is sent before, if the client has asked to
 // leave.
 func (c *client) end(ctx context.Context) {
 	if c.outbox != nil {
 		for channel := range c.outbox.channels {
 			c.hub.unsubscribe(channel, c.outbox)
 		}
-		if c.outbox.close(); c.lost != nil {
-			c.outbox.cut()
+		c.outbox.close()
+		if c.lost == nil {
+			_, _ = await.Select(ctx, c.sending.OnZero(), await.After(goodbye))
 		}
-		_ = c.sending.Wait(context.WithoutCancel(ctx)) // the sender ends with ctx
 		c.outbox.cut()
+		_ = c.sending.Wait(context.WithoutCancel(ctx)) // soon, since it was cut off
 	}
 	c.conn.Close()
 }

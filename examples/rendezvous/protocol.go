@@ -23,9 +23,12 @@ type protocolError string
 func (e protocolError) Error() string { return "Protocol error: " + string(e) }
 
 var (
-	errBulkLength = protocolError("invalid bulk length")
-	errArgs       = protocolError("invalid multibulk length")
-	errUnbalanced = protocolError("unbalanced quotes in request")
+	errBulkLength error = protocolError("invalid bulk length")
+	errLongBulk   error = protocolError("too big bulk count string")
+	errArgs       error = protocolError("invalid multibulk length")
+	errLongArgs   error = protocolError("too big mbulk count string")
+	errLongInline error = protocolError("too big inline request")
+	errUnbalanced error = protocolError("unbalanced quotes in request")
 )
 
 // A parser splits what a client sends into commands: arrays of bulk strings, or lines
@@ -75,7 +78,7 @@ func (p *parser) next() (args [][]byte, ok bool, err error) {
 
 // header parses the line that begins an array. An array without arguments is nothing.
 func (p *parser) header() (ok bool, err error) {
-	n, ok, err := p.number(maxArgs, errArgs, "too big mbulk count string")
+	n, ok, err := p.number(maxArgs, errArgs, errLongArgs)
 	if ok {
 		p.left, p.bulk = max(0, n), -1
 	}
@@ -91,7 +94,7 @@ func (p *parser) argument() (ok bool, err error) {
 		if c := p.buf[p.at]; c != '$' {
 			return false, protocolError(fmt.Sprintf("expected '$', got '%c'", printable(c)))
 		}
-		n, ok, err := p.number(maxBulk, errBulkLength, "too big bulk count string")
+		n, ok, err := p.number(maxBulk, errBulkLength, errLongBulk)
 		if !ok {
 			return false, err
 		}
@@ -118,7 +121,7 @@ func printable(c byte) byte {
 }
 
 // number parses a line of one byte and a number of at most limit.
-func (p *parser) number(limit int, bad error, tooLong protocolError) (n int, ok bool, err error) {
+func (p *parser) number(limit int, bad, tooLong error) (n int, ok bool, err error) {
 	line, ok := p.line()
 	switch {
 	case !ok && len(p.buf)-p.at > maxInline:
@@ -159,7 +162,7 @@ func (p *parser) inline() (args [][]byte, ok bool, err error) {
 	line, ok := p.line()
 	if !ok {
 		if len(p.buf)-p.at > maxInline {
-			err = protocolError("too big inline request")
+			err = errLongInline
 		}
 		return nil, false, err
 	}
