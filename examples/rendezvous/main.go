@@ -42,6 +42,7 @@ import (
 
 	"github.com/vigil-go/vigil/examples/internal/cli"
 	"github.com/vigil-go/vigil/uringwake"
+	"github.com/vigil-go/vigil/uringwake/uringnet"
 )
 
 func main() { program.Main() }
@@ -90,12 +91,11 @@ func (s *server) serveTasks(ctx context.Context, cfg *config, ready func(net.Add
 		return err
 	}
 	defer func() { err = errors.Join(err, loops.Close(context.WithoutCancel(ctx))) }()
-	l, err := net.Listen("tcp", cfg.addr)
+	l, err := uringnet.Listen(ctx, "tcp", cfg.addr)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	defer context.AfterFunc(ctx, func() { l.Close() })()
 	ready(l.Addr(), fmt.Sprintf("tasks of %d io_uring loops", len(loops.Loops())))
 	s.accept(ctx, taskListener{l}, func(f func(ctx context.Context)) error { return loops.Go(ctx, f) })
 	return s.clients.Wait(context.WithoutCancel(ctx))
