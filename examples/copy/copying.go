@@ -10,6 +10,7 @@ import (
 
 	"github.com/vigil-go/vigil/await"
 	"github.com/vigil-go/vigil/uringwake"
+	"github.com/vigil-go/vigil/uringwake/uringfs"
 )
 
 // A job is a copy, and how far it is.
@@ -55,7 +56,7 @@ func (j *job) copy(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, from.CloseContext(always)) }()
 	j.size.Store(info.Size())
 	part := j.part()
-	to, err := openFile(ctx, part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm())
+	to, err := uringfs.OpenFile(ctx, part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm())
 	if err != nil {
 		return err
 	}
@@ -63,10 +64,10 @@ func (j *job) copy(ctx context.Context) (err error) {
 		err = to.SyncContext(ctx)
 	}
 	if err = errors.Join(err, to.CloseContext(always)); err == nil {
-		err = rename(ctx, part, j.to)
+		err = uringfs.Rename(ctx, part, j.to)
 	}
 	if err != nil {
-		_ = remove(always, part)
+		_ = uringfs.Remove(always, part)
 	}
 	return err
 }
@@ -75,8 +76,8 @@ func (j *job) copy(ctx context.Context) (err error) {
 func (j *job) part() string { return fmt.Sprintf("%s.part%d", j.to, os.Getpid()) }
 
 // openSource opens a regular file.
-func openSource(ctx context.Context, name string) (file, os.FileInfo, error) {
-	f, err := openFile(ctx, name, os.O_RDONLY, 0)
+func openSource(ctx context.Context, name string) (*uringfs.File, os.FileInfo, error) {
+	f, err := uringfs.Open(ctx, name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -92,7 +93,7 @@ func openSource(ctx context.Context, name string) (file, os.FileInfo, error) {
 
 // copyPieces lets each task copy one piece after the other, whichever is next. The first
 // task that fails cancels the others. Where this is a task, they are tasks of its loop.
-func (j *job) copyPieces(ctx context.Context, from, to file) error {
+func (j *job) copyPieces(ctx context.Context, from, to *uringfs.File) error {
 	all, ctx := await.NewTasks(ctx)
 	for range j.tasks {
 		all.Go(func(ctx context.Context) error {
@@ -111,7 +112,7 @@ func (j *job) copyPieces(ctx context.Context, from, to file) error {
 	return all.Wait(context.WithoutCancel(ctx)) // the files are open until all have ended
 }
 
-func (j *job) copyPiece(ctx context.Context, from, to file, buf []byte, at int64) error {
+func (j *job) copyPiece(ctx context.Context, from, to *uringfs.File, buf []byte, at int64) error {
 	if _, err := from.ReadAtContext(ctx, buf, at); err == io.EOF {
 		return fmt.Errorf("%s has become shorter while it was copied", j.from)
 	} else if err != nil {

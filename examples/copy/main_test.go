@@ -16,6 +16,7 @@ import (
 	"github.com/vigil-go/vigil/examples/internal/cli"
 	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake"
+	"github.com/vigil-go/vigil/uringwake/uringfs"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
@@ -109,7 +110,7 @@ func TestSourceThatBecomesShorter(t *testing.T) {
 	require.NoError(t, os.Truncate(from, 5000))
 	j := newJob(&config{tasks: 2, piece: 4}, from, "")
 	j.size.Store(10_000)
-	to, err := openFile(t.Context(), filepath.Join(t.TempDir(), "to"), os.O_WRONLY|os.O_CREATE, 0o600)
+	to, err := uringfs.OpenFile(t.Context(), filepath.Join(t.TempDir(), "to"), os.O_WRONLY|os.O_CREATE, 0o600)
 	require.NoError(t, err)
 	defer to.CloseContext(t.Context())
 	require.ErrorContains(t, j.copyPieces(t.Context(), f, to), "has become shorter")

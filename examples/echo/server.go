@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"github.com/vigil-go/vigil/uringwake"
+	"github.com/vigil-go/vigil/uringwake/uringnet"
 	"github.com/vigil-go/vigil/waitgroup"
 )
 
@@ -42,15 +43,14 @@ func serveTasks(ctx context.Context, cfg *config, ready func(net.Addr)) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, loops.Close(context.WithoutCancel(ctx))) }()
-	l, err := net.Listen("tcp", cfg.addr)
+	l, err := uringnet.Listen(ctx, "tcp", cfg.addr)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	defer context.AfterFunc(ctx, func() { l.Close() })()
 	ready(l.Addr())
 	for {
-		conn, err := taskListener{l}.accept(ctx)
+		conn, err := l.AcceptContext(ctx)
 		if err != nil {
 			return endOf(ctx, err)
 		}
