@@ -55,7 +55,7 @@ func table(ways []*way, size int64) string {
 	return s + fmt.Sprintf(`
 Medians of %d. What is in memory and is copied to memory costs a copy, whoever
 makes it. Within the kernel, that is one copy, or none if the file system can
-share the blocks. Tasks win where reads or writes have to wait for a device.
+share the blocks. Tasks can only be faster where reads or writes have to wait.
 `, len(ways[0].took))
 }
 

@@ -47,7 +47,7 @@ func start(ctx context.Context, cfg *config, stdout io.Writer) (sides []*side, e
 	if err := cfg.supported(); err != nil {
 		fmt.Fprintf(stdout, "io_uring cannot be used here: %v\nSo only package net is measured.\n", err)
 	} else {
-		sides = append(sides, &side{name: fmt.Sprintf("tasks, %d loops", cfg.loops)})
+		sides = append(sides, &side{name: fmt.Sprintf("tasks, loops: %d", cfg.loops)})
 	}
 	sides = append(sides, &side{name: "goroutines, net"})
 	for i, s := range sides {

@@ -97,7 +97,7 @@ func newContest(cfg *config, stdout io.Writer) (*contest, error) {
 	if err := cfg.supported(); err != nil {
 		fmt.Fprintf(stdout, "io_uring cannot be used here: %v\nSo tasks are not measured.\n", err)
 	} else {
-		c.contestants = append(c.contestants, &contestant{name: fmt.Sprintf("tasks, %d loops", cfg.loops), start: startSelf("-loops", strconv.Itoa(cfg.loops))})
+		c.contestants = append(c.contestants, &contestant{name: fmt.Sprintf("tasks, loops: %d", cfg.loops), start: startSelf("-loops", strconv.Itoa(cfg.loops))})
 	}
 	c.contestants = append(c.contestants, &contestant{name: "goroutines", start: startSelf("-net")})
 	if redis, err := exec.LookPath("redis-server"); err != nil {

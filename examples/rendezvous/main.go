@@ -96,7 +96,7 @@ func (s *server) serveTasks(ctx context.Context, cfg *config, ready func(net.Add
 		return err
 	}
 	defer l.Close()
-	ready(l.Addr(), fmt.Sprintf("tasks of %d io_uring loops", len(loops.Loops())))
+	ready(l.Addr(), fmt.Sprintf("tasks of io_uring loops, of which there are %d", len(loops.Loops())))
 	s.accept(ctx, taskListener{l}, func(f func(ctx context.Context)) error { return loops.Go(ctx, f) })
 	return s.clients.Wait(context.WithoutCancel(ctx))
 }

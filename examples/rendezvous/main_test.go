@@ -69,14 +69,14 @@ func TestContest(t *testing.T) {
 	require.NoError(t, work(t.Context(), cfg, &stdout, io.Discard))
 	require.Contains(t, stdout.String(), "LPOP -P 16")
 	if uringwake.Supported() == nil {
-		require.Contains(t, stdout.String(), "tasks, 2 loops")
+		require.Contains(t, stdout.String(), "tasks, loops: 2")
 	}
 	_, err = os.Stat(plot)
 	require.NoError(t, err)
 }
 
 func TestTableAndPlot(t *testing.T) {
-	c := &contest{cfg: &config{rounds: 3, clients: 50}, contestants: []*contestant{{name: "tasks, 2 loops"}, {name: "goroutines"}, {name: "redis-server"}}}
+	c := &contest{cfg: &config{rounds: 3, clients: 50}, contestants: []*contestant{{name: "tasks, loops: 2"}, {name: "goroutines"}, {name: "redis-server"}}}
 	for range disciplines {
 		c.results = append(c.results, []*result{
 			{rates: []float64{1, 1_000_000, 3}, requests: 1000, cpu: 10 * time.Millisecond},
