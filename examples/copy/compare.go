@@ -72,8 +72,7 @@ func byBuffer(ctx context.Context, j *job) error {
 	})
 }
 
-// byIO is job.copy for files of package os. It calls copy for one part of the file after
-// the other, so that it can be stopped.
+// byIO is job.copy for files of package os.
 func (j *job) byIO(ctx context.Context, copy func(to *os.File, from io.Reader) (int64, error)) error {
 	from, err := os.Open(j.from)
 	if err != nil {
@@ -89,20 +88,31 @@ func (j *job) byIO(ctx context.Context, copy func(to *os.File, from io.Reader) (
 	if err != nil {
 		return err
 	}
-	for n := int64(1); n > 0 && err == nil && ctx.Err() == nil; {
-		n, err = copy(to, io.LimitReader(from, 64<<20))
-		j.done.Add(n)
-	}
-	if err = errors.Join(err, context.Cause(ctx)); err == nil && j.sync {
-		err = to.Sync()
-	}
-	if err = errors.Join(err, to.Close()); err == nil {
+	err = errors.Join(j.copyParts(ctx, to, from, copy), to.Close())
+	if err == nil {
 		err = os.Rename(j.part(), j.to)
 	}
 	if err != nil {
 		_ = os.Remove(j.part())
 	}
 	return err
+}
+
+// copyParts calls copy for one part of the file after the other, so that it can be stopped.
+func (j *job) copyParts(ctx context.Context, to *os.File, from io.Reader, copy func(to *os.File, from io.Reader) (int64, error)) error {
+	for ctx.Err() == nil {
+		n, err := copy(to, io.LimitReader(from, 64<<20))
+		if j.done.Add(n); err != nil {
+			return err
+		}
+		if n == 0 && j.sync {
+			return to.Sync()
+		}
+		if n == 0 {
+			return nil
+		}
+	}
+	return context.Cause(ctx)
 }
 
 // showCopy copies, shows how far it is, and returns how long it took.

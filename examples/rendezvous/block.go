@@ -141,15 +141,17 @@ func (db *database) waitAny(ctx context.Context, number uint64, keys []string, a
 		if e, ok = db.enter(key, w); ok {
 			return e, true
 		}
-		if w.claimed.Load() {
-			break
-		}
 	}
+	return db.takeServed(ctx, w, limit)
+}
+
+// takeServed waits for the element that a push hands to w, which is in line.
+func (db *database) takeServed(ctx context.Context, w *waiter, limit time.Duration) (e element, ok bool) {
 	var timeout wake.Case // nil: never
 	if limit > 0 {
 		timeout = await.After(limit)
 	}
-	if i, _ := await.Select(ctx, db.served.OnTake(number, &e), timeout); i == 0 {
+	if i, _ := await.Select(ctx, db.served.OnTake(w.number, &e), timeout); i == 0 {
 		return e, true
 	}
 	if w.claim() {
@@ -157,7 +159,7 @@ func (db *database) waitAny(ctx context.Context, number uint64, keys []string, a
 	}
 	// A push was faster. It has taken the element already and stores it next, so this
 	// wait is short, and must not end with ctx.
-	e, err := db.served.Take(context.WithoutCancel(ctx), number)
+	e, err := db.served.Take(context.WithoutCancel(ctx), w.number)
 	return e, err == nil
 }
 

@@ -140,26 +140,31 @@ func (c *client) whileThere(ctx context.Context, f func(ctx context.Context)) {
 	reading.Add(1)
 	err := wake.Go(ctx, func(ctx context.Context) {
 		defer reading.Done()
-		for {
-			err := c.fill(ctx, readAhead)
-			if errors.Is(err, errFull) || ctx.Err() != nil {
-				return // nobody looks any more whether it is there
-			}
-			if err != nil {
-				c.lost = err
-				stop()
-				return
-			}
+		if c.lost = c.readOn(ctx); c.lost != nil {
+			stop()
 		}
 	})
-	if err != nil {
-		reading.Done()
+	if err != nil { // the loop is closing
 		c.lost = err
 		return
 	}
 	f(ctx)
 	stop()
 	_ = reading.Wait(context.WithoutCancel(ctx)) // a canceled read returns soon
+}
+
+// readOn reads until ctx ends or there is more than is read ahead, and then returns nil:
+// nobody looks any more whether the client is still there.
+func (c *client) readOn(ctx context.Context) error {
+	for {
+		err := c.fill(ctx, readAhead)
+		if ctx.Err() != nil || errors.Is(err, errFull) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // openOutbox makes the client one that is sent messages at any time. What was answered

@@ -141,31 +141,28 @@ func hello(_ context.Context, c *client, args [][]byte) error {
 			return errNoProtocol
 		}
 		protocol = int(n)
-		for rest := args[2:]; len(rest) > 0; rest = rest[2:] {
-			if len(rest) < 2 || !is(rest[0], "setname") {
-				return refusal(fmt.Sprintf("Syntax error in HELLO option '%.128s'", rest[0]))
-			}
-			name = string(rest[1])
+	}
+	for rest := args[min(2, len(args)):]; len(rest) > 0; rest = rest[2:] {
+		if len(rest) < 2 || !is(rest[0], "setname") {
+			return refusal(fmt.Sprintf("Syntax error in HELLO option '%.128s'", rest[0]))
 		}
+		name = string(rest[1])
 	}
 	c.name = name
 	c.speak(protocol)
+	c.introduce()
+	return nil
+}
+
+// introduce answers with what the server is.
+func (c *client) introduce() {
 	c.out.fields(7)
-	for _, field := range [][2]string{{"server", "redis"}, {"version", redisVersion}} {
-		c.out.text(field[0])
-		c.out.text(field[1])
-	}
-	c.out.text("proto")
-	c.out.integer(protocol)
+	c.out.texts("server", "redis", "version", redisVersion, "mode", "standalone", "role", "master", "proto")
+	c.out.integer(c.out.protocol)
 	c.out.text("id")
 	c.out.integer(int(c.id))
-	for _, field := range [][2]string{{"mode", "standalone"}, {"role", "master"}} {
-		c.out.text(field[0])
-		c.out.text(field[1])
-	}
 	c.out.text("modules")
 	c.out.array(0)
-	return nil
 }
 
 func clientCommand(_ context.Context, c *client, args [][]byte) error {
@@ -204,8 +201,7 @@ func configCommand(_ context.Context, c *client, args [][]byte) error {
 	}
 	c.out.fields(len(found))
 	for _, field := range found {
-		c.out.text(field[0])
-		c.out.text(field[1])
+		c.out.texts(field[:]...)
 	}
 	return nil
 }

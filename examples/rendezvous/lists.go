@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"math"
 	"time"
 )
 
@@ -39,25 +40,16 @@ func pushCommand(at end) func(context.Context, *client, [][]byte) error {
 // popCommand answers with an element or, if a number is given, with an array.
 func popCommand(name string, at end) func(context.Context, *client, [][]byte) error {
 	return func(_ context.Context, c *client, args [][]byte) error {
-		n, several := 1, len(args) == 3
 		if len(args) > 3 {
 			return wrongNumber(name)
 		}
-		if several {
-			number, err := integerOf(args[2])
-			if err != nil || number < 0 {
-				return errNotPositive
-			}
-			n = int(min(number, maxArgs))
+		if len(args) == 3 {
+			return c.popSeveral(args, at)
 		}
-		items, found, err := c.pop(string(args[1]), at, n)
+		items, found, err := c.pop(string(args[1]), at, 1)
 		switch {
 		case err != nil:
 			return err
-		case several && found:
-			c.out.bulks(items)
-		case several:
-			c.out.nullArray()
 		case found:
 			c.out.bulk(items[0])
 		default:
@@ -65,6 +57,23 @@ func popCommand(name string, at end) func(context.Context, *client, [][]byte) er
 		}
 		return nil
 	}
+}
+
+func (c *client) popSeveral(args [][]byte, at end) error {
+	n, err := integerOf(args[2])
+	if err != nil || n < 0 {
+		return errNotPositive
+	}
+	items, found, err := c.pop(string(args[1]), at, int(min(n, math.MaxInt32)))
+	switch {
+	case err != nil:
+		return err
+	case found:
+		c.out.bulks(items)
+	default:
+		c.out.nullArray()
+	}
+	return nil
 }
 
 // blockingPop answers with a key and an element of its list, or with nothing after a time.

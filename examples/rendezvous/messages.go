@@ -37,20 +37,12 @@ func subscribe(ctx context.Context, c *client, args [][]byte) error {
 // behind the answer.
 func unsubscribe(ctx context.Context, c *client, args [][]byte) error {
 	channels := stringsOf(args[1:])
-	if len(channels) == 0 && c.subscriptions() > 0 {
-		channels = slices.Sorted(maps.Keys(c.outbox.channels))
-	}
 	if c.subscriptions() == 0 {
-		for _, channel := range channels {
-			c.out.subscription("unsubscribe", channel, 0)
-		}
-		if len(channels) == 0 {
-			c.out.push(3)
-			c.out.text("unsubscribe")
-			c.out.null()
-			c.out.integer(0)
-		}
+		c.out.noSubscription(channels)
 		return nil
+	}
+	if len(channels) == 0 {
+		channels = slices.Sorted(maps.Keys(c.outbox.channels))
 	}
 	c.flush(ctx) // into the outbox, where the answers follow
 	for _, channel := range channels {
@@ -61,6 +53,19 @@ func unsubscribe(ctx context.Context, c *client, args [][]byte) error {
 		})
 	}
 	return nil
+}
+
+// noSubscription answers an unsubscribe without any.
+func (r *reply) noSubscription(channels []string) {
+	for _, channel := range channels {
+		r.subscription("unsubscribe", channel, 0)
+	}
+	if len(channels) == 0 {
+		r.push(3)
+		r.text("unsubscribe")
+		r.null()
+		r.integer(0)
+	}
 }
 
 func (r *reply) subscription(what, channel string, n int) {

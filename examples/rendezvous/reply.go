@@ -39,6 +39,12 @@ func (r *reply) bulk(b []byte) {
 
 func (r *reply) text(s string) { r.bulk([]byte(s)) }
 
+func (r *reply) texts(list ...string) {
+	for _, s := range list {
+		r.text(s)
+	}
+}
+
 func (r *reply) bulks(list [][]byte) {
 	r.array(len(list))
 	for _, b := range list {
