@@ -154,17 +154,19 @@ func (c *client) whileThere(ctx context.Context, f func(ctx context.Context)) {
 }
 
 // readOn reads until ctx ends or there is more than is read ahead, and then returns nil:
-// nobody looks any more whether the client is still there.
+// nobody looks any more whether the client is still there. Otherwise it returns the error
+// that shows that the client is not.
 func (c *client) readOn(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		err := c.fill(ctx, readAhead)
-		if ctx.Err() != nil || errors.Is(err, errFull) {
+		switch {
+		case errors.Is(err, errFull), err != nil && errors.Is(err, ctx.Err()):
 			return nil
-		}
-		if err != nil {
-			return err
+		case err != nil:
+			return err // also if ctx has ended meanwhile
 		}
 	}
+	return nil
 }
 
 // openOutbox makes the client one that is sent messages at any time. What was answered

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
 	"time"
 )
 
@@ -47,31 +49,32 @@ func (s *netStream) Close() error {
 }
 
 // ReadContext is Read until ctx ends.
-func (s *netStream) ReadContext(ctx context.Context, p []byte) (n int, err error) {
-	s.until(ctx, s.SetReadDeadline, func() { n, err = s.Read(p) })
-	return n, err
+func (s *netStream) ReadContext(ctx context.Context, p []byte) (int, error) {
+	return s.until(ctx, s.SetReadDeadline, func() (int, error) { return s.Read(p) })
 }
 
 // WriteContext is Write until ctx ends.
-func (s *netStream) WriteContext(ctx context.Context, p []byte) (n int, err error) {
-	s.until(ctx, s.SetWriteDeadline, func() { n, err = s.Write(p) })
-	return n, err
+func (s *netStream) WriteContext(ctx context.Context, p []byte) (int, error) {
+	return s.until(ctx, s.SetWriteDeadline, func() (int, error) { return s.Write(p) })
 }
 
-// until runs f and ends it with ctx, by a deadline in the past.
-func (s *netStream) until(ctx context.Context, setDeadline func(time.Time) error, f func()) {
+// until calls f and ends it with ctx, by a deadline in the past.
+func (s *netStream) until(ctx context.Context, setDeadline func(time.Time) error, f func() (int, error)) (int, error) {
 	if ctx == s.whole {
-		f()
-		return
+		return f()
 	}
 	set := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(set)
 		setDeadline(time.Unix(1, 0))
 	})
-	f()
+	n, err := f()
 	if !stop() {
 		<-set
 		setDeadline(time.Time{})
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = ctx.Err() // there are no other deadlines
+	}
+	return n, err
 }
