@@ -25,7 +25,7 @@ func TestPopWaitsForAPush(t *testing.T) {
 		popper, pusher := dial(t, address), dial(t, address)
 		for i := range 50 {
 			popper.send("BLPOP", "a", "b", "0")
-			s.untilBlocked(1)
+			s.untilInLine("b", 1)
 			require.Equal(t, 1, pusher.do("RPUSH", "b", strconv.Itoa(i)), "the length before anybody is served")
 			require.Equal(t, []any{"b", strconv.Itoa(i)}, popper.answer())
 		}
@@ -58,7 +58,7 @@ func TestPushIsServedBeforeTheNextCommand(t *testing.T) {
 	eachKind(t, func(t *testing.T, s *server, address string) {
 		popper, pusher := dial(t, address), dial(t, address)
 		popper.send("BLPOP", "l", "0")
-		s.untilBlocked(1)
+		s.untilInLine("l", 1)
 		pusher.raw("RPUSH l a\r\nLPOP l\r\n")
 		require.Equal(t, 1, pusher.answer())
 		require.Nil(t, pusher.answer())
@@ -86,7 +86,6 @@ func TestOtherTypeDoesNotServe(t *testing.T) {
 	eachKind(t, func(t *testing.T, s *server, address string) {
 		popper, other := dial(t, address), dial(t, address)
 		popper.send("BLPOP", "l", "0")
-		s.untilBlocked(1)
 		s.untilInLine("l", 1)
 		require.Equal(t, "OK", other.do("SET", "l", "string"))
 		require.Equal(t, 1, other.do("DEL", "l"))
