@@ -185,7 +185,7 @@ func TestElementsAreConserved(t *testing.T) {
 	var taken [16]int
 	var running waitgroup.Group
 	keys := []string{"a", "b", "c"}
-	rounds := testkit.Scale(2000, 200)
+	rounds := testkit.Scale(1000, 100)
 	for i := range taken {
 		running.Add(1)
 		require.NoError(t, starts[i%len(starts)](t.Context(), func(ctx context.Context) {

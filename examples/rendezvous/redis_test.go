@@ -52,7 +52,7 @@ func TestRedisBenchmark(t *testing.T) {
 		_, port, err := net.SplitHostPort(address)
 		require.NoError(t, err)
 		for _, pipeline := range []string{"1", "16"} {
-			out, err := exec.Command(benchmark, "-p", port, "-n", "500", "-c", "10", "-P", pipeline, "-t", "ping,set,get,incr,lpush,rpush,lpop,rpop", "--csv").CombinedOutput()
+			out, err := exec.Command(benchmark, "-p", port, "-n", "200", "-c", "10", "-P", pipeline, "-t", "ping,set,get,incr,lpush,rpush,lpop,rpop", "--csv").CombinedOutput()
 			require.NoError(t, err, "%s", out)
 			require.Contains(t, string(out), `"LPOP","`)
 			require.NotContains(t, string(out), "rror")
