@@ -97,7 +97,10 @@ func newContest(cfg *config, stdout io.Writer) (*contest, error) {
 	if err := cfg.supported(); err != nil {
 		fmt.Fprintf(stdout, "io_uring cannot be used here: %v\nSo tasks are not measured.\n", err)
 	} else {
-		c.contestants = append(c.contestants, &contestant{name: fmt.Sprintf("tasks, loops: %d", cfg.loops), start: startSelf("-loops", strconv.Itoa(cfg.loops))})
+		c.addTasks(1) // as redis-server, which has one thread for commands
+		if cfg.loops > 1 {
+			c.addTasks(cfg.loops)
+		}
 	}
 	c.contestants = append(c.contestants, &contestant{name: "goroutines", start: startSelf("-net")})
 	if redis, err := exec.LookPath("redis-server"); err != nil {
@@ -105,6 +108,17 @@ func newContest(cfg *config, stdout io.Writer) (*contest, error) {
 	} else {
 		c.contestants = append(c.contestants, &contestant{name: "redis-server", start: startRedis(redis)})
 	}
+	c.newResults()
+	return c, nil
+}
+
+func (c *contest) addTasks(loops int) {
+	n := strconv.Itoa(loops)
+	c.contestants = append(c.contestants, &contestant{name: "tasks, loops: " + n, start: startSelf("-loops", n)})
+}
+
+// newResults makes a result for each contestant in each discipline.
+func (c *contest) newResults() {
 	for range disciplines {
 		row := make([]*result, len(c.contestants))
 		for i := range row {
@@ -112,7 +126,6 @@ func newContest(cfg *config, stdout io.Writer) (*contest, error) {
 		}
 		c.results = append(c.results, row)
 	}
-	return c, nil
 }
 
 // startSelf returns a function that starts this program as a server.
@@ -244,23 +257,23 @@ func (c *contest) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-12s", "")
 	for _, who := range c.contestants {
-		fmt.Fprintf(&b, " %20s", who.name)
+		fmt.Fprintf(&b, " %16s", who.name)
 	}
 	fmt.Fprintf(&b, "\n%-12s", "")
 	for range c.contestants {
-		fmt.Fprintf(&b, " %11s %8s", "requests/s", "CPU s/M")
+		fmt.Fprintf(&b, " %8s %7s", "req/s", "CPU s/M")
 	}
 	b.WriteByte('\n')
 	for i, d := range disciplines {
 		fmt.Fprintf(&b, "%-12s", d)
 		for _, r := range c.results[i] {
-			fmt.Fprintf(&b, " %11.0f %8.2f", r.rate(), r.perMillion())
+			fmt.Fprintf(&b, " %8.0f %7.2f", r.rate(), r.perMillion())
 		}
 		b.WriteByte('\n')
 	}
 	fmt.Fprintf(&b, `
-requests/s: the median of %d rounds. redis-benchmark, with %d connections, uses
-the same processors as the server, so it depends on both.
+req/s: requests per second, the median of %d rounds. redis-benchmark, with %d
+connections, uses the same processors as the server, so it depends on both.
 CPU s/M: seconds of processor time of the server's process per million requests.
 `, c.cfg.rounds, c.cfg.clients)
 	return b.String()

@@ -69,22 +69,23 @@ func TestContest(t *testing.T) {
 	require.NoError(t, work(t.Context(), cfg, &stdout, io.Discard))
 	require.Contains(t, stdout.String(), "LPOP -P 16")
 	if uringwake.Supported() == nil {
-		require.Contains(t, stdout.String(), "tasks, loops: 2")
+		require.Contains(t, stdout.String(), "tasks, loops: 1  tasks, loops: 2")
 	}
 	_, err = os.Stat(plot)
 	require.NoError(t, err)
 }
 
 func TestTableAndPlot(t *testing.T) {
-	c := &contest{cfg: &config{rounds: 3, clients: 50}, contestants: []*contestant{{name: "tasks, loops: 2"}, {name: "goroutines"}, {name: "redis-server"}}}
+	c := &contest{cfg: &config{rounds: 3, clients: 50}, contestants: []*contestant{{name: "tasks, loops: 1"}, {name: "tasks, loops: 2"}, {name: "goroutines"}, {name: "redis-server"}}}
 	for range disciplines {
 		c.results = append(c.results, []*result{
 			{rates: []float64{1, 1_000_000, 3}, requests: 1000, cpu: 10 * time.Millisecond},
 			{rates: []float64{5}, requests: 1000, cpu: 20 * time.Millisecond},
 			new(result),
+			{rates: []float64{9}, requests: 1000, cpu: time.Millisecond},
 		})
 	}
-	require.Contains(t, c.table(), "SET -P 1               3    10.00           5    20.00           0     0.00\n")
+	require.Contains(t, c.table(), "SET -P 1            3   10.00        5   20.00        0    0.00        9    1.00\n")
 	requireFits(t, c.table())
 	var b bytes.Buffer
 	require.NoError(t, plotTemplate.Execute(&b, c.plot()))
