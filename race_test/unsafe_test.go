@@ -37,6 +37,7 @@ var withUnsafe = []string{
 	"uringwake/ring",
 	"uringwake/sockets_linux.go",
 	"uringwake/transfer_linux.go",
+	"uringwake/uringfs/file.go",
 	"uringwake/vectors_linux.go",
 	"uringwake/withoutnowait_linux.go",
 	"uringwake/withoutring_linux.go",
