@@ -26,7 +26,8 @@ import (
 // ctx.Err() and context.Cause(ctx). A datagram that came in the same moment is returned.
 //
 // All errors are [*net.OpError]. The socket keeps working after an error, unless the error
-// matches [net.ErrClosed].
+// matches [net.ErrClosed]. In the terminology of the Go memory model, the call that sends a
+// datagram synchronizes before the return of the call that receives it.
 //
 // In a task the operations correspond to io_uring_prep_recvmsg and io_uring_prep_sendmsg;
 // Linux 5.3. In a goroutine, what need not wait is a system call.
@@ -87,6 +88,16 @@ func (c *PacketConn) ReadMsgUDPAddrPort(p, oob []byte) (n, oobn, flags int, from
 	return r.n, r.oobn, r.flags, r.from.AddrPort, err
 }
 
+// ReadMsgUnix is ReadMsgUDP for a Unix socket. Files in control messages belong to the
+// caller, and are close-on-exec.
+func (c *PacketConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAddr, err error) {
+	r, err := c.receive(bridge.Current(), p, oob)
+	if r.from.path != "" {
+		from = &net.UnixAddr{Name: r.from.path, Net: unixgram}
+	}
+	return r.n, r.oobn, r.flags, from, err
+}
+
 // WriteTo sends p as one datagram to addr, which is a [*net.UDPAddr], or for a Unix socket a
 // [*net.UnixAddr]. An empty p is an empty datagram. WriteTo waits while the socket's
 // buffer, or that of a receiving Unix socket, is full.
@@ -126,6 +137,11 @@ func (c *PacketConn) WriteMsgUDP(p, oob []byte, addr *net.UDPAddr) (n, oobn int,
 // WriteMsgUDPAddrPort is WriteMsgUDP with the address as a [netip.AddrPort].
 func (c *PacketConn) WriteMsgUDPAddrPort(p, oob []byte, addr netip.AddrPort) (n, oobn int, err error) {
 	return c.send(bridge.Current(), p, oob, packetAddr{AddrPort: addr})
+}
+
+// WriteMsgUnix is WriteMsgUDP for a Unix socket. Control messages may have files.
+func (c *PacketConn) WriteMsgUnix(p, oob []byte, addr *net.UnixAddr) (n, oobn int, err error) {
+	return c.sendTo(bridge.Current(), p, oob, addr)
 }
 
 // LocalAddr returns the address that the socket is bound to: a [*net.UDPAddr] or a
