@@ -54,7 +54,7 @@ func (o *op) handle() bridge.Handle { return bridge.NewHandle(o, uint64(o.id)) }
 func (o *op) CancelNamed(id uint64) { o.driver.cancelNamed(o, userData(id)) }
 
 // interrupted reports whether o's interrupter has canceled it, or is about to.
-func (o *op) interrupted() bool { return o.interrupter != nil && o.interrupter.Interrupted() }
+func (o *op) interrupted() bool { return o.interrupter != nil && o.interrupter.Hit() }
 
 // attach lets o's interrupter cancel o. It reports false if o must be canceled now.
 func (o *op) attach() bool { return o.interrupter == nil || o.interrupter.Attach(o.handle()) }

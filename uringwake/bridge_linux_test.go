@@ -2,6 +2,7 @@ package uringwake
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -139,6 +140,25 @@ func TestInterrupt(t *testing.T) {
 			require.ErrorIs(t, read(ctx, a, &i), bridge.ErrInterrupted)
 			require.ErrorIs(t, read(ctx, a, &i), bridge.ErrInterrupted)
 			i.Reset()
+		}
+		for range 100 { // what was interrupted says so, though others may wait again
+			done := make(chan struct{})
+			var interrupts sync.WaitGroup
+			interrupts.Go(func() {
+				for {
+					select {
+					case <-done:
+						return
+					default:
+						i.Interrupt()
+						i.Reset()
+						runtime.Gosched()
+					}
+				}
+			})
+			require.ErrorIs(t, read(ctx, a, &i), bridge.ErrInterrupted)
+			close(done)
+			Blocking(ctx, interrupts.Wait)
 		}
 		_, err := unix.Write(b, []byte("x"))
 		require.NoError(t, err)
