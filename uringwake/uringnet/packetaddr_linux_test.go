@@ -39,7 +39,7 @@ func TestZones(t *testing.T) {
 	require.Zero(t, zoneID(""))
 	require.Zero(t, zoneID("no such interface"))
 	require.Equal(t, "4294967295", zoneName(1<<32-1))
-	require.EqualValues(t, 1<<32-1, zoneID("4294967295"))
+	require.EqualValues(t, uint32(1<<32-1), zoneID("4294967295"))
 	if len(all) > 0 {
 		require.Zero(t, testing.AllocsPerRun(10, func() { zoneName(uint32(all[0].Index)) }))
 	}
