@@ -76,8 +76,8 @@ var ofRefusals = []mutation{
 	},
 	{
 		file: "uringwake/transfer_linux.go", why: "the read waits if the poll is refused",
-		old:  "t.ready); !isUnsupported(err) {",
-		new:  "t.ready); true {",
+		old:  "t.interrupter); !isUnsupported(err) {",
+		new:  "t.interrupter); true {",
 		only: "RefusedOperations/poll",
 	},
 	{
