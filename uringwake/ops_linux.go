@@ -102,11 +102,7 @@ func (t *Task) sleep(ctx context.Context, d time.Duration) error {
 	waitq.MustContext(ctx, "uringwake")
 	t.mustRun("Sleep")
 	o := t.loop.newOp()
-	o.until = monotonic() + max(d, 0)
-	if o.until < 0 {
-		o.until = math.MaxInt64
-	}
-	o.sqe.PrepTimeout(&o.time, 0, 0)
+	o.setTimeout(d)
 	_, err := o.finish(ctx, "timeout")
 	if declined(err) {
 		return sleepOnTimer(wake.WithParker(ctx, t), d)
