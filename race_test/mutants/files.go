@@ -54,9 +54,4 @@ var ofFiles = []mutation{
 		file: "uringwake/uringfs/copy.go", why: "what is limited stays limited",
 		old: "	limit.N -= n\n", new: "",
 	},
-	{
-		file: "uringwake/goroutine_linux.go", why: "what is interrupted in the backlog is complete at once",
-		old: "		done = d.isComplete(o) // it was in the backlog: its waker was not called\n", new: "",
-		only: "TestInterruptBeforeTheKernelHasIt",
-	},
 }
