@@ -418,8 +418,8 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/submission_linux.go", why: "what a dropped Submission accepts is closed",
-		old:  "		discarder{f}.Wake()\n",
-		new:  "",
+		old:  "		f.discard()\n	default",
+		new:  "	default",
 		only: "TearDown",
 	},
 	{
@@ -430,7 +430,7 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/submission_linux.go", why: "a waker that panics does not prevent those behind it",
-		old:  "		l.ready.push(callTo(w.line.Release))\n",
+		old:  "		l.ready.push(callTo(w.line.Release)) // which does not keep the buffer reachable\n",
 		new:  "		for x := w.line.Pop(); x != nil && x.Finish(); x = w.line.Pop() {\n			x.Wake()\n		}\n		_ = l\n",
 		only: "RudeWakersOf",
 	},
@@ -445,6 +445,18 @@ var ofRings = []mutation{
 		old:  "if s.op != nil && s.op.sink != nil {",
 		new:  "if false {",
 		only: "LoopEndsItsSubmissions",
+	},
+	{
+		file: "uringwake/registered_linux.go", why: "a place in use is not given away",
+		old:  "	if !s.acquire() {",
+		new:  "	if s.word.Load()&1 != 0 {",
+		only: "PlaceInUse",
+	},
+	{
+		file: "uringwake/submission_linux.go", why: "a place is given away after the last operation",
+		old:  "	w.f.op.release()\n",
+		new:  "",
+		only: "PlaceInUse|NoPlaceLeft",
 	},
 	{
 		file: "uringwake/ringqueue_linux.go", why: "the kernel has no more operations than it may",
