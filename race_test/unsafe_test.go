@@ -36,6 +36,7 @@ var withUnsafe = []string{
 	"uringwake/race_linux.go",
 	"uringwake/ring",
 	"uringwake/sockets_linux.go",
+	"uringwake/registered_linux.go",
 	"uringwake/streams_linux.go",
 	"uringwake/submission_linux.go",
 	"uringwake/transfer_linux.go",

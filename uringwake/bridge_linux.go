@@ -145,15 +145,8 @@ func (q *ringQueue) takeTold(wakers []wake.Waker) []wake.Waker {
 }
 
 func haveCancel(ctx context.Context) error {
-	waitq.MustContext(ctx, "uringwake")
-	if t := TaskFrom(ctx); t != nil {
-		return t.loop.cannotCancel()
-	}
-	d, err := defaultGoroutineDriver()
-	if err != nil {
-		return err
-	}
-	return d.cannotCancel()
+	_, err := onQueue(ctx, (*ringQueue).cannotCancel)
+	return err
 }
 
 func haveBuffers(ctx context.Context) error {
