@@ -142,6 +142,7 @@ type victim struct {
 	fd     int
 	files  []int  // other ones
 	act    func() // has the operation complete
+	stop   func() // nil, or ends what act began
 	ctx    context.Context
 	cancel func()
 	s      *Submission

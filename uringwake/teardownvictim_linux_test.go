@@ -79,7 +79,25 @@ func (x *victim) prepareSocket(p []byte) {
 	case kindSendZC:
 		fill(a)
 		x.op = SendZCOp(a, p, 0)
+		x.act = func() { x.receive(b) }
 	}
+}
+
+// receive receives until close: with TCP it takes a while until there is room again.
+func (x *victim) receive(fd int) {
+	if x.stop != nil {
+		return
+	}
+	require.NoError(x.t, unix.SetNonblock(fd, false))
+	done := make(chan struct{})
+	x.stop = func() { unix.Shutdown(fd, unix.SHUT_RD); <-done }
+	go func() {
+		defer close(done)
+		n, err := 1, error(nil)
+		for n > 0 || err == unix.EINTR {
+			n, err = unix.Read(fd, make([]byte, 1<<16))
+		}
+	}()
 }
 
 // pipe returns the ends of a pipe in blocking mode; one will be x.fd, and close closes
@@ -108,6 +126,9 @@ func (x *victim) sockets() (a, b int) {
 }
 
 func (x *victim) close() {
+	if x.stop != nil {
+		x.stop()
+	}
 	if x.fd >= 0 {
 		x.files = append(x.files, x.fd)
 	}
