@@ -2,16 +2,13 @@ package uringwake
 
 import (
 	"bytes"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
-
-	"github.com/vigil-go/vigil/uringwake/ring"
 )
-
-const kindSendZCOpcode = ring.OpSendZC
 
 // prepare makes the operation, which waits until act is called. It keeps its files in
 // files.
@@ -77,7 +74,7 @@ func (x *victim) prepareSocket(p []byte) {
 		fill(a)
 		x.op = SendOp(a, p, 0)
 	case kindSendZC:
-		fill(a)
+		fillTCP(x.t, a)
 		x.op = SendZCOp(a, p, 0)
 		x.act = func() { x.receive(b) }
 	}
@@ -134,6 +131,20 @@ func (x *victim) close() {
 	}
 	for _, fd := range x.files {
 		require.NoError(x.t, unix.Close(fd))
+	}
+}
+
+// fillTCP fills fd for good: what the peer has not acknowledged yet might make room again, and
+// then a zero-copy send would have its result, and the notification never come.
+func fillTCP(t *testing.T, fd int) {
+	for inFlight, wrote := 1, 1; inFlight > 0 || wrote > 0; {
+		queued, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+		require.NoError(t, err)
+		unsent, err := unix.IoctlGetInt(fd, unix.SIOCOUTQNSD)
+		require.NoError(t, err)
+		inFlight = queued - unsent
+		wrote, _ = unix.Write(fd, make([]byte, 1<<16))
+		runtime.Gosched()
 	}
 }
 

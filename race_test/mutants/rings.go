@@ -414,7 +414,7 @@ var ofRings = []mutation{
 		file: "uringwake/submission_linux.go", why: "a Submission is done when the kernel no longer uses its buffer",
 		old:  "	if flags&ring.CQEMore != 0 {\n		return nil\n	}\n	f.done",
 		new:  "	f.done",
-		only: "SendZC",
+		only: "SendZC|NotificationGives",
 	},
 	{
 		file: "uringwake/submission_linux.go", why: "what a dropped Submission accepts is closed",
