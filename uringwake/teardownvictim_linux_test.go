@@ -137,15 +137,16 @@ func (x *victim) close() {
 // fillTCP fills fd for good: what the peer has not acknowledged yet might make room again, and
 // then a zero-copy send would have its result, and the notification never come.
 func fillTCP(t *testing.T, fd int) {
-	for inFlight, wrote := 1, 1; inFlight > 0 || wrote > 0; {
+	for inFlight := 1; inFlight > 0; {
+		fill(fd)
 		queued, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
 		require.NoError(t, err)
 		unsent, err := unix.IoctlGetInt(fd, unix.SIOCOUTQNSD)
 		require.NoError(t, err)
 		inFlight = queued - unsent
-		wrote, _ = unix.Write(fd, make([]byte, 1<<16))
 		runtime.Gosched()
 	}
+	fill(fd)
 }
 
 func fillPipe(t *testing.T, w int) {
