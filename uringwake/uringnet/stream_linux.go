@@ -31,16 +31,18 @@ import (
 // Above mostUnread the receive is canceled, so that the sender waits. Such a connection
 // is not read message by message, and is direct until it is again.
 //
-// The fields, apart from used, are under the mutex of the read side. Only who has the
-// lock of that side starts a receive.
+// The first fields belong to who has the lock of the read side, and the others are under
+// its mutex.
 type stream struct {
-	sock    *sock
-	used    bool            // a receive was started; of who has the side's lock
-	home    *uringwake.Loop // of the last direct reads
-	streak  int             // how many of them took one message each
-	off     bool            // no receive is started any more: others use the descriptor
-	armed   bool            // the receive has not had its last completion
-	full    bool            // it is to be canceled, since too much is unread
+	sock   *sock
+	used   bool            // a receive was started
+	home   *uringwake.Loop // of the last direct reads
+	streak int             // how many of them took one message each, since the last start
+
+	off     bool // no receive is started any more: others use the descriptor, or it is refused
+	proved  bool // the kernel does not refuse it
+	armed   bool // the receive has not had its last completion
+	full    bool // it is to be canceled, since too much is unread
 	receive bridge.Handle
 	pending []byte // pending[next:] is unread
 	next    int
@@ -57,12 +59,9 @@ const (
 // noPollFirst is set where the kernel does not know ring.RecvSendPollFirst; Linux 5.19.
 var noPollFirst atomic.Bool
 
-// note takes note of a direct read on l, and whether it took one message: less than
-// there was room for, and all that there was.
+// note takes note of a direct read on l, and whether it took one message: all that there
+// was, less than there was room for, and no more than a buffer of the loop holds.
 func (f *stream) note(l *uringwake.Loop, message bool) {
-	mu := &f.sock.rd.mu
-	mu.Lock()
-	defer mu.Unlock()
 	if f.home != l || !message {
 		f.home, f.streak = l, 0
 	}
@@ -73,41 +72,45 @@ func (f *stream) note(l *uringwake.Loop, message bool) {
 
 // start starts a receive on the loop l of the task that calls it, if that is worthwhile.
 func (f *stream) start(ctx context.Context, l *uringwake.Loop) {
-	mu := &f.sock.rd.mu
-	if !f.claim(l) {
+	if f.home != l || f.streak < longStreak || f.sock.kind != unix.SOCK_STREAM {
 		return
 	}
+	f.streak = 0
 	o, err := newReceive(ctx, f.sock.fd)
-	if err != nil {
-		mu.Lock()
-		f.off, f.armed = true, false
-		mu.Unlock()
+	if err != nil { // there are no buffers, now or at all; Linux 5.19
+		f.stop()
+		return
+	}
+	if !f.claim() {
+		o.Release()
 		return
 	}
 	f.used = true
-	h := o.Start(f)
-	mu.Lock()
-	f.receive = h
-	off := f.off
-	mu.Unlock()
-	if off { // disarm did not know h
-		h.Cancel()
-	}
+	f.started(o.Start(f))
 }
 
-// claim reports whether the caller starts a receive.
-func (f *stream) claim(l *uringwake.Loop) bool {
-	if f.sock.kind != unix.SOCK_STREAM {
-		return false
-	}
+// claim reports whether the caller may start a receive.
+func (f *stream) claim() bool {
 	mu := &f.sock.rd.mu
 	mu.Lock()
 	defer mu.Unlock()
-	if f.armed || f.off || f.end != nil || f.home != l || f.streak < longStreak {
+	if f.armed || f.off {
 		return false
 	}
 	f.armed, f.full = true, false
 	return true
+}
+
+// started stores the name of the receive, and cancels it if stop did not know that.
+func (f *stream) started(h bridge.Handle) {
+	mu := &f.sock.rd.mu
+	mu.Lock()
+	f.receive = h
+	off := f.off
+	mu.Unlock()
+	if off {
+		h.Cancel()
+	}
 }
 
 func newReceive(ctx context.Context, fd int) (bridge.Op, error) {
@@ -184,7 +187,7 @@ func (f *stream) take(p []byte) (n int, armed bool, err error) {
 		f.pending, f.next = f.pending[:0], 0
 	}
 	if n == 0 && f.end != nil {
-		err, f.end, f.streak = f.end, nil, 0
+		err, f.end = f.end, nil
 	}
 	return n, f.armed, err
 }
@@ -198,6 +201,7 @@ func (f *stream) Completed(res int32, flags uint32, data []byte) wake.Waker {
 	side.mu.Lock()
 	defer side.mu.Unlock()
 	f.keep(data)
+	f.proved = f.proved || res >= 0
 	switch {
 	case flags&ring.CQEMore == 0:
 		f.finish(res)
@@ -205,7 +209,7 @@ func (f *stream) Completed(res int32, flags uint32, data []byte) wake.Waker {
 			return f
 		}
 	case f.unread() > mostUnread && !f.full:
-		f.full, f.streak = true, 0
+		f.full = true
 		return f
 	}
 	return side.waiter
@@ -220,19 +224,24 @@ func (f *stream) keep(data []byte) {
 	f.pending = append(f.pending, data...)
 }
 
-// finish takes the last completion. Without buffers, and where the receive was canceled,
-// the next read starts again.
+// finish takes the last completion. Where the kernel had no buffer, and where the receive
+// was canceled, the next reads are direct.
 func (f *stream) finish(res int32) {
 	f.armed = false
 	switch e := unix.Errno(-res); {
 	case res > 0:
 	case res == 0:
 		f.end = io.EOF
-	case e == unix.EINVAL: // the kernel does not know it; Linux 6.0
+	case refusal(e) && !f.proved: // the kernel does not know it, Linux 6.0, or may not do it
 		f.off = true
 	case e != unix.ENOBUFS && e != unix.ECANCELED && e != unix.EINTR && e != unix.EAGAIN:
 		f.end = os.NewSyscallError("read", e)
 	}
+}
+
+// refusal reports whether an operation that the kernel refuses may complete with e.
+func refusal(e unix.Errno) bool {
+	return e == unix.EINVAL || e == unix.EOPNOTSUPP || e == unix.EACCES || e == unix.EPERM
 }
 
 // Wake does what Completed must not: it cancels a receive that has brought too much, and
@@ -269,6 +278,7 @@ func (f *stream) disarm(ctx context.Context) int {
 	return f.unread()
 }
 
+// stop has no receive be started any more, and returns the newest and whether it is armed.
 func (f *stream) stop() (h bridge.Handle, armed bool) {
 	mu := &f.sock.rd.mu
 	mu.Lock()

@@ -207,9 +207,12 @@ func TestStreamStops(t *testing.T) {
 				t.Error("the sender did not wait")
 			default:
 			}
-			got, err := io.ReadAll(a)
+			got := make([]byte, len(data))
+			_, err := io.ReadFull(a, got)
 			require.NoError(t, err)
 			require.True(t, bytes.Equal(data, got))
+			_, err = a.Read(got)
+			require.ErrorIs(t, err, io.EOF)
 		})
 		require.NoError(t, <-sent)
 	})
