@@ -11,10 +11,18 @@ import (
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
-// Dial connects to an address as [Dialer.DialContext] with the zero Dialer does.
+// Dial connects to an address as [Dialer.DialContext] with the zero Dialer does. For a
+// datagram network the Conn has the datagrams of one address: see "Networks".
 func Dial(ctx context.Context, network, address string) (*Conn, error) {
 	var d Dialer
-	return d.dial(ctx, network, address)
+	if !isPacket(network) {
+		return d.dial(ctx, network, address)
+	}
+	p, err := d.dialPacket(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{p.s}, nil
 }
 
 // A Dialer has the options of net.Dialer. The zero value has their defaults.
@@ -24,8 +32,8 @@ type Dialer struct {
 	Timeout  time.Duration
 	Deadline time.Time
 
-	// LocalAddr is the address to connect from: a *net.TCPAddr or *net.UnixAddr that
-	// suits the network; or nil, to have one chosen.
+	// LocalAddr is the address to connect from: a *net.TCPAddr, *net.UDPAddr or
+	// *net.UnixAddr that suits the network; or nil, to have one chosen.
 	LocalAddr net.Addr
 
 	// KeepAlive is how long the connection is idle before the first keep-alive probe: 0
@@ -38,7 +46,8 @@ type Dialer struct {
 	Resolver *net.Resolver
 
 	// Control, if not nil, is called with each socket before it is connected. The
-	// network is that of the address, such as tcp4.
+	// network is that of the address, such as tcp4. For a socket of datagrams a task
+	// waits while it runs in another goroutine.
 	Control func(network, address string, c syscall.RawConn) error
 }
 
@@ -47,12 +56,20 @@ func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(bridge.Current(), network, address)
 }
 
-// DialContext connects to an address, and returns a *[Conn]. The networks are tcp, tcp4,
-// tcp6, unix and unixpacket, and the addresses those of net.Dial. If a name has several
-// addresses, they are tried one after the other, each with its share of the time that is
-// left; not two at a time, as package net does for names with addresses of both versions
-// of IP. Once connected, the connection does not depend on ctx.
+// DialContext connects to an address, and returns a *[Conn], or for udp, udp4, udp6 and
+// unixgram a *[PacketConn]. The other networks are tcp, tcp4, tcp6, unix and unixpacket, and
+// the addresses those of net.Dial. If a name has several addresses, they are tried one after
+// the other, each with its share of the time that is left; not two at a time, as package
+// net does for names with addresses of both versions of IP. Once connected, the connection
+// does not depend on ctx.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if isPacket(network) {
+		p, err := d.dialPacket(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return p, nil
+	}
 	c, err := d.dial(ctx, network, address)
 	if err != nil {
 		return nil, err
