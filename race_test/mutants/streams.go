@@ -39,7 +39,7 @@ var ofStreams = []mutation{
 	},
 	{
 		file: "uringwake/uringnet/stream_linux.go", why: "a deadline ends the wait for a stream",
-		old: "		case why != nil:\n			return 0, true, why\n", new: "",
+		old: "		case why != nil:\n", new: "		case why != nil && false:\n",
 		only: "Stream",
 	},
 	{
