@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // built skips the test, with the reason, if the programs cannot be compiled.
 func built(t *testing.T) Programs {
 	t.Helper()
-	p, err := Build(t.TempDir())
+	p, err := Build(t.TempDir(), Names()...)
 	skipUnsupported(t, err)
 	require.NoError(t, err)
 	return p
@@ -134,7 +134,7 @@ func TestCloseIsIdempotent(t *testing.T) {
 
 func TestWithoutGCCTheReasonIsTold(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	_, err := Build(t.TempDir())
+	_, err := Build(t.TempDir(), Names()...)
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	require.ErrorContains(t, err, "gcc")
 }
@@ -143,7 +143,7 @@ func TestWithoutLiburingTheReasonIsTold(t *testing.T) {
 	built(t)                         // with the original environment it succeeds
 	t.Setenv("C_INCLUDE_PATH", "")   // the user may have set a path
 	t.Setenv("GCC_EXEC_PREFIX", "/") // a gcc without libraries
-	_, err := Build(t.TempDir())
+	_, err := Build(t.TempDir(), Names()...)
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	require.ErrorContains(t, err, "liburing")
 }
