@@ -91,6 +91,12 @@ func TestAnOperationIsAtLeastASystemCall(t *testing.T) {
 	assert.Greater(t, r.Op, 20.0, "ns: no kernel answers faster")
 }
 
+func TestAServerSaysWhereItIs(t *testing.T) {
+	proc := started(t, built(t), "echo 64")
+	assert.Regexp(t, `^127\.0\.0\.1:\d+$`, proc.Ready)
+	assert.Positive(t, proc.PID())
+}
+
 func TestWrongUseIsExplained(t *testing.T) {
 	p := built(t)
 	for line, want := range map[string]string{
@@ -100,6 +106,7 @@ func TestWrongUseIsExplained(t *testing.T) {
 		"nop 1 wait defer fast":   "an option is",
 		"futex here":              "a placement is",
 		"pipe two":                "usage: pipe",
+		"echo 0":                  "usage: echo",
 		"wake bell asleep free":   "a wake is",
 		"wake eventfd awake same": "keeps the other off",
 	} {
