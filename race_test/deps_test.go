@@ -37,7 +37,7 @@ var arrows = map[string][]string{
 	"dedup":               {"waitmap", "wake", "internal/load", "internal/waitq", "internal/schedpoint", "internal/striped", "internal/monotime", "dedup/internal/store"},
 	"await":               {"wake", "internal/load", "internal/waitq", "internal/choice", "internal/schedpoint", "internal/monotime"},
 	"uringwake/ring":      {"golang.org/x/sys/unix"},
-	"uringwake":           {"wake", "internal/waitq", "internal/schedpoint", "internal/monotime", "uringwake/ring", "golang.org/x/sys/unix"},
+	"uringwake":           {"wake", "internal/waitq", "internal/schedpoint", "internal/monotime", "uringwake/ring", "uringwake/internal/bridge", "golang.org/x/sys/unix"},
 	"examples/...":        nil, // nil: any package of this module
 	"race_test":           nil,
 	"race_test/...":       nil,
@@ -46,6 +46,7 @@ var arrows = map[string][]string{
 
 	"dedup/internal/store": {"waitmap", "github.com/maypok86/otter/v2"},
 
+	"uringwake/internal/bridge": {"wake", "uringwake/ring"},
 	"uringwake/internal/refuse": {"golang.org/x/sys/unix"}, // only tests import it
 	"internal/misbehave":        {"wake"},                  // only tests import it
 	"internal/testkit":          {"go.uber.org/goleak"},    // only tests import it

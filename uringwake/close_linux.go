@@ -36,6 +36,7 @@ func (l *Loop) endTasks() {
 	for t := l.living.first; t != nil; t = t.succ {
 		t.endContext()
 	}
+	l.endStreams()
 }
 
 // endContext ends the context of a task whose loop is closing.

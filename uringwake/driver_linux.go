@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
 // A driver submits operations to the kernel and takes their completions. The driver
@@ -17,6 +18,11 @@ type driver interface {
 	// retryCancel cancels o once more if it still is the operation of that name.
 	// Any goroutine may call it.
 	retryCancel(o *op, id userData)
+	// begin launches a multishot operation, whose sink takes the completions.
+	begin(o *op) bridge.Handle
+	// cancelNamed cancels o if it still is the operation of that name. Any goroutine
+	// may call it.
+	cancelNamed(o *op, id userData)
 	// release makes o idle, for its next use.
 	release(o *op)
 }
@@ -41,21 +47,36 @@ func newOp(ctx context.Context) (*op, error) {
 // When ctx ends first, the kernel is asked to cancel. If the operation was done
 // all the same, its result is returned.
 func (o *op) finish(ctx context.Context, call string) (int, error) {
+	n, _, err := o.Wait(ctx, nil, call)
+	return n, err
+}
+
+// Wait is finish for an operation that i may interrupt. It implements bridge.Op.
+func (o *op) Wait(ctx context.Context, i *bridge.Interrupter, call string) (n int, flags uint32, err error) {
 	defer o.driver.release(o)
 	if ctx.Err() != nil {
-		return 0, waitq.ContextError(ctx)
+		return 0, 0, waitq.ContextError(ctx)
 	}
 	if err := o.mayWait(ctx, call); err != nil {
-		return 0, err
+		return 0, 0, err
+	}
+	if i != nil {
+		if i.Interrupted() {
+			return 0, 0, bridge.ErrInterrupted
+		}
+		o.interrupter = i
+		defer i.Detach()
 	}
 	failed := o.driver.submitAndWait(ctx, o)
-	if o.res >= 0 {
-		return int(o.res), nil
+	switch {
+	case o.res >= 0:
+		return int(o.res), o.flags, nil
+	case !o.canceling || !o.cameToNothing(o.res):
+		return 0, o.flags, o.err(call)
+	case failed == nil && ctx.Err() == nil && o.interrupted():
+		return 0, 0, bridge.ErrInterrupted
 	}
-	if o.canceling && o.cameToNothing(o.res) {
-		return 0, waitq.ParkError(ctx, failed)
-	}
-	return 0, o.err(call)
+	return 0, 0, waitq.ParkError(ctx, failed)
 }
 
 // mayWait returns an error if o may have to wait, ctx may end, and o could not be
@@ -93,6 +114,9 @@ func (l *Loop) submitAndWait(ctx context.Context, o *op) error {
 	if c != nil {
 		c.id = o.id
 	}
+	if !o.attach() {
+		l.cancel(o, o.id)
+	}
 	t.coro.yield()
 	t.pending = nil
 	return nil
@@ -113,6 +137,7 @@ func (c *canceler) contextEnded() {
 func (l *Loop) cancel(o *op, id userData) {
 	if l.ops.find(id) == o {
 		l.wake(l.abort(o))
+		l.tell()
 	}
 }
 

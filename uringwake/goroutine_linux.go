@@ -98,6 +98,9 @@ func (d *goroutineDriver) submitAndWait(ctx context.Context, o *op) (failed erro
 		p = wake.ParkerFrom(ctx)
 		done = !d.attach(o, p)
 	}
+	if !done && !o.attach() {
+		d.cancel(o)
+	}
 	for ; !done; done = d.isComplete(o) {
 		if err := p.Park(ctx); err != nil {
 			return err
@@ -185,7 +188,7 @@ func (d *goroutineDriver) step(wakers []wake.Waker) []wake.Waker {
 // next completion, or until nothing is in flight.
 func (d *goroutineDriver) collect(wakers []wake.Waker) []wake.Waker {
 	for {
-		wakers = d.reap(wakers)
+		wakers = d.takeTold(d.reap(wakers))
 		if d.updateNotices() {
 			return wakers
 		}

@@ -76,6 +76,7 @@ func (l *Loop) reap() {
 		l.wake(w)
 		l.wakers[i] = nil
 	}
+	l.tell()
 }
 
 // wake calls the waker of an operation, if there is one.

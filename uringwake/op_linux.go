@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vigil-go/vigil/internal/monotime"
+	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 	"github.com/vigil-go/vigil/uringwake/ring"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -31,7 +32,11 @@ type op struct {
 	state     opState
 	canceling bool
 	resubmits uint8 // how often the kernel completed it without having done it
-	res       int32 // set when it has completed
+	res       int32 // set when it has completed, as is flags
+	flags     uint32
+
+	interrupter *bridge.Interrupter // may cancel it; or nil
+	sink        bridge.Sink         // takes the completions, if there are several; or nil
 
 	sqe   ring.SQE
 	keep  unsafe.Pointer // what sqe points at: the kernel's until it has completed
@@ -104,9 +109,9 @@ func isCanceled(res int32) bool {
 }
 
 // complete stores the result and returns the waiter's waker.
-func (o *op) complete(res int32) wake.Waker {
+func (o *op) complete(res int32, flags uint32) wake.Waker {
 	w := o.waker
-	o.state, o.res, o.waker = completed, res, nil
+	o.state, o.res, o.flags, o.waker = completed, res, flags, nil
 	return w
 }
 
@@ -158,5 +163,6 @@ func (o *op) brief() bool {
 func (o *op) recycle() {
 	o.state, o.canceling, o.resubmits = idle, false, 0
 	o.waker, o.keep, o.again = nil, nil, ring.Timespec{}
+	o.interrupter, o.sink = nil, nil
 	o.place = node[*op]{}
 }

@@ -27,6 +27,9 @@ type ringQueue struct {
 
 	uncancelable error // why what waits cannot be canceled, or nil
 
+	told    []wake.Waker    // returned by sinks, to be called
+	buffers *receiveBuffers // nil until a receive needs them
+
 	enters, submitted, completed uint64
 }
 
@@ -137,9 +140,8 @@ func (q *ringQueue) abort(o *op) wake.Waker {
 	case o.canceling:
 	case o.state == prepared:
 		q.backlog.ops.remove(&o.place)
-		q.ops.remove(o)
 		o.canceling = true
-		return o.complete(-int32(unix.ECANCELED))
+		return q.finish(o, -int32(unix.ECANCELED), 0)
 	case o.state == submitted:
 		o.canceling = true
 		q.queueCancel(o, (*op).prepareCancel)
@@ -253,15 +255,25 @@ func (q *ringQueue) dispatch(u userData, res int32, flags uint32) wake.Waker {
 // complete ends o and returns its waker, unless more completions are to come or o
 // has to be submitted again.
 func (q *ringQueue) complete(o *op, res int32, flags uint32) wake.Waker {
-	if flags&ring.CQEMore != 0 {
+	switch {
+	case o.sink != nil:
+	case flags&ring.CQEMore != 0:
 		return nil
-	}
-	if o.undone(res) {
+	case o.undone(res):
 		q.queue(o)
 		return nil
 	}
+	return q.finish(o, res, flags)
+}
+
+// finish gives a completion to o's sink, or ends o and returns its waker.
+func (q *ringQueue) finish(o *op, res int32, flags uint32) wake.Waker {
+	if o.sink != nil {
+		q.passOn(o, res, flags)
+		return nil
+	}
 	q.ops.remove(o)
-	return o.complete(res)
+	return o.complete(res, flags)
 }
 
 // wakeAll calls all wakers, even if one panics or ends the goroutine: they may be of

@@ -1,0 +1,160 @@
+package uringwake
+
+import (
+	"context"
+	"unsafe"
+
+	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/uringwake/internal/bridge"
+	"github.com/vigil-go/vigil/uringwake/ring"
+	"github.com/vigil-go/vigil/wake"
+)
+
+func init() {
+	bridge.Current = currentContext
+	bridge.NewOp = func(ctx context.Context) (bridge.Op, error) {
+		o, err := newOp(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return o, nil
+	}
+	bridge.HaveBuffers = haveBuffers
+	bridge.PrepareReceive = func(b bridge.Op, fd int, flags uint32) { b.(*op).prepareReceive(fd, flags) }
+}
+
+// currentContext returns the context of the task that runs on this thread. A posted
+// function is not a task.
+func currentContext() context.Context {
+	if l := threads.current(); l != nil && l.current != nil && l.current.ctx != nil {
+		return l.current.ctx
+	}
+	return context.Background()
+}
+
+// SQE implements bridge.Op, as the next methods do.
+func (o *op) SQE() *ring.SQE { return &o.sqe }
+
+// Keep has p stay reachable until o has completed.
+func (o *op) Keep(p unsafe.Pointer) { o.keep = p }
+
+// Release gives up an operation that was not submitted.
+func (o *op) Release() { o.driver.release(o) }
+
+// Start launches a multishot operation.
+func (o *op) Start(s bridge.Sink) bridge.Handle {
+	o.sink = s
+	return o.driver.begin(o)
+}
+
+func (o *op) handle() bridge.Handle { return bridge.NewHandle(o, uint64(o.id)) }
+
+// CancelNamed cancels o if it still is the operation of that name.
+func (o *op) CancelNamed(id uint64) { o.driver.cancelNamed(o, userData(id)) }
+
+// interrupted reports whether o's interrupter has canceled it, or is about to.
+func (o *op) interrupted() bool { return o.interrupter != nil && o.interrupter.Interrupted() }
+
+// attach lets o's interrupter cancel o. It reports false if o must be canceled now.
+func (o *op) attach() bool { return o.interrupter == nil || o.interrupter.Attach(o.handle()) }
+
+// begin launches a multishot operation. A loop that is closing cancels it at once.
+func (l *Loop) begin(o *op) bridge.Handle {
+	l.launch(o)
+	h := o.handle()
+	if l.closing.Load() {
+		l.cancel(o, o.id)
+	}
+	return h
+}
+
+// endStreams cancels the multishot operations: no task waits for their last completion.
+func (l *Loop) endStreams() {
+	for _, s := range l.ops.slots {
+		if s.op != nil && s.op.sink != nil {
+			l.cancel(s.op, s.op.id)
+		}
+	}
+}
+
+// tell calls the wakers that sinks have returned.
+func (l *Loop) tell() {
+	for i := 0; i < len(l.told); i++ {
+		w := l.told[i]
+		l.told[i] = nil
+		if t, ok := w.(*Task); ok && t.loop == l {
+			t.wakeHere()
+		} else {
+			w.Wake()
+		}
+	}
+	l.told = l.told[:0]
+}
+
+func (l *Loop) cancelNamed(o *op, id userData) {
+	l.deliver(callTo(func() { l.cancel(o, id) }))
+}
+
+func (d *goroutineDriver) begin(o *op) bridge.Handle {
+	d.mu.Lock()
+	d.ringQueue.launch(o)
+	h := o.handle()
+	d.stepAndUnlock(nil)
+	return h
+}
+
+func (d *goroutineDriver) cancelNamed(o *op, id userData) {
+	d.mu.Lock()
+	var w wake.Waker
+	if d.ops.find(id) == o {
+		w = d.abort(o)
+	}
+	d.stepAndUnlock(nil)
+	if w != nil {
+		w.Wake()
+	}
+}
+
+// passOn gives a completion of a multishot operation to its sink. After the last one
+// the operation is its driver's again.
+func (q *ringQueue) passOn(o *op, res int32, flags uint32) {
+	var data []byte
+	if flags&ring.CQEBuffer != 0 && q.buffers != nil {
+		id := uint16(flags >> ring.CQEBufferShift)
+		data = q.buffers.bytes(id, res)
+		defer q.buffers.give(id)
+	}
+	last := flags&ring.CQEMore == 0
+	if last {
+		q.ops.remove(o)
+	}
+	if w := o.sink.Completed(res, flags, data); w != nil {
+		q.told = append(q.told, w)
+	}
+	if last {
+		o.driver.release(o)
+	}
+}
+
+// takeTold appends the wakers that sinks have returned.
+func (q *ringQueue) takeTold(wakers []wake.Waker) []wake.Waker {
+	wakers = append(wakers, q.told...)
+	clear(q.told)
+	q.told = q.told[:0]
+	return wakers
+}
+
+func haveBuffers(ctx context.Context) error {
+	waitq.MustContext(ctx, "uringwake")
+	if t := TaskFrom(ctx); t != nil {
+		t.mustRun("operation")
+		return t.loop.openBuffers()
+	}
+	d, err := defaultGoroutineDriver()
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.openBuffers()
+}
