@@ -2,6 +2,7 @@ package rows
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/vigil-go/vigil/bench/load"
 	"github.com/vigil-go/vigil/bench/measure"
@@ -23,7 +24,12 @@ func echoRow() Row {
 	}
 }
 
-const byNet = "net"
+const (
+	byNet        = "net"
+	inTasks      = "tasks"
+	onOneLoop    = "tasks, one loop"
+	inGoroutines = "goroutines"
+)
 
 func echoContests(set *Settings) (contests []contest) {
 	if set.Quick {
@@ -50,9 +56,25 @@ func echoContest(set *Settings, conns, size, batch int) contest {
 		measure: func() (scores, []string) {
 			return of.measure(set, []rival{
 				set.inGo(byNet, server.EchoNet),
+				set.inGo(inTasks, server.EchoTasks),
+				set.inGo(onOneLoop, server.EchoOneLoop),
+				set.inGo(inGoroutines, server.EchoGoroutines),
 				{name: inC, start: server.StartC, inC: true},
 			})
 		},
-		aims: func(figure string, series []measure.Series) []string { return nil },
+		aims: func(figure string, series []measure.Series) []string { return echoAims(conns, figure, series) },
 	}
+}
+
+func echoAims(conns int, figure string, series []measure.Series) (notes []string) {
+	switch {
+	case figure == allocsFigure:
+		notes = append(notes, goal("objects a message of tasks", find(series, inTasks).Median(), 0.01))
+	case figure == cpuFigure && conns >= 8:
+		notes = append(notes, share{inTasks, byNet, 1.3}.note(series))
+		if slices.ContainsFunc(series, func(s measure.Series) bool { return s.Name == inC }) {
+			notes = append(notes, share{inTasks, inC, 0.85}.note(series))
+		}
+	}
+	return notes
 }

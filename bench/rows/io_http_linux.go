@@ -36,6 +36,7 @@ func helloContest(set *Settings, conns int) contest {
 		measure: func() (scores, []string) {
 			return of.measure(set, []rival{
 				set.inGo(byNet, server.HelloNet),
+				set.inGo(inGoroutines, server.HelloGoroutines),
 			})
 		},
 		aims: func(string, []measure.Series) []string { return nil },

@@ -1,13 +1,11 @@
 package server
 
-import (
-	"net"
-)
+import "net"
 
-func listen() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
+const anyPort = "127.0.0.1:0"
 
 func echoNet(size int) (net.Addr, error) {
-	l, err := listen()
+	l, err := net.Listen("tcp", anyPort)
 	if err != nil {
 		return nil, err
 	}
@@ -19,9 +17,7 @@ func echoNet(size int) (net.Addr, error) {
 func serveEach(l net.Listener, serve func(c net.Conn)) {
 	for {
 		c, err := l.Accept()
-		if err != nil {
-			panic(err) // it is never closed
-		}
+		mustNot(err) // it is never closed
 		go func() {
 			defer c.Close()
 			serve(c)

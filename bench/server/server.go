@@ -30,20 +30,28 @@ type Kind string
 
 // Echo servers read up to as many bytes as they were told, and write them back.
 const (
-	EchoNet Kind = "echo net" // package net, a goroutine for each connection
+	EchoNet        Kind = "echo net"        // package net, a goroutine for each connection
+	EchoTasks      Kind = "echo tasks"      // package uringnet, a task for each connection, a loop for each processor
+	EchoOneLoop    Kind = "echo one loop"   // the same on one loop
+	EchoGoroutines Kind = "echo goroutines" // package uringnet, a goroutine for each connection
 )
 
 // Hello servers are those of net/http, and answer each request with the same bytes.
 const (
-	HelloNet Kind = "hello net" // over package net
+	HelloNet        Kind = "hello net"        // over package net
+	HelloGoroutines Kind = "hello goroutines" // over package uringnet
 )
 
 // serve starts a server of a kind on a port of its own of 127.0.0.1.
 type serve func(size int) (net.Addr, error)
 
 var kinds = map[Kind]serve{
-	EchoNet:  echoNet,
-	HelloNet: helloNet,
+	EchoNet:         echoNet,
+	EchoTasks:       echoTasks(0),
+	EchoOneLoop:     echoTasks(1),
+	EchoGoroutines:  echoGoroutines,
+	HelloNet:        helloNet,
+	HelloGoroutines: helloGoroutines,
 }
 
 // Start starts a server with buffers of size bytes under GOMAXPROCS procs. It listens on
