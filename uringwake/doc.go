@@ -24,6 +24,15 @@
 // wait goes to a ring that all goroutines share. One thread submits all operations of
 // that ring, and Go's netpoller watches it for completions.
 //
+// The operations are those of system calls, for any descriptor:
+//
+//	any file   Read, Write, Readv, Writev, Splice, PollFD, Close
+//	files      Openat, Statx, Fsync, Fdatasync, Fallocate, Ftruncate
+//	paths      Renameat, Unlinkat, Mkdirat, Linkat, Symlinkat
+//	sockets    Socket, Bind, Listen, Accept, Connect, Shutdown,
+//	           Recv, Send, Recvmsg, Sendmsg
+//	others     Sleep, FutexWait, FutexWake, Nop
+//
 // # Requirements
 //
 // Loops and operations need Linux 5.13 or later, and a process that may use io_uring.
@@ -44,8 +53,12 @@
 // When the context of an operation ends, the kernel is asked to cancel the operation.
 // The call returns when the kernel no longer uses the memory of the operation, so that
 // the caller may use the buffer again. If the operation succeeded all the same, the
-// call returns its result and not the context's error. Closing a loop ends the
-// contexts of its tasks.
+// call returns its result and not the context's error: a descriptor that [Openat],
+// [Accept] or [Socket] has made is never lost. Closing a loop ends the contexts of its
+// tasks.
+//
+// In a goroutine, operations on files and paths are system calls that wait for the
+// device, and are not canceled once they have begun.
 //
 // # Concurrency
 //

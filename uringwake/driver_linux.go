@@ -70,7 +70,7 @@ func (o *op) Wait(ctx context.Context, i *bridge.Interrupter, call string) (n in
 	failed := o.driver.submitAndWait(ctx, o)
 	switch {
 	case o.res >= 0:
-		return int(o.res), o.flags, nil
+		return o.take(), o.flags, nil
 	case !o.canceling || !o.cameToNothing(o.res):
 		return 0, o.flags, o.err(call)
 	case failed == nil && ctx.Err() == nil && o.interrupted():

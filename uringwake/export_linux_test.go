@@ -293,8 +293,8 @@ func (x GoroutineDriver) RestsLong() bool {
 	return x.d.restsLong
 }
 
-// Send sends a message to the ring fd.
-func Send(fd int, userData uint64, res int32) error {
+// SendMessage sends a message to the ring fd.
+func SendMessage(fd int, userData uint64, res int32) error {
 	var s ring.SQE
 	s.PrepMsgRing(fd, uint32(res), userData, 0)
 	return ring.SendMsgRing(&s)

@@ -161,27 +161,28 @@ func (d *goroutineDriver) retryCancel(o *op, id userData) {
 	d.stepAndUnlock(nil)
 }
 
-// stepAndUnlock is step; then it unlocks and wakes the waiters of what has completed.
-// It reports whether o has.
+// stepAndUnlock takes completions and wakes the keeper; then it unlocks and wakes the
+// waiters of what has completed. It reports whether o has.
 func (d *goroutineDriver) stepAndUnlock(o *op) bool {
 	var few [8]wake.Waker
-	wakers := d.step(few[:0])
+	wakers := d.collect(few[:0])
+	d.alert()
 	done := o != nil && o.state == completed
 	d.mu.Unlock()
 	wakeAll(wakers)
 	return done
 }
 
-// step takes completions, and wakes the keeper if there is something to submit.
-func (d *goroutineDriver) step(wakers []wake.Waker) []wake.Waker {
-	wakers = d.collect(wakers)
+// alert starts the keeper if something is in flight, and wakes it if there is something
+// to submit. It is apart from collect so that the compiler, which sees that keeper and
+// reaper come back to alert, can leave the array of stepAndUnlock on its stack.
+func (d *goroutineDriver) alert() {
 	if d.ops.inFlight() > 0 {
 		d.startKeeper()
 	}
 	if d.unsubmitted() || d.sq.Overflown() {
 		d.wakeKeeper()
 	}
-	return wakers
 }
 
 // collect takes completions until notices are on, so that the kernel will tell of the

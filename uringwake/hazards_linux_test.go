@@ -213,7 +213,7 @@ func TestHazardCompletionQueueOverflows(t *testing.T) {
 			got.Store(0)
 			uringwake.OnLoop(t, l, func() { // so that it takes none of these
 				for i := range 1000 {
-					assert.NoError(t, uringwake.Send(l.FD(), uint64(i), 0))
+					assert.NoError(t, uringwake.SendMessage(l.FD(), uint64(i), 0))
 				}
 				write(t, l.EventFD(), 1) // there is no room for this
 			})
@@ -461,10 +461,10 @@ func TestHazardUserDataOfOurOwn(t *testing.T) {
 				var own []uint64
 				uringwake.OnLoop(t, l, func() { own = l.DoorbellData() })
 				for _, u := range append(own, 1<<63, 1<<63|42, 1<<64-1) {
-					require.NoError(t, uringwake.Send(l.FD(), uringwake.KindOf(u, kind), -1))
+					require.NoError(t, uringwake.SendMessage(l.FD(), uringwake.KindOf(u, kind), -1))
 				}
 			}
-			require.NoError(t, uringwake.Send(l.FD(), 42, 7))
+			require.NoError(t, uringwake.SendMessage(l.FD(), 42, 7))
 			run(t, l, func(ctx context.Context) { // all sorts of our own
 				require.NoError(t, uringwake.Nop(ctx))
 				ctx, cancel := context.WithTimeout(ctx, 1)

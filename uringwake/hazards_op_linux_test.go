@@ -153,7 +153,7 @@ func TestHazardCompletionOfAnEarlierLife(t *testing.T) {
 			for kind := range uint64(3) {
 				for age := range uint64(3) {
 					name := 1<<63 | uringwake.KindOf(l.Names()[0]-(age+1)<<32, kind)
-					assert.NoError(t, uringwake.Send(l.FD(), name, 1))
+					assert.NoError(t, uringwake.SendMessage(l.FD(), name, 1))
 				}
 			}
 		})

@@ -50,7 +50,9 @@ func (d *goroutineDriver) keeperTurn(work <-chan struct{}) (wakers []wake.Waker,
 		return nil, false
 	}
 	refused = d.submit()
-	return d.step(nil), refused
+	wakers = d.collect(nil)
+	d.alert()
+	return wakers, refused
 }
 
 // submit brings the backlog to the kernel, until the kernel refuses it or wants

@@ -85,10 +85,9 @@ const maxResubmit = 64
 
 // undone reports whether a completion says that the operation was not done though it
 // was not canceled, and counts that. The kernel says so when the thread that submitted
-// it has exited. A close is never submitted again: if it was done after all, the
-// number may be another file's by now.
+// it has exited. Some operations are never submitted again: see once.
 func (o *op) undone(res int32) bool {
-	if o.canceling || o.resubmits == maxResubmit || !o.cameToNothing(res) || o.sqe.Opcode == ring.OpClose {
+	if o.canceling || o.resubmits == maxResubmit || !o.cameToNothing(res) || o.once() {
 		return false
 	}
 	o.resubmits++
@@ -104,8 +103,18 @@ func (o *op) cameToNothing(res int32) bool {
 }
 
 func isCanceled(res int32) bool {
-	e := unix.Errno(-res)
+	e := interruption(-res)
 	return e == unix.ECANCELED || e == unix.EINTR
+}
+
+// interruption returns an errno as system calls do: an openat that waits for a FIFO, for
+// one, completes with ERESTARTSYS when it is canceled (6.18).
+func interruption(errno int32) unix.Errno {
+	const first, last = 512, 516 // ERESTARTSYS, ERESTART_RESTARTBLOCK
+	if first <= errno && errno <= last {
+		return unix.EINTR
+	}
+	return unix.Errno(errno)
 }
 
 // complete stores the result and returns the waiter's waker.
@@ -147,7 +156,7 @@ func (o *op) atOnce() bool { return o.sqe.Opcode == ring.OpNop || o.sqe.Opcode =
 // err is the error of a negative result. That of a refused operation is an
 // [unsupported].
 func (o *op) err(call string) error {
-	err := &ring.Error{Call: call, Errno: unix.Errno(-o.res)}
+	err := &ring.Error{Call: call, Errno: interruption(-o.res)}
 	if refusing(o.res) && refused(o.sqe.Opcode) {
 		return &unsupported{call, unavailable, err}
 	}
@@ -161,6 +170,7 @@ func (o *op) brief() bool {
 
 // recycle makes o idle.
 func (o *op) recycle() {
+	o.drop()
 	o.state, o.canceling, o.resubmits = idle, false, 0
 	o.waker, o.keep, o.again = nil, nil, ring.Timespec{}
 	o.interrupter, o.sink = nil, nil

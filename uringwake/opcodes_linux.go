@@ -26,6 +26,29 @@ var trials = map[uint8]*probe{
 	ring.OpMsgRing:     trial("msg_ring", unix.EBADF, func(s *ring.SQE) { s.PrepMsgRing(-1, 0, 0, 0) }),
 	ring.OpTimeout:     trial("timeout", unix.ETIME, func(s *ring.SQE) { s.PrepTimeout(&trialTime, 0, 0) }),
 	ring.OpAsyncCancel: trial("cancel", unix.ENOENT, func(s *ring.SQE) { s.PrepCancel64(0, 0) }),
+	ring.OpReadv:       trial("readv", unix.EBADF, func(s *ring.SQE) { s.PrepReadv(-1, nil, 0, 0) }),
+	ring.OpWritev:      trial("writev", unix.EBADF, func(s *ring.SQE) { s.PrepWritev(-1, nil, 0, 0) }),
+	ring.OpFsync:       trial("fsync", unix.EBADF, func(s *ring.SQE) { s.PrepFsync(-1, 0) }),
+	ring.OpFallocate:   trial("fallocate", unix.EBADF, func(s *ring.SQE) { s.PrepFallocate(-1, 0, 0, 1) }),
+	ring.OpFtruncate:   trial("ftruncate", unix.EBADF, func(s *ring.SQE) { s.PrepFtruncate(-1, 0) }),
+	ring.OpSplice:      trial("splice", unix.EBADF, func(s *ring.SQE) { s.PrepSplice(-1, -1, -1, -1, 1, 0) }),
+	ring.OpOpenat:      trial("openat", unix.EBADF, func(s *ring.SQE) { s.PrepOpenat(-1, &trialPath[0], 0, 0) }),
+	ring.OpStatx:       trial("statx", unix.EBADF, func(s *ring.SQE) { s.PrepStatx(-1, &trialPath[0], 0, 0, &trialStat) }),
+	ring.OpRenameat:    trial("renameat", unix.EBADF, func(s *ring.SQE) { s.PrepRenameat(-1, &trialPath[0], -1, &trialPath[0], 0) }),
+	ring.OpUnlinkat:    trial("unlinkat", unix.EBADF, func(s *ring.SQE) { s.PrepUnlinkat(-1, &trialPath[0], 0) }),
+	ring.OpMkdirat:     trial("mkdirat", unix.EBADF, func(s *ring.SQE) { s.PrepMkdirat(-1, &trialPath[0], 0) }),
+	ring.OpLinkat:      trial("linkat", unix.EBADF, func(s *ring.SQE) { s.PrepLinkat(-1, &trialPath[0], -1, &trialPath[0], 0) }),
+	ring.OpSymlinkat:   trial("symlinkat", unix.EBADF, func(s *ring.SQE) { s.PrepSymlinkat(&trialPath[0], -1, &trialPath[0]) }),
+	ring.OpSocket:      trial("socket", unix.EAFNOSUPPORT, func(s *ring.SQE) { s.PrepSocket(-1, 0, 0, 0) }),
+	ring.OpBind:        trial("bind", unix.EBADF, func(s *ring.SQE) { s.PrepBind(-1, nil, 0) }),
+	ring.OpListen:      trial("listen", unix.EBADF, func(s *ring.SQE) { s.PrepListen(-1, 0) }),
+	ring.OpAccept:      trial("accept", unix.EBADF, func(s *ring.SQE) { s.PrepAccept(-1, nil, nil, 0) }),
+	ring.OpConnect:     trial("connect", unix.EBADF, func(s *ring.SQE) { s.PrepConnect(-1, nil, 0) }),
+	ring.OpShutdown:    trial("shutdown", unix.EBADF, func(s *ring.SQE) { s.PrepShutdown(-1, 0) }),
+	ring.OpRecv:        trial("recv", unix.EBADF, func(s *ring.SQE) { s.PrepRecv(-1, nil, 0) }),
+	ring.OpSend:        trial("send", unix.EBADF, func(s *ring.SQE) { s.PrepSend(-1, nil, 0) }),
+	ring.OpRecvmsg:     trial("recvmsg", unix.EBADF, func(s *ring.SQE) { s.PrepRecvmsg(-1, &trialMessage, 0) }),
+	ring.OpSendmsg:     trial("sendmsg", unix.EBADF, func(s *ring.SQE) { s.PrepSendmsg(-1, &trialMessage, 0) }),
 	ring.OpFutexWait: trial("futex wait", unix.EAGAIN, func(s *ring.SQE) {
 		s.PrepFutexWait(&trialWord, 1, futexAny, futexU32, 0)
 	}),
@@ -36,8 +59,11 @@ var trials = map[uint8]*probe{
 
 // Memory that trials point at: zero, and without waiters.
 var (
-	trialTime ring.Timespec
-	trialWord uint32
+	trialTime    ring.Timespec
+	trialWord    uint32
+	trialPath    = [2]byte{'x'} // of no directory
+	trialStat    unix.Statx_t
+	trialMessage unix.Msghdr
 )
 
 const unavailable = "the kernel refuses the operation to this process, or does not know it"

@@ -3,6 +3,7 @@ package uringwake_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -49,6 +50,11 @@ var actions = map[string]action{
 	"eventfd, ended":  awaitEventFDToTheEnd,
 }
 
+func init() {
+	maps.Copy(actions, fileActions)
+	maps.Copy(actions, socketActions)
+}
+
 // refusals say which actions fail where these operations are refused: all others
 // are done some other way.
 var refusals = map[string]struct {
@@ -70,6 +76,15 @@ var refusals = map[string]struct {
 		opcodes: []uint8{ring.OpMsgRing},
 		rules:   []refuse.Rule{refuse.NoSendMsgRing(unix.EPERM)},
 		fail:    []string{"msg_ring"},
+	},
+	"files": {opcodes: fileOpcodes},
+	"sockets": {
+		opcodes: socketOpcodes,
+		fail:    []string{"accept, blocking"}, // nothing else may wait for it
+	},
+	"sockets and poll": {
+		opcodes: append([]uint8{ring.OpPollAdd}, socketOpcodes...),
+		fail:    append([]string{"poll", "accept, blocking"}, socketWaits...),
 	},
 	"cancel and timeout": {opcodes: []uint8{ring.OpAsyncCancel, ring.OpTimeout}},
 	"read and poll": {
@@ -95,12 +110,17 @@ var refusals = map[string]struct {
 }
 
 var everything = []uint8{ring.OpNop, ring.OpRead, ring.OpWrite, ring.OpPollAdd, ring.OpClose, ring.OpTimeout,
-	ring.OpAsyncCancel, ring.OpMsgRing, ring.OpFutexWait, ring.OpFutexWake}
+	ring.OpAsyncCancel, ring.OpMsgRing, ring.OpFutexWait, ring.OpFutexWake,
+	ring.OpReadv, ring.OpWritev, ring.OpFsync, ring.OpFallocate, ring.OpFtruncate, ring.OpSplice,
+	ring.OpOpenat, ring.OpStatx, ring.OpRenameat, ring.OpUnlinkat, ring.OpMkdirat, ring.OpLinkat, ring.OpSymlinkat,
+	ring.OpSocket, ring.OpBind, ring.OpListen, ring.OpAccept, ring.OpConnect, ring.OpShutdown,
+	ring.OpRecv, ring.OpSend, ring.OpRecvmsg, ring.OpSendmsg}
 
 const syncCancel = 24 // IORING_REGISTER_SYNC_CANCEL
 
 // waits are the actions that wait for others on the ring.
-var waits = []string{"read", "read, at offset", "read, nonblock", "read, ended", "write", "write, nonblock", "poll", "futex wait"}
+var waits = append([]string{"read", "read, at offset", "read, nonblock", "read, ended", "write", "write, nonblock", "poll",
+	"futex wait", "readv", "splice", "accept, blocking"}, socketWaits...)
 
 // What is refused fails by itself, and says so, or is done some other way; and
 // the rest works as always.

@@ -65,6 +65,34 @@ func sleep(context.Context, time.Duration) error                  { return errNo
 func futexWait(context.Context, *atomic.Uint32, uint32) error     { return errNoRing }
 func futexWake(context.Context, *atomic.Uint32, int) (int, error) { return 0, errNoRing }
 
+func readv(context.Context, int, [][]byte, int64) (int, error)         { return 0, errNoRing }
+func writev(context.Context, int, [][]byte, int64) (int, error)        { return 0, errNoRing }
+func fsync(context.Context, int) error                                 { return errNoRing }
+func fdatasync(context.Context, int) error                             { return errNoRing }
+func fallocate(context.Context, int, uint32, int64, int64) error       { return errNoRing }
+func ftruncate(context.Context, int, int64) error                      { return errNoRing }
+func openat(context.Context, int, string, int, uint32) (int, error)    { return 0, errNoRing }
+func statx(context.Context, int, string, int, uint32, *FileStat) error { return errNoRing }
+func renameat(context.Context, int, string, int, string, uint32) error { return errNoRing }
+func unlinkat(context.Context, int, string, int) error                 { return errNoRing }
+func mkdirat(context.Context, int, string, uint32) error               { return errNoRing }
+func linkat(context.Context, int, string, int, string, int) error      { return errNoRing }
+func symlinkat(context.Context, string, int, string) error             { return errNoRing }
+func splice(context.Context, int, int64, int, int64, int, uint32) (int, error) {
+	return 0, errNoRing
+}
+
+func socket(context.Context, int, int, int) (int, error)       { return 0, errNoRing }
+func bind(context.Context, int, SockAddr) error                { return errNoRing }
+func listen(context.Context, int, int) error                   { return errNoRing }
+func accept(context.Context, int, int) (int, SockAddr, error)  { return 0, SockAddr{}, errNoRing }
+func connect(context.Context, int, SockAddr) error             { return errNoRing }
+func shutdown(context.Context, int, int) error                 { return errNoRing }
+func recv(context.Context, int, []byte, int) (int, error)      { return 0, errNoRing }
+func send(context.Context, int, []byte, int) (int, error)      { return 0, errNoRing }
+func recvmsg(context.Context, int, *Message, int) (int, error) { return 0, errNoRing }
+func sendmsg(context.Context, int, *Message, int) (int, error) { return 0, errNoRing }
+
 type eventFDState struct{}
 
 func newEventFD() (*EventFD, error) { return nil, errNoRing }

@@ -27,8 +27,11 @@ func TestUnsupported(t *testing.T) {
 	_, event := uringwake.NewEventFD()
 	_, msg := uringwake.NewMsgRing(0, 0, 0)
 	_, read := uringwake.Read(ctx, 0, nil, -1)
+	_, open := uringwake.Openat(ctx, 0, "", 0, 0)
+	_, _, accept := uringwake.Accept(ctx, 0, 0)
+	_, send := uringwake.Sendmsg(ctx, 0, new(uringwake.Message), 0)
 	for _, err := range []error{
-		loop, rt, def, event, msg, read, uringwake.Nop(ctx),
+		loop, rt, def, event, msg, read, open, accept, send, uringwake.Nop(ctx),
 		uringwake.HaveMsgRing(), uringwake.HaveSendMsgRing(), uringwake.HaveFutex(),
 	} {
 		require.ErrorIs(t, err, errors.ErrUnsupported)

@@ -146,7 +146,7 @@ func TestStressMessages(t *testing.T) {
 	each := scaled(40_000)
 	n := senders(t, func(i int) {
 		for j := range each {
-			assert.NoError(t, uringwake.Send(l.FD(), uint64(i*each+j), 0))
+			assert.NoError(t, uringwake.SendMessage(l.FD(), uint64(i*each+j), 0))
 		}
 	})
 	all := int64(n * each)

@@ -343,7 +343,7 @@ func TestOnPanicTakesPanics(t *testing.T) {
 		require.Equal(t, errCause, <-values)
 		require.Contains(t, string(<-stacks), "deadly")
 		if uringwake.HaveSendMsgRing() == nil {
-			require.NoError(t, uringwake.Send(l.FD(), 1, 0))
+			require.NoError(t, uringwake.SendMessage(l.FD(), 1, 0))
 			require.Equal(t, errCause, <-values)
 			require.Contains(t, string(<-stacks), "deadly")
 		}

@@ -21,25 +21,26 @@ import (
 
 // A transfer is a read or a write.
 type transfer struct {
-	call       string
-	fd         int
-	p          []byte
-	off        int64 // or -1: the file's own position
-	prepare    func(s *ring.SQE, fd int, p []byte, off uint64)
-	number     uintptr // of the system call that need not wait
-	ready      uint32  // what to poll for
-	duplicated bool    // fd is a duplicate
-	retried    bool    // the file was ready at the last look
+	heldFile
+	call     string
+	p        []byte
+	v        []unix.Iovec // if not nil, instead of p; on the heap
+	off      int64        // or -1: the file's own position
+	prepare  func(s *ring.SQE, fd int, p []byte, off uint64)
+	preparev func(s *ring.SQE, fd int, v []unix.Iovec, off uint64, flags uint32)
+	number   uintptr // of the system call that need not wait
+	ready    uint32  // what to poll for
+	retried  bool    // the file was ready at the last look
 }
 
 func read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
-	t := transfer{call: "read", fd: fd, p: p, off: off,
+	t := transfer{heldFile: heldFile{fd: fd}, call: "read", p: p, off: off,
 		prepare: (*ring.SQE).PrepRead, number: unix.SYS_PREADV2, ready: unix.POLLIN}
 	return t.do(ctx)
 }
 
 func write(ctx context.Context, fd int, p []byte, off int64) (int, error) {
-	t := transfer{call: "write", fd: fd, p: p, off: off,
+	t := transfer{heldFile: heldFile{fd: fd}, call: "write", p: p, off: off,
 		prepare: (*ring.SQE).PrepWrite, number: unix.SYS_PWRITEV2, ready: unix.POLLOUT}
 	return t.do(ctx)
 }
@@ -82,9 +83,7 @@ func (t *transfer) onRing(ctx context.Context, flags uint8) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		var p []byte
-		o.keep, p = memory(t.p)
-		t.prepare(&o.sqe, t.fd, p, uint64(t.off))
+		t.load(o)
 		o.sqe.Flags |= flags
 		n, err := o.finish(ctx, t.call)
 		if kernelErrno(err) != unix.EAGAIN {
@@ -95,6 +94,18 @@ func (t *transfer) onRing(ctx context.Context, flags uint8) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// load prepares o.
+func (t *transfer) load(o *op) {
+	if t.v != nil {
+		o.keep = unsafe.Pointer(unsafe.SliceData(t.v))
+		t.preparev(&o.sqe, t.fd, t.v, uint64(t.off), 0)
+		return
+	}
+	var p []byte
+	o.keep, p = memory(t.p)
+	t.prepare(&o.sqe, t.fd, p, uint64(t.off))
 }
 
 // memory returns what p points at, and p cut to what the kernel takes at a time.
@@ -126,7 +137,7 @@ func (t *transfer) bySystemCall(ctx context.Context) (done int, err error) {
 			if !again {
 				return done + n, err
 			}
-		case n == 0 || n == len(t.p) || !isRegular(t.fd):
+		case n == 0 || n == t.size() || !isRegular(t.fd):
 			return done, nil
 		}
 		t.skip(n)
@@ -187,30 +198,10 @@ func (t transfer) onGoroutine(ctx context.Context) (n int, e unix.Errno) {
 	return n, e
 }
 
-// duplicate has t continue with its file if the descriptor is closed while it waits:
-// the number may be another file's by then. It reports false if there are no more
-// descriptors.
-func (t *transfer) duplicate() bool {
-	if !t.duplicated {
-		fd, err := unix.FcntlInt(uintptr(t.fd), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			return false
-		}
-		t.fd, t.duplicated = fd, true
-	}
-	return true
-}
-
-func (t *transfer) closeDuplicate() {
-	if t.duplicated {
-		unix.Close(t.fd)
-	}
-}
-
 // now transfers what it can without waiting.
 func (t *transfer) now() (int, unix.Errno) {
 	switch {
-	case len(t.p) == 0 && t.number == unix.SYS_PWRITEV2:
+	case t.size() == 0 && t.number == unix.SYS_PWRITEV2:
 		return t.writeNothing()
 	case t.isDirect():
 		return 0, unix.EOPNOTSUPP
@@ -239,13 +230,18 @@ func (t *transfer) writeNothing() (int, unix.Errno) {
 
 // vector makes the system call with these RWF flags.
 func (t *transfer) vector(flags uintptr) (int, unix.Errno) {
-	var v unix.Iovec
-	_, p := memory(t.p)
-	v.Base = unsafe.SliceData(p)
-	v.SetLen(len(p))
-	n, _, e := syscall.Syscall6(t.number, uintptr(t.fd), uintptr(unsafe.Pointer(&v)), 1,
+	var one unix.Iovec
+	v, count := &one, 1
+	if t.v != nil {
+		v, count = unsafe.SliceData(t.v), len(t.v)
+	} else {
+		_, p := memory(t.p)
+		one = iovec(p)
+	}
+	n, _, e := syscall.Syscall6(t.number, uintptr(t.fd), uintptr(unsafe.Pointer(v)), uintptr(count),
 		uintptr(t.off), uintptr(uint64(t.off)>>32), flags)
 	runtime.KeepAlive(t.p)
+	runtime.KeepAlive(t.v)
 	return result(n, e)
 }
 
@@ -258,7 +254,11 @@ func result(n uintptr, e unix.Errno) (int, unix.Errno) {
 
 // skip moves t past the n bytes that are done.
 func (t *transfer) skip(n int) {
-	t.p = t.p[n:]
+	if t.v != nil {
+		t.v = skipIovecs(t.v, n)
+	} else {
+		t.p = t.p[n:]
+	}
 	if t.off >= 0 {
 		t.off += int64(n)
 	}
@@ -268,8 +268,13 @@ func (t *transfer) skip(n int) {
 // must consist of blocks of this size: the system call would wait for the device.
 func (t *transfer) isDirect() bool {
 	const block = 512
-	if len(t.p)%block != 0 || t.off%block > 0 {
+	if t.off%block > 0 || len(t.p)%block != 0 {
 		return false
+	}
+	for i := range t.v {
+		if t.v[i].Len%block != 0 {
+			return false
+		}
 	}
 	flags, err := unix.FcntlInt(uintptr(t.fd), unix.F_GETFL, 0)
 	return err == nil && flags&unix.O_DIRECT != 0

@@ -36,6 +36,9 @@ func (t *transfer) socket() (int, unix.Errno) {
 	if t.number == unix.SYS_PWRITEV2 {
 		number, flags = unix.SYS_SENDTO, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL|recordEnd(t.fd)
 	}
+	if t.size() > 0 && t.v != nil {
+		return t.message(flags)
+	}
 	_, p := memory(t.p)
 	n, _, e := syscall.Syscall6(number, uintptr(t.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), uintptr(flags), 0, 0)
 	runtime.KeepAlive(t.p)

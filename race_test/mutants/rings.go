@@ -32,7 +32,7 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/ringqueue_linux.go", why: "a completion that is not the last does not end the operation",
-		old: "	if flags&ring.CQEMore != 0 {\n		return nil\n	}\n", new: "",
+		old: "	case flags&ring.CQEMore != 0:\n		return nil\n", new: "",
 	},
 	{
 		file: "uringwake/task_linux.go", why: "Park fails with an error even if Err returns nil",
@@ -114,7 +114,7 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/transfer_linux.go", why: "the rest of a file is read after a short read",
-		old:  "n == 0 || n == len(t.p) || !isRegular(t.fd)",
+		old:  "n == 0 || n == t.size() || !isRegular(t.fd)",
 		new:  "true",
 		only: "PartlyInMemory",
 	},
@@ -210,9 +210,27 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/op_linux.go", why: "a close is not submitted again",
-		old:  "|| o.sqe.Opcode == ring.OpClose {",
-		new:  "|| res == -int32(unix.EINTR) && o.sqe.Opcode == ring.OpClose {",
+		old:  "|| o.once() {",
+		new:  "|| res == -int32(unix.EINTR) && o.once() {",
 		only: "CloseIsNotSubmitted",
+	},
+	{
+		file: "uringwake/once_linux.go", why: "a descriptor that nobody has taken is closed",
+		old:  "unix.Close(o.take())",
+		new:  "o.take()",
+		only: "NobodyTakes",
+	},
+	{
+		file: "uringwake/once_linux.go", why: "a descriptor that was taken is not closed",
+		old:  "	o.res = -1\n",
+		new:  "",
+		only: "NobodyTakes",
+	},
+	{
+		file: "uringwake/sockets_linux.go", why: "an accept that waits for the keeper keeps its file open",
+		old:  "		a.duplicate() // the entry",
+		new:  "		_ = 0 // the entry",
+		only: "KeepTheirFile",
 	},
 	{
 		file: "uringwake/ring/await_linux.go", why: "a signal does not end a wait",
@@ -303,8 +321,8 @@ var ofRings = []mutation{
 		only: "Refuse|Memory",
 	},
 	{
-		file: "uringwake/transfer_linux.go", why: "a waiting transfer keeps its file open",
-		old:  "		t.fd, t.duplicated = fd, true",
+		file: "uringwake/heldfile_linux.go", why: "a waiting transfer keeps its file open",
+		old:  "		f.fd, f.duplicated = fd, true",
 		new:  "		unix.Close(fd)",
 		only: "DescriptorIsReused",
 	},
@@ -316,7 +334,7 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/transfer_linux.go", why: "a datagram may be empty",
-		old:  "case len(t.p) == 0 && t.number == unix.SYS_PWRITEV2:",
+		old:  "case t.size() == 0 && t.number == unix.SYS_PWRITEV2:",
 		new:  "case false:",
 		only: "EmptyDatagram",
 	},

@@ -1,0 +1,35 @@
+package uringwake
+
+import "golang.org/x/sys/unix"
+
+// A heldFile is the descriptor of a call that may wait for it and try again.
+type heldFile struct {
+	fd         int
+	duplicated bool // fd is a duplicate
+}
+
+// duplicate has the call continue with its file if the descriptor is closed while it
+// waits: the number may be another file's by then. It reports false if there are no more
+// descriptors.
+func (f *heldFile) duplicate() bool {
+	if !f.duplicated {
+		fd, err := unix.FcntlInt(uintptr(f.fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return false
+		}
+		f.fd, f.duplicated = fd, true
+	}
+	return true
+}
+
+func (f *heldFile) closeDuplicate() {
+	if f.duplicated {
+		unix.Close(f.fd)
+	}
+}
+
+// isNonblocking reports whether the descriptor has O_NONBLOCK.
+func (f *heldFile) isNonblocking() bool {
+	flags, err := unix.FcntlInt(uintptr(f.fd), unix.F_GETFL, 0)
+	return err == nil && flags&unix.O_NONBLOCK != 0
+}

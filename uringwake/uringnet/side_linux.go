@@ -1,0 +1,336 @@
+package uringnet
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/await"
+	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/uringwake"
+	"github.com/vigil-go/vigil/uringwake/internal/bridge"
+	"github.com/vigil-go/vigil/uringwake/ring"
+	"github.com/vigil-go/vigil/wake"
+)
+
+// A side is one direction of a socket: reading and accepting, or writing and connecting.
+// One operation at a time has its lock. That operation ends when it is done, when its
+// context ends, at the side's deadline, or when the socket is closed.
+//
+// A task has the ring do the operation, which the interrupter may cancel. A goroutine
+// makes the system call, and if that would block waits in user space until the kernel has
+// signaled that the socket may be ready. For that the ring of all goroutines has one poll
+// that stays: a waiter that gives up leaves it alone, and the next one finds it.
+//
+//	signaled is cleared -> system call -> EAGAIN -> sleep until signaled -> ...
+//
+// The poll tells of changes only. So signaled is cleared before the system call: what
+// becomes ready after the call is told afterwards.
+type side struct {
+	sock        *sock
+	events      uint32      // what the poll waits for
+	lock        await.Mutex // held by the operation
+	interrupter bridge.Interrupter
+	parker      wake.Parker   // of the goroutines that wait, which the lock lets do so in turn
+	state       atomic.Uint32 // expired and closing; changed under mu
+	signaled    atomic.Bool   // the socket may have become ready
+
+	// mu is held for moments, also by the drivers of rings: while it is held, no
+	// operation is started or canceled, and nothing is woken.
+	mu      sync.Mutex
+	waiter  wake.Waker
+	armed   bool          // the poll has not had its last completion
+	poll    bridge.Handle // the newest
+	refused error         // why there is no poll
+	until   time.Time     // the deadline; zero if there is none
+	timer   *time.Timer   // nil before the first deadline
+}
+
+const (
+	expired uint32 = 1 << iota // the deadline has passed
+	closing
+)
+
+func (s *side) init(of *sock, events uint32) { s.sock, s.events = of, events }
+
+// enter gets the side's lock for an operation, if there may be one.
+func (s *side) enter(ctx context.Context) error {
+	if err := s.lock.Lock(ctx); err != nil {
+		return err
+	}
+	if err := s.ended(); err != nil {
+		s.lock.Unlock()
+		return err
+	}
+	return nil
+}
+
+func (s *side) leave() { s.lock.Unlock() }
+
+// ended returns why operations may not wait, or nil.
+func (s *side) ended() error {
+	switch state := s.state.Load(); {
+	case state == 0:
+		return nil
+	case state&closing != 0:
+		return net.ErrClosed
+	}
+	return os.ErrDeadlineExceeded
+}
+
+// retry reports whether an operation is to be tried again that the ring has ended with
+// err, and waits until that is worthwhile. Otherwise it returns the error of call.
+func (s *side) retry(ctx context.Context, call string, err error) (bool, error) {
+	if err == nil {
+		return false, nil
+	}
+	if err == bridge.ErrInterrupted {
+		err = s.resume()
+		return err == nil, err
+	}
+	if e, ok := err.(*ring.Error); ok {
+		switch e.Errno {
+		case unix.EAGAIN:
+			err := s.ready(ctx)
+			return err == nil, err
+		case unix.EINTR:
+			return true, nil
+		}
+	}
+	return false, sysError(call, err)
+}
+
+// resume is called after an interrupt. It returns why there was one; or nil, if the
+// deadline was changed meanwhile.
+func (s *side) resume() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.ended(); err != nil {
+		return err
+	}
+	s.interrupter.Reset()
+	return nil
+}
+
+// interrupt ends the wait of the operation that has the lock.
+func (s *side) interrupt() {
+	s.interrupter.Interrupt()
+	s.mu.Lock()
+	w := s.waiter
+	s.mu.Unlock()
+	if w != nil {
+		w.Wake()
+	}
+}
+
+// prepare is called before each attempt that may be answered by EAGAIN.
+func (s *side) prepare() {
+	if s.signaled.Load() {
+		s.signaled.Store(false)
+	}
+}
+
+// ready waits until the socket may be ready: a task by its loop's ring, a goroutine by the
+// poll. Whoever calls it has the lock.
+func (s *side) ready(ctx context.Context) error {
+	if uringwake.TaskFrom(ctx) == nil {
+		return s.wait(ctx)
+	}
+	o, err := bridge.NewOp(ctx)
+	if err != nil {
+		return err
+	}
+	o.SQE().PrepPollAdd(s.sock.fd, s.events)
+	_, _, err = o.Wait(ctx, &s.interrupter, "poll")
+	switch {
+	case err == bridge.ErrInterrupted:
+		return s.resume()
+	case unsupportedHere(err):
+		return s.wait(ctx)
+	}
+	return sysError("poll", err)
+}
+
+// wait sleeps until the socket may have become ready since prepare.
+func (s *side) wait(ctx context.Context) error {
+	p := s.parkerFor(ctx)
+	s.setWaiter(p)
+	defer s.setWaiter(nil)
+	for {
+		if s.signaled.Load() {
+			return nil
+		}
+		if err := s.ended(); err != nil {
+			return err
+		}
+		if err := s.arm(); err != nil {
+			return err
+		}
+		if err := p.Park(ctx); err != nil && !s.signaled.Load() {
+			return waitq.ParkError(ctx, err)
+		}
+	}
+}
+
+// parkerFor returns the parker of ctx. A goroutine uses the side's own.
+func (s *side) parkerFor(ctx context.Context) wake.Parker {
+	if p, ok := wake.FromContext(ctx); ok {
+		return p
+	}
+	if waitq.InBubble() {
+		return wake.NewParker()
+	}
+	if s.parker == nil {
+		s.parker = wake.NewParker()
+	}
+	return s.parker
+}
+
+func (s *side) setWaiter(w wake.Waker) {
+	s.mu.Lock()
+	s.waiter = w
+	s.mu.Unlock()
+}
+
+// arm starts the poll if there is none.
+func (s *side) arm() error {
+	s.mu.Lock()
+	armed, err := s.armed, s.refused
+	if err == nil {
+		s.armed = true
+	}
+	s.mu.Unlock()
+	if armed || err != nil {
+		return err
+	}
+	o, err := bridge.NewOp(context.Background())
+	if err != nil {
+		s.mu.Lock()
+		s.armed = false
+		s.mu.Unlock()
+		return err
+	}
+	o.SQE().PrepPollMultishot(s.sock.fd, s.events)
+	h := o.Start(s)
+	s.mu.Lock()
+	s.poll = h
+	s.mu.Unlock()
+	return nil
+}
+
+// Completed takes a completion of the poll. It implements bridge.Sink.
+func (s *side) Completed(res int32, flags uint32, _ []byte) wake.Waker {
+	s.signaled.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if flags&ring.CQEMore == 0 {
+		s.armed = false
+	}
+	if res < 0 && res != -int32(unix.ECANCELED) {
+		s.refused = os.NewSyscallError("poll", unix.Errno(-res))
+	}
+	return s.waiter
+}
+
+// shut ends this side's operations for good.
+func (s *side) shut() {
+	s.mu.Lock()
+	s.state.Or(closing)
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.mu.Unlock()
+	s.interrupt()
+}
+
+// drain waits until no operation uses the side, and until the kernel has ended its poll.
+func (s *side) drain(ctx context.Context) {
+	for s.lock.Lock(ctx) != nil { // the parker's own error
+	}
+	defer s.lock.Unlock()
+	p := s.parkerFor(ctx)
+	s.setWaiter(p)
+	defer s.setWaiter(nil)
+	if poll, armed := s.polling(); armed {
+		poll.Cancel()
+	}
+	for {
+		if _, armed := s.polling(); !armed {
+			return
+		}
+		p.Park(ctx)
+	}
+}
+
+func (s *side) polling() (poll bridge.Handle, armed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.poll, s.armed
+}
+
+// setDeadline ends operations at t, and lets them begin again if t is later than now or
+// zero.
+func (s *side) setDeadline(t time.Time) error {
+	now := time.Now()
+	left := t.Sub(now) // by the monotonic clock from here on
+	s.mu.Lock()
+	if s.state.Load()&closing != 0 {
+		s.mu.Unlock()
+		return net.ErrClosed
+	}
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.until = time.Time{}
+	late := !t.IsZero() && left <= 0
+	if late {
+		s.state.Or(expired)
+	} else {
+		s.state.And(^expired)
+		s.interrupter.Reset()
+		if !t.IsZero() {
+			s.until = now.Add(left)
+			s.startTimer(left)
+		}
+	}
+	s.mu.Unlock()
+	if late {
+		s.interrupt()
+	}
+	return nil
+}
+
+// startTimer is called with s.mu held.
+func (s *side) startTimer(d time.Duration) {
+	if s.timer == nil {
+		s.timer = time.AfterFunc(d, s.timeOut)
+		return
+	}
+	s.timer.Reset(d)
+}
+
+// timeOut is called by the timer, maybe by one that has been stopped too late: then the
+// deadline is another one.
+func (s *side) timeOut() {
+	s.mu.Lock()
+	due := !s.until.IsZero() && time.Until(s.until) <= 0
+	if due {
+		s.state.Or(expired)
+	}
+	s.mu.Unlock()
+	if due {
+		s.interrupt()
+	}
+}
+
+// unsupportedHere reports whether the ring does not do the operation, so that a system
+// call may.
+func unsupportedHere(err error) bool {
+	return err != nil && errors.Is(err, errors.ErrUnsupported)
+}

@@ -1,0 +1,142 @@
+package uringnet
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake"
+	"github.com/vigil-go/vigil/uringwake/internal/bridge"
+	"github.com/vigil-go/vigil/uringwake/ring"
+	"github.com/vigil-go/vigil/wake"
+)
+
+// A sock is the descriptor of a socket and what is known of it. An operation has either
+// the lock of a side or a use, so that the descriptor is closed when nothing needs it any
+// more, and its number is never used when it is another file's.
+//
+//	open ----------> closing --------------> closed
+//	      Close:     sides are interrupted,  Close returns
+//	                 users leave
+type sock struct {
+	fd      int
+	network string
+	kind    int // unix.SOCK_STREAM and the like
+	local   net.Addr
+	remote  net.Addr
+	rd, wr  side
+	lingers atomic.Bool // closing the descriptor may block
+	vector  vector      // of the write in progress
+
+	// word counts uses that are not a side's.
+	//
+	//	bit  0      closing: use fails
+	//	bits 1..63  uses
+	word   atomic.Int64
+	mu     sync.Mutex
+	closer wake.Waker // waits for the last use, under mu
+}
+
+// newSock returns the socket with the descriptor fd, which it owns.
+func newSock(fd int, network string, kind int) *sock {
+	s := &sock{fd: fd, network: network, kind: kind}
+	s.rd.init(s, unix.POLLIN|unix.POLLRDHUP)
+	s.wr.init(s, unix.POLLOUT)
+	return s
+}
+
+// use keeps the descriptor open until the caller calls leave.
+func (s *sock) use() error {
+	for {
+		w := s.word.Load()
+		if w&1 != 0 {
+			return net.ErrClosed
+		}
+		if s.word.CompareAndSwap(w, w+2) {
+			return nil
+		}
+	}
+}
+
+func (s *sock) leave() {
+	if s.word.Add(-2) != 1 {
+		return
+	}
+	s.mu.Lock()
+	w := s.closer
+	s.mu.Unlock()
+	if w != nil {
+		w.Wake()
+	}
+}
+
+// close ends the operations of both sides, waits until the last user has left, and closes
+// the descriptor.
+func (s *sock) close() error {
+	if s.word.Or(1)&1 != 0 {
+		return net.ErrClosed
+	}
+	ctx := context.WithoutCancel(bridge.Current())
+	s.rd.shut()
+	s.wr.shut()
+	s.rd.drain(ctx)
+	s.wr.drain(ctx)
+	s.awaitUsers(ctx)
+	return s.closeFD(ctx)
+}
+
+func (s *sock) awaitUsers(ctx context.Context) {
+	p := wake.ParkerFrom(ctx)
+	s.mu.Lock()
+	s.closer = p
+	s.mu.Unlock()
+	for s.word.Load() != 1 {
+		p.Park(ctx) // an error is that of the parker: there is nothing to do but to look again
+	}
+}
+
+// closeFD closes the descriptor. A socket that lingers blocks the thread.
+func (s *sock) closeFD(ctx context.Context) (err error) {
+	if !s.lingers.Load() {
+		return sysError("close", uringwake.Close(ctx, s.fd))
+	}
+	uringwake.Blocking(ctx, func() { err = os.NewSyscallError("close", unix.Close(s.fd)) })
+	return err
+}
+
+// opError is err as package net returns it.
+func (s *sock) opError(op string, err error) error {
+	return &net.OpError{Op: op, Net: s.network, Source: s.local, Addr: s.remote, Err: err}
+}
+
+// control calls f with the descriptor.
+func (s *sock) control(f func(fd int) error) error {
+	if err := s.use(); err != nil {
+		return err
+	}
+	defer s.leave()
+	return f(s.fd)
+}
+
+// sysError is an error of the kernel as package net knows it, with an errno of package
+// syscall. Other errors stay as they are.
+func sysError(call string, err error) error {
+	if e, ok := errors.AsType[*ring.Error](err); ok && !errors.Is(err, errors.ErrUnsupported) {
+		return os.NewSyscallError(call, e.Errno)
+	}
+	return err
+}
+
+// errnoError is the error of a system call, or nil.
+func errnoError(call string, e syscall.Errno) error {
+	if e == 0 {
+		return nil
+	}
+	return os.NewSyscallError(call, e)
+}

@@ -1,0 +1,160 @@
+package uringnet
+
+import (
+	"context"
+	"io"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake"
+	"github.com/vigil-go/vigil/uringwake/internal/bridge"
+)
+
+// mostBytes is what one operation transfers at most. The kernel cuts longer ones.
+const mostBytes = 1 << 30
+
+// read reads into p what is there, and waits if there is nothing.
+func (s *sock) read(ctx context.Context, p []byte) (n int, err error) {
+	if err := s.rd.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.rd.leave()
+	if len(p) == 0 {
+		return 0, nil
+	}
+	p = p[:min(len(p), mostBytes)]
+	if uringwake.TaskFrom(ctx) == nil {
+		n, err = s.receive(ctx, p)
+	} else if n, err = s.receiveOnRing(ctx, p); unsupportedHere(err) {
+		n, err = s.receive(ctx, p)
+	}
+	raceAcquire()
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// receive is read by system calls.
+func (s *sock) receive(ctx context.Context, p []byte) (int, error) {
+	for {
+		s.rd.prepare()
+		n, e := recv(s.fd, p)
+		switch e {
+		case 0:
+			return n, nil
+		case unix.EAGAIN:
+			if err := s.rd.ready(ctx); err != nil {
+				return 0, err
+			}
+		case unix.EINTR:
+		default:
+			return 0, errnoError("read", e)
+		}
+	}
+}
+
+// receiveOnRing is read in a task.
+func (s *sock) receiveOnRing(ctx context.Context, p []byte) (int, error) {
+	for {
+		s.rd.prepare()
+		o, err := bridge.NewOp(ctx)
+		if err != nil {
+			return 0, err
+		}
+		o.Keep(unsafe.Pointer(unsafe.SliceData(p)))
+		o.SQE().PrepRecv(s.fd, p, 0)
+		n, _, err := o.Wait(ctx, &s.rd.interrupter, "read")
+		again, err := s.rd.retry(ctx, "read", err)
+		if !again {
+			return n, err
+		}
+	}
+}
+
+// write writes all of p, unless something goes wrong. It returns how much it has written.
+func (s *sock) write(ctx context.Context, p []byte) (done int, err error) {
+	if err := s.wr.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.wr.leave()
+	raceRelease()
+	send := (*sock).send
+	if uringwake.TaskFrom(ctx) != nil {
+		send = (*sock).sendOnRing
+	}
+	for {
+		n, err := send(s, ctx, p[done:min(len(p), done+mostBytes)])
+		done += n
+		switch {
+		case unsupportedHere(err):
+			send = (*sock).send
+		case err != nil:
+			return done, err
+		case done == len(p):
+			return done, nil
+		case n == 0:
+			return done, io.ErrUnexpectedEOF
+		}
+	}
+}
+
+// send writes a part of p by system calls.
+func (s *sock) send(ctx context.Context, p []byte) (int, error) {
+	for {
+		s.wr.prepare()
+		n, e := send(s.fd, p)
+		switch e {
+		case 0:
+			return n, nil
+		case unix.EAGAIN:
+			if err := s.wr.ready(ctx); err != nil {
+				return 0, err
+			}
+		case unix.EINTR:
+		default:
+			return 0, errnoError("write", e)
+		}
+	}
+}
+
+// sendOnRing writes p, or a part of it, in a task.
+func (s *sock) sendOnRing(ctx context.Context, p []byte) (int, error) {
+	for {
+		s.wr.prepare()
+		o, err := bridge.NewOp(ctx)
+		if err != nil {
+			return 0, err
+		}
+		o.Keep(unsafe.Pointer(unsafe.SliceData(p)))
+		o.SQE().PrepSend(s.fd, p, unix.MSG_NOSIGNAL|unix.MSG_WAITALL)
+		n, _, err := o.Wait(ctx, &s.wr.interrupter, "write")
+		again, err := s.wr.retry(ctx, "write", err)
+		if !again {
+			return n, err
+		}
+	}
+}
+
+// recv is recv(2) that does not wait.
+func recv(fd int, p []byte) (int, syscall.Errno) {
+	n, _, e := syscall.Syscall6(unix.SYS_RECVFROM, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0)
+	return result(n, e)
+}
+
+// send is send(2) that does not wait.
+func send(fd int, p []byte) (int, syscall.Errno) {
+	n, _, e := syscall.Syscall6(unix.SYS_SENDTO, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	return result(n, e)
+}
+
+func result(n uintptr, e syscall.Errno) (int, syscall.Errno) {
+	if e != 0 {
+		return 0, e
+	}
+	return int(n), 0
+}

@@ -1,0 +1,128 @@
+package uringnet
+
+import (
+	"context"
+	"io"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake"
+	"github.com/vigil-go/vigil/uringwake/internal/bridge"
+)
+
+// vector is what a write of several buffers gives to the kernel. The write side has one,
+// for the operation that has its lock.
+type vector struct {
+	header unix.Msghdr
+	iovecs []unix.Iovec
+}
+
+const (
+	mostBuffers = 1024 // UIO_MAXIOV
+	keptBuffers = 64   // of a vector that is kept
+)
+
+// fill has v consist of the buffers, without the first skip bytes of them.
+func (v *vector) fill(buffers [][]byte, skip int) {
+	v.iovecs = v.iovecs[:0]
+	for room := mostBytes; len(buffers) > 0 && room > 0 && len(v.iovecs) < mostBuffers; buffers = buffers[1:] {
+		p := buffers[0]
+		if skip >= len(p) {
+			skip -= len(p)
+			continue
+		}
+		p = p[skip:]
+		p, skip = p[:min(len(p), room)], 0
+		room -= len(p)
+		i := unix.Iovec{Base: unsafe.SliceData(p)}
+		i.SetLen(len(p))
+		v.iovecs = append(v.iovecs, i)
+	}
+	v.header = unix.Msghdr{Iov: unsafe.SliceData(v.iovecs)}
+	v.header.SetIovlen(len(v.iovecs))
+}
+
+// clear lets go of the buffers.
+func (v *vector) clear() {
+	clear(v.iovecs)
+	v.header = unix.Msghdr{}
+	if cap(v.iovecs) > keptBuffers {
+		v.iovecs = nil
+	}
+}
+
+// writev writes all buffers, one after the other, unless something goes wrong.
+func (s *sock) writev(ctx context.Context, buffers [][]byte) (done int64, err error) {
+	if err := s.wr.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.wr.leave()
+	raceRelease()
+	defer s.vector.clear()
+	send := (*sock).sendVector
+	if uringwake.TaskFrom(ctx) != nil {
+		send = (*sock).sendVectorOnRing
+	}
+	skip := 0 // of the buffers that are left
+	for {
+		for len(buffers) > 0 && skip >= len(buffers[0]) {
+			skip -= len(buffers[0])
+			buffers = buffers[1:]
+		}
+		if len(buffers) == 0 {
+			return done, nil
+		}
+		s.vector.fill(buffers, skip)
+		n, err := send(s, ctx)
+		done += int64(n)
+		skip += n
+		switch {
+		case unsupportedHere(err):
+			send = (*sock).sendVector
+		case err != nil:
+			return done, err
+		case n == 0:
+			return done, io.ErrUnexpectedEOF
+		}
+	}
+}
+
+// sendVector writes a part of the vector by system calls.
+func (s *sock) sendVector(ctx context.Context) (int, error) {
+	for {
+		s.wr.prepare()
+		n, _, e := syscall.Syscall(unix.SYS_SENDMSG, uintptr(s.fd),
+			uintptr(unsafe.Pointer(&s.vector.header)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		switch e {
+		case 0:
+			return int(n), nil
+		case unix.EAGAIN:
+			if err := s.wr.ready(ctx); err != nil {
+				return 0, err
+			}
+		case unix.EINTR:
+		default:
+			return 0, errnoError("write", e)
+		}
+	}
+}
+
+// sendVectorOnRing writes the vector, or a part of it, in a task.
+func (s *sock) sendVectorOnRing(ctx context.Context) (int, error) {
+	for {
+		s.wr.prepare()
+		o, err := bridge.NewOp(ctx)
+		if err != nil {
+			return 0, err
+		}
+		o.Keep(unsafe.Pointer(s))
+		o.SQE().PrepSendmsg(s.fd, &s.vector.header, unix.MSG_NOSIGNAL|unix.MSG_WAITALL)
+		n, _, err := o.Wait(ctx, &s.wr.interrupter, "write")
+		again, err := s.wr.retry(ctx, "write", err)
+		if !again {
+			return n, err
+		}
+	}
+}
