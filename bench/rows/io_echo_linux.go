@@ -17,8 +17,9 @@ func echoRow() Row {
 			"echoed before the next one is sent on its connection, or 16 are sent by one write and the next 16 once all are back " +
 			"(x16; the latency is that of the 16). Bytes and order are checked. CPU is what the server process used, in the kernel " +
 			"as well: messages per CPU second are its inverse. Objects are those that the server allocated. System calls are all " +
-			"of the process, with those of Go's scheduler, counted by a tracepoint in a run of their own. The server in C has one " +
-			"ring, multishot accepts and receives, and a buffer ring. Rates and latencies depend on a client that shares the processors.",
+			"of the process, with those of Go's scheduler, counted by a tracepoint in a run of their own. Tasks " +
+			"have a loop for each processor, or one; the server in C has one ring, multishot accepts and receives, and a buffer " +
+			"ring. Rates and latencies depend on a client that shares the processors.",
 		Base: byNet,
 		jobs: func(set *Settings) []Job { return contestJobs(set, serverFigures("message"), echoContests(set)) },
 	}

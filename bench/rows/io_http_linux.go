@@ -12,8 +12,8 @@ func helloRow() Row {
 	return Row{
 		Name:  "io/http",
 		Title: "net/http over loopback",
-		About: "A handler of net/http answers \"hello\", to one request after the other on each of that many connections. Processes, " +
-			"client and figures are those of io/echo.",
+		About: "A handler of net/http answers \"hello\", to one request after the other on each of that many connections. net/http " +
+			"serves each connection in a goroutine, whoever made it. Processes, client and figures are those of io/echo.",
 		Base: byNet,
 		jobs: func(set *Settings) []Job {
 			counts := []int{1, 64, 1024}
@@ -39,7 +39,12 @@ func helloContest(set *Settings, conns int) contest {
 				set.inGo(inGoroutines, server.HelloGoroutines),
 			})
 		},
-		aims: func(string, []measure.Series) []string { return nil },
+		aims: func(figure string, series []measure.Series) []string {
+			if figure != cpuFigure {
+				return nil
+			}
+			return []string{share{inGoroutines, byNet, 1}.note(series)}
+		},
 	}
 }
 
