@@ -48,6 +48,7 @@ var arrows = map[string][]string{
 	"dedup/internal/store": {"waitmap", "github.com/maypok86/otter/v2"},
 
 	"uringwake/internal/bridge": {"wake", "uringwake/ring"},
+	"uringwake/uringfs":         {"await", "internal/waitq", "uringwake", "uringwake/internal/bridge", "uringwake/ring", "wake", "golang.org/x/sys/unix"},
 	"uringwake/internal/refuse": {"golang.org/x/sys/unix"}, // only tests import it
 	"internal/misbehave":        {"wake"},                  // only tests import it
 	"internal/testkit":          {"go.uber.org/goleak"},    // only tests import it

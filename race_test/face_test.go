@@ -14,21 +14,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSameFaceEverywhere checks that code that uses uringwake compiles on every
-// system.
+// TestSameFaceEverywhere checks that code that uses uringwake, or a package below it,
+// compiles on every system.
 func TestSameFaceEverywhere(t *testing.T) {
-	linux := face(t, "linux")
-	require.Contains(t, linux, "Loop.Go")
-	require.Equal(t, linux, face(t, "darwin"))
+	for path, has := range map[string]string{"uringwake": "Loop.Go", "uringwake/uringfs": "File.Read"} {
+		linux := face(t, path, "linux")
+		require.Contains(t, linux, has)
+		require.Equal(t, linux, face(t, path, "darwin"))
+	}
 }
 
-// face lists the exported functions, methods, types, variables and constants of
-// uringwake on a system.
-func face(t *testing.T, goos string) []string {
+// face lists the exported functions, methods, types, variables and constants of a
+// package on a system.
+func face(t *testing.T, path, goos string) []string {
 	t.Helper()
 	ctx := build.Default
 	ctx.GOOS, ctx.GOARCH, ctx.CgoEnabled = goos, "amd64", false
-	dir := filepath.Join("..", "uringwake")
+	dir := filepath.Join("..", path)
 	pkg, err := ctx.ImportDir(dir, 0)
 	require.NoError(t, err)
 	names := make(map[string]bool)

@@ -311,9 +311,9 @@ func (m *MsgRing) Close() error { return m.shut() }
 func (o *LoopOptions) check() error {
 	const most = 1 << 20 // the kernel's own limits are below
 	if o.Entries > most || o.CQEntries > most || o.Entries < 0 || o.CQEntries < 0 ||
-		o.Doorbell < DoorbellAuto || o.Doorbell > DoorbellMsgRing || o.StallLimit < 0 {
-		return fmt.Errorf("uringwake: LoopOptions out of range: %d entries, %d completion entries, doorbell %d, stall limit %v",
-			o.Entries, o.CQEntries, o.Doorbell, o.StallLimit)
+		o.Doorbell < DoorbellAuto || o.Doorbell > DoorbellMsgRing || o.StallLimit < 0 || o.MaxInFlight < 0 {
+		return fmt.Errorf("uringwake: LoopOptions out of range: %d entries, %d completion entries, doorbell %d, stall limit %v, %d in flight",
+			o.Entries, o.CQEntries, o.Doorbell, o.StallLimit, o.MaxInFlight)
 	}
 	return nil
 }

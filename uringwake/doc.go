@@ -60,6 +60,19 @@
 // In a goroutine, operations on files and paths are system calls that wait for the
 // device, and are not canceled once they have begun.
 //
+// [Start] hands an operation over with its buffer and does not wait: see [Submission].
+//
+// # Operations that repeat
+//
+// [AcceptAll], [RecvAll], [PollAll] and [Ticks] are for range loops. The kernel completes
+// their operation again and again by itself where it can (a multishot operation), and is
+// asked each time where it cannot. Such a loop begins the operation, waits as the code
+// under ctx does, and ends the operation before it returns, even if its body breaks, panics
+// or calls runtime.Goexit. It ends with an error, which comes with a zero value after all
+// that had come before: that of ctx, if ctx has ended. What has come while the body runs
+// waits for it, up to a limit; then the operation pauses until the body has taken it. In a
+// task the loop must run in the task itself, and not in an iter.Pull.
+//
 // # Concurrency
 //
 // All exported functions and methods may be called from any goroutine or task at the

@@ -101,6 +101,9 @@ func (l *Loop) signalFrom(from *Loop) {
 	}
 }
 
+// relays reports whether a message that l submits goes to the kernel with l's next enter.
+func (l *Loop) relays() bool { return l.limit == 0 || l.hasRoom() && l.backlog.ops.empty() }
+
 // relayedSignal is the signal to one loop by a submission of another, until that
 // has completed.
 type relayedSignal struct {
@@ -138,7 +141,7 @@ func (l *Loop) deliver(m *mail) bool {
 // signal wakes the loop. The caller has claimed that.
 func (l *Loop) signal() {
 	if l.bell.kind == DoorbellMsgRing {
-		if from := threads.current(); from != nil && from.sq.Ready() > 0 {
+		if from := threads.current(); from != nil && from.sq.Ready() > 0 && from.relays() {
 			l.signalFrom(from)
 			return
 		}

@@ -3,13 +3,11 @@ package uringwake_test
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/vigil-go/vigil/uringwake"
-	"github.com/vigil-go/vigil/waitgroup"
 )
 
 // Replace a file as a whole, so that after a crash it is either the old one or the new one:
@@ -92,100 +90,67 @@ func ExampleSplice() {
 	// world <nil>
 }
 
-// A task answers a connection, and a goroutine is its client. Both use the same calls.
-func ExampleAccept_answerAConnection() {
-	l, err := uringwake.NewLoop(nil)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+// Make a directory with a file that has three names, and remove them again.
+func ExampleMkdirat() {
 	ctx := context.Background()
-	defer l.Close(ctx)
-	listener, at, err := listenAnywhere(ctx)
+	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer uringwake.Close(ctx, listener)
+	defer os.RemoveAll(dir)
+	at, err := uringwake.Openat(ctx, unix.AT_FDCWD, dir, unix.O_DIRECTORY, 0)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer uringwake.Close(ctx, at)
 
-	var done waitgroup.Group
-	done.Add(1)
-	l.Go(ctx, func(ctx context.Context) {
-		defer done.Done()
-		fd, from, err := uringwake.Accept(ctx, listener, 0)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		defer uringwake.Close(ctx, fd)
-		p := make([]byte, 4)
-		n, err := uringwake.Recv(ctx, fd, p, unix.MSG_WAITALL)
-		fmt.Println(string(p[:n]), err, from.AddrPort().Addr())
-		uringwake.Send(ctx, fd, []byte("pong"), unix.MSG_WAITALL)
-	})
+	fmt.Println(uringwake.Mkdirat(ctx, at, "sub", 0o700))
+	fd, err := uringwake.Openat(ctx, at, "sub/file", unix.O_WRONLY|unix.O_CREAT, 0o600)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(uringwake.Close(ctx, fd))
+	fmt.Println(uringwake.Linkat(ctx, at, "sub/file", at, "hard", 0))
+	fmt.Println(uringwake.Symlinkat(ctx, "sub/file", at, "soft"))
+	for _, name := range []string{"soft", "hard", "sub/file"} {
+		fmt.Println(uringwake.Unlinkat(ctx, at, name, 0))
+	}
+	fmt.Println(uringwake.Unlinkat(ctx, at, "sub", unix.AT_REMOVEDIR))
+	// Output:
+	// <nil>
+	// <nil>
+	// <nil>
+	// <nil>
+	// <nil>
+	// <nil>
+	// <nil>
+	// <nil>
+}
 
-	fd, err := uringwake.Socket(ctx, unix.AF_INET, unix.SOCK_STREAM, 0)
+// Reserve space for a file, fill a part of it, and cut off the rest.
+func ExampleFallocate() {
+	ctx := context.Background()
+	fd, err := unix.MemfdCreate("file", unix.MFD_CLOEXEC)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer uringwake.Close(ctx, fd)
-	fmt.Println(uringwake.Connect(ctx, fd, at))
-	uringwake.Send(ctx, fd, []byte("ping"), unix.MSG_WAITALL)
-	done.Wait(ctx)
-	p := make([]byte, 10)
-	n, err := uringwake.Recv(ctx, fd, p, 0)
-	fmt.Println(string(p[:n]), err)
+	fmt.Println(uringwake.Fallocate(ctx, fd, 0, 0, 1<<20))
+	n, err := uringwake.Write(ctx, fd, []byte("key=value"), 0)
+	fmt.Println(n, err)
+	fmt.Println(uringwake.Ftruncate(ctx, fd, int64(n)))
+	fmt.Println(uringwake.Fdatasync(ctx, fd))
+	key, value := make([]byte, 4), make([]byte, 100)
+	n, err = uringwake.Readv(ctx, fd, [][]byte{key, value}, 0)
+	fmt.Println(string(key), string(value[:n-4]), err)
 	// Output:
 	// <nil>
-	// ping <nil> 127.0.0.1
-	// pong <nil>
-}
-
-// listenAnywhere listens on a port that the kernel chooses.
-func listenAnywhere(ctx context.Context) (fd int, at uringwake.SockAddr, err error) {
-	fd, err = uringwake.Socket(ctx, unix.AF_INET, unix.SOCK_STREAM, 0)
-	if err != nil {
-		return 0, at, err
-	}
-	if err = uringwake.Bind(ctx, fd, uringwake.IPSockAddr(netip.MustParseAddrPort("127.0.0.1:0"))); err == nil {
-		err = uringwake.Listen(ctx, fd, 16)
-	}
-	name, _ := unix.Getsockname(fd)
-	if in, ok := name.(*unix.SockaddrInet4); ok {
-		at = uringwake.IPSockAddr(netip.AddrPortFrom(netip.AddrFrom4(in.Addr), uint16(in.Port)))
-	}
-	return fd, at, err
-}
-
-// Send a datagram that consists of two parts, and see where it comes from.
-func ExampleSendmsg() {
-	ctx := context.Background()
-	var fds [2]int
-	var at [2]uringwake.SockAddr
-	for i := range fds {
-		at[i] = uringwake.UnixSockAddr(fmt.Sprint("@vigil-example-", os.Getpid(), "-", i))
-		fd, err := uringwake.Socket(ctx, unix.AF_UNIX, unix.SOCK_DGRAM, 0)
-		if err == nil {
-			defer uringwake.Close(ctx, fd)
-			err = uringwake.Bind(ctx, fd, at[i])
-		}
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		fds[i] = fd
-	}
-	out := uringwake.Message{
-		Buffers: [][]byte{[]byte("head "), []byte("body")},
-		Addr:    at[1],
-	}
-	fmt.Println(uringwake.Sendmsg(ctx, fds[0], &out, 0))
-	p := make([]byte, 100)
-	in := uringwake.Message{Buffers: [][]byte{p}}
-	n, err := uringwake.Recvmsg(ctx, fds[1], &in, 0)
-	fmt.Println(string(p[:n]), in.Addr == at[0], err)
-	// Output:
 	// 9 <nil>
-	// head body true <nil>
+	// <nil>
+	// <nil>
+	// key= value <nil>
 }

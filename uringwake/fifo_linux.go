@@ -35,11 +35,21 @@ func (q *fifo[T]) pop() *node[T] {
 
 // remove takes n out of the queue, wherever it stands.
 func (q *fifo[T]) remove(n *node[T]) {
-	kept := fifo[T]{}
-	for !q.empty() {
-		if m := q.pop(); m != n {
-			kept.push(m)
-		}
+	var before *node[T]
+	m := q.first
+	for ; m != nil && m != n; m = m.next {
+		before = m
 	}
-	*q = kept
+	switch {
+	case m == nil:
+		return
+	case before == nil:
+		q.first = n.next
+	default:
+		before.next = n.next
+	}
+	if q.last == n {
+		q.last = before
+	}
+	n.next = nil
 }

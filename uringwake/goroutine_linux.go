@@ -100,6 +100,7 @@ func (d *goroutineDriver) submitAndWait(ctx context.Context, o *op) (failed erro
 	}
 	if !done && !o.attach() {
 		d.cancel(o)
+		done = d.isComplete(o) // it was in the backlog: its waker was not called
 	}
 	for ; !done; done = d.isComplete(o) {
 		if err := p.Park(ctx); err != nil {

@@ -1,11 +1,16 @@
 package uringwake
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake/internal/bridge"
+)
 
 // A heldFile is the descriptor of a call that may wait for it and try again.
 type heldFile struct {
-	fd         int
-	duplicated bool // fd is a duplicate
+	fd          int
+	duplicated  bool                // fd is a duplicate
+	interrupter *bridge.Interrupter // or nil
 }
 
 // duplicate has the call continue with its file if the descriptor is closed while it

@@ -18,7 +18,8 @@ func huge(t testing.TB) []byte {
 	if math.MaxInt == math.MaxInt32 {
 		t.Skip("no buffer is so long")
 	}
-	p, err := unix.Mmap(-1, 0, math.MaxUint32+3, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	n := int64(math.MaxUint32) + 3
+	p, err := unix.Mmap(-1, 0, int(n), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
 	if err != nil {
 		t.Skip(err)
 	}
@@ -32,9 +33,11 @@ func TestBuffersOver4GiB(t *testing.T) {
 	eachDriver(t, func(t *testing.T, ctx context.Context) {
 		fds := socketPair(t, unix.SOCK_STREAM)
 		for name, receive := range map[string]func() (int, error){
-			"recv":    func() (int, error) { return uringwake.Recv(ctx, fds[0], p, 0) },
-			"recvmsg": func() (int, error) { return uringwake.Recvmsg(ctx, fds[0], &uringwake.Message{Buffers: [][]byte{p}}, 0) },
-			"readv":   func() (int, error) { return uringwake.Readv(ctx, fds[0], [][]byte{p[:1], p[1:]}, -1) },
+			"recv": func() (int, error) { return uringwake.Recv(ctx, fds[0], p, 0) },
+			"recvmsg": func() (int, error) {
+				return uringwake.Recvmsg(ctx, fds[0], &uringwake.Message{Buffers: [][]byte{p}}, 0)
+			},
+			"readv": func() (int, error) { return uringwake.Readv(ctx, fds[0], [][]byte{p[:1], p[1:]}, -1) },
 		} {
 			_, err := unix.Write(fds[1], []byte("hello"))
 			require.NoError(t, err)

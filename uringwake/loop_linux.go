@@ -23,6 +23,7 @@ type loopState struct {
 
 	onPanic   func(any, []byte)
 	onMessage func(uint64, int32)
+	logger    *slog.Logger
 	base      context.Context // ends when the loop closes
 	endBase   context.CancelCauseFunc
 	bell      bell
@@ -73,6 +74,7 @@ func startLoop(o *LoopOptions) (*Loop, error) {
 func newLoop(o *LoopOptions) *Loop {
 	l := new(Loop)
 	l.onPanic, l.onMessage, l.watched = o.OnPanic, o.OnMessage, o.StallLimit > 0
+	l.logger, l.limit = o.Logger, o.MaxInFlight
 	l.spin = newSpinner(o.SpinFor)
 	l.base, l.endBase = context.WithCancelCause(context.Background())
 	l.end.init()

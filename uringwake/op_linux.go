@@ -36,7 +36,8 @@ type op struct {
 	flags     uint32
 
 	interrupter *bridge.Interrupter // may cancel it; or nil
-	sink        bridge.Sink         // takes the completions, if there are several; or nil
+	sink        bridge.Sink         // takes the completions; or nil
+	retries     bool                // though it has a sink, it is submitted again if it was not done
 
 	sqe   ring.SQE
 	keep  unsafe.Pointer // what sqe points at: the kernel's until it has completed
@@ -155,12 +156,20 @@ func (o *op) atOnce() bool { return o.sqe.Opcode == ring.OpNop || o.sqe.Opcode =
 
 // err is the error of a negative result. That of a refused operation is an
 // [unsupported].
-func (o *op) err(call string) error {
-	err := &ring.Error{Call: call, Errno: interruption(-o.res)}
-	if refusing(o.res) && refused(o.sqe.Opcode) {
+func (o *op) err(call string) error { return resultError(call, o.sqe.Opcode, o.res) }
+
+func resultError(call string, opcode uint8, res int32) error {
+	err := &ring.Error{Call: call, Errno: interruption(-res)}
+	if refusing(res) && refused(opcode) {
 		return &unsupported{call, unavailable, err}
 	}
 	return err
+}
+
+// isZeroCopy reports whether a notification follows the result of o, which has
+// ring.CQEMore then: the kernel uses the buffer until the notification.
+func (o *op) isZeroCopy() bool {
+	return o.sqe.Opcode == ring.OpSendZC || o.sqe.Opcode == ring.OpSendmsgZC
 }
 
 // brief reports whether o need not wait for others.
@@ -173,6 +182,6 @@ func (o *op) recycle() {
 	o.drop()
 	o.state, o.canceling, o.resubmits = idle, false, 0
 	o.waker, o.keep, o.again = nil, nil, ring.Timespec{}
-	o.interrupter, o.sink = nil, nil
+	o.interrupter, o.sink, o.retries = nil, nil, false
 	o.place = node[*op]{}
 }

@@ -49,6 +49,7 @@ var trials = map[uint8]*probe{
 	ring.OpSend:        trial("send", unix.EBADF, func(s *ring.SQE) { s.PrepSend(-1, nil, 0) }),
 	ring.OpRecvmsg:     trial("recvmsg", unix.EBADF, func(s *ring.SQE) { s.PrepRecvmsg(-1, &trialMessage, 0) }),
 	ring.OpSendmsg:     trial("sendmsg", unix.EBADF, func(s *ring.SQE) { s.PrepSendmsg(-1, &trialMessage, 0) }),
+	ring.OpSendZC:      trial("send_zc", unix.EBADF, func(s *ring.SQE) { s.PrepSendZC(-1, nil, 0, 0) }),
 	ring.OpFutexWait: trial("futex wait", unix.EAGAIN, func(s *ring.SQE) {
 		s.PrepFutexWait(&trialWord, 1, futexAny, futexU32, 0)
 	}),

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 	"github.com/vigil-go/vigil/uringwake/ring"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -42,12 +43,17 @@ func pollFD(ctx context.Context, fd int, events uint32) (uint32, error) {
 
 // poll waits on the ring until fd is ready for one of events.
 func poll(ctx context.Context, fd int, events uint32) (uint32, error) {
+	return pollUntil(ctx, fd, events, nil)
+}
+
+// pollUntil is poll until i is interrupted.
+func pollUntil(ctx context.Context, fd int, events uint32, i *bridge.Interrupter) (uint32, error) {
 	o, err := newOp(ctx)
 	if err != nil {
 		return 0, err
 	}
 	o.sqe.PrepPollAdd(fd, events)
-	n, err := o.finish(ctx, "poll")
+	n, _, err := o.Wait(ctx, i, "poll")
 	return uint32(n), err
 }
 
@@ -96,11 +102,7 @@ func (t *Task) sleep(ctx context.Context, d time.Duration) error {
 	waitq.MustContext(ctx, "uringwake")
 	t.mustRun("Sleep")
 	o := t.loop.newOp()
-	o.until = monotonic() + max(d, 0)
-	if o.until < 0 {
-		o.until = math.MaxInt64
-	}
-	o.sqe.PrepTimeout(&o.time, 0, 0)
+	o.setTimeout(d)
 	_, err := o.finish(ctx, "timeout")
 	if declined(err) {
 		return sleepOnTimer(wake.WithParker(ctx, t), d)

@@ -25,6 +25,9 @@ type ringQueue struct {
 	// onOther takes the completions that are no operation's. It may be nil.
 	onOther func(u userData, res int32, flags uint32)
 
+	limit int // how many operations the kernel may have, or 0
+	held  int // how many it has, or will have with the next enter
+
 	uncancelable error // why what waits cannot be canceled, or nil
 
 	told    []wake.Waker    // returned by sinks, to be called
@@ -69,8 +72,15 @@ func (q *ringQueue) queue(o *op) {
 	}
 }
 
-// tryEnqueue copies o into the submission queue, if there is room.
+// hasRoom reports whether the kernel may have one more operation.
+func (q *ringQueue) hasRoom() bool { return q.limit == 0 || q.held < q.limit }
+
+// tryEnqueue copies o into the submission queue, if there is room there and in the
+// kernel.
 func (q *ringQueue) tryEnqueue(o *op) bool {
+	if !q.hasRoom() {
+		return false
+	}
 	s := q.entry()
 	if s == nil {
 		return false
@@ -78,7 +88,8 @@ func (q *ringQueue) tryEnqueue(o *op) bool {
 	*s = o.sqe
 	s.UserData = uint64(o.id)
 	o.state = submitted
-	if o.sqe.Opcode == ring.OpTimeout {
+	q.held++
+	if o.sqe.Opcode == ring.OpTimeout && o.sqe.OpFlags&ring.TimeoutMultishot == 0 {
 		q.timed = append(q.timed, o)
 	}
 	return true
@@ -128,7 +139,11 @@ func (q *ringQueue) drainBacklog() {
 	}
 }
 
-func (q *ringQueue) hasBacklog() bool { return !q.backlog.ops.empty() || len(q.backlog.cancels) > 0 }
+// hasBacklog reports whether something waits for an entry only. What waits until the
+// kernel has fewer operations is not counted: a completion has to come first.
+func (q *ringQueue) hasBacklog() bool {
+	return !q.backlog.ops.empty() && q.hasRoom() || len(q.backlog.cancels) > 0
+}
 
 // cannotCancel is why what waits cannot be canceled, or nil.
 func (q *ringQueue) cannotCancel() error { return q.uncancelable }
@@ -255,11 +270,17 @@ func (q *ringQueue) dispatch(u userData, res int32, flags uint32) wake.Waker {
 // complete ends o and returns its waker, unless more completions are to come or o
 // has to be submitted again.
 func (q *ringQueue) complete(o *op, res int32, flags uint32) wake.Waker {
-	switch {
-	case o.sink != nil:
-	case flags&ring.CQEMore != 0:
+	last := flags&ring.CQEMore == 0
+	if last {
+		q.held--
+	}
+	switch notification := o.isZeroCopy() && flags&ring.CQENotif != 0; {
+	case o.sink == nil && !last:
+		o.res = res // of a zero-copy send: its buffer is still in use
 		return nil
-	case o.undone(res):
+	case o.sink == nil && notification:
+		res = o.res
+	case last && !notification && (o.sink == nil || o.retries) && o.undone(res):
 		q.queue(o)
 		return nil
 	}

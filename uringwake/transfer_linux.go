@@ -34,15 +34,23 @@ type transfer struct {
 }
 
 func read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
-	t := transfer{heldFile: heldFile{fd: fd}, call: "read", p: p, off: off,
-		prepare: (*ring.SQE).PrepRead, number: unix.SYS_PREADV2, ready: unix.POLLIN}
+	t := reading(fd, p, off)
 	return t.do(ctx)
 }
 
+func reading(fd int, p []byte, off int64) transfer {
+	return transfer{heldFile: heldFile{fd: fd}, call: "read", p: p, off: off,
+		prepare: (*ring.SQE).PrepRead, number: unix.SYS_PREADV2, ready: unix.POLLIN}
+}
+
 func write(ctx context.Context, fd int, p []byte, off int64) (int, error) {
-	t := transfer{heldFile: heldFile{fd: fd}, call: "write", p: p, off: off,
-		prepare: (*ring.SQE).PrepWrite, number: unix.SYS_PWRITEV2, ready: unix.POLLOUT}
+	t := writing(fd, p, off)
 	return t.do(ctx)
+}
+
+func writing(fd int, p []byte, off int64) transfer {
+	return transfer{heldFile: heldFile{fd: fd}, call: "write", p: p, off: off,
+		prepare: (*ring.SQE).PrepWrite, number: unix.SYS_PWRITEV2, ready: unix.POLLOUT}
 }
 
 func (t *transfer) do(ctx context.Context) (n int, err error) {
@@ -85,12 +93,12 @@ func (t *transfer) onRing(ctx context.Context, flags uint8) (int, error) {
 		}
 		t.load(o)
 		o.sqe.Flags |= flags
-		n, err := o.finish(ctx, t.call)
+		n, _, err := o.Wait(ctx, t.interrupter, t.call)
 		if kernelErrno(err) != unix.EAGAIN {
 			return n, err
 		}
 		t.duplicate()
-		if _, err := PollFD(ctx, t.fd, t.ready); err != nil {
+		if _, err := pollUntil(ctx, t.fd, t.ready, t.interrupter); err != nil {
 			return 0, err
 		}
 	}
@@ -155,7 +163,7 @@ func (t *transfer) wait(ctx context.Context, why unix.Errno) (n int, again bool,
 			return 0, true, nil
 		}
 		if t.retried = false; !ready && t.duplicate() {
-			if _, err := poll(ctx, t.fd, t.ready); !isUnsupported(err) {
+			if _, err := pollUntil(ctx, t.fd, t.ready, t.interrupter); !isUnsupported(err) {
 				return 0, err == nil, err
 			}
 		}

@@ -114,7 +114,7 @@ holds operation "room for 1 entry" "" -DSAFETY ""
 holds operation "room for 2 entries" "-DROOM=2" -DSAFETY ""
 holds operation "every run ends" "" -DNP -l
 for mutant in RETURN_AT_ONCE COMPLETE_ON_CANCEL COMPLETE_ON_MORE NO_GENERATION LATE_MAIL STALE_CANCEL DROP_CANCEL NO_AGAIN \
-	RESUBMIT_CANCELED NO_RESUBMIT; do
+	RESUBMIT_CANCELED NO_RESUBMIT COMPLETE_ON_SENT RESUBMIT_NOTIFIED CANCEL_WAITS; do
 	refuted operation "$mutant"
 done
 

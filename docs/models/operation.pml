@@ -13,6 +13,9 @@
  *
  * A cancel:  cancel -> missed? -> again (a timeout) -> cancel -> ...
  *
+ * A zero-copy send has two completions: sent, which is its result, and notified,
+ * before which the kernel still has the buffer.
+ *
  * The user data is the operation's name and a kind. The name is the place,
  * here the only one, and a generation. Numbers in comments are those of the
  * properties in README.md.
@@ -30,7 +33,7 @@
 
 mtype = { idle, prepared, submitted, completed };
 mtype = { op, cancel, again };			/* kinds of user data */
-mtype = { done, canceled, more, missed };		/* results */
+mtype = { done, canceled, more, missed, sent, notified };	/* results */
 
 /* Each with the life that it was made for, which only the checks look at. */
 chan sq = [ROOM] of { mtype, byte, byte };	/* kind, name; life */
@@ -43,6 +46,8 @@ byte life, name;
 bool over[LIVES + 1];				/* that life's context has ended */
 byte quirks = QUIRKS;
 bool held;					/* the kernel has the operation, and its buffer */
+bool crowded;					/* the kernel may have no more operations */
+bool performed[LIVES + 1];			/* that life's operation was done */
 
 #ifdef NO_GENERATION
 #define NAME 1
@@ -56,20 +61,29 @@ bool held;					/* the kernel has the operation, and its buffer */
 
 inline complete(r) { state = completed; result = r }
 
+#define room (len(sq) < ROOM)
+
 inline queue() {
 	if
-	:: nfull(sq) -> sq!op, name, life; state = submitted
-	:: full(sq) -> state = prepared
+	:: room && !crowded -> sq!op, name, life; state = submitted
+	:: !room || crowded -> state = prepared
 	fi
 }
 
+/* Cancels need room in the queue, and none in the kernel. */
+#ifdef CANCEL_WAITS
+#define goes (room && !crowded)
+#else
+#define goes room
+#endif
+
 inline queue_cancel(what) {
 	if
-	:: nfull(sq) && empty(line) -> sq!what, name, life
+	:: goes && empty(line) -> sq!what, name, life
 #ifdef DROP_CANCEL
-	:: full(sq) || nempty(line)
+	:: !goes || nempty(line)
 #else
-	:: full(sq) || nempty(line) -> line!what, name
+	:: !goes || nempty(line) -> line!what, name
 #endif
 	fi
 }
@@ -97,6 +111,14 @@ inline take() {
 		if
 #ifndef COMPLETE_ON_MORE
 		:: r == more
+#endif
+#ifndef COMPLETE_ON_SENT
+		:: r == sent -> assert(l == life); result = sent	/* 2 */
+#endif
+#ifdef RESUBMIT_NOTIFIED
+		:: r == notified && !canceling -> queue()
+#else
+		:: r == notified -> assert(result == sent); complete(result)
 #endif
 #ifdef RESUBMIT_CANCELED
 		:: r == canceled -> queue()
@@ -143,7 +165,7 @@ active proctype driver() {
 		:: else
 		fi;
 		n = 0 }
-	:: d_step { nempty(line) && nfull(sq) ->	/* drain */
+	:: d_step { nempty(line) && goes ->		/* drain */
 		line?kind, n;
 		if
 #ifdef STALE_CANCEL
@@ -154,7 +176,7 @@ active proctype driver() {
 		:: else
 		fi;
 		kind = 0; n = 0 }
-	:: d_step { state == prepared && empty(line) && nfull(sq) ->
+	:: d_step { state == prepared && empty(line) && room && !crowded ->
 		sq!op, name, life;
 		state = submitted }
 	:: d_step { nempty(cq) -> take(); kind = 0; n = 0; r = 0; l = 0 }
@@ -166,6 +188,7 @@ active proctype driver() {
 		canceling = false }
 	:: timeout ->	/* nobody can move */
 		assert(state == idle && life == LIVES ||
+			state == prepared && crowded && !over[life] ||
 			state == submitted && held && !over[life]);	/* 4 */
 		break
 	od
@@ -175,6 +198,7 @@ active proctype driver() {
 active proctype contexts() {
 end:	do
 	:: d_step { life > 0 && !over[life] -> over[life] = true; mail!name }
+	:: d_step { quirks > 0 -> quirks--; crowded = !crowded }	/* other operations */
 	od
 }
 
@@ -182,19 +206,28 @@ active proctype kernel() {
 	chan timers = [4] of { byte, byte };
 	mtype kind;
 	byte n, l, itsName, itsLife;
-	bool quiet, doomed;
+	bool quiet, doomed, lent;	/* lent: the result is out, the buffer in use */
 
 end:	do
 	:: atomic { sq?kind, n, l ->
 		if
 		:: kind == op ->
-			d_step { assert(!held); held = true; itsName = n; itsLife = l };	/* 1 */
+			d_step {
+				assert(!held);					/* 1 */
+				assert(!performed[l]);				/* 7 */
+				held = true; itsName = n; itsLife = l };
 			if
 			:: quiet = true		/* it ends when it is canceled only */
 			:: quiet = false
 			fi
 		:: kind == again -> timers!n, l
-		:: kind == cancel && held && itsName == n && !doomed ->
+		:: kind == cancel && held && itsName == n && lent ->	/* it is found no more */
+			cq!cancel, n, missed, l;
+			if
+			:: quirks > 0 -> quirks--
+			:: held = false; lent = false; cq!op, n, notified, itsLife
+			fi
+		:: kind == cancel && held && itsName == n && !doomed && !lent ->
 			if
 			:: quirks > 0 ->	/* it was between two places */
 				quirks--;
@@ -206,16 +239,22 @@ end:	do
 		:: else -> cq!cancel, n, missed, l
 		fi;
 		kind = 0; n = 0; l = 0 }
-	:: d_step { held && (doomed || !quiet) ->
-		held = false; doomed = false;
+	:: d_step { held && !lent && (doomed || !quiet) ->
+		held = false; doomed = false; performed[itsLife] = true;
 		cq!op, itsName, done, itsLife }
 	:: d_step { held && doomed ->
 		held = false; doomed = false;
 		cq!op, itsName, canceled, itsLife }
-	:: d_step { held && !doomed && quirks > 0 ->	/* its thread has exited */
+	:: d_step { held && !lent && !doomed && quirks > 0 ->
+		quirks--; lent = true; performed[itsLife] = true;
+		cq!op, itsName, sent, itsLife }
+	:: d_step { held && lent ->
+		held = false; lent = false;
+		cq!op, itsName, notified, itsLife }
+	:: d_step { held && !lent && !doomed && quirks > 0 ->	/* its thread has exited */
 		quirks--; held = false;
 		cq!op, itsName, canceled, itsLife }
-	:: d_step { held && quirks > 0 ->
+	:: d_step { held && !lent && quirks > 0 ->
 		quirks--;
 		cq!op, itsName, more, itsLife }
 	:: d_step { nempty(timers) ->

@@ -28,6 +28,14 @@ var without = map[string]string{
 	"RegisterSyncCancel":  "where `OpAsyncCancel` is refused too, what may wait under a context that can end fails",
 	"OpFutexWait":         "`HaveFutex` and `FutexWait` return an error",
 	"OpFutexWake":         "futex(2)",
+	"OpMkdirat":           "a task has a goroutine make the system call",
+	"OpLinkat":            "a task has a goroutine make the system call",
+	"OpSymlinkat":         "a task has a goroutine make the system call",
+	"OpSocket":            "a task has a goroutine make the system call",
+	"OpFtruncate":         "a task has a goroutine make the system call",
+	"OpBind":              "a task has a goroutine make the system call",
+	"OpListen":            "a task has a goroutine make the system call",
+	"RecvMultishot":       "there are no provided buffers: each receive is an operation",
 	"RegisterSendMsgRing": "a goroutine wakes a loop by an eventfd; `MsgRing.Wake` sends by the goroutines' ring",
 }
 

@@ -1,0 +1,140 @@
+package uringwake
+
+import (
+	"context"
+	"time"
+
+	"github.com/vigil-go/vigil/wake"
+)
+
+// An Op is an operation to be started: a value that describes it. Functions such as
+// [ReadOp] make it. One Op may be started any number of times, but its buffer belongs
+// to one operation at a time.
+type Op struct {
+	kind opKind
+	fd   int
+	p    []byte
+	n    int64 // an offset, flags, events or nanoseconds
+}
+
+type opKind uint8
+
+const (
+	noKind opKind = iota
+	kindNop
+	kindRead
+	kindWrite
+	kindRecv
+	kindSend
+	kindSendZC
+	kindAccept
+	kindPoll
+	kindTimeout
+)
+
+// calls are the names of the operations, as in their errors.
+var calls = [...]string{
+	kindNop: "nop", kindRead: "read", kindWrite: "write", kindRecv: "recv", kindSend: "send",
+	kindSendZC: "send_zc", kindAccept: "accept", kindPoll: "poll", kindTimeout: "timeout",
+}
+
+// NopOp does nothing. It corresponds to io_uring_prep_nop; Linux 5.1.
+func NopOp() Op { return Op{kind: kindNop} }
+
+// ReadOp reads into p at the offset off, or at the file's position if off is -1. N is 0
+// at the end of the file. It corresponds to io_uring_prep_read; Linux 5.6.
+func ReadOp(fd int, p []byte, off int64) Op { return Op{kindRead, fd, p, off} }
+
+// WriteOp writes p at the offset off, or at the file's position if off is -1. It may
+// write less than p. It corresponds to io_uring_prep_write; Linux 5.6.
+func WriteOp(fd int, p []byte, off int64) Op { return Op{kindWrite, fd, p, off} }
+
+// RecvOp receives into p; flags are unix.MSG_... N is 0 when the peer has shut down the
+// connection. It corresponds to io_uring_prep_recv; Linux 5.6.
+func RecvOp(fd int, p []byte, flags int) Op { return Op{kindRecv, fd, p, int64(flags)} }
+
+// SendOp sends p; flags are unix.MSG_..., to which MSG_NOSIGNAL is added. Without
+// MSG_WAITALL it may send less than p. It corresponds to io_uring_prep_send; Linux 5.6.
+func SendOp(fd int, p []byte, flags int) Op { return Op{kindSend, fd, p, int64(flags)} }
+
+// SendZCOp is [SendOp] by which the kernel sends from p itself and does not copy it, if
+// the socket can do that; Result.Copied says what it did. The Submission is done when the
+// network no longer needs p. With TCP that is when the peer has acknowledged the data,
+// which may take the 40 ms of a delayed acknowledgment, or for ever if the peer is gone and
+// the connection is not closed. It pays for buffers of some 10 KiB and more; over the
+// loopback device the kernel always copies. It corresponds to io_uring_prep_send_zc with
+// IORING_SEND_ZC_REPORT_USAGE; Linux 6.2, and updates of 6.1.
+func SendZCOp(fd int, p []byte, flags int) Op { return Op{kindSendZC, fd, p, int64(flags)} }
+
+// AcceptOp accepts a connection; N is its descriptor, which is close-on-exec and in
+// nonblocking mode. If the Submission is dropped, the descriptor is closed. It corresponds
+// to io_uring_prep_accept; Linux 5.5.
+func AcceptOp(fd int) Op { return Op{kind: kindAccept, fd: fd} }
+
+// PollOp waits until fd is ready for one of events, as [PollFD] does; N is what it is ready
+// for. It corresponds to io_uring_prep_poll_add; Linux 5.1.
+func PollOp(fd int, events uint32) Op { return Op{kind: kindPoll, fd: fd, n: int64(events)} }
+
+// TimeoutOp waits until the duration d has passed, as [Sleep] does, from the call of Start
+// on. It corresponds to io_uring_prep_timeout; Linux 5.4.
+func TimeoutOp(d time.Duration) Op { return Op{kind: kindTimeout, n: int64(d)} }
+
+// A Result is what an operation has come to.
+type Result struct {
+	// N is the number of bytes, the descriptor or the events, as the Op says. It is 0
+	// if the operation failed.
+	N int
+	// Buf is the buffer of the Op, which is the caller's again.
+	Buf []byte
+	// Err is why the operation failed, or nil. It matches unix.ECANCELED if the
+	// operation was canceled, and [ErrClosed] if that was because its loop closes.
+	Err error
+	// Copied reports whether the kernel has copied the data of a [SendZCOp].
+	Copied bool
+}
+
+// A Submission is an operation that the caller does not wait for at once. The ring has
+// the buffer of the Op, which nobody may use, until the result gives it back: until the
+// last completion, and so also after Cancel.
+//
+// A Submission that is no longer reachable, though neither Wait nor Result has returned
+// its result, is canceled by the garbage collector. Its buffer is freed when the kernel no
+// longer uses it, and an accepted connection is closed. That is a mistake of the
+// program, unless it has called Cancel, and is reported once for each such Submission, to
+// LoopOptions.Logger of a loop, and to slog.Default() in a goroutine.
+//
+// All methods may be called from any goroutine or task. In the terminology of the Go
+// memory model, the completion of the operation synchronizes before the return of each
+// Wait and Result that has the result.
+type Submission struct{ submissionState }
+
+// Start starts op and does not wait for it: on the loop of the task that calls it, or on
+// the process-wide ring if it is called in a goroutine. ctx says which of the two, and
+// nothing else: its end does not cancel the operation. In a task the operation goes to the
+// kernel when the tasks that are ready have run. A loop that closes cancels its
+// operations. If an operation cannot be started, its result says so.
+//
+// In a goroutine, data is copied on a thread that all such operations share. So the
+// buffer must not be memory whose pages this process fills itself, as by userfaultfd(2) or
+// a file of a file system that it serves.
+//
+// Start panics if op is the zero Op or ctx is nil.
+func Start(ctx context.Context, op Op) *Submission { return start(ctx, op) }
+
+// Wait waits for the result and returns it, with its Err. If ctx ends first, Wait returns
+// a zero Result and the error of ctx; the operation continues, and Result reports that
+// it is not done.
+func (s *Submission) Wait(ctx context.Context) (Result, error) { return s.wait(ctx) }
+
+// Result returns the result and true if the operation is done. It does not wait.
+func (s *Submission) Result() (r Result, done bool) { return s.look() }
+
+// Register has w called when the operation is done. If it is done now, w is called before
+// Register returns. A nil w is not called. Neither w nor the registration keeps the
+// Submission from being canceled if it is no longer reachable.
+func (s *Submission) Register(w wake.Waker) wake.Registration { return s.register(w) }
+
+// Cancel asks the kernel to cancel the operation, if it is not done, and returns at once.
+// The operation may be done all the same. The ring keeps the buffer until the result
+// is there.
+func (s *Submission) Cancel() { s.cancel() }
