@@ -3,7 +3,6 @@ package rows
 import (
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/vigil-go/vigil/bench/measure"
 	"github.com/vigil-go/vigil/uringwake"
+	"github.com/vigil-go/vigil/uringwake/uringfs"
 )
 
 const byFile = "os.File"
@@ -47,7 +47,7 @@ func readContests(set *Settings) (contests []contest) {
 					if figure != cpuFigure || flag == 0 || depth != 32 || len(series) == 0 {
 						return nil
 					}
-					return []string{share{"tasks", byFile, 2}.note(series)}
+					return []string{share{inTasks, byFile, 2}.note(series)}
 				},
 			})
 		}
@@ -58,23 +58,28 @@ func readContests(set *Settings) (contests []contest) {
 const pageSize = 4096
 
 func measureReads(set *Settings, depth, flag int) (results scores, notes []string) {
-	cached := bigFile(set.scaled(256<<20, 1<<20))
-	defer cached.Close()
-	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", cached.Fd()), os.O_RDONLY|flag, 0)
+	ctx, size := context.Background(), set.scaled(256<<20, 1<<20)
+	hidden := bigFile(size)
+	defer hidden.Close()
+	f, err := os.OpenFile(pathOf(hidden), os.O_RDONLY|flag, 0)
 	mustNot(err)
 	defer f.Close()
+	ours, err := uringfs.OpenFile(ctx, pathOf(hidden), os.O_RDONLY|flag, 0)
+	mustNot(err)
+	defer ours.Close()
 	r, err := uringwake.NewRuntime(&uringwake.RuntimeOptions{Loops: set.headline()})
 	mustNot(err)
-	defer func() { mustNot(r.Close(context.Background())) }()
-	fd := int(f.Fd())
-	inRing := func(ctx context.Context, p []byte, off int64) (int, error) { return uringwake.Read(ctx, fd, p, off) }
-	readers := pageReaders{depth: depth, pages: set.scaled(256<<20, 1<<20) / pageSize}
+	defer func() { mustNot(r.Close(ctx)) }()
+	readers := pageReaders{depth: depth, pages: size / pageSize}
 	return compete(set, []racer{
 		{byFile, readers.run(goroutineRunner, func(_ context.Context, p []byte, off int64) (int, error) { return f.ReadAt(p, off) })},
-		{"tasks", readers.run(taskRunner(r), inRing)},
-		{"goroutines", readers.run(goroutineRunner, inRing)},
+		{inTasks, readers.run(taskRunner(r), ours.ReadAtContext)},
+		{inGoroutines, readers.run(goroutineRunner, ours.ReadAtContext)},
 	}), nil
 }
+
+// pathOf returns where a file without a name can be opened again.
+func pathOf(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
 
 func taskRunner(r *uringwake.Runtime) runner {
 	return func(body func(ctx context.Context)) { mustNot(r.Go(context.Background(), body)) }
@@ -144,68 +149,4 @@ func ownCPU() int64 {
 	var t unix.Timespec
 	mustNot(unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t))
 	return t.Nano()
-}
-
-func copyRow() Row {
-	return Row{
-		Name:  "io/copy",
-		Title: "Copies of a file",
-		About: "A file of 64 MiB that is in memory is copied to a new one. io.Copy has the kernel copy (copy_file_range), or reads " +
-			"and writes 32 KiB at a time if it sees only a Reader and a Writer.",
-		Base: "io.Copy",
-		jobs: func(set *Settings) []Job {
-			return contestJobs(set, []figure{{cpuFigure, "us of CPU/MiB"}, {rateFigure, "MiB/s"}}, []contest{{
-				name:    "64MiB",
-				measure: func() (scores, []string) { return measureCopies(set) },
-				aims:    func(string, []measure.Series) []string { return nil },
-			}})
-		},
-	}
-}
-
-func measureCopies(set *Settings) (results scores, notes []string) {
-	size := set.scaled(64<<20, 1<<20)
-	from := bigFile(size)
-	defer from.Close()
-	l := newLoop(nil)
-	defer closeLoop(l)
-	copied := func(name string, once func(to, from *os.File) (int64, error)) racer {
-		return racer{name, func(d time.Duration) (n int) {
-			for end := nanos() + int64(d); n == 0 || nanos() < end; n += size >> 20 {
-				_, err := from.Seek(0, io.SeekStart)
-				mustNot(err)
-				to := bigFile(0)
-				moved, err := once(to, from)
-				mustNot(err)
-				if moved != int64(size) {
-					panic("rows: a short copy")
-				}
-				mustNot(to.Close())
-			}
-			return n
-		}}
-	}
-	return compete(set, []racer{
-		copied("io.Copy", func(to, from *os.File) (int64, error) { return io.Copy(to, from) }),
-		copied("io.Copy, 32 KiB", func(to, from *os.File) (int64, error) {
-			return io.Copy(struct{ io.Writer }{to}, struct{ io.Reader }{from})
-		}),
-		copied("tasks", func(to, from *os.File) (int64, error) { return copyInTask(l, int(to.Fd()), int(from.Fd())) }),
-	}), nil
-}
-
-func copyInTask(l *uringwake.Loop, to, from int) (total int64, err error) {
-	done := make(chan struct{})
-	mustNot(l.Go(context.Background(), func(ctx context.Context) {
-		defer close(done)
-		p := make([]byte, 256<<10)
-		for n := 1; n > 0 && err == nil; {
-			if n, err = uringwake.Read(ctx, from, p, -1); err == nil {
-				_, err = uringwake.Write(ctx, to, p[:n], -1)
-				total += int64(n)
-			}
-		}
-	}))
-	<-done
-	return total, err
 }
