@@ -41,6 +41,8 @@ var withUnsafe = []string{
 	"uringwake/transfer_linux.go",
 	"uringwake/uringfs/file.go",
 	"uringwake/uringnet/listener_linux.go",
+	"uringwake/uringnet/message_linux.go",
+	"uringwake/uringnet/packetaddr_linux.go",
 	"uringwake/uringnet/race_linux.go",
 	"uringwake/uringnet/sockaddr_linux.go",
 	"uringwake/uringnet/socket_linux.go",
