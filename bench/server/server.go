@@ -57,9 +57,6 @@ var kinds = map[Kind]serve{
 // Start starts a server with buffers of size bytes under GOMAXPROCS procs. It listens on
 // what Ready says.
 func Start(kind Kind, size, procs int) (*Proc, error) {
-	if os.Getenv(which) != "" {
-		panic("server: Main was not called first in this program")
-	}
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -103,9 +100,9 @@ func (p *Proc) Allocs() (n float64, err error) {
 	return n, err
 }
 
-// Main serves until its input ends, and does not return, if [Start] has started this
-// process. Programs that call Start call Main first.
-func Main() {
+// init serves until the input ends, and then ends the process, if [Start] has started it.
+// So any program that imports the package can call Start.
+func init() {
 	order := os.Getenv(which)
 	if order == "" {
 		return

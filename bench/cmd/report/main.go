@@ -21,11 +21,9 @@ import (
 	"github.com/vigil-go/vigil/bench/report"
 	"github.com/vigil-go/vigil/bench/rivals"
 	"github.com/vigil-go/vigil/bench/rows"
-	"github.com/vigil-go/vigil/bench/server"
 )
 
 func main() {
-	server.Main()
 	opt, err := parse(os.Args[1:], os.Stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
