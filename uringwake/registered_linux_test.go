@@ -110,6 +110,9 @@ func TestPlaceInUse(t *testing.T) {
 		l.paused = true
 		s := Start(ctx, RecvOp(-1, make([]byte, 8), 0).On(f))
 		require.NoError(t, f.Close())
+		for range 3 {
+			TaskFrom(ctx).Yield() // the loop takes its mail
+		}
 		other, err := RegisterFile(ctx, b)
 		require.NoError(t, err)
 		require.NotEqual(t, f.fd, other.fd)
