@@ -166,5 +166,5 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
 	}
-	return c.s.raw(false), nil
+	return c.s.raw(c, false), nil
 }

@@ -24,7 +24,7 @@ func (d *Dialer) connect(ctx context.Context, network string, addr net.Addr) (*C
 		case err != nil:
 			return nil, err
 		default:
-			return &Conn{s}, nil
+			return own(&Conn{s}, s), nil
 		}
 	}
 }

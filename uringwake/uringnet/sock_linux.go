@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -31,8 +32,9 @@ type sock struct {
 	local   net.Addr
 	remote  net.Addr
 	rd, wr  side
-	lingers atomic.Bool // closing the descriptor may block
-	vector  vector      // of the write in progress
+	lingers atomic.Bool     // closing the descriptor may block
+	vector  vector          // of the write in progress
+	cleanup runtime.Cleanup // closes it when its owner is unreachable
 
 	// word counts uses that are not a side's.
 	//
@@ -49,6 +51,13 @@ func newSock(fd int, network string, kind int) *sock {
 	s.rd.init(s, unix.POLLIN|unix.POLLRDHUP)
 	s.wr.init(s, unix.POLLOUT)
 	return s
+}
+
+// own has the garbage collector close s if it finds the owner, its Conn or Listener, not
+// closed and unreachable. What the kernel and timers refer to is s.
+func own[T any](owner *T, s *sock) *T {
+	s.cleanup = runtime.AddCleanup(owner, func(s *sock) { go s.close() }, s) // close may wait
+	return owner
 }
 
 // use keeps the descriptor open until the caller calls leave.
@@ -82,6 +91,7 @@ func (s *sock) close() error {
 	if s.word.Or(1)&1 != 0 {
 		return net.ErrClosed
 	}
+	s.cleanup.Stop()
 	ctx := context.WithoutCancel(bridge.Current())
 	s.rd.shut()
 	s.wr.shut()
