@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -76,7 +77,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 		err = d.fits(network)
 	}
 	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Source: d.LocalAddr, Err: timely(err)}
+		return nil, &net.OpError{Op: "dial", Net: network, Err: timely(err)}
 	}
 	return d.dialEach(ctx, network, addrs)
 }
@@ -149,10 +150,12 @@ func timely(err error) error {
 	return err
 }
 
-// timeoutError is the error of a dial that took too long.
+// timeoutError is the error of a dial that took too long. In package net some match
+// os.ErrDeadlineExceeded, and others context.DeadlineExceeded.
 type timeoutError struct{ err error }
 
-func (e *timeoutError) Error() string   { return "i/o timeout" }
-func (e *timeoutError) Unwrap() error   { return e.err }
-func (e *timeoutError) Timeout() bool   { return true }
-func (e *timeoutError) Temporary() bool { return true }
+func (e *timeoutError) Error() string     { return "i/o timeout" }
+func (e *timeoutError) Unwrap() error     { return e.err }
+func (e *timeoutError) Is(err error) bool { return err == os.ErrDeadlineExceeded }
+func (e *timeoutError) Timeout() bool     { return true }
+func (e *timeoutError) Temporary() bool   { return true }

@@ -46,6 +46,7 @@ func (*sock) setLinger(int) error                              { return supporte
 func (*sock) control(func(fd int) error) error                 { return supported() }
 func (*sock) file() (*os.File, error)                          { return nil, supported() }
 func (*sock) raw(owner any, listening bool) syscall.RawConn    { return nil }
+func (*sock) localError(op string, err error) error            { return err }
 func (*sock) opError(op string, err error) error               { return err }
 
 type listenerState struct{}

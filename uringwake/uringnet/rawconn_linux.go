@@ -17,7 +17,11 @@ type rawConn struct {
 // Control calls f with the descriptor, which stays open meanwhile.
 func (r *rawConn) Control(f func(fd uintptr)) error {
 	defer runtime.KeepAlive(r)
-	return r.wrap("raw-control", r.s.control(func(fd int) error { f(uintptr(fd)); return nil }))
+	err := r.s.control(func(fd int) error { f(uintptr(fd)); return nil })
+	if err != nil {
+		err = r.s.localError("raw-control", err)
+	}
+	return err
 }
 
 // Read calls f until it returns true, and waits in between until there is data.
@@ -53,10 +57,10 @@ func (r *rawConn) repeat(on *side, f func(fd uintptr) bool) error {
 }
 
 func (r *rawConn) wrap(op string, err error) error {
-	if err != nil {
+	if err != nil && !r.listening {
 		return r.s.opError(op, err)
 	}
-	return nil
+	return err
 }
 
 func (s *sock) raw(owner any, listening bool) syscall.RawConn {

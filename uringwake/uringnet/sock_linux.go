@@ -125,6 +125,11 @@ func (s *sock) opError(op string, err error) error {
 	return &net.OpError{Op: op, Net: s.network, Source: s.local, Addr: s.remote, Err: err}
 }
 
+// localError is opError of what concerns this end only.
+func (s *sock) localError(op string, err error) error {
+	return &net.OpError{Op: op, Net: s.network, Addr: s.local, Err: err}
+}
+
 // control calls f with the descriptor.
 func (s *sock) control(f func(fd int) error) error {
 	if err := s.use(); err != nil {
@@ -149,4 +154,12 @@ func errnoError(call string, e syscall.Errno) error {
 		return nil
 	}
 	return os.NewSyscallError(call, e)
+}
+
+// callError is err as the error of a system call if it is an errno.
+func callError(call string, err error) error {
+	if e, ok := err.(syscall.Errno); ok {
+		return errnoError(call, e)
+	}
+	return err
 }

@@ -134,7 +134,7 @@ func (c *ListenConfig) listenAddr(network string, addr net.Addr) (*Listener, err
 func (c *ListenConfig) prepare(p plan, s *sock, addr net.Addr) error {
 	a, err := p.encode(addr)
 	if err != nil {
-		return err
+		return callError("bind", err)
 	}
 	if err := setOption(s.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return err

@@ -2,7 +2,6 @@ package uringnet
 
 import (
 	"context"
-	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -42,7 +41,7 @@ func (s *sock) spliceFrom(ctx context.Context, from *source) (done int64, handle
 	for from.limit.N > 0 {
 		if err := c.fill(ctx, from); err != nil {
 			e, _ := err.(syscall.Errno)
-			return done, done > 0 || !refusesCopy(e), spliceError(err)
+			return done, done > 0 || !refusesCopy(e), callError("splice", err)
 		}
 		if c.n == 0 {
 			break
@@ -50,7 +49,7 @@ func (s *sock) spliceFrom(ctx context.Context, from *source) (done int64, handle
 		n, err := s.empty(ctx, c)
 		done += from.took(n)
 		if err != nil {
-			return done, true, spliceError(err)
+			return done, true, callError("splice", err)
 		}
 	}
 	return done, true, nil
@@ -86,12 +85,4 @@ func (c *conduit) move(from, to, n, sign int) error {
 			return err
 		}
 	}
-}
-
-// spliceError is err as package net returns it.
-func spliceError(err error) error {
-	if e, ok := err.(syscall.Errno); ok {
-		return os.NewSyscallError("splice", e)
-	}
-	return err
 }

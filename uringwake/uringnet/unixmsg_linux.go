@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -48,15 +47,11 @@ func (s *sock) message(ctx context.Context, on *side, call string, f func(fd int
 	if isTCP(s.network) {
 		return syscall.EINVAL
 	}
-	err := s.repeat(ctx, on, func(fd int) error {
+	return callError(call, s.repeat(ctx, on, func(fd int) error {
 		for {
 			if err := f(fd); err != unix.EINTR {
 				return err
 			}
 		}
-	})
-	if e, ok := err.(syscall.Errno); ok {
-		return os.NewSyscallError(call, e)
-	}
-	return err
+	}))
 }
