@@ -19,6 +19,7 @@ func init() {
 		}
 		return o, nil
 	}
+	bridge.HaveCancel = haveCancel
 	bridge.HaveBuffers = haveBuffers
 	bridge.PrepareReceive = func(b bridge.Op, fd int, flags uint32) { b.(*op).prepareReceive(fd, flags) }
 }
@@ -53,7 +54,7 @@ func (o *op) handle() bridge.Handle { return bridge.NewHandle(o, uint64(o.id)) }
 func (o *op) CancelNamed(id uint64) { o.driver.cancelNamed(o, userData(id)) }
 
 // interrupted reports whether o's interrupter has canceled it, or is about to.
-func (o *op) interrupted() bool { return o.interrupter != nil && o.interrupter.Interrupted() }
+func (o *op) interrupted() bool { return o.interrupter != nil && o.interrupter.Hit() }
 
 // attach lets o's interrupter cancel o. It reports false if o must be canceled now.
 func (o *op) attach() bool { return o.interrupter == nil || o.interrupter.Attach(o.handle()) }
@@ -142,6 +143,18 @@ func (q *ringQueue) takeTold(wakers []wake.Waker) []wake.Waker {
 	clear(q.told)
 	q.told = q.told[:0]
 	return wakers
+}
+
+func haveCancel(ctx context.Context) error {
+	waitq.MustContext(ctx, "uringwake")
+	if t := TaskFrom(ctx); t != nil {
+		return t.loop.cannotCancel()
+	}
+	d, err := defaultGoroutineDriver()
+	if err != nil {
+		return err
+	}
+	return d.cannotCancel()
 }
 
 func haveBuffers(ctx context.Context) error {

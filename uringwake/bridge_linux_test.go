@@ -2,6 +2,7 @@ package uringwake
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -140,6 +141,25 @@ func TestInterrupt(t *testing.T) {
 			require.ErrorIs(t, read(ctx, a, &i), bridge.ErrInterrupted)
 			i.Reset()
 		}
+		for range 100 { // what was interrupted says so, though others may wait again
+			done := make(chan struct{})
+			var interrupts sync.WaitGroup
+			interrupts.Go(func() {
+				for {
+					select {
+					case <-done:
+						return
+					default:
+						i.Interrupt()
+						i.Reset()
+						runtime.Gosched()
+					}
+				}
+			})
+			require.ErrorIs(t, read(ctx, a, &i), bridge.ErrInterrupted)
+			close(done)
+			Blocking(ctx, interrupts.Wait)
+		}
 		_, err := unix.Write(b, []byte("x"))
 		require.NoError(t, err)
 		require.NoError(t, read(ctx, a, &i))
@@ -149,6 +169,34 @@ func TestInterrupt(t *testing.T) {
 	}
 	try(context.Background())
 	onTask(t, func(ctx context.Context, _ *Loop) { try(ctx) })
+}
+
+// interrupting is a context that interrupts what is about to wait under it.
+type interrupting struct {
+	context.Context
+	i *bridge.Interrupter
+}
+
+func (c interrupting) Value(key any) any {
+	c.i.Interrupt()
+	return c.Context.Value(key)
+}
+
+// TestInterruptWhileLaunched interrupts an operation that a goroutine has put into the
+// backlog, before it sleeps.
+func TestInterruptWhileLaunched(t *testing.T) {
+	if err := Supported(); err != nil {
+		t.Skip(err)
+	}
+	a, _ := socketPair(t)
+	for range 100 {
+		var i bridge.Interrupter
+		o, err := bridge.NewOp(context.Background())
+		require.NoError(t, err)
+		o.SQE().PrepPollAdd(a, unix.POLLIN)
+		_, _, err = o.Wait(interrupting{context.Background(), &i}, &i, "poll")
+		require.ErrorIs(t, err, bridge.ErrInterrupted)
+	}
 }
 
 func TestCurrent(t *testing.T) {

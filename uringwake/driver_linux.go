@@ -57,7 +57,7 @@ func (o *op) Wait(ctx context.Context, i *bridge.Interrupter, call string) (n in
 	if ctx.Err() != nil {
 		return 0, 0, waitq.ContextError(ctx)
 	}
-	if err := o.mayWait(ctx, call); err != nil {
+	if err := o.mayWait(ctx, i, call); err != nil {
 		return 0, 0, err
 	}
 	if i != nil {
@@ -79,11 +79,11 @@ func (o *op) Wait(ctx context.Context, i *bridge.Interrupter, call string) (n in
 	return 0, 0, waitq.ParkError(ctx, failed)
 }
 
-// mayWait returns an error if o may have to wait, ctx may end, and o could not be
-// canceled then.
-func (o *op) mayWait(ctx context.Context, call string) error {
+// mayWait returns an error if o may have to wait, ctx may end or i interrupt it, and o
+// could not be canceled then.
+func (o *op) mayWait(ctx context.Context, i *bridge.Interrupter, call string) error {
 	why := o.driver.cannotCancel()
-	if why == nil || o.brief() || ctx.Done() == nil {
+	if why == nil || o.brief() || ctx.Done() == nil && i == nil {
 		return nil
 	}
 	return &unsupported{call, "it may have to wait, and could not be canceled", why}

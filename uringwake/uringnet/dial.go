@@ -25,8 +25,8 @@ type Dialer struct {
 	Timeout  time.Duration
 	Deadline time.Time
 
-	// LocalAddr is the address to connect from: a *net.TCPAddr or *net.UnixAddr that
-	// suits the network; or nil, to have one chosen.
+	// LocalAddr is the address to connect from: a *net.TCPAddr, *net.UDPAddr or
+	// *net.UnixAddr that suits the network; or nil, to have one chosen.
 	LocalAddr net.Addr
 
 	// KeepAlive is how long the connection is idle before the first keep-alive probe: 0
@@ -39,7 +39,8 @@ type Dialer struct {
 	Resolver *net.Resolver
 
 	// Control, if not nil, is called with each socket before it is connected. The
-	// network is that of the address, such as tcp4.
+	// network is that of the address, such as tcp4. For a socket of datagrams a task
+	// waits while it runs in another goroutine.
 	Control func(network, address string, c syscall.RawConn) error
 }
 
@@ -49,10 +50,10 @@ func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 }
 
 // DialContext connects to an address, and returns a *[Conn]. The networks are tcp, tcp4,
-// tcp6, unix and unixpacket, and the addresses those of net.Dial. If a name has several
-// addresses, they are tried one after the other, each with its share of the time that is
-// left; not two at a time, as package net does for names with addresses of both versions
-// of IP. Once connected, the connection does not depend on ctx.
+// tcp6, unix, unixpacket, udp, udp4, udp6 and unixgram, and the addresses those of net.Dial.
+// If a name has several addresses, they are tried one after the other, each with its share
+// of the time that is left; not two at a time, as package net does for names with addresses
+// of both versions of IP. Once connected, the connection does not depend on ctx.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := d.dial(ctx, network, address)
 	if err != nil {
@@ -68,6 +69,9 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 	}
 	ctx, cancel := d.limit(ctx)
 	defer cancel()
+	if isPacket(network) {
+		return d.dialPacket(ctx, network, address)
+	}
 	r := d.Resolver
 	if r == nil {
 		r = net.DefaultResolver

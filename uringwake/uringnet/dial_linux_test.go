@@ -36,7 +36,7 @@ func TestDialMisuse(t *testing.T) {
 	inWorlds(t, func(t *testing.T, w world) {
 		w.do(func(ctx context.Context) {
 			for _, bad := range [][2]string{
-				{"udp", "127.0.0.1:1"}, {"tcp", "127.0.0.1"}, {"tcp", "127.0.0.1:70000"},
+				{"ip", "127.0.0.1"}, {"tcp", "127.0.0.1"}, {"tcp", "127.0.0.1:70000"},
 				{"tcp4", "[::1]:1"}, {"tcp6", "127.0.0.1:1"}, {"unix", string(make([]byte, 200))},
 			} {
 				c, err := uringnet.Dial(ctx, bad[0], bad[1])

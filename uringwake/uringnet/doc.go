@@ -11,7 +11,12 @@
 //
 // # Networks
 //
-// The networks are tcp, tcp4, tcp6, unix and unixpacket, with the addresses of package net.
+// The networks are tcp, tcp4, tcp6, unix and unixpacket, with the addresses of package net;
+// and udp, udp4, udp6 and unixgram for datagrams. A [PacketConn] exchanges datagrams with
+// any address. [Dial] makes a Conn that does so with one: Write sends p as one datagram,
+// also if p is empty; Read receives one, of which it drops what p has no room for, and
+// returns 0 and no error for an empty one. That nobody receives at the address may be the
+// error of a later Read or Write, which matches syscall.ECONNREFUSED; the Conn works on.
 //
 // # Errors
 //
@@ -19,12 +24,14 @@
 // os.ErrDeadlineExceeded, a closed socket net.ErrClosed, a context that has ended its
 // Err and its cause, and an error of the kernel is a *os.SyscallError.
 //
-// Where there is no io_uring, what makes a Conn or a Listener returns the error of
-// uringwake.Supported.
+// Where there is no io_uring, what makes a Conn, a Listener or a PacketConn returns the
+// error of uringwake.Supported. Where the kernel refuses single operations on a ring, system
+// calls do the same; what then cannot wait, since there is no poll or nothing can be
+// canceled, returns an error that matches errors.ErrUnsupported.
 //
 // # Limits
 //
-// A Conn or Listener that is not closed keeps its descriptor for ever: there is no
-// finalizer. In a function that was posted to a loop, a method that has to wait blocks the
-// loop.
+// A Conn, Listener or PacketConn that is not closed keeps its descriptor for ever: there is
+// no finalizer. In a function that was posted to a loop, a method that has to wait blocks
+// the loop.
 package uringnet

@@ -27,8 +27,8 @@ type ListenConfig struct {
 	KeepAlive       time.Duration
 	KeepAliveConfig net.KeepAliveConfig
 
-	// ReusePort lets several listeners have one address, among which the kernel
-	// divides the connections (SO_REUSEPORT).
+	// ReusePort lets several sockets have one address, among which the kernel divides
+	// the connections, or the datagrams by their senders (SO_REUSEPORT).
 	ReusePort bool
 }
 

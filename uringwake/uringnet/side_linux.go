@@ -50,6 +50,8 @@ type side struct {
 	refused error         // why there is no poll
 	until   time.Time     // the deadline; zero if there is none
 	timer   *time.Timer   // nil before the first deadline
+
+	messages messageList // of transfers that need not have the lock, under mu
 }
 
 const (
@@ -122,8 +124,11 @@ func (s *side) resume() error {
 func (s *side) interrupt() {
 	s.interrupter.Interrupt()
 	s.mu.Lock()
-	w := s.waiter
+	w, others := s.waiter, s.messages.interrupters()
 	s.mu.Unlock()
+	for _, i := range others {
+		i.Interrupt()
+	}
 	if w != nil {
 		w.Wake()
 	}
@@ -142,17 +147,24 @@ func (s *side) ready(ctx context.Context) error {
 	if uringwake.TaskFrom(ctx) == nil {
 		return s.wait(ctx)
 	}
+	err := s.pollOnce(ctx)
+	if unsupportedHere(err) {
+		return s.wait(ctx)
+	}
+	return err
+}
+
+// pollOnce waits by a poll of its own: in a task, and where the kernel refuses the one that
+// stays.
+func (s *side) pollOnce(ctx context.Context) error {
 	o, err := bridge.NewOp(ctx)
 	if err != nil {
 		return err
 	}
 	o.SQE().PrepPollAdd(s.sock.fd, s.events)
 	_, _, err = o.Wait(ctx, &s.interrupter, "poll")
-	switch {
-	case err == bridge.ErrInterrupted:
+	if err == bridge.ErrInterrupted {
 		return s.resume()
-	case unsupportedHere(err):
-		return s.wait(ctx)
 	}
 	return sysError("poll", err)
 }
@@ -170,7 +182,7 @@ func (s *side) wait(ctx context.Context) error {
 			return err
 		}
 		if err := s.arm(); err != nil {
-			return err
+			return s.pollOnce(ctx) // its error says whether the kernel refuses all of them
 		}
 		if err := p.Park(ctx); err != nil && !s.signaled.Load() {
 			return waitq.ParkError(ctx, err)
@@ -228,7 +240,7 @@ func (s *side) arm() error {
 	if armed || err != nil {
 		return err
 	}
-	o, err := bridge.NewOp(context.Background())
+	o, err := newPoll()
 	if err != nil {
 		s.mu.Lock()
 		s.armed = false
@@ -241,6 +253,15 @@ func (s *side) arm() error {
 	s.poll = h
 	s.mu.Unlock()
 	return nil
+}
+
+// newPoll returns the operation of a poll that stays. Where it could not be canceled, it
+// would keep the socket open.
+func newPoll() (bridge.Op, error) {
+	if err := bridge.HaveCancel(context.Background()); err != nil {
+		return nil, err
+	}
+	return bridge.NewOp(context.Background())
 }
 
 // Completed takes a completion of the poll. It implements bridge.Sink.

@@ -31,7 +31,7 @@ func (s *sock) read(ctx context.Context, p []byte) (n int, err error) {
 		n, err = s.receive(ctx, p)
 	}
 	raceAcquire()
-	if n == 0 && err == nil {
+	if n == 0 && err == nil && s.kind != unix.SOCK_DGRAM {
 		err = io.EOF
 	}
 	return n, err
@@ -129,13 +129,24 @@ func (s *sock) sendOnRing(ctx context.Context, p []byte) (int, error) {
 			return 0, err
 		}
 		o.Keep(unsafe.Pointer(unsafe.SliceData(p)))
-		o.SQE().PrepSend(s.fd, p, unix.MSG_NOSIGNAL|unix.MSG_WAITALL)
+		o.SQE().PrepSend(s.fd, p, s.sendFlags())
 		n, _, err := o.Wait(ctx, &s.wr.interrupter, "write")
 		again, err := s.wr.retry(ctx, "write", err)
 		if !again {
 			return n, err
 		}
 	}
+}
+
+// sendFlags are those of a send on the ring. A stream takes all that it is given. The
+// kernel must not wait with a datagram: it may have consumed the data before it found out
+// that it has to, and sends an empty one then (to a Unix socket with a full queue; Linux
+// 6.18).
+func (s *sock) sendFlags() uint32 {
+	if s.kind == unix.SOCK_DGRAM {
+		return unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT
+	}
+	return unix.MSG_NOSIGNAL | unix.MSG_WAITALL
 }
 
 // recv is recv(2) that does not wait.

@@ -118,7 +118,7 @@ func (s *sock) sendVectorOnRing(ctx context.Context) (int, error) {
 			return 0, err
 		}
 		o.Keep(unsafe.Pointer(s))
-		o.SQE().PrepSendmsg(s.fd, &s.vector.header, unix.MSG_NOSIGNAL|unix.MSG_WAITALL)
+		o.SQE().PrepSendmsg(s.fd, &s.vector.header, s.sendFlags())
 		n, _, err := o.Wait(ctx, &s.wr.interrupter, "write")
 		again, err := s.wr.retry(ctx, "write", err)
 		if !again {

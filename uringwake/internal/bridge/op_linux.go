@@ -80,6 +80,7 @@ type Interrupter struct {
 	mu  sync.Mutex
 	on  bool
 	now Handle
+	hit bool // now was interrupted, even if Reset was called since
 }
 
 // Interrupt may be called from any goroutine or task.
@@ -87,6 +88,7 @@ func (i *Interrupter) Interrupt() {
 	i.mu.Lock()
 	i.on = true
 	h := i.now
+	i.hit = h.op != nil
 	i.mu.Unlock()
 	h.Cancel()
 }
@@ -110,16 +112,27 @@ func (i *Interrupter) Interrupted() bool {
 func (i *Interrupter) Attach(h Handle) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.now = h
+	i.now, i.hit = h, i.on
 	return !i.on
+}
+
+// Hit reports whether the operation that is attached was interrupted.
+func (i *Interrupter) Hit() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.hit
 }
 
 // Detach is called by the driver when the operation has completed.
 func (i *Interrupter) Detach() {
 	i.mu.Lock()
-	i.now = Handle{}
+	i.now, i.hit = Handle{}, false
 	i.mu.Unlock()
 }
+
+// HaveCancel returns nil if the driver of ctx can cancel what waits, or why not. Then
+// nothing must be started that does not end by itself.
+var HaveCancel func(ctx context.Context) error
 
 // HaveBuffers returns nil if the driver of ctx has provided buffers, or why not. In a
 // task, PrepareReceive may be used then.

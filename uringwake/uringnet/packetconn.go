@@ -1,0 +1,269 @@
+package uringnet
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/vigil-go/vigil/internal/waitq"
+	"github.com/vigil-go/vigil/uringwake/internal/bridge"
+)
+
+// A PacketConn sends and receives datagrams. It is made by [ListenPacket], or by
+// [ListenConfig.ListenPacket], and has no peer: [Dial] connects a datagram socket to one.
+// It implements [net.PacketConn], and has the methods of [net.UDPConn] that transfer
+// datagrams.
+//
+// A PacketConn may be used by any number of tasks, of any loops, and of goroutines at once.
+// Each receives or sends whole datagrams.
+//
+// A method without a context suspends the task that calls it, or else the goroutine. In a
+// task it also ends when the context of the task does. The methods with a context return
+// when the kernel no longer uses their buffers; an error of the context then matches
+// ctx.Err() and context.Cause(ctx). A datagram that came in the same moment is returned.
+//
+// All errors are [*net.OpError]. The socket keeps working after an error, unless the error
+// matches [net.ErrClosed].
+//
+// In a task the operations correspond to io_uring_prep_recvmsg and io_uring_prep_sendmsg;
+// Linux 5.3. In a goroutine, what need not wait is a system call.
+type PacketConn struct {
+	s      *sock
+	family int // of the socket's addresses
+}
+
+var _ net.PacketConn = (*PacketConn)(nil)
+
+func (c *PacketConn) ok() bool { return c != nil && c.s != nil }
+
+// ReadFrom receives one datagram into p. It returns the number of bytes copied, and the
+// sender's address: a [*net.UDPAddr] or a [*net.UnixAddr], or nil for a Unix socket without
+// a name. An empty datagram is 0 bytes without an error. What does not fit in p is lost.
+func (c *PacketConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	return c.ReadFromContext(bridge.Current(), p)
+}
+
+// ReadFromContext is ReadFrom until ctx ends.
+func (c *PacketConn) ReadFromContext(ctx context.Context, p []byte) (int, net.Addr, error) {
+	r, err := c.receive(ctx, p, nil)
+	if r.from.isZero() {
+		return r.n, nil, err
+	}
+	return r.n, r.from.public(c.s.network), err
+}
+
+// ReadFromUDP is ReadFrom with a UDP address.
+func (c *PacketConn) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
+	n, from, err := c.ReadFromUDPAddrPort(p)
+	return n, udpAddr(from), err
+}
+
+// ReadFromUDPAddrPort is ReadFrom with the address as a [netip.AddrPort], for which nothing
+// is allocated. A socket that also receives IPv6 has IPv4 addresses as IPv4-mapped IPv6
+// addresses; see [netip.Addr.Unmap].
+func (c *PacketConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
+	return c.ReadFromUDPAddrPortContext(bridge.Current(), p)
+}
+
+// ReadFromUDPAddrPortContext is ReadFromUDPAddrPort until ctx ends.
+func (c *PacketConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (int, netip.AddrPort, error) {
+	r, err := c.receive(ctx, p, nil)
+	return r.n, r.from.AddrPort, err
+}
+
+// ReadMsgUDP is ReadFromUDP that also copies control messages into oob. It returns how many
+// bytes of them it copied, and the flags of recvmsg(2), such as unix.MSG_TRUNC.
+func (c *PacketConn) ReadMsgUDP(p, oob []byte) (n, oobn, flags int, from *net.UDPAddr, err error) {
+	n, oobn, flags, addr, err := c.ReadMsgUDPAddrPort(p, oob)
+	return n, oobn, flags, udpAddr(addr), err
+}
+
+// ReadMsgUDPAddrPort is ReadMsgUDP with the address as a [netip.AddrPort].
+func (c *PacketConn) ReadMsgUDPAddrPort(p, oob []byte) (n, oobn, flags int, from netip.AddrPort, err error) {
+	r, err := c.receive(bridge.Current(), p, oob)
+	return r.n, r.oobn, r.flags, r.from.AddrPort, err
+}
+
+// WriteTo sends p as one datagram to addr, which is a [*net.UDPAddr], or for a Unix socket a
+// [*net.UnixAddr]. An empty p is an empty datagram. WriteTo waits while the socket's
+// buffer, or that of a receiving Unix socket, is full.
+func (c *PacketConn) WriteTo(p []byte, addr net.Addr) (int, error) {
+	return c.WriteToContext(bridge.Current(), p, addr)
+}
+
+// WriteToContext is WriteTo until ctx ends.
+func (c *PacketConn) WriteToContext(ctx context.Context, p []byte, addr net.Addr) (int, error) {
+	n, _, err := c.sendTo(ctx, p, nil, addr)
+	return n, err
+}
+
+// WriteToUDP is WriteTo with a UDP address.
+func (c *PacketConn) WriteToUDP(p []byte, addr *net.UDPAddr) (int, error) {
+	return c.WriteTo(p, addr)
+}
+
+// WriteToUDPAddrPort is WriteTo with the address as a [netip.AddrPort]; nothing is
+// allocated.
+func (c *PacketConn) WriteToUDPAddrPort(p []byte, addr netip.AddrPort) (int, error) {
+	return c.WriteToUDPAddrPortContext(bridge.Current(), p, addr)
+}
+
+// WriteToUDPAddrPortContext is WriteToUDPAddrPort until ctx ends.
+func (c *PacketConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, addr netip.AddrPort) (int, error) {
+	n, _, err := c.send(ctx, p, nil, packetAddr{AddrPort: addr})
+	return n, err
+}
+
+// WriteMsgUDP is WriteToUDP that also sends the control messages in oob. It returns the
+// numbers of bytes of p and of oob.
+func (c *PacketConn) WriteMsgUDP(p, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
+	return c.sendTo(bridge.Current(), p, oob, addr)
+}
+
+// WriteMsgUDPAddrPort is WriteMsgUDP with the address as a [netip.AddrPort].
+func (c *PacketConn) WriteMsgUDPAddrPort(p, oob []byte, addr netip.AddrPort) (n, oobn int, err error) {
+	return c.send(bridge.Current(), p, oob, packetAddr{AddrPort: addr})
+}
+
+// LocalAddr returns the address that the socket is bound to: a [*net.UDPAddr] or a
+// [*net.UnixAddr], which must not be changed.
+func (c *PacketConn) LocalAddr() net.Addr {
+	if !c.ok() {
+		return nil
+	}
+	return c.s.local
+}
+
+// SetDeadline is SetReadDeadline and SetWriteDeadline.
+func (c *PacketConn) SetDeadline(t time.Time) error { return c.setDeadlines(t, true, true) }
+
+// SetReadDeadline has reads fail from t on with an error that matches
+// [os.ErrDeadlineExceeded], also those that wait now. A zero t is no deadline.
+func (c *PacketConn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, true, false) }
+
+// SetWriteDeadline has writes fail from t on, as SetReadDeadline does reads.
+func (c *PacketConn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, false, true) }
+
+func (c *PacketConn) setDeadlines(t time.Time, read, write bool) error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	return c.failed("set", c.s.setDeadlines(t, read, write))
+}
+
+// Close closes the socket. Calls that wait return an error that matches [net.ErrClosed], as
+// do all later ones. Close returns when the kernel no longer uses any of their buffers. The
+// file of a Unix socket stays.
+func (c *PacketConn) Close() error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	return c.failed("close", c.s.close())
+}
+
+// SyscallConn returns access to the descriptor, which is in nonblocking mode. Its Read and
+// Write call their function again when the socket is ready, until it returns true;
+// meanwhile other reads, or writes, wait. In a task the function runs on the loop's thread,
+// and must not block.
+func (c *PacketConn) SyscallConn() (syscall.RawConn, error) {
+	if !c.ok() {
+		return nil, syscall.EINVAL
+	}
+	return c.s.raw(false), nil
+}
+
+// File returns a file with a duplicate of the descriptor, which the caller closes. The
+// deadlines of one do not concern the other.
+func (c *PacketConn) File() (*os.File, error) {
+	if !c.ok() {
+		return nil, syscall.EINVAL
+	}
+	f, err := c.s.file()
+	return f, c.failed("file", err)
+}
+
+// SetReadBuffer sets the size of the kernel's receive buffer, in bytes (SO_RCVBUF). A
+// datagram for which there is no room is lost.
+func (c *PacketConn) SetReadBuffer(bytes int) error {
+	return c.set(func(fd int) error { return setReadBuffer(fd, bytes) })
+}
+
+// SetWriteBuffer sets the size of the kernel's send buffer, in bytes (SO_SNDBUF).
+func (c *PacketConn) SetWriteBuffer(bytes int) error {
+	return c.set(func(fd int) error { return setWriteBuffer(fd, bytes) })
+}
+
+// set calls f, which sets a socket option.
+func (c *PacketConn) set(f func(fd int) error) error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	return c.failed("set", c.s.control(f))
+}
+
+// failed is err as package net returns it, or nil.
+func (c *PacketConn) failed(op string, err error) error {
+	if err != nil {
+		return c.s.opError(op, err)
+	}
+	return nil
+}
+
+// writeError is the error of a write to addr.
+func (c *PacketConn) writeError(addr net.Addr, err error) error {
+	return &net.OpError{Op: "write", Net: c.s.network, Source: c.s.local, Addr: addr, Err: err}
+}
+
+// receive receives one datagram.
+func (c *PacketConn) receive(ctx context.Context, p, oob []byte) (received, error) {
+	waitq.MustContext(ctx, "uringnet")
+	if !c.ok() {
+		return received{}, syscall.EINVAL
+	}
+	r, err := c.s.receiveMessage(ctx, p, oob)
+	if err != nil {
+		return received{}, c.s.opError("read", err)
+	}
+	return r, nil
+}
+
+// sendTo sends one datagram to addr.
+func (c *PacketConn) sendTo(ctx context.Context, p, oob []byte, addr net.Addr) (n, oobn int, err error) {
+	if !c.ok() {
+		return 0, 0, syscall.EINVAL
+	}
+	to, err := packetAddrOf(c.s.network, addr)
+	if err != nil {
+		return 0, 0, c.writeError(opAddr(addr), err)
+	}
+	return c.send(ctx, p, oob, to)
+}
+
+func (c *PacketConn) send(ctx context.Context, p, oob []byte, to packetAddr) (n, oobn int, err error) {
+	waitq.MustContext(ctx, "uringnet")
+	if !c.ok() {
+		return 0, 0, syscall.EINVAL
+	}
+	n, err = c.s.sendMessage(ctx, p, oob, c.family, to)
+	if err != nil {
+		return 0, 0, c.writeError(to.public(c.s.network), err)
+	}
+	return n, len(oob), nil
+}
+
+// A received datagram.
+type received struct {
+	n, oobn, flags int
+	from           packetAddr
+}
+
+// udpAddr returns a as package net has it, or nil.
+func udpAddr(a netip.AddrPort) *net.UDPAddr {
+	if !a.IsValid() {
+		return nil
+	}
+	return net.UDPAddrFromAddrPort(a)
+}
