@@ -66,6 +66,22 @@ func TestUnreachableListenerIsClosed(t *testing.T) {
 	})
 }
 
+func TestUnreachablePacketConnIsClosed(t *testing.T) {
+	inWorlds(t, func(t *testing.T, w world) {
+		before := descriptors(t)
+		w.do(func(ctx context.Context) {
+			c, err := uringnet.ListenPacket(ctx, "udp", "127.0.0.1:0")
+			require.NoError(t, err)
+			require.NoError(t, c.SetDeadline(time.Now().Add(time.Millisecond)))
+			_, _, err = c.ReadFrom(make([]byte, 1))
+			requireTimeout(t, err)
+			_, err = uringnet.Dial(ctx, "udp", c.LocalAddr().String())
+			require.NoError(t, err)
+		})
+		collected(t, before)
+	})
+}
+
 // TestReadKeepsConn: a Conn that only a read refers to, or what SyscallConn has returned,
 // stays open.
 func TestReadKeepsConn(t *testing.T) {

@@ -62,3 +62,5 @@ func setKeepAliveConfig(fd int, k net.KeepAliveConfig) error { return supported(
 func setReadBuffer(fd, n int) error                          { return supported() }
 func setWriteBuffer(fd, n int) error                         { return supported() }
 func setUserTimeout(fd int, d time.Duration) error           { return supported() }
+
+func own[T any](owner *T, _ *sock) *T { return owner }
