@@ -121,12 +121,15 @@ func (f *source) read(ctx context.Context, call func(fd int) error) (err error) 
 }
 
 // repeat calls f until it does not return EAGAIN, and waits in between until the side may be
-// ready.
+// ready. It returns errUnread as SyscallConn's Read does.
 func (s *sock) repeat(ctx context.Context, on *side, f func(fd int) error) error {
 	if err := on.enter(ctx); err != nil {
 		return err
 	}
 	defer on.leave()
+	if on == &s.rd && s.in.disarm(ctx) > 0 {
+		return errUnread
+	}
 	for {
 		on.prepare()
 		if err := f(s.fd); err != unix.EAGAIN {

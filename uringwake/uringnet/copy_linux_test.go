@@ -283,6 +283,32 @@ func TestReadFromSource(t *testing.T) {
 	})
 }
 
+// TestReadFromStream splices from a connection that has received in advance.
+func TestReadFromStream(t *testing.T) {
+	data := randomBytes(300_000)
+	w := world{t, newLoop(t)}
+	a, b := pair(t, "tcp")
+	from, to := pair(t, "tcp")
+	got := collect(b)
+	w.do(func(context.Context) {
+		defer a.Close()
+		p := make([]byte, 10)
+		for armed := false; !armed; armed, _ = uringnet.Streaming(from) {
+			_, err := to.Write([]byte("x"))
+			require.NoError(t, err)
+			_, err = from.Read(p)
+			require.NoError(t, err)
+		}
+		go func() { to.Write(data); to.Close() }()
+		_, err := from.Read(p[:1])
+		require.NoError(t, err)
+		n, err := a.ReadFrom(from)
+		require.NoError(t, err)
+		require.EqualValues(t, len(data)-1, n)
+	})
+	require.True(t, bytes.Equal(data[1:], <-got))
+}
+
 // upper changes what it reads: it must not be copied by the kernel.
 type upper struct{ *os.File }
 

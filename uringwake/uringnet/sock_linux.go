@@ -35,6 +35,8 @@ type sock struct {
 	lingers atomic.Bool     // closing the descriptor may block
 	vector  vector          // of the write in progress
 	cleanup runtime.Cleanup // closes it when its owner is unreachable
+	in      stream
+	drained bool // the last read on a ring left nothing; under rd's lock
 
 	// word counts uses that are not a side's.
 	//
@@ -50,6 +52,7 @@ func newSock(fd int, network string, kind int) *sock {
 	s := &sock{fd: fd, network: network, kind: kind}
 	s.rd.init(s, unix.POLLIN|unix.POLLRDHUP)
 	s.wr.init(s, unix.POLLOUT)
+	s.in.sock = s
 	return s
 }
 
@@ -96,6 +99,7 @@ func (s *sock) close() error {
 	s.rd.shut()
 	s.wr.shut()
 	s.rd.drain(ctx)
+	s.in.disarm(ctx)
 	s.wr.drain(ctx)
 	s.awaitUsers(ctx)
 	return s.closeFD(ctx)

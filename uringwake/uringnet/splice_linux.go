@@ -39,7 +39,9 @@ func (s *sock) spliceFrom(ctx context.Context, from *source) (done int64, handle
 	}
 	defer c.close()
 	for from.limit.N > 0 {
-		if err := c.fill(ctx, from); err != nil {
+		if err := c.fill(ctx, from); err == errUnread {
+			return done, false, nil // it is read, and so is the rest
+		} else if err != nil {
 			e, _ := err.(syscall.Errno)
 			return done, done > 0 || !refusesCopy(e), callError("splice", err)
 		}

@@ -18,6 +18,10 @@ func (s *sock) readMsg(ctx context.Context, p, oob []byte) (n, oobn, flags int, 
 		return err
 	})
 	raceAcquire()
+	if err == errUnread {
+		n, err = s.read(ctx, p)
+		return n, 0, 0, nil, err
+	}
 	if err != nil {
 		return 0, 0, 0, nil, err
 	}
