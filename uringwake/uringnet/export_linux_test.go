@@ -1,12 +1,5 @@
 package uringnet
 
-// HasWaiter reports whether an Accept sleeps in user space.
-func HasWaiter(l *Listener) bool {
-	l.s.rd.mu.Lock()
-	defer l.s.rd.mu.Unlock()
-	return l.s.rd.waiter != nil
-}
-
 // MostUnread is above what a Conn receives in advance, apart from one turn.
 const MostUnread = mostUnread
 
@@ -23,4 +16,26 @@ func Streaming(c *Conn) (armed bool, unread int) {
 func ForgetPollFirst() func() {
 	old := noPollFirst.Swap(true)
 	return func() { noPollFirst.Store(old) }
+}
+
+// Asleep reports whether an operation of a side sleeps in user space, and how many are in
+// line behind it. The side is that of a Listener, or that of a Conn's reads or writes.
+func Asleep(on any, write bool) (asleep bool, inLine int) {
+	s := sideOf(on, write)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiter != nil, s.lock.Waiters()
+}
+
+func sideOf(on any, write bool) *side {
+	switch on := on.(type) {
+	case *Listener:
+		return &on.s.rd
+	case *Conn:
+		if write {
+			return &on.s.wr
+		}
+		return &on.s.rd
+	}
+	panic("neither Listener nor Conn")
 }

@@ -49,7 +49,7 @@ func TestAcceptWaitsForFiles(t *testing.T) {
 				require.NoError(t, err)
 				require.NoError(t, c.Close())
 			})
-			testkit.SpinUntil(func() bool { return uringnet.HasWaiter(l) })
+			testkit.SpinUntil(func() bool { asleep, _ := uringnet.Asleep(l, false); return asleep })
 			allow()
 			<-done
 		})
@@ -61,7 +61,7 @@ func TestAcceptWaitsForFiles(t *testing.T) {
 				_, err := l.Accept()
 				require.ErrorIs(t, err, net.ErrClosed)
 			})
-			testkit.SpinUntil(func() bool { return uringnet.HasWaiter(l) })
+			testkit.SpinUntil(func() bool { asleep, _ := uringnet.Asleep(l, false); return asleep })
 			require.NoError(t, l.Close())
 			<-done
 		})
