@@ -4,14 +4,14 @@ package main
 var ofRefusals = []mutation{
 	{
 		file: "uringwake/op_linux.go", why: "a refused operation reports the refusal",
-		old:  "if refusing(o.res) && refused(o.sqe.Opcode) {",
+		old:  "if refusing(res) && refused(opcode) {",
 		new:  "if false {",
 		only: "RefusedOperations",
 	},
 	{
 		file: "uringwake/op_linux.go", why: "a file's own error is not a refusal",
-		old:  "if refusing(o.res) && refused(o.sqe.Opcode) {",
-		new:  "if refusing(o.res) {",
+		old:  "if refusing(res) && refused(opcode) {",
+		new:  "if refusing(res) {",
 		only: "ErrorsOf",
 	},
 	{
@@ -28,7 +28,7 @@ var ofRefusals = []mutation{
 	},
 	{
 		file: "uringwake/driver_linux.go", why: "a wait without cancellation is allowed",
-		old:  "|| ctx.Done() == nil {",
+		old:  "|| ctx.Done() == nil && i == nil {",
 		new:  "|| false {",
 		only: "WaitsWithoutAnEnd",
 	},
@@ -76,8 +76,8 @@ var ofRefusals = []mutation{
 	},
 	{
 		file: "uringwake/transfer_linux.go", why: "the read waits if the poll is refused",
-		old:  "t.ready); !isUnsupported(err) {",
-		new:  "t.ready); true {",
+		old:  "t.interrupter); !isUnsupported(err) {",
+		new:  "t.interrupter); true {",
 		only: "RefusedOperations/poll",
 	},
 	{

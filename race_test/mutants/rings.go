@@ -143,7 +143,7 @@ var ofRings = []mutation{
 		only: "TimeoutsBegin",
 	},
 	{
-		file: "uringwake/ops_linux.go", why: "a timeout is relative",
+		file: "uringwake/submission_linux.go", why: "a timeout is relative",
 		old:  "o.sqe.PrepTimeout(&o.time, 0, 0)",
 		new:  "o.sqe.PrepTimeout(&o.time, 0, ring.TimeoutAbs)",
 		only: "SleepInATimeNamespace",
@@ -436,8 +436,8 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/goroutine_linux.go", why: "an interrupt that takes an operation out of the backlog is seen",
-		old:  "		done = d.isComplete(o) // if",
-		new:  "		// if",
+		old:  "		done = d.isComplete(o) // it",
+		new:  "		// it",
 		only: "Interrupt",
 	},
 	{

@@ -229,6 +229,24 @@ func TestCloseWaitsForTransfers(t *testing.T) {
 	})
 }
 
+// TestCloseWhileInLine for the position of a regular file: the call does not begin.
+func TestCloseWhileInLine(t *testing.T) {
+	bothWorlds(t, func(t *testing.T, ctx context.Context) {
+		f := open(t, ctx, tempFile(t, "text"), os.O_RDONLY)
+		release := uringfs.TakeTurn(f)
+		closed := make(chan error, 1)
+		go func() {
+			testkit.SpinUntil(func() bool { _, waiting := uringfs.HeldBy(f, false); return waiting == 1 })
+			go func() { closed <- f.Close() }()
+			testkit.SpinUntil(func() bool { return uringfs.IsClosing(f) })
+			release()
+		}()
+		_, err := f.ReadContext(ctx, make([]byte, 1))
+		require.ErrorIs(t, err, os.ErrClosed)
+		require.NoError(t, <-closed)
+	})
+}
+
 // TestCloseWhileReadsBegin: each read ends, whatever it was about to do.
 func TestCloseWhileReadsBegin(t *testing.T) {
 	skipWithoutRing(t)

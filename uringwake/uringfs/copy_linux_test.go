@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake/uringfs"
 )
 
@@ -118,14 +119,17 @@ func TestCopyOfAFileWithoutASize(t *testing.T) {
 func TestCopiesInOppositeDirections(t *testing.T) {
 	skipWithoutRing(t)
 	ctx := context.Background()
-	a, b := open(t, ctx, tempFile(t, large()), os.O_RDWR), open(t, ctx, tempFile(t, large()), os.O_RDWR)
+	text := strings.Repeat("x", 1<<16)
+	a, b := open(t, ctx, tempFile(t, text), os.O_RDWR), open(t, ctx, tempFile(t, text), os.O_RDWR)
 	together(t, 4, func(ctx context.Context, i int) {
 		dst, src := a, b
 		if i >= 2 {
 			dst, src = b, a
 		}
-		_, err := dst.ReadFromContext(ctx, &io.LimitedReader{R: src, N: 1 << 22})
-		require.NoError(t, err)
+		for range testkit.Scale(2000, 500) {
+			_, err := dst.ReadFromContext(ctx, &io.LimitedReader{R: src, N: 1})
+			require.NoError(t, err)
+		}
 	})
 }
 

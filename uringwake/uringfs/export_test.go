@@ -9,3 +9,14 @@ func HeldBy(f *File, writes bool) (held bool, waiting int) {
 	}
 	return line.Locked(), line.Waiters()
 }
+
+// TakeTurn keeps the calls that use f's position waiting until release is called.
+func TakeTurn(f *File) (release func()) {
+	if !f.reader.TryLock() {
+		panic("uringfs: it is somebody's turn")
+	}
+	return f.reader.Unlock
+}
+
+// IsClosing reports whether Close was called.
+func IsClosing(f *File) bool { return f.isClosing() }

@@ -80,6 +80,31 @@ func TestReadWaits(t *testing.T) {
 	})
 }
 
+// TestReadAndWriteOfOneSocket do not wait for each other.
+func TestReadAndWriteOfOneSocket(t *testing.T) {
+	bothWorlds(t, func(t *testing.T, ctx context.Context) {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		require.NoError(t, err)
+		a, b := uringfs.NewFile(fds[0], "a"), uringfs.NewFile(fds[1], "b")
+		closeAtEnd(t, a, b)
+		over := make(chan error, 1)
+		go func() {
+			testkit.SpinUntil(func() bool { held, _ := uringfs.HeldBy(a, false); return held })
+			_, err := a.Write([]byte("ping")) // while the Read below waits
+			if err == nil {
+				_, err = io.ReadFull(b, make([]byte, 4))
+			}
+			b.Write([]byte("pong"))
+			over <- err
+		}()
+		p := make([]byte, 4)
+		_, err = a.ReadContext(ctx, p)
+		require.NoError(t, err)
+		require.Equal(t, "pong", string(p))
+		require.NoError(t, <-over)
+	})
+}
+
 // TestWriteWritesAll to a pipe that has room for a part, and tells how much it wrote when
 // its context ends.
 func TestWriteWritesAll(t *testing.T) {

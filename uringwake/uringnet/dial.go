@@ -12,10 +12,18 @@ import (
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
-// Dial connects to an address as [Dialer.DialContext] with the zero Dialer does.
+// Dial connects to an address as [Dialer.DialContext] with the zero Dialer does. For a
+// datagram network the Conn has the datagrams of one address: see "Networks".
 func Dial(ctx context.Context, network, address string) (*Conn, error) {
 	var d Dialer
-	return d.dial(ctx, network, address)
+	if !isPacket(network) {
+		return d.dial(ctx, network, address)
+	}
+	p, err := d.dialPacket(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{p.s}, nil
 }
 
 // A Dialer has the options of net.Dialer. The zero value has their defaults.
@@ -49,12 +57,20 @@ func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(bridge.Current(), network, address)
 }
 
-// DialContext connects to an address, and returns a *[Conn]. The networks are tcp, tcp4,
-// tcp6, unix, unixpacket, udp, udp4, udp6 and unixgram, and the addresses those of net.Dial.
-// If a name has several addresses, they are tried one after the other, each with its share
-// of the time that is left; not two at a time, as package net does for names with addresses
-// of both versions of IP. Once connected, the connection does not depend on ctx.
+// DialContext connects to an address, and returns a *[Conn], or for udp, udp4, udp6 and
+// unixgram a *[PacketConn]. The other networks are tcp, tcp4, tcp6, unix and unixpacket, and
+// the addresses those of net.Dial. If a name has several addresses, they are tried one after
+// the other, each with its share of the time that is left; not two at a time, as package
+// net does for names with addresses of both versions of IP. Once connected, the connection
+// does not depend on ctx.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if isPacket(network) {
+		p, err := d.dialPacket(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return p, nil
+	}
 	c, err := d.dial(ctx, network, address)
 	if err != nil {
 		return nil, err
@@ -69,9 +85,6 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 	}
 	ctx, cancel := d.limit(ctx)
 	defer cancel()
-	if isPacket(network) {
-		return d.dialPacket(ctx, network, address)
-	}
 	r := d.Resolver
 	if r == nil {
 		r = net.DefaultResolver

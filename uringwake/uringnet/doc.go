@@ -13,10 +13,11 @@
 //
 // The networks are tcp, tcp4, tcp6, unix and unixpacket, with the addresses of package net;
 // and udp, udp4, udp6 and unixgram for datagrams. A [PacketConn] exchanges datagrams with
-// any address. [Dial] makes a Conn that does so with one: Write sends p as one datagram,
-// also if p is empty; Read receives one, of which it drops what p has no room for, and
-// returns 0 and no error for an empty one. That nobody receives at the address may be the
-// error of a later Read or Write, which matches syscall.ECONNREFUSED; the Conn works on.
+// any address, or with one, if a [Dialer] has made it. [Dial] makes a Conn of the latter
+// kind: Write sends p as one datagram, also if p is empty; Read receives one, of which it
+// drops what p has no room for, and returns 0 and no error for an empty one. That nobody
+// receives at the address may be the error of a later Read or Write, which matches
+// syscall.ECONNREFUSED; the Conn works on.
 //
 // # Errors
 //

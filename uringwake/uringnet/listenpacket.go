@@ -76,7 +76,10 @@ func (c *ListenConfig) reusePort(network, address string, raw syscall.RawConn) e
 
 // dialPacket opens a socket that sends datagrams to an address, and receives those from
 // there.
-func (d *Dialer) dialPacket(ctx context.Context, network, address string) (*Conn, error) {
+func (d *Dialer) dialPacket(ctx context.Context, network, address string) (*PacketConn, error) {
+	waitq.MustContext(ctx, "uringnet")
+	ctx, cancel := d.limit(ctx)
+	defer cancel()
 	if err := mayOpen(ctx, network); err != nil {
 		return nil, packetError(ctx, "dial", network, d.LocalAddr, err)
 	}
@@ -87,12 +90,12 @@ func (d *Dialer) dialPacket(ctx context.Context, network, address string) (*Conn
 	if err != nil {
 		return nil, packetError(ctx, "dial", network, d.LocalAddr, err)
 	}
-	s, _, err := takeSocket(opened, network)
-	if err != nil {
+	p := new(PacketConn)
+	if p.s, p.family, err = takeSocket(opened, network); err != nil {
 		return nil, packetError(ctx, "dial", network, d.LocalAddr, err)
 	}
-	s.remote = opened.RemoteAddr()
-	return own(&Conn{s}, s), nil
+	p.s.remote = opened.RemoteAddr()
+	return own(p, p.s), nil
 }
 
 // mayOpen returns why no socket may be opened, or nil.

@@ -25,11 +25,15 @@ func (s *sock) receiveMessage(ctx context.Context, p, oob []byte) (r received, e
 	return r, err
 }
 
-// sendMessage sends one datagram to an address, from a socket of that family.
+// sendMessage sends one datagram to an address, from a socket of that family. A connected
+// socket needs none.
 func (s *sock) sendMessage(ctx context.Context, p, oob []byte, family int, to packetAddr) (n int, err error) {
 	m := newMessage(p, oob)
-	if err = m.name.setPacketAddr(family, to); err == nil {
+	if s.remote == nil {
+		err = m.name.setPacketAddr(family, to)
 		m.setName()
+	}
+	if err == nil {
 		n, err = s.transferMessage(ctx, &s.wr, m, &sending)
 	}
 	m.release()

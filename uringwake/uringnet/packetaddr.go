@@ -30,20 +30,15 @@ func (a packetAddr) public(network string) net.Addr {
 	return net.UDPAddrFromAddrPort(a.AddrPort)
 }
 
-// packetAddrOf returns addr for a socket of that network.
+// packetAddrOf returns addr, which is no nil pointer, for a socket of that network.
 func packetAddrOf(network string, addr net.Addr) (packetAddr, error) {
 	switch a := addr.(type) {
 	case nil:
 		return packetAddr{}, errMissingAddress
 	case *net.UDPAddr:
-		if a == nil {
-			return packetAddr{}, errMissingAddress
-		}
 		return udpAddrOf(network, a)
 	case *net.UnixAddr:
 		switch {
-		case a == nil:
-			return packetAddr{}, errMissingAddress
 		case network == unixgram && a.Net != network:
 			return packetAddr{}, syscall.EAFNOSUPPORT
 		case network == unixgram:
@@ -68,7 +63,7 @@ func udpAddrOf(network string, a *net.UDPAddr) (packetAddr, error) {
 	return packetAddr{AddrPort: netip.AddrPortFrom(ip.WithZone(a.Zone), uint16(a.Port))}, nil
 }
 
-// opAddr returns addr for an error: a pointer that is nil is no address.
+// opAddr returns addr, or nil for a pointer that is nil.
 func opAddr(addr net.Addr) net.Addr {
 	switch a := addr.(type) {
 	case *net.UDPAddr:

@@ -13,10 +13,10 @@ func (a *sockaddr) setPacketAddr(family int, to packetAddr) error {
 	switch {
 	case family == unix.AF_UNIX && to.IsValid(), family != unix.AF_UNIX && to.path != "":
 		return unix.EINVAL
+	case to.isZero():
+		return errMissingAddress
 	case family == unix.AF_UNIX:
 		return a.unix(to.path)
-	case !to.IsValid():
-		return errMissingAddress
 	case family == unix.AF_INET:
 		return a.addrPort4(to.AddrPort)
 	}

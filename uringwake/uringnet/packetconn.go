@@ -12,10 +12,10 @@ import (
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
-// A PacketConn sends and receives datagrams. It is made by [ListenPacket], or by
-// [ListenConfig.ListenPacket], and has no peer: [Dial] connects a datagram socket to one.
-// It implements [net.PacketConn], and has the methods of [net.UDPConn] that transfer
-// datagrams.
+// A PacketConn sends and receives datagrams, as [net.UDPConn] does, and [net.UnixConn].
+// [ListenPacket] makes one that exchanges datagrams with any address. One that
+// [Dialer.DialContext] has connected to an address sends to that only, by Write, and
+// receives from there only. Both kinds implement [net.PacketConn] and [net.Conn].
 //
 // A PacketConn may be used by any number of tasks, of any loops, and of goroutines at once.
 // Each receives or sends whole datagrams.
@@ -26,7 +26,8 @@ import (
 // ctx.Err() and context.Cause(ctx). A datagram that came in the same moment is returned.
 //
 // All errors are [*net.OpError]. The socket keeps working after an error, unless the error
-// matches [net.ErrClosed].
+// matches [net.ErrClosed]. In the terminology of the Go memory model, the call that sends a
+// datagram synchronizes before the return of the call that receives it.
 //
 // In a task the operations correspond to io_uring_prep_recvmsg and io_uring_prep_sendmsg;
 // Linux 5.3. In a goroutine, what need not wait is a system call.
@@ -35,9 +36,14 @@ type PacketConn struct {
 	family int // of the socket's addresses
 }
 
-var _ net.PacketConn = (*PacketConn)(nil)
+var (
+	_ net.PacketConn = (*PacketConn)(nil)
+	_ net.Conn       = (*PacketConn)(nil)
+)
 
 func (c *PacketConn) ok() bool { return c != nil && c.s != nil }
+
+func (c *PacketConn) connected() bool { return c.ok() && c.s.remote != nil }
 
 // ReadFrom receives one datagram into p. It returns the number of bytes copied, and the
 // sender's address: a [*net.UDPAddr] or a [*net.UnixAddr], or nil for a Unix socket without
@@ -87,15 +93,48 @@ func (c *PacketConn) ReadMsgUDPAddrPort(p, oob []byte) (n, oobn, flags int, from
 	return r.n, r.oobn, r.flags, r.from.AddrPort, err
 }
 
+// ReadMsgUnix is ReadMsgUDP for a Unix socket. Files in control messages belong to the
+// caller, and are close-on-exec.
+func (c *PacketConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAddr, err error) {
+	r, err := c.receive(bridge.Current(), p, oob)
+	if r.from.path != "" {
+		from = &net.UnixAddr{Name: r.from.path, Net: unixgram}
+	}
+	return r.n, r.oobn, r.flags, from, err
+}
+
+// Read is ReadFrom without the address.
+func (c *PacketConn) Read(p []byte) (int, error) { return c.ReadContext(bridge.Current(), p) }
+
+// ReadContext is Read until ctx ends.
+func (c *PacketConn) ReadContext(ctx context.Context, p []byte) (int, error) {
+	r, err := c.receive(ctx, p, nil)
+	return r.n, err
+}
+
+// Write sends p as one datagram to the address that the socket is connected to. An empty p
+// is an empty datagram.
+func (c *PacketConn) Write(p []byte) (int, error) { return c.WriteContext(bridge.Current(), p) }
+
+// WriteContext is Write until ctx ends.
+func (c *PacketConn) WriteContext(ctx context.Context, p []byte) (int, error) {
+	n, _, err := c.send(ctx, p, nil, packetAddr{})
+	return n, err
+}
+
 // WriteTo sends p as one datagram to addr, which is a [*net.UDPAddr], or for a Unix socket a
 // [*net.UnixAddr]. An empty p is an empty datagram. WriteTo waits while the socket's
-// buffer, or that of a receiving Unix socket, is full.
+// buffer, or that of a receiving Unix socket, is full. On a connected socket it fails with
+// [net.ErrWriteToConnected].
 func (c *PacketConn) WriteTo(p []byte, addr net.Addr) (int, error) {
 	return c.WriteToContext(bridge.Current(), p, addr)
 }
 
 // WriteToContext is WriteTo until ctx ends.
 func (c *PacketConn) WriteToContext(ctx context.Context, p []byte, addr net.Addr) (int, error) {
+	if c.connected() {
+		return 0, c.writeError(opAddr(addr), net.ErrWriteToConnected)
+	}
 	n, _, err := c.sendTo(ctx, p, nil, addr)
 	return n, err
 }
@@ -113,12 +152,15 @@ func (c *PacketConn) WriteToUDPAddrPort(p []byte, addr netip.AddrPort) (int, err
 
 // WriteToUDPAddrPortContext is WriteToUDPAddrPort until ctx ends.
 func (c *PacketConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, addr netip.AddrPort) (int, error) {
+	if c.connected() {
+		return 0, c.writeError(opAddr(udpAddr(addr)), net.ErrWriteToConnected)
+	}
 	n, _, err := c.send(ctx, p, nil, packetAddr{AddrPort: addr})
 	return n, err
 }
 
 // WriteMsgUDP is WriteToUDP that also sends the control messages in oob. It returns the
-// numbers of bytes of p and of oob.
+// numbers of bytes of p and of oob. On a connected socket addr must be nil.
 func (c *PacketConn) WriteMsgUDP(p, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
 	return c.sendTo(bridge.Current(), p, oob, addr)
 }
@@ -128,6 +170,11 @@ func (c *PacketConn) WriteMsgUDPAddrPort(p, oob []byte, addr netip.AddrPort) (n,
 	return c.send(bridge.Current(), p, oob, packetAddr{AddrPort: addr})
 }
 
+// WriteMsgUnix is WriteMsgUDP for a Unix socket. Control messages may have files.
+func (c *PacketConn) WriteMsgUnix(p, oob []byte, addr *net.UnixAddr) (n, oobn int, err error) {
+	return c.sendTo(bridge.Current(), p, oob, addr)
+}
+
 // LocalAddr returns the address that the socket is bound to: a [*net.UDPAddr] or a
 // [*net.UnixAddr], which must not be changed.
 func (c *PacketConn) LocalAddr() net.Addr {
@@ -135,6 +182,14 @@ func (c *PacketConn) LocalAddr() net.Addr {
 		return nil
 	}
 	return c.s.local
+}
+
+// RemoteAddr returns the address that the socket is connected to, or nil.
+func (c *PacketConn) RemoteAddr() net.Addr {
+	if !c.ok() {
+		return nil
+	}
+	return c.s.remote
 }
 
 // SetDeadline is SetReadDeadline and SetWriteDeadline.
@@ -220,6 +275,14 @@ func (c *PacketConn) failedHere(op string, err error) error {
 	return nil
 }
 
+// farEnd returns where a datagram to that address goes.
+func (c *PacketConn) farEnd(to packetAddr) net.Addr {
+	if to.isZero() {
+		return c.s.remote
+	}
+	return to.public(c.s.network)
+}
+
 // writeError is the error of a write to addr.
 func (c *PacketConn) writeError(addr net.Addr, err error) error {
 	return &net.OpError{Op: "write", Net: c.s.network, Source: c.s.local, Addr: addr, Err: err}
@@ -243,9 +306,13 @@ func (c *PacketConn) sendTo(ctx context.Context, p, oob []byte, addr net.Addr) (
 	if !c.ok() {
 		return 0, 0, syscall.EINVAL
 	}
+	addr = opAddr(addr)
+	if addr == nil && c.connected() {
+		return c.send(ctx, p, oob, packetAddr{})
+	}
 	to, err := packetAddrOf(c.s.network, addr)
 	if err != nil {
-		return 0, 0, c.writeError(opAddr(addr), err)
+		return 0, 0, c.writeError(addr, err)
 	}
 	return c.send(ctx, p, oob, to)
 }
@@ -255,9 +322,13 @@ func (c *PacketConn) send(ctx context.Context, p, oob []byte, to packetAddr) (n,
 	if !c.ok() {
 		return 0, 0, syscall.EINVAL
 	}
-	n, err = c.s.sendMessage(ctx, p, oob, c.family, to)
+	if c.connected() && !to.isZero() {
+		err = net.ErrWriteToConnected
+	} else {
+		n, err = c.s.sendMessage(ctx, p, oob, c.family, to)
+	}
 	if err != nil {
-		return 0, 0, c.writeError(to.public(c.s.network), err)
+		return 0, 0, c.writeError(c.farEnd(to), err)
 	}
 	return n, len(oob), nil
 }

@@ -153,6 +153,39 @@ func TestPacketControlMessages(t *testing.T) {
 	})
 }
 
+// TestPacketFiles sends a descriptor to a Unix socket.
+func TestPacketFiles(t *testing.T) {
+	packetWorlds(t, func(t *testing.T, ctx context.Context) {
+		a, b := listenPacket(t, ctx, "unixgram"), listenPacket(t, ctx, "unixgram")
+		r, w, err := os.Pipe()
+		require.NoError(t, err)
+		defer r.Close()
+		sent := unix.UnixRights(int(w.Fd()))
+		n, oobn, err := a.WriteMsgUnix([]byte("x"), sent, b.LocalAddr().(*net.UnixAddr))
+		require.NoError(t, err)
+		require.Equal(t, []int{1, len(sent)}, []int{n, oobn})
+		require.NoError(t, w.Close())
+		oob := make([]byte, 100)
+		n, oobn, _, from, err := b.ReadMsgUnix(make([]byte, 10), oob)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.Equal(t, a.LocalAddr(), from)
+		messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+		require.NoError(t, err)
+		fds, err := unix.ParseUnixRights(&messages[0])
+		require.NoError(t, err)
+		flags, err := unix.FcntlInt(uintptr(fds[0]), unix.F_GETFD, 0)
+		require.NoError(t, err)
+		require.Equal(t, unix.FD_CLOEXEC, flags)
+		_, err = unix.Write(fds[0], []byte("y"))
+		require.NoError(t, err)
+		require.NoError(t, unix.Close(fds[0]))
+		n, err = r.Read(make([]byte, 10))
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	})
+}
+
 // timeToLive returns the control message that sets it.
 func timeToLive(hops byte) []byte {
 	oob := make([]byte, unix.CmsgSpace(4))

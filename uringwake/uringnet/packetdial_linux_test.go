@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"testing"
@@ -46,6 +47,56 @@ func TestDialPacketEcho(t *testing.T) {
 			require.NoError(t, err) // of an empty datagram too
 			require.Equal(t, min(4, 2*len(word)), n)
 		}
+	})
+}
+
+// TestDialContextPacket: what a Dialer makes is both a net.Conn and a net.PacketConn, as
+// net.Resolver needs it.
+func TestDialContextPacket(t *testing.T) {
+	eachPacket(t, func(t *testing.T, ctx context.Context, a, _ *uringnet.PacketConn) {
+		d := uringnet.Dialer{Timeout: time.Hour}
+		dialed, err := d.DialContext(ctx, a.LocalAddr().Network(), a.LocalAddr().String())
+		require.NoError(t, err)
+		defer dialed.Close()
+		c, p := dialed.(*uringnet.PacketConn), make([]byte, 10)
+		require.Equal(t, a.LocalAddr().String(), c.RemoteAddr().String())
+		_, err = c.Write([]byte("one"))
+		require.NoError(t, err)
+		n, from, err := a.ReadFrom(p)
+		require.NoError(t, err)
+		require.Equal(t, "one", string(p[:n]))
+		if from != nil { // not a Unix socket without a name
+			for range 2 {
+				_, err = a.WriteTo([]byte("two"), from)
+				require.NoError(t, err)
+			}
+			n, err = c.ReadContext(ctx, p)
+			require.NoError(t, err)
+			require.Equal(t, "two", string(p[:n]))
+			_, from, err = c.ReadFrom(p)
+			require.NoError(t, err)
+			require.Equal(t, a.LocalAddr().String(), from.String())
+		}
+		for _, to := range []net.Addr{a.LocalAddr(), nil} {
+			_, err = c.WriteTo(p, to)
+			require.ErrorIs(t, err, net.ErrWriteToConnected)
+		}
+		_, err = c.WriteToUDPAddrPort(p, netip.MustParseAddrPort("127.0.0.1:1"))
+		require.ErrorIs(t, err, net.ErrWriteToConnected)
+		_, _, err = c.WriteMsgUDP([]byte("three"), nil, nil)
+		require.NoError(t, err)
+		n, _, err = a.ReadFrom(p)
+		require.NoError(t, err)
+		require.Equal(t, "three", string(p[:n]))
+
+		require.Nil(t, a.RemoteAddr())
+		_, err = a.Write(p)
+		requireOpError(t, err, "write", a)
+		_, err = c.WriteContext(ctx, p[:1])
+		require.NoError(t, err)
+		n, err = a.Read(p)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
 	})
 }
 

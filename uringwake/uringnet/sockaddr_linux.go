@@ -2,7 +2,6 @@ package uringnet
 
 import (
 	"net"
-	"strconv"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -109,27 +108,6 @@ func swapped(port int) uint16 {
 	p := uint16(port)
 	b := (*[2]byte)(unsafe.Pointer(&p))
 	return uint16(b[0])<<8 | uint16(b[1])
-}
-
-func zoneID(zone string) uint32 {
-	if zone == "" {
-		return 0
-	}
-	if i, err := net.InterfaceByName(zone); err == nil {
-		return uint32(i.Index)
-	}
-	n, _ := strconv.ParseUint(zone, 10, 32)
-	return uint32(n)
-}
-
-func zoneName(id uint32) string {
-	if id == 0 {
-		return ""
-	}
-	if i, err := net.InterfaceByIndex(int(id)); err == nil {
-		return i.Name
-	}
-	return strconv.FormatUint(uint64(id), 10)
 }
 
 func (a *sockaddr) bind(fd int) error {

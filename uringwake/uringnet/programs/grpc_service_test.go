@@ -134,12 +134,31 @@ func (s *grpcSite) unary(ctx context.Context, text string) (string, error) {
 }
 
 // open begins a call of a method with streams.
-func (s *grpcSite) open(t *testing.T, ctx context.Context, method string) grpc.ClientStream {
-	t.Helper()
+func (s *grpcSite) open(ctx context.Context, method string) (grpc.ClientStream, error) {
 	desc := &grpc.StreamDesc{StreamName: method, ClientStreams: true, ServerStreams: true}
-	stream, err := s.client.NewStream(ctx, desc, "/programs.Echo/"+method)
-	require.NoError(t, err)
-	return stream
+	return s.client.NewStream(ctx, desc, "/programs.Echo/"+method)
+}
+
+// download calls Download and, when it has a message, has its context end. It returns
+// when the method has ended as well, with the error of the call: ctx may end earlier.
+func (s *grpcSite) download(ctx context.Context, end func()) error {
+	in := new(message)
+	stream, err := s.open(ctx, "Download")
+	if err == nil {
+		stream.SendMsg(wrapperspb.Bytes(make([]byte, 100_000))) // RecvMsg says what went wrong
+		stream.CloseSend()
+		err = stream.RecvMsg(in)
+	}
+	if err != nil {
+		end()
+		return err
+	}
+	go end()
+	for err == nil {
+		err = stream.RecvMsg(in)
+	}
+	<-s.ended
+	return err
 }
 
 // reachable reports whether the server takes connections.

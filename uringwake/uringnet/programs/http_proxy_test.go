@@ -42,7 +42,7 @@ func TestHTTPReverseProxy(t *testing.T) {
 }
 
 func TestHTTPReverseProxyLargeBody(t *testing.T) {
-	const size = 8 << 20
+	const size = 2 << 20
 	want, _, err := hash(newStream(4, size))
 	require.NoError(t, err)
 	inWorlds(t, func(t *testing.T, w world) {

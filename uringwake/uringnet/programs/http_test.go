@@ -33,6 +33,7 @@ func TestHTTP(t *testing.T) {
 	inWorlds(t, func(t *testing.T, w world) {
 		for _, network := range []string{"tcp", "unix"} {
 			t.Run(network, func(t *testing.T) {
+				t.Parallel()
 				inKinds(t, kinds, func(t *testing.T, k kind) { requests(t, w.serve(t, k, network, echo), k) })
 			})
 		}
@@ -42,9 +43,9 @@ func TestHTTP(t *testing.T) {
 // requests makes requests from several goroutines, which share connections.
 func requests(t *testing.T, s *site, k kind) {
 	var all sync.WaitGroup
-	for client := range 8 {
+	for client := range 4 {
 		all.Go(func() {
-			for i := range 10 {
+			for i := range 8 {
 				text := strings.Repeat(strconv.Itoa(client*1000+i), 1000*i)
 				resp, err := s.client.Post(s.url, "text/plain", strings.NewReader(text))
 				if !assert.NoError(t, err) {
