@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -23,7 +24,9 @@ func Dial(ctx context.Context, network, address string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{p.s}, nil
+	c := own(&Conn{p.s}, p.s)
+	runtime.KeepAlive(p) // until it is no longer the owner
+	return c, nil
 }
 
 // A Dialer has the options of net.Dialer. The zero value has their defaults.

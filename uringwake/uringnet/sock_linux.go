@@ -59,6 +59,7 @@ func newSock(fd int, network string, kind int) *sock {
 // own has the garbage collector close s if it finds the owner, its Conn or Listener, not
 // closed and unreachable. What the kernel and timers refer to is s.
 func own[T any](owner *T, s *sock) *T {
+	s.cleanup.Stop()                                                         // of the owner before
 	s.cleanup = runtime.AddCleanup(owner, func(s *sock) { go s.close() }, s) // close may wait
 	return owner
 }

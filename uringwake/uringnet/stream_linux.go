@@ -77,7 +77,7 @@ func (f *stream) start(ctx context.Context, l *uringwake.Loop) {
 	}
 	f.streak = 0
 	o, err := newReceive(ctx, f.sock.fd)
-	if err != nil { // there are no buffers, now or at all; Linux 5.19
+	if err != nil { // there are no buffers, now or at all, Linux 5.19; or no cancels
 		f.stop()
 		return
 	}
@@ -113,7 +113,12 @@ func (f *stream) started(h bridge.Handle) {
 	}
 }
 
+// newReceive returns the operation. One that could not be canceled would keep the socket
+// open.
 func newReceive(ctx context.Context, fd int) (bridge.Op, error) {
+	if err := bridge.HaveCancel(ctx); err != nil {
+		return nil, err
+	}
 	if err := bridge.HaveBuffers(ctx); err != nil {
 		return nil, err
 	}

@@ -290,6 +290,7 @@ func TestStreamEnds(t *testing.T) {
 				w.do(func(ctx context.Context) {
 					awaitState(ctx, a, func(_ bool, unread int) bool { return unread == 4 })
 					f(t, a, b)
+					awaitState(ctx, a, func(armed bool, _ int) bool { return !armed })
 					p := make([]byte, 4)
 					n, err := io.ReadFull(a, p)
 					require.NoError(t, err)

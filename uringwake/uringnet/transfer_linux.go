@@ -91,8 +91,8 @@ func (s *sock) receiveOnRing(ctx context.Context, l *uringwake.Loop, p []byte) (
 		}
 		again, err := s.rd.retry(ctx, "read", err)
 		if !again {
-			s.drained = n > 0 && flags&ring.CQESockNonempty == 0
-			s.in.note(l, s.drained && n < len(p) && n <= bridge.BufferSize)
+			s.drained = 0 < n && n < len(p) && flags&ring.CQESockNonempty == 0
+			s.in.note(l, s.drained && n <= bridge.BufferSize)
 			return n, err
 		}
 	}
