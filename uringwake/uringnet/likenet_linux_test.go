@@ -287,7 +287,7 @@ func explain(err error) (text string, matches []error) {
 		fmt.Fprintf(&b, "%s %s %T %T\n", op.Op, op.Net, op.Source, op.Addr)
 	}
 	if n, ok := errors.AsType[net.Error](err); ok {
-		fmt.Fprintf(&b, "timeout %v, temporary %v\n", n.Timeout(), n.Temporary())
+		fmt.Fprintf(&b, "timeout %v, temporary %v\n", n.Timeout(), n.(interface{ Temporary() bool }).Temporary())
 	}
 	if call, ok := errors.AsType[*os.SyscallError](err); ok {
 		fmt.Fprintln(&b, call)
