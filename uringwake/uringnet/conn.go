@@ -103,6 +103,14 @@ func (c *Conn) failed(op string, err error) error {
 	return nil
 }
 
+// failedHere is failed for what concerns this end only.
+func (c *Conn) failedHere(op string, err error) error {
+	if err != nil {
+		return c.s.localError(op, err)
+	}
+	return nil
+}
+
 // LocalAddr returns a *net.TCPAddr or a *net.UnixAddr, which must not be changed.
 func (c *Conn) LocalAddr() net.Addr {
 	if !c.ok() {
@@ -135,7 +143,7 @@ func (c *Conn) setDeadlines(t time.Time, read, write bool) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
-	return c.failed("set", c.s.setDeadlines(t, read, write))
+	return c.failedHere("set", c.s.setDeadlines(t, read, write))
 }
 
 // CloseRead shuts down reading: reads return io.EOF when what has come is read.
@@ -174,5 +182,5 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
 	}
-	return c.s.raw(false), nil
+	return c.s.raw(c, false), nil
 }

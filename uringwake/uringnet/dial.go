@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -22,7 +24,9 @@ func Dial(ctx context.Context, network, address string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{p.s}, nil
+	c := own(&Conn{p.s}, p.s)
+	runtime.KeepAlive(p) // until it is no longer the owner
+	return c, nil
 }
 
 // A Dialer has the options of net.Dialer. The zero value has their defaults.
@@ -93,7 +97,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 		err = d.fits(network)
 	}
 	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Source: d.LocalAddr, Err: timely(err)}
+		return nil, &net.OpError{Op: "dial", Net: network, Err: timely(err)}
 	}
 	return d.dialEach(ctx, network, addrs)
 }
@@ -166,10 +170,12 @@ func timely(err error) error {
 	return err
 }
 
-// timeoutError is the error of a dial that took too long.
+// timeoutError is the error of a dial that took too long. In package net some match
+// os.ErrDeadlineExceeded, and others context.DeadlineExceeded.
 type timeoutError struct{ err error }
 
-func (e *timeoutError) Error() string   { return "i/o timeout" }
-func (e *timeoutError) Unwrap() error   { return e.err }
-func (e *timeoutError) Timeout() bool   { return true }
-func (e *timeoutError) Temporary() bool { return true }
+func (e *timeoutError) Error() string     { return "i/o timeout" }
+func (e *timeoutError) Unwrap() error     { return e.err }
+func (e *timeoutError) Is(err error) bool { return err == os.ErrDeadlineExceeded }
+func (e *timeoutError) Timeout() bool     { return true }
+func (e *timeoutError) Temporary() bool   { return true }

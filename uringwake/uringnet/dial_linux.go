@@ -24,7 +24,7 @@ func (d *Dialer) connect(ctx context.Context, network string, addr net.Addr) (*C
 		case err != nil:
 			return nil, err
 		default:
-			return &Conn{s}, nil
+			return own(&Conn{s}, s), nil
 		}
 	}
 }
@@ -57,7 +57,7 @@ func (d *Dialer) connectOnce(ctx context.Context, network string, addr net.Addr)
 	p := planFor(network, d.LocalAddr, addr)
 	to, err := p.encode(addr)
 	if err != nil {
-		return nil, err
+		return nil, callError("connect", err)
 	}
 	s, err := p.open(network)
 	if err != nil {
@@ -93,7 +93,7 @@ func (d *Dialer) prepare(p plan, s *sock, addr net.Addr) error {
 	}
 	from, err := p.encode(d.LocalAddr)
 	if err != nil {
-		return err
+		return callError("bind", err)
 	}
 	return from.bind(s.fd)
 }

@@ -22,10 +22,9 @@ var _ net.Listener = (*Listener)(nil)
 
 func (l *Listener) ok() bool { return l != nil && l.s != nil }
 
-// Accept waits for a connection and returns it, a *[Conn]. If the process or the system
-// has too many files open, the error is one whose Temporary method returns true, as in
-// package net: net/http then tries again later. In a task it is AcceptContext under the
-// task's context.
+// Accept waits for a connection and returns it, a *[Conn]. While the process or the system
+// has too many files open, it tries again, after 5 ms and then after up to 1 s, whereas
+// package net returns an error. In a task it is AcceptContext under the task's context.
 func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.AcceptContext(bridge.Current())
 	if err != nil {
@@ -92,7 +91,7 @@ func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	if !l.ok() {
 		return nil, syscall.EINVAL
 	}
-	return l.s.raw(true), nil
+	return l.s.raw(l, true), nil
 }
 
 // SetUnlinkOnClose sets whether Close removes the file of a unix address. It does if

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -63,17 +64,33 @@ func (l *Listener) accept(ctx context.Context) (*Conn, error) {
 	}
 	defer s.rd.leave()
 	peer := new(sockaddr)
-	var fd int
-	var err error
-	if uringwake.TaskFrom(ctx) == nil {
-		fd, err = s.acceptNow(ctx, peer)
-	} else if fd, err = s.acceptOnRing(ctx, peer); unsupportedHere(err) {
-		fd, err = s.acceptNow(ctx, peer)
+	for pause := shortestPause; ; pause = min(2*pause, longestPause) {
+		fd, err := s.acceptOne(ctx, peer)
+		switch {
+		case err == nil:
+			return l.accepted(fd, peer), nil
+		case !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE):
+			return nil, err
+		}
+		if err := s.rd.pause(ctx, pause); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
+}
+
+// What accept waits while there are too many files. Nothing tells when there are fewer.
+const (
+	shortestPause = 5 * time.Millisecond
+	longestPause  = time.Second
+)
+
+func (s *sock) acceptOne(ctx context.Context, peer *sockaddr) (fd int, err error) {
+	if uringwake.TaskFrom(ctx) != nil {
+		if fd, err = s.acceptOnRing(ctx, peer); !unsupportedHere(err) {
+			return fd, err
+		}
 	}
-	return l.accepted(fd, peer), nil
+	return s.acceptNow(ctx, peer)
 }
 
 func (l *Listener) accepted(fd int, peer *sockaddr) *Conn {
@@ -82,7 +99,7 @@ func (l *Listener) accepted(fd int, peer *sockaddr) *Conn {
 	if isTCP(c.network) {
 		l.keepAlive.start(fd)
 	}
-	return &Conn{c}
+	return own(&Conn{c}, c)
 }
 
 // acceptNow is accept by system calls.

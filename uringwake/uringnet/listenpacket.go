@@ -59,7 +59,7 @@ func (c *ListenConfig) listenPacket(ctx context.Context, network, address string
 	if p.s, p.family, err = takeSocket(opened, network); err != nil {
 		return nil, packetError(ctx, "listen", network, nil, err)
 	}
-	return p, nil
+	return own(p, p.s), nil
 }
 
 // reusePort is the Control function of a socket that shares its address.
@@ -95,7 +95,7 @@ func (d *Dialer) dialPacket(ctx context.Context, network, address string) (*Pack
 		return nil, packetError(ctx, "dial", network, d.LocalAddr, err)
 	}
 	p.s.remote = opened.RemoteAddr()
-	return p, nil
+	return own(p, p.s), nil
 }
 
 // mayOpen returns why no socket may be opened, or nil.

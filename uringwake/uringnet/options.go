@@ -14,6 +14,14 @@ func (c *Conn) set(f func(fd int) error) error {
 	return c.failed("set", c.s.control(f))
 }
 
+// setHere is set with the errors of what concerns this end only.
+func (c *Conn) setHere(f func(fd int) error) error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	return c.failedHere("set", c.s.control(f))
+}
+
 // SetNoDelay sets whether small packets are sent at once (TCP_NODELAY). It is on at first.
 func (c *Conn) SetNoDelay(on bool) error {
 	return c.set(func(fd int) error { return setNoDelay(fd, on) })
@@ -47,12 +55,12 @@ func (c *Conn) SetLinger(sec int) error {
 
 // SetReadBuffer sets the size of the receive buffer, in bytes (SO_RCVBUF).
 func (c *Conn) SetReadBuffer(bytes int) error {
-	return c.set(func(fd int) error { return setReadBuffer(fd, bytes) })
+	return c.setHere(func(fd int) error { return setReadBuffer(fd, bytes) })
 }
 
 // SetWriteBuffer sets the size of the send buffer, in bytes (SO_SNDBUF).
 func (c *Conn) SetWriteBuffer(bytes int) error {
-	return c.set(func(fd int) error { return setWriteBuffer(fd, bytes) })
+	return c.setHere(func(fd int) error { return setWriteBuffer(fd, bytes) })
 }
 
 // SetUserTimeout sets how long sent data may be without acknowledgment before the

@@ -4,6 +4,7 @@ package uringnet
 
 import (
 	"context"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -25,9 +26,18 @@ type sock struct {
 	local, remote net.Addr
 }
 
-func (*sock) read(context.Context, []byte) (int, error)        { return 0, supported() }
-func (*sock) write(context.Context, []byte) (int, error)       { return 0, supported() }
-func (*sock) writev(context.Context, [][]byte) (int64, error)  { return 0, supported() }
+func (*sock) read(context.Context, []byte) (int, error)       { return 0, supported() }
+func (*sock) write(context.Context, []byte) (int, error)      { return 0, supported() }
+func (*sock) writev(context.Context, [][]byte) (int64, error) { return 0, supported() }
+func (*sock) readFrom(context.Context, io.Reader) (int64, bool, error) {
+	return 0, true, supported()
+}
+func (*sock) readMsg(ctx context.Context, p, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
+	return 0, 0, 0, nil, supported()
+}
+func (*sock) writeMsg(ctx context.Context, p, oob []byte) (n, oobn int, err error) {
+	return 0, 0, supported()
+}
 func (*sock) close() error                                     { return supported() }
 func (*sock) closeRead() error                                 { return supported() }
 func (*sock) closeWrite() error                                { return supported() }
@@ -35,7 +45,8 @@ func (*sock) setDeadlines(t time.Time, read, write bool) error { return supporte
 func (*sock) setLinger(int) error                              { return supported() }
 func (*sock) control(func(fd int) error) error                 { return supported() }
 func (*sock) file() (*os.File, error)                          { return nil, supported() }
-func (*sock) raw(listening bool) syscall.RawConn               { return nil }
+func (*sock) raw(owner any, listening bool) syscall.RawConn    { return nil }
+func (*sock) localError(op string, err error) error            { return err }
 func (*sock) opError(op string, err error) error               { return err }
 
 type listenerState struct{}
@@ -51,3 +62,5 @@ func setKeepAliveConfig(fd int, k net.KeepAliveConfig) error { return supported(
 func setReadBuffer(fd, n int) error                          { return supported() }
 func setWriteBuffer(fd, n int) error                         { return supported() }
 func setUserTimeout(fd int, d time.Duration) error           { return supported() }
+
+func own[T any](owner *T, _ *sock) *T { return owner }

@@ -206,7 +206,7 @@ func (c *PacketConn) setDeadlines(t time.Time, read, write bool) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
-	return c.failed("set", c.s.setDeadlines(t, read, write))
+	return c.failedHere("set", c.s.setDeadlines(t, read, write))
 }
 
 // Close closes the socket. Calls that wait return an error that matches [net.ErrClosed], as
@@ -227,7 +227,7 @@ func (c *PacketConn) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
 	}
-	return c.s.raw(false), nil
+	return c.s.raw(c, false), nil
 }
 
 // File returns a file with a duplicate of the descriptor, which the caller closes. The
@@ -256,13 +256,21 @@ func (c *PacketConn) set(f func(fd int) error) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
-	return c.failed("set", c.s.control(f))
+	return c.failedHere("set", c.s.control(f))
 }
 
 // failed is err as package net returns it, or nil.
 func (c *PacketConn) failed(op string, err error) error {
 	if err != nil {
 		return c.s.opError(op, err)
+	}
+	return nil
+}
+
+// failedHere is failed for what concerns this end only.
+func (c *PacketConn) failedHere(op string, err error) error {
+	if err != nil {
+		return c.s.localError(op, err)
 	}
 	return nil
 }

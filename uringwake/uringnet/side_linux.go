@@ -190,6 +190,25 @@ func (s *side) wait(ctx context.Context) error {
 	}
 }
 
+// pause waits for d, unless the side's operations end first.
+func (s *side) pause(ctx context.Context, d time.Duration) error {
+	p := s.parkerFor(ctx)
+	s.setWaiter(p)
+	defer s.setWaiter(nil)
+	var over atomic.Bool
+	timer := time.AfterFunc(d, func() { over.Store(true); p.Wake() })
+	defer timer.Stop()
+	for !over.Load() {
+		if err := s.ended(); err != nil {
+			return err
+		}
+		if err := p.Park(ctx); err != nil {
+			return waitq.ParkError(ctx, err)
+		}
+	}
+	return nil
+}
+
 // parkerFor returns the parker of ctx. A goroutine uses the side's own.
 func (s *side) parkerFor(ctx context.Context) wake.Parker {
 	if p, ok := wake.FromContext(ctx); ok {

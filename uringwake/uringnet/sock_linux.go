@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -31,10 +32,11 @@ type sock struct {
 	local   net.Addr
 	remote  net.Addr
 	rd, wr  side
+	lingers atomic.Bool     // closing the descriptor may block
+	vector  vector          // of the write in progress
+	cleanup runtime.Cleanup // closes it when its owner is unreachable
 	in      stream
-	drained bool        // the last read on a ring left nothing; under rd's lock
-	lingers atomic.Bool // closing the descriptor may block
-	vector  vector      // of the write in progress
+	drained bool // the last read on a ring left nothing; under rd's lock
 
 	// word counts uses that are not a side's.
 	//
@@ -52,6 +54,14 @@ func newSock(fd int, network string, kind int) *sock {
 	s.wr.init(s, unix.POLLOUT)
 	s.in.sock = s
 	return s
+}
+
+// own has the garbage collector close s if it finds the owner, its Conn or Listener, not
+// closed and unreachable. What the kernel and timers refer to is s.
+func own[T any](owner *T, s *sock) *T {
+	s.cleanup.Stop()                                                         // of the owner before
+	s.cleanup = runtime.AddCleanup(owner, func(s *sock) { go s.close() }, s) // close may wait
+	return owner
 }
 
 // use keeps the descriptor open until the caller calls leave.
@@ -85,6 +95,7 @@ func (s *sock) close() error {
 	if s.word.Or(1)&1 != 0 {
 		return net.ErrClosed
 	}
+	s.cleanup.Stop()
 	ctx := context.WithoutCancel(bridge.Current())
 	s.rd.shut()
 	s.wr.shut()
@@ -119,6 +130,11 @@ func (s *sock) opError(op string, err error) error {
 	return &net.OpError{Op: op, Net: s.network, Source: s.local, Addr: s.remote, Err: err}
 }
 
+// localError is opError of what concerns this end only.
+func (s *sock) localError(op string, err error) error {
+	return &net.OpError{Op: op, Net: s.network, Addr: s.local, Err: err}
+}
+
 // control calls f with the descriptor.
 func (s *sock) control(f func(fd int) error) error {
 	if err := s.use(); err != nil {
@@ -143,4 +159,12 @@ func errnoError(call string, e syscall.Errno) error {
 		return nil
 	}
 	return os.NewSyscallError(call, e)
+}
+
+// callError is err as the error of a system call if it is an errno.
+func callError(call string, err error) error {
+	if e, ok := err.(syscall.Errno); ok {
+		return errnoError(call, e)
+	}
+	return err
 }

@@ -2,7 +2,6 @@ package uringnet
 
 import (
 	"net"
-	"os"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -58,7 +57,7 @@ func (a *sockaddr) unix(path string) error {
 	*r = unix.RawSockaddrUnix{Family: unix.AF_UNIX}
 	abstract := strings.HasPrefix(path, "@")
 	if len(path) > len(r.Path) || len(path) == len(r.Path) && !abstract || strings.Contains(path, "\x00") {
-		return os.NewSyscallError("bind", unix.EINVAL)
+		return unix.EINVAL
 	}
 	for i := range len(path) {
 		r.Path[i] = int8(path[i])

@@ -108,7 +108,7 @@ func (p plan) hook(s *sock, control func(string, string, syscall.RawConn) error,
 	case network == "tcp":
 		network = "tcp6"
 	}
-	return control(network, a.String(), rawConn{s, false})
+	return control(network, a.String(), s.raw(nil, false))
 }
 
 func (c *ListenConfig) listenAddr(network string, addr net.Addr) (*Listener, error) {
@@ -122,7 +122,7 @@ func (c *ListenConfig) listenAddr(network string, addr net.Addr) (*Listener, err
 		return nil, err
 	}
 	s.local = localAddr(s.fd, network)
-	l := &Listener{s: s}
+	l := own(&Listener{s: s}, s)
 	l.keepAlive = keepAlive{c.KeepAlive, c.KeepAliveConfig}
 	if u, ok := addr.(*net.UnixAddr); ok && u.Name != "" && u.Name[0] != '@' {
 		l.unlink.path, l.unlink.on = u.Name, true
@@ -134,7 +134,7 @@ func (c *ListenConfig) listenAddr(network string, addr net.Addr) (*Listener, err
 func (c *ListenConfig) prepare(p plan, s *sock, addr net.Addr) error {
 	a, err := p.encode(addr)
 	if err != nil {
-		return err
+		return callError("bind", err)
 	}
 	if err := setOption(s.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return err

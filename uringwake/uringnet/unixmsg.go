@@ -1,0 +1,37 @@
+package uringnet
+
+import (
+	"net"
+	"syscall"
+
+	"github.com/vigil-go/vigil/uringwake/internal/bridge"
+)
+
+// ReadMsgUnix reads into p and, what comes with it, into oob: control messages, such as
+// those with descriptors (SCM_RIGHTS), which are close-on-exec. It returns the numbers of
+// bytes of both, the flags of recvmsg(2), and the peer's address if it has one. The
+// connection must be a Unix one. The end of the stream is an error that matches io.EOF.
+//
+// Read drops descriptors. In tasks it may also do so in advance: who expects any uses
+// ReadMsgUnix from the start.
+func (c *Conn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
+	if !c.ok() {
+		return 0, 0, 0, nil, syscall.EINVAL
+	}
+	n, oobn, flags, addr, err = c.s.readMsg(bridge.Current(), p, oob)
+	return n, oobn, flags, addr, c.failed("read", err)
+}
+
+// WriteMsgUnix writes p, and with it the control messages in oob, by one sendmsg(2), which
+// may write a part of p only. It returns the numbers of bytes of both. The connection must
+// be a Unix one, and addr nil, since it has a peer.
+func (c *Conn) WriteMsgUnix(p, oob []byte, addr *net.UnixAddr) (n, oobn int, err error) {
+	if !c.ok() {
+		return 0, 0, syscall.EINVAL
+	}
+	if addr != nil {
+		return 0, 0, &net.OpError{Op: "write", Net: c.s.network, Source: c.s.local, Addr: addr, Err: net.ErrWriteToConnected}
+	}
+	n, oobn, err = c.s.writeMsg(bridge.Current(), p, oob)
+	return n, oobn, c.failed("write", err)
+}
