@@ -178,6 +178,9 @@ func Nop(ctx context.Context) error { return nop(ctx) }
 // When ctx ends, Read returns as soon as the kernel no longer uses p. If bytes were
 // read by then, Read returns their number and no error.
 //
+// In a goroutine whose ctx cannot end, a read of a regular file is a system call, as in
+// package os.
+//
 // Where the kernel refuses reads on a ring, Read uses poll(2) and preadv2(2), and fails
 // for files that those cannot read without blocking, such as terminals.
 func Read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
@@ -195,7 +198,8 @@ func Read(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 //
 // While Write waits, it keeps the file open, and may use a second descriptor for that.
 // When ctx ends, Write returns as soon as the kernel no longer uses p. If bytes were
-// written by then, Write returns their number and no error.
+// written by then, Write returns their number and no error. In a goroutine, a write to a
+// regular file is a system call, as in package os, which does not end with ctx.
 //
 // Where the kernel refuses writes on a ring, Write uses poll(2) and pwritev2(2), and
 // fails for files that those cannot write without blocking, such as terminals.

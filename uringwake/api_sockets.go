@@ -62,6 +62,9 @@ func Recv(ctx context.Context, fd int, p []byte, flags int) (int, error) {
 // MSG_ZEROCOPY is EINVAL, since the kernel would use p afterwards. It corresponds to
 // io_uring_prep_send; Linux 5.6.
 //
+// A unix datagram socket that is not connected to the receiver, whose queue is full, tries
+// again every millisecond: the kernel does not tell it when there is room.
+//
 // When ctx ends, Send returns as soon as the kernel no longer uses p. If bytes were sent
 // by then, Send returns their number and no error.
 func Send(ctx context.Context, fd int, p []byte, flags int) (int, error) {

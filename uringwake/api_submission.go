@@ -44,12 +44,13 @@ var calls = [...]string{
 // NopOp does nothing. It corresponds to io_uring_prep_nop; Linux 5.1.
 func NopOp() Op { return Op{kind: kindNop} }
 
-// ReadOp reads into p at the offset off, or at the file's position if off is -1. N is 0
-// at the end of the file. It corresponds to io_uring_prep_read; Linux 5.6.
+// ReadOp reads into p at the offset off, or at the file's position if off is -1, which the
+// kernel does not move for a file with O_DIRECT (Linux 6.18). N is 0 at the end of the
+// file. It corresponds to io_uring_prep_read; Linux 5.6.
 func ReadOp(fd int, p []byte, off int64) Op { return Op{kind: kindRead, fd: fd, p: p, n: off} }
 
-// WriteOp writes p at the offset off, or at the file's position if off is -1. It may
-// write less than p. It corresponds to io_uring_prep_write; Linux 5.6.
+// WriteOp writes p at the offset off, or at the file's position if off is -1, as [ReadOp]
+// does. It may write less than p. It corresponds to io_uring_prep_write; Linux 5.6.
 func WriteOp(fd int, p []byte, off int64) Op { return Op{kind: kindWrite, fd: fd, p: p, n: off} }
 
 // RecvOp receives into p; flags are unix.MSG_... N is 0 when the peer has shut down the
@@ -57,7 +58,9 @@ func WriteOp(fd int, p []byte, off int64) Op { return Op{kind: kindWrite, fd: fd
 func RecvOp(fd int, p []byte, flags int) Op { return Op{kind: kindRecv, fd: fd, p: p, n: int64(flags)} }
 
 // SendOp sends p; flags are unix.MSG_..., to which MSG_NOSIGNAL is added. Without
-// MSG_WAITALL it may send less than p. It corresponds to io_uring_prep_send; Linux 5.6.
+// MSG_WAITALL it may send less than p. It corresponds to io_uring_prep_send; Linux 5.6. For
+// a unix datagram socket it is a [WriteOp], unless flags have MSG_DONTWAIT: a send that has to
+// wait for the receiver would send an empty datagram (Linux 6.18).
 func SendOp(fd int, p []byte, flags int) Op { return Op{kind: kindSend, fd: fd, p: p, n: int64(flags)} }
 
 // SendZCOp is [SendOp] by which the kernel sends from p itself and does not copy it, if

@@ -3,8 +3,6 @@ package uringwake
 import (
 	"context"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
@@ -45,12 +43,9 @@ func writeHere(fd int, p []byte, off int64) (int, error) {
 }
 
 // once makes the system call with these RWF flags, until no signal interrupts it.
-func (t *transfer) once(flags uintptr) (n int, err error) {
+func (t *transfer) once(flags uintptr) (int, error) {
 	raceRelease()
-	e := unix.EINTR
-	for e == unix.EINTR {
-		n, e = t.vector(flags)
-	}
+	n, e := t.uninterrupted(flags)
 	raceAcquire()
 	if e != 0 {
 		return 0, e

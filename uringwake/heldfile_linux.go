@@ -34,7 +34,10 @@ func (f *heldFile) closeDuplicate() {
 }
 
 // isNonblocking reports whether the descriptor has O_NONBLOCK.
-func (f *heldFile) isNonblocking() bool {
+func (f *heldFile) isNonblocking() bool { return f.hasFlag(unix.O_NONBLOCK) }
+
+// hasFlag reports whether the file has this flag of open(2).
+func (f *heldFile) hasFlag(flag int) bool {
 	flags, err := unix.FcntlInt(uintptr(f.fd), unix.F_GETFL, 0)
-	return err == nil && flags&unix.O_NONBLOCK != 0
+	return err == nil && flags&flag != 0
 }

@@ -111,13 +111,15 @@ func whileThreadSleeps(t *testing.T, op func(context.Context) error, end func(co
 func TestColdReadsOutliveTheirThread(t *testing.T) {
 	newLoop(t, nil)
 	f := newColdFile(t, 512)
+	ctx, cancel := context.WithCancel(context.Background()) // without an end, the goroutine would wait in its own thread
+	defer cancel()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the last one started runs next, on the thread that is left
 	over := make(chan struct{})
 	defer close(over)
 	for i, page := range rand.Perm(f.pages) {
 		go endThread(over)
 		p := make([]byte, 8)
-		n, err := uringwake.Read(context.Background(), f.fd, p, f.offset(page))
+		n, err := uringwake.Read(ctx, f.fd, p, f.offset(page))
 		require.NoError(t, err, "read %d", i)
 		require.Equal(t, f.content(page), string(p[:n]))
 	}

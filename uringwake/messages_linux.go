@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,7 @@ type exchange struct {
 	flags   int
 	ready   uint32 // what to poll for
 	retried bool   // the socket was ready at the last look
+	stream  bool   // it is known to be one
 }
 
 // A header is what the kernel reads and writes of a Message.
@@ -130,8 +132,13 @@ func (x *exchange) wantsMore(n int) bool {
 	if x.opcode == ring.OpRecvmsg && (x.h.flags != 0 || x.h.control > 0) {
 		return false
 	}
-	typ, err := unix.GetsockoptInt(x.fd, unix.SOL_SOCKET, unix.SO_TYPE)
-	return err == nil && typ == unix.SOCK_STREAM
+	x.stream = x.stream || isType(x.fd, unix.SOCK_STREAM)
+	return x.stream
+}
+
+func isType(fd, typ int) bool {
+	is, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && is == typ
 }
 
 func (x *exchange) size() int {
@@ -153,8 +160,8 @@ func (x *exchange) skip(n int) {
 	}
 }
 
-// onRing transfers by the ring. A kernel that does not wait because the socket has
-// O_NONBLOCK polls it.
+// onRing transfers by the ring. It waits until the socket is ready, and repeats the
+// transfer, where the kernel does not wait or must not.
 func (x *exchange) onRing(ctx context.Context, flags uint8) (int, error) {
 	for {
 		o, err := newOp(ctx)
@@ -167,15 +174,38 @@ func (x *exchange) onRing(ctx context.Context, flags uint8) (int, error) {
 		if kernelErrno(err) != unix.EAGAIN || x.flags&unix.MSG_DONTWAIT != 0 {
 			return n, err
 		}
-		if err := x.heldFile.wait(ctx, x.ready); err != nil {
+		if x.mustNotWait() && isType(x.fd, unix.SOCK_STREAM) {
+			x.stream = true
+			continue
+		}
+		if err := x.again(ctx); err != nil {
 			return 0, err
 		}
 	}
 }
 
+// mustNotWait reports whether the kernel must not wait with the transfer. When it finds the
+// queue of a unix datagram socket full, it has consumed the data already; it waits, and
+// sends an empty message (SEND and SENDMSG of Linux 6.18). Streams are known to be safe.
+func (x *exchange) mustNotWait() bool { return x.ready == unix.POLLOUT && !x.stream }
+
+// again waits until another attempt on the ring is worthwhile. Where the kernel refuses to
+// poll, it is so now and then.
+func (x *exchange) again(ctx context.Context) error {
+	err := x.heldFile.wait(ctx, x.ready)
+	if isUnsupported(err) && x.mustNotWait() {
+		return Sleep(ctx, time.Millisecond)
+	}
+	return err
+}
+
 // load prepares o.
 func (x *exchange) load(o *op) {
 	var p []byte
+	flags := uint32(x.flags)
+	if x.mustNotWait() {
+		flags |= unix.MSG_DONTWAIT
+	}
 	if x.h != nil {
 		x.h.load()
 		o.keep = unsafe.Pointer(x.h)
@@ -184,13 +214,13 @@ func (x *exchange) load(o *op) {
 	}
 	switch x.opcode {
 	case ring.OpRecv:
-		o.sqe.PrepRecv(x.fd, p, uint32(x.flags))
+		o.sqe.PrepRecv(x.fd, p, flags)
 	case ring.OpSend:
-		o.sqe.PrepSend(x.fd, p, uint32(x.flags))
+		o.sqe.PrepSend(x.fd, p, flags)
 	case ring.OpRecvmsg:
-		o.sqe.PrepRecvmsg(x.fd, &x.h.Msghdr, uint32(x.flags))
+		o.sqe.PrepRecvmsg(x.fd, &x.h.Msghdr, flags)
 	case ring.OpSendmsg:
-		o.sqe.PrepSendmsg(x.fd, &x.h.Msghdr, uint32(x.flags))
+		o.sqe.PrepSendmsg(x.fd, &x.h.Msghdr, flags)
 	}
 }
 

@@ -114,7 +114,7 @@ func (op *Op) prepare(o *op) {
 	case kindRecv:
 		s.PrepRecv(op.fd, op.p, uint32(op.n))
 	case kindSend:
-		s.PrepSend(op.fd, op.p, uint32(op.n)|unix.MSG_NOSIGNAL)
+		op.prepareSend(s)
 	case kindSendZC:
 		s.PrepSendZC(op.fd, op.p, uint32(op.n)|unix.MSG_NOSIGNAL, ring.SendZCReportUsage)
 	case kindAccept:
@@ -124,6 +124,25 @@ func (op *Op) prepare(o *op) {
 	case kindTimeout:
 		o.setTimeout(time.Duration(op.n))
 	}
+}
+
+// prepareSend has a unix datagram socket write: a send that has to wait would send an empty
+// message, see mustNotWait. Such a socket knows none of the other flags, and no SIGPIPE.
+func (op *Op) prepareSend(s *ring.SQE) {
+	flags := uint32(op.n) | unix.MSG_NOSIGNAL
+	if flags&(unix.MSG_DONTWAIT|unix.MSG_OOB|unix.MSG_ZEROCOPY) == 0 && isUnixDatagram(op.fd) {
+		s.PrepWrite(op.fd, op.p, 0)
+	} else {
+		s.PrepSend(op.fd, op.p, flags)
+	}
+}
+
+func isUnixDatagram(fd int) bool {
+	if !isType(fd, unix.SOCK_DGRAM) {
+		return false
+	}
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	return err == nil && domain == unix.AF_UNIX
 }
 
 const acceptFlags = unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK

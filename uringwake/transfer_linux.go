@@ -2,6 +2,7 @@ package uringwake
 
 import (
 	"context"
+	"io"
 	"math"
 	"runtime"
 	"syscall"
@@ -63,13 +64,45 @@ func (t *transfer) do(ctx context.Context) (n int, err error) {
 	}
 	defer t.closeDuplicate()
 	raceRelease()
-	if here {
-		n, err = t.bySystemCall(ctx)
-	} else if n, err = t.onRing(ctx, 0); isUnsupported(err) {
-		n, err = t.bySystemCall(ctx)
+	if t.off == -1 && t.hasFlag(unix.O_DIRECT) {
+		n, err = t.moving(ctx, here)
+	} else {
+		n, err = t.either(ctx, here)
 	}
 	raceAcquire()
 	return n, err
+}
+
+// either transfers in a goroutine or in a task.
+func (t *transfer) either(ctx context.Context, here bool) (int, error) {
+	if !here {
+		if n, err := t.onRing(ctx, 0); !isUnsupported(err) {
+			return n, err
+		}
+	}
+	return t.bySystemCall(ctx)
+}
+
+// moving transfers at the file's own position, and moves it. The ring does not, if the
+// device completes the transfer later, as with O_DIRECT (Linux 6.18). The kernel ignores
+// the offset of a write to a file with O_APPEND, which ends at the end.
+func (t *transfer) moving(ctx context.Context, here bool) (int, error) {
+	t.duplicate() // so that no other file's position is moved
+	pos, err := unix.Seek(t.fd, 0, io.SeekCurrent)
+	if err != nil { // a pipe
+		return t.either(ctx, here)
+	}
+	t.off = pos
+	n, err := t.either(ctx, here)
+	switch {
+	case err != nil:
+		return 0, err
+	case t.number == unix.SYS_PWRITEV2 && t.hasFlag(unix.O_APPEND):
+		unix.Seek(t.fd, 0, io.SeekEnd)
+	default:
+		unix.Seek(t.fd, pos+int64(n), io.SeekStart)
+	}
+	return n, nil
 }
 
 // inGoroutine reports whether the code under ctx runs in a goroutine. If it does
@@ -155,6 +188,11 @@ func (t *transfer) bySystemCall(ctx context.Context) (done int, err error) {
 // wait is called if the transfer cannot be done now, because of why. It waits until
 // another try is worthwhile, or has the transfer done.
 func (t *transfer) wait(ctx context.Context, why unix.Errno) (n int, again bool, err error) {
+	if t.mayWaitHere(ctx, why) {
+		if n, why = t.uninterrupted(0); why == 0 {
+			return n, false, nil
+		}
+	}
 	switch {
 	case why == unix.EAGAIN || why == unix.EOPNOTSUPP:
 		ready := pollNow(t.fd, t.ready) != 0
@@ -178,6 +216,26 @@ func (t *transfer) wait(ctx context.Context, why unix.Errno) (n int, again bool,
 		return t.blocking(ctx)
 	}
 	return n, false, err
+}
+
+// mayWaitHere reports whether the goroutine itself waits for a regular file, as package os
+// does, which takes a fraction of the time of a worker's way. Writes need not be
+// canceled, and many file systems cannot tell whether they have to wait (ext4 of Linux
+// 6.18).
+func (t *transfer) mayWaitHere(ctx context.Context, why unix.Errno) bool {
+	if why != unix.EAGAIN && why != unix.EOPNOTSUPP || TaskFrom(ctx) != nil || t.interrupter != nil {
+		return false
+	}
+	return (t.number == unix.SYS_PWRITEV2 || ctx.Done() == nil) && kind(t.fd) == unix.S_IFREG && !t.isDirect()
+}
+
+// uninterrupted makes the system call with these RWF flags, until no signal interrupts it.
+func (t *transfer) uninterrupted(flags uintptr) (n int, e unix.Errno) {
+	e = unix.EINTR
+	for e == unix.EINTR {
+		n, e = t.vector(flags)
+	}
+	return n, e
 }
 
 // ringMayDo reports whether the system call failed because of the way it was made,
@@ -284,8 +342,7 @@ func (t *transfer) isDirect() bool {
 			return false
 		}
 	}
-	flags, err := unix.FcntlInt(uintptr(t.fd), unix.F_GETFL, 0)
-	return err == nil && flags&unix.O_DIRECT != 0
+	return t.hasFlag(unix.O_DIRECT)
 }
 
 // isRegular reports whether a transfer continues until all is done or the file ends:

@@ -23,17 +23,24 @@ import (
 // A read of a file of which some is in memory returns the rest, too.
 func TestReadOfAFileThatIsPartlyInMemory(t *testing.T) {
 	newLoop(t, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	t.Run("on the ring", func(t *testing.T) { readPartly(t, ctx) })
+	t.Run("in the goroutine", func(t *testing.T) { readPartly(t, context.Background()) })
+}
+
+func readPartly(t *testing.T, ctx context.Context) {
 	f := newColdFile(t, 64)
 	_, err := unix.Pread(f.fd, make([]byte, 8), f.offset(0))
 	require.NoError(t, err)
 	p := make([]byte, f.offset(f.pages)+100)
-	n, err := uringwake.Read(context.Background(), f.fd, p, 0)
+	n, err := uringwake.Read(ctx, f.fd, p, 0)
 	require.NoError(t, err)
 	require.EqualValues(t, f.offset(f.pages), n)
 	for page := range f.pages {
 		require.Equal(t, f.content(page), string(p[f.offset(page):][:8]))
 	}
-	n, err = uringwake.Read(context.Background(), f.fd, p, f.offset(f.pages))
+	n, err = uringwake.Read(ctx, f.fd, p, f.offset(f.pages))
 	require.NoError(t, err)
 	require.Zero(t, n)
 }
@@ -41,13 +48,20 @@ func TestReadOfAFileThatIsPartlyInMemory(t *testing.T) {
 // The same at the file's own position, which is behind what was read.
 func TestReadAtTheFilesPosition(t *testing.T) {
 	newLoop(t, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	t.Run("on the ring", func(t *testing.T) { readAtThePosition(t, ctx) })
+	t.Run("in the goroutine", func(t *testing.T) { readAtThePosition(t, context.Background()) })
+}
+
+func readAtThePosition(t *testing.T, ctx context.Context) {
 	f := newColdFile(t, 8)
 	_, err := unix.Seek(f.fd, f.offset(2), 0)
 	require.NoError(t, err)
 	for _, want := range []int64{f.offset(3), f.offset(6), f.offset(8), f.offset(8)} {
 		at, err := unix.Seek(f.fd, 0, 1)
 		require.NoError(t, err)
-		n, err := uringwake.Read(context.Background(), f.fd, make([]byte, max(want-at, 10)), -1)
+		n, err := uringwake.Read(ctx, f.fd, make([]byte, max(want-at, 10)), -1)
 		require.NoError(t, err)
 		require.Equal(t, want-at, int64(n))
 	}

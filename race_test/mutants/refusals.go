@@ -82,8 +82,8 @@ var ofRefusals = []mutation{
 	},
 	{
 		file: "uringwake/transfer_linux.go", why: "a task reads as a goroutine does if the read is refused",
-		old:  "t.onRing(ctx, 0); isUnsupported(err) {",
-		new:  "t.onRing(ctx, 0); false {",
+		old:  "t.onRing(ctx, 0); !isUnsupported(err) {",
+		new:  "t.onRing(ctx, 0); true {",
 		only: "RefusedOperations/read",
 	},
 	{

@@ -113,6 +113,36 @@ var ofRings = []mutation{
 		only: "PastThePageCache",
 	},
 	{
+		file: "uringwake/transfer_linux.go", why: "a transfer that bypasses the page cache moves the position",
+		old:  "t.off == -1 && t.hasFlag(unix.O_DIRECT)",
+		new:  "false",
+		only: "PositionOfAFile",
+	},
+	{
+		file: "uringwake/transfer_linux.go", why: "a write that appends ends at the end",
+		old:  "t.number == unix.SYS_PWRITEV2 && t.hasFlag(unix.O_APPEND)",
+		new:  "false",
+		only: "PositionOfAFile",
+	},
+	{
+		file: "uringwake/transfer_linux.go", why: "a goroutine waits for a regular file by itself",
+		old:  "	if t.mayWaitHere(ctx, why) {",
+		new:  "	if false {",
+		only: "WaitForRegularFiles",
+	},
+	{
+		file: "uringwake/messages_linux.go", why: "the kernel does not wait with a datagram whose data it has consumed",
+		old:  "return x.ready == unix.POLLOUT && !x.stream",
+		new:  "return false",
+		only: "FullSocket",
+	},
+	{
+		file: "uringwake/submission_linux.go", why: "nor with one that was started",
+		old:  "== 0 && isUnixDatagram(op.fd)",
+		new:  "== 1",
+		only: "FullSocket",
+	},
+	{
 		file: "uringwake/transfer_linux.go", why: "the rest of a file is read after a short read",
 		old:  "n == 0 || n == t.size() || !isRegular(t.fd)",
 		new:  "true",
