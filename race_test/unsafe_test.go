@@ -34,6 +34,7 @@ var withUnsafe = []string{
 	"uringwake/op_linux.go",
 	"uringwake/ops_linux.go",
 	"uringwake/race_linux.go",
+	"uringwake/registered_linux.go",
 	"uringwake/ring",
 	"uringwake/sockets_linux.go",
 	"uringwake/streams_linux.go",

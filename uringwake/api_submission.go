@@ -15,6 +15,9 @@ type Op struct {
 	fd   int
 	p    []byte
 	n    int64 // an offset, flags, events or nanoseconds
+
+	file   *FixedFile   // in place of fd, or nil
+	buffer *FixedBuffer // in which p lies, or nil
 }
 
 type opKind uint8
@@ -43,19 +46,19 @@ func NopOp() Op { return Op{kind: kindNop} }
 
 // ReadOp reads into p at the offset off, or at the file's position if off is -1. N is 0
 // at the end of the file. It corresponds to io_uring_prep_read; Linux 5.6.
-func ReadOp(fd int, p []byte, off int64) Op { return Op{kindRead, fd, p, off} }
+func ReadOp(fd int, p []byte, off int64) Op { return Op{kind: kindRead, fd: fd, p: p, n: off} }
 
 // WriteOp writes p at the offset off, or at the file's position if off is -1. It may
 // write less than p. It corresponds to io_uring_prep_write; Linux 5.6.
-func WriteOp(fd int, p []byte, off int64) Op { return Op{kindWrite, fd, p, off} }
+func WriteOp(fd int, p []byte, off int64) Op { return Op{kind: kindWrite, fd: fd, p: p, n: off} }
 
 // RecvOp receives into p; flags are unix.MSG_... N is 0 when the peer has shut down the
 // connection. It corresponds to io_uring_prep_recv; Linux 5.6.
-func RecvOp(fd int, p []byte, flags int) Op { return Op{kindRecv, fd, p, int64(flags)} }
+func RecvOp(fd int, p []byte, flags int) Op { return Op{kind: kindRecv, fd: fd, p: p, n: int64(flags)} }
 
 // SendOp sends p; flags are unix.MSG_..., to which MSG_NOSIGNAL is added. Without
 // MSG_WAITALL it may send less than p. It corresponds to io_uring_prep_send; Linux 5.6.
-func SendOp(fd int, p []byte, flags int) Op { return Op{kindSend, fd, p, int64(flags)} }
+func SendOp(fd int, p []byte, flags int) Op { return Op{kind: kindSend, fd: fd, p: p, n: int64(flags)} }
 
 // SendZCOp is [SendOp] by which the kernel sends from p itself and does not copy it, if
 // the socket can do that; Result.Copied says what it did. The Submission is done when the
@@ -64,7 +67,9 @@ func SendOp(fd int, p []byte, flags int) Op { return Op{kindSend, fd, p, int64(f
 // the connection is not closed. It pays for buffers of some 10 KiB and more; over the
 // loopback device the kernel always copies. It corresponds to io_uring_prep_send_zc with
 // IORING_SEND_ZC_REPORT_USAGE; Linux 6.2, and updates of 6.1.
-func SendZCOp(fd int, p []byte, flags int) Op { return Op{kindSendZC, fd, p, int64(flags)} }
+func SendZCOp(fd int, p []byte, flags int) Op {
+	return Op{kind: kindSendZC, fd: fd, p: p, n: int64(flags)}
+}
 
 // AcceptOp accepts a connection; N is its descriptor, which is close-on-exec and in
 // nonblocking mode. If the Submission is dropped, the descriptor is closed. It corresponds

@@ -4,7 +4,6 @@ import (
 	"context"
 	"unsafe"
 
-	"github.com/vigil-go/vigil/internal/waitq"
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 	"github.com/vigil-go/vigil/uringwake/ring"
 	"github.com/vigil-go/vigil/wake"
@@ -158,28 +157,11 @@ func (q *ringQueue) takeTold(wakers []wake.Waker) []wake.Waker {
 }
 
 func haveCancel(ctx context.Context) error {
-	waitq.MustContext(ctx, "uringwake")
-	if t := TaskFrom(ctx); t != nil {
-		return t.loop.cannotCancel()
-	}
-	d, err := defaultGoroutineDriver()
-	if err != nil {
-		return err
-	}
-	return d.cannotCancel()
+	_, err := onQueue(ctx, (*ringQueue).cannotCancel)
+	return err
 }
 
 func haveBuffers(ctx context.Context) error {
-	waitq.MustContext(ctx, "uringwake")
-	if t := TaskFrom(ctx); t != nil {
-		t.mustRun("operation")
-		return t.loop.openBuffers()
-	}
-	d, err := defaultGoroutineDriver()
-	if err != nil {
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.openBuffers()
+	_, err := onQueue(ctx, (*ringQueue).openBuffers)
+	return err
 }

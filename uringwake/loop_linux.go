@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 
 	"github.com/vigil-go/vigil/internal/waitq"
@@ -31,7 +32,8 @@ type loopState struct {
 	switches  atomic.Uint64 // odd while a task or a function has the thread, if it is watched
 	watched   bool
 	closing   atomic.Bool
-	shared    atomic.Pointer[LoopStats]
+	shared    atomic.Pointer[LoopStats] // nil while it is read
+	reading   sync.Mutex                // of shared, held by stats only
 	end       ending
 
 	loopThread
@@ -50,6 +52,8 @@ type loopThread struct {
 	spares  int
 	spin    spinner
 	count   LoopStats
+	// unshared is where the next copy of count goes, if stats has not kept the last one.
+	unshared *LoopStats
 
 	poll         userData // the current poll of the doorbell
 	unarmed      bool     // the doorbell has to be polled, again

@@ -123,17 +123,27 @@ func (l *Loop) arm() {
 	}
 }
 
-// share publishes a copy of the counters, so that stats need not stop the loop.
+// share publishes a copy of the counters, so that stats need not stop the loop. A loop
+// that has little to do sleeps after each message, so the copy goes where the last one
+// was: who has swapped it out of l.shared has it alone.
 func (l *Loop) share() {
-	s := l.count
+	s := l.unshared
+	if s == nil {
+		s = new(LoopStats)
+	}
+	*s = l.count
 	s.Tasks, s.InFlight = l.living.n, l.ops.inFlight()
 	s.Enters, s.Submitted, s.Completed = l.enters, l.submitted, l.completed
-	l.shared.Store(&s)
+	l.unshared = l.shared.Swap(s)
 }
 
 func (l *Loop) stats() LoopStats {
 	l.mustBeMade()
-	s := *l.shared.Load()
+	l.reading.Lock()
+	p := l.shared.Swap(nil)
+	s := *p
+	l.shared.CompareAndSwap(nil, p) // unless the loop has published a newer one
+	l.reading.Unlock()
 	s.Doorbells = l.doorbells.Load()
 	return s
 }

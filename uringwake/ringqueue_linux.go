@@ -33,6 +33,8 @@ type ringQueue struct {
 	told    []wake.Waker    // returned by sinks, to be called
 	buffers *receiveBuffers // nil until a receive needs them
 
+	files, fixedBuffers fixedTable
+
 	enters, submitted, completed uint64
 }
 

@@ -74,6 +74,10 @@ func (f *flight) launch(ctx context.Context) error {
 		o.Release()
 		return &unsupported{call, "it may have to wait, and could not be canceled", why}
 	}
+	if err := f.op.useFixed(call, o); err != nil {
+		o.Release()
+		return err
+	}
 	f.driver, f.opcode, o.retries = o.driver, o.sqe.Opcode, true
 	f.handle = o.Start(f)
 	return nil
@@ -82,11 +86,17 @@ func (f *flight) launch(ctx context.Context) error {
 func (op *Op) check(call string) error {
 	switch op.kind {
 	case kindNop, kindTimeout:
+		if op.file != nil {
+			return &ring.Error{Call: call, Errno: unix.EINVAL}
+		}
 		return nil
 	case kindRead, kindWrite:
 		if op.n < -1 {
 			return &ring.Error{Call: call, Errno: unix.EINVAL}
 		}
+	}
+	if op.file != nil {
+		return nil
 	}
 	return checkFD(call, op.fd)
 }
@@ -141,37 +151,38 @@ func (f *flight) Completed(res int32, flags uint32, _ []byte) wake.Waker {
 		return nil
 	}
 	f.done = true
-	switch {
-	case f.dropped:
-		return discarder{f}
-	case f.line.Len() > 0:
-		return &landing{f.driver, f.line.Detach()}
+	if f.line.Len() == 0 && !f.dropped && f.op.file == nil && f.op.buffer == nil {
+		return nil
 	}
-	return nil
+	line := f.line.Detach()
+	return &landing{f, f.dropped, &line}
 }
 
-// landing wakes those who wait. Their wakers may panic or end the goroutine, so on a loop
-// they are called as a posted function is.
+// landing is what is left to be done, with nothing locked, when a flight is done.
 type landing struct {
-	driver driver
-	line   waitq.List[struct{}]
+	f       *flight
+	dropped bool
+	line    *waitq.List[struct{}]
 }
 
+// Wake wakes those who wait. Their wakers may panic or end the goroutine, so on a loop
+// they are called as a posted function is.
 func (w *landing) Wake() {
-	if l, ok := w.driver.(*Loop); ok {
-		l.ready.push(callTo(w.line.Release))
+	w.f.op.release()
+	if w.dropped {
+		w.f.discard()
+	}
+	if l, ok := w.f.driver.(*Loop); ok && w.line.Front() != nil {
+		l.ready.push(callTo(w.line.Release)) // which does not keep the buffer reachable
 	} else {
 		w.line.Release()
 	}
 }
 
-// discarder closes what nobody will take. It does so in a goroutine, since close(2) may
-// wait.
-type discarder struct{ f *flight }
-
-func (d discarder) Wake() {
-	if d.f.op.kind == kindAccept && d.f.res >= 0 {
-		go unix.Close(int(d.f.res))
+// discard closes what nobody will take. It does so in a goroutine, since close(2) may wait.
+func (f *flight) discard() {
+	if f.op.kind == kindAccept && f.res >= 0 {
+		go unix.Close(int(f.res))
 	}
 }
 
@@ -307,7 +318,7 @@ func (f *flight) drop() {
 	case taken:
 		return
 	case done:
-		discarder{f}.Wake()
+		f.discard()
 	default:
 		f.handle.Cancel()
 	}

@@ -269,6 +269,19 @@ func TestSendZC(t *testing.T) {
 	})
 }
 
+// TestNotificationGivesTheBufferBack, and the result that came before does not.
+func TestNotificationGivesTheBufferBack(t *testing.T) {
+	f := &flight{op: SendZCOp(0, make([]byte, 5), 0)}
+	s := &Submission{submissionState{flight: f}}
+	f.Completed(5, ring.CQEMore, nil)
+	_, done := s.Result()
+	require.False(t, done)
+	f.Completed(-1<<31, ring.CQENotif, nil)
+	r, done := s.Result()
+	require.True(t, done)
+	require.Equal(t, Result{N: 5, Buf: f.op.p, Copied: true}, r)
+}
+
 // tcpPair returns the two ends of a connection.
 func tcpPair(t *testing.T) (a, b int) {
 	a, b = tcpDescriptors(t)

@@ -37,6 +37,14 @@ func (s *submissionState) register(w wake.Waker) wake.Registration {
 	return woken{}
 }
 
+// fixedState is what no ring has registered.
+type fixedState struct{}
+
+func (*fixedState) shut() error { return errNoRing }
+
+func registerFile(context.Context, int) (*FixedFile, error)        { return nil, errNoRing }
+func registerBuffer(context.Context, []byte) (*FixedBuffer, error) { return nil, errNoRing }
+
 // woken is the registration of a waker that was called.
 type woken struct{}
 

@@ -2,16 +2,13 @@ package uringwake
 
 import (
 	"bytes"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
-
-	"github.com/vigil-go/vigil/uringwake/ring"
 )
-
-const kindSendZCOpcode = ring.OpSendZC
 
 // prepare makes the operation, which waits until act is called. It keeps its files in
 // files.
@@ -77,9 +74,27 @@ func (x *victim) prepareSocket(p []byte) {
 		fill(a)
 		x.op = SendOp(a, p, 0)
 	case kindSendZC:
-		fill(a)
+		fillTCP(x.t, a)
 		x.op = SendZCOp(a, p, 0)
+		x.act = func() { x.receive(b) }
 	}
+}
+
+// receive receives until close: with TCP it takes a while until there is room again.
+func (x *victim) receive(fd int) {
+	if x.stop != nil {
+		return
+	}
+	require.NoError(x.t, unix.SetNonblock(fd, false))
+	done := make(chan struct{})
+	x.stop = func() { unix.Shutdown(fd, unix.SHUT_RD); <-done }
+	go func() {
+		defer close(done)
+		n, err := 1, error(nil)
+		for n > 0 || err == unix.EINTR {
+			n, err = unix.Read(fd, make([]byte, 1<<16))
+		}
+	}()
 }
 
 // pipe returns the ends of a pipe in blocking mode; one will be x.fd, and close closes
@@ -108,12 +123,30 @@ func (x *victim) sockets() (a, b int) {
 }
 
 func (x *victim) close() {
+	if x.stop != nil {
+		x.stop()
+	}
 	if x.fd >= 0 {
 		x.files = append(x.files, x.fd)
 	}
 	for _, fd := range x.files {
 		require.NoError(x.t, unix.Close(fd))
 	}
+}
+
+// fillTCP fills fd for good: what the peer has not acknowledged yet might make room again, and
+// then a zero-copy send would have its result, and the notification never come.
+func fillTCP(t *testing.T, fd int) {
+	for inFlight := 1; inFlight > 0; {
+		fill(fd)
+		queued, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+		require.NoError(t, err)
+		unsent, err := unix.IoctlGetInt(fd, unix.SIOCOUTQNSD)
+		require.NoError(t, err)
+		inFlight = queued - unsent
+		runtime.Gosched()
+	}
+	fill(fd)
 }
 
 func fillPipe(t *testing.T, w int) {

@@ -11,6 +11,7 @@
 //	wake HOW asleep|awake PLACE [MICROSECONDS]     a thread wakes the ring of another
 //	pipe one                                       reads and writes of one ring
 //	pipe two PLACE                                 the same of two rings, a thread each
+//	echo SIZE                                      an echo server with buffers of SIZE bytes
 //
 // HOW is eventfd, msg_ring or send_msg_ring. PLACE is same (one processor for
 // both threads), other (two processors) or free (wherever the kernel puts them).
@@ -31,21 +32,21 @@ import (
 var sources embed.FS
 
 // Names of the programs.
-func Names() []string { return []string{"nop", "futex", "wake", "pipe"} }
+func Names() []string { return []string{"nop", "futex", "wake", "pipe", "echo"} }
 
 // Programs are compiled and ready to be started.
 type Programs struct{ dir string }
 
-// Build compiles the programs into dir. The error matches errors.ErrUnsupported if
-// gcc or liburing's header and library are missing.
-func Build(dir string) (Programs, error) {
+// Build compiles the programs of those names into dir. The error matches
+// errors.ErrUnsupported if gcc or liburing's header and library are missing.
+func Build(dir string, names ...string) (Programs, error) {
 	if err := canBuild(dir); err != nil {
 		return Programs{}, err
 	}
 	if err := os.CopyFS(dir, sources); err != nil {
 		return Programs{}, err
 	}
-	for _, name := range Names() {
+	for _, name := range names {
 		source := filepath.Join(dir, "c", name+".c")
 		if err := gcc("-o", filepath.Join(dir, name), source, "-luring"); err != nil {
 			return Programs{}, fmt.Errorf("floor: %s does not compile: %w", name, err)

@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // built skips the test, with the reason, if the programs cannot be compiled.
 func built(t *testing.T) Programs {
 	t.Helper()
-	p, err := Build(t.TempDir())
+	p, err := Build(t.TempDir(), Names()...)
 	skipUnsupported(t, err)
 	require.NoError(t, err)
 	return p
@@ -91,6 +91,12 @@ func TestAnOperationIsAtLeastASystemCall(t *testing.T) {
 	assert.Greater(t, r.Op, 20.0, "ns: no kernel answers faster")
 }
 
+func TestAServerSaysWhereItIs(t *testing.T) {
+	proc := started(t, built(t), "echo 64")
+	assert.Regexp(t, `^127\.0\.0\.1:\d+$`, proc.Ready)
+	assert.Positive(t, proc.PID())
+}
+
 func TestWrongUseIsExplained(t *testing.T) {
 	p := built(t)
 	for line, want := range map[string]string{
@@ -100,6 +106,7 @@ func TestWrongUseIsExplained(t *testing.T) {
 		"nop 1 wait defer fast":   "an option is",
 		"futex here":              "a placement is",
 		"pipe two":                "usage: pipe",
+		"echo 0":                  "usage: echo",
 		"wake bell asleep free":   "a wake is",
 		"wake eventfd awake same": "keeps the other off",
 	} {
@@ -134,7 +141,7 @@ func TestCloseIsIdempotent(t *testing.T) {
 
 func TestWithoutGCCTheReasonIsTold(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	_, err := Build(t.TempDir())
+	_, err := Build(t.TempDir(), Names()...)
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	require.ErrorContains(t, err, "gcc")
 }
@@ -143,7 +150,7 @@ func TestWithoutLiburingTheReasonIsTold(t *testing.T) {
 	built(t)                         // with the original environment it succeeds
 	t.Setenv("C_INCLUDE_PATH", "")   // the user may have set a path
 	t.Setenv("GCC_EXEC_PREFIX", "/") // a gcc without libraries
-	_, err := Build(t.TempDir())
+	_, err := Build(t.TempDir(), Names()...)
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	require.ErrorContains(t, err, "liburing")
 }

@@ -23,6 +23,8 @@ type Result struct {
 // A Proc is a running program that waits for requests. It is not for concurrent
 // use.
 type Proc struct {
+	// Ready is what the program said when it was ready: nothing, or its address.
+	Ready  string
 	name   string
 	cmd    *exec.Cmd
 	orders io.WriteCloser
@@ -39,8 +41,13 @@ const cannot = 77
 // lacks something or the machine has no second processor. All that is known before
 // the first run.
 func (p Programs) Start(name string, args ...string) (*Proc, error) {
-	proc := &Proc{name: strings.Join(append([]string{name}, args...), " ")}
-	proc.cmd = exec.Command(filepath.Join(p.dir, name), args...)
+	return Start(strings.Join(append([]string{name}, args...), " "), exec.Command(filepath.Join(p.dir, name), args...))
+}
+
+// Start starts a program that is not of C but answers in the same way. Errors call it
+// name.
+func Start(name string, cmd *exec.Cmd) (*Proc, error) {
+	proc := &Proc{name: name, cmd: cmd}
 	proc.cmd.Stderr = &proc.faults
 	var err error
 	if proc.orders, err = proc.cmd.StdinPipe(); err != nil {
@@ -54,30 +61,44 @@ func (p Programs) Start(name string, args ...string) (*Proc, error) {
 	if err := proc.cmd.Start(); err != nil {
 		return nil, err
 	}
-	if line, err := proc.answer.ReadString('\n'); err != nil || line != "ready\n" {
+	line, err := proc.answer.ReadString('\n')
+	said, ready := strings.CutPrefix(line, "ready")
+	if err != nil || !ready {
 		return nil, proc.fault(err)
 	}
+	proc.Ready = strings.TrimSpace(said)
 	return proc, nil
 }
+
+// PID returns the number of the process.
+func (p *Proc) PID() int { return p.cmd.Process.Pid }
 
 // Run does n operations and returns their cost. After an error the program has
 // ended.
 func (p *Proc) Run(n int) (Result, error) {
-	if p.ended != nil {
-		return Result{}, p.ended
+	var r Result
+	if err := p.Ask(fmt.Sprintf("run %d", n), "op %g call %g p50 %g p99 %g", &r.Op, &r.Call, &r.P50, &r.P99); err != nil {
+		return Result{}, err
 	}
-	if _, err := fmt.Fprintf(p.orders, "run %d\n", n); err != nil {
-		return Result{}, p.fault(err)
+	return r, nil
+}
+
+// Ask gives an order and scans the answer. After an error the program has ended.
+func (p *Proc) Ask(order, format string, answer ...any) error {
+	if p.ended != nil {
+		return p.ended
+	}
+	if _, err := fmt.Fprintln(p.orders, order); err != nil {
+		return p.fault(err)
 	}
 	line, err := p.answer.ReadString('\n')
 	if err != nil {
-		return Result{}, p.fault(err)
+		return p.fault(err)
 	}
-	var r Result
-	if _, err := fmt.Sscanf(line, "op %g call %g p50 %g p99 %g", &r.Op, &r.Call, &r.P50, &r.P99); err != nil {
-		return Result{}, p.fault(fmt.Errorf("answer %q: %w", line, err))
+	if _, err := fmt.Sscanf(line, format, answer...); err != nil {
+		return p.fault(fmt.Errorf("answer %q: %w", line, err))
 	}
-	return r, nil
+	return nil
 }
 
 // RunFor is Run with as many operations as take about d. As in measure.Slice a

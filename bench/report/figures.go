@@ -35,7 +35,8 @@ func Figures(row string, cells []rows.Cell) ([]Figure, error) {
 		return collideFigures(cells)
 	case "iterate", "waiters", "collect", "cancel":
 		return barsByName(cells)
-	case "group", "notify", "herd", "lock", "rwlock", "sema", "queue", "select", "tasks", "once":
+	case "group", "notify", "herd", "lock", "rwlock", "sema", "queue", "select", "tasks", "once",
+		"io/echo", "io/http", "io/file":
 		return barsByNumber(cells)
 	default:
 		return barsByProcs(cells)

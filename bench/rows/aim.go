@@ -37,3 +37,16 @@ func aiming(jobs []Job, aims func(c Cell) []aim) []Job {
 func always(aims ...aim) func(Cell) []aim {
 	return func(Cell) []aim { return aims }
 }
+
+// A share is the goal that a series does at least so many times as much per CPU second
+// as another, of series that have the CPU time of a thing.
+type share struct {
+	ours, theirs string
+	least        float64
+}
+
+func (s share) note(series []measure.Series) string {
+	times := measure.Compare(find(series, s.theirs).Values, find(series, s.ours).Values)
+	what := fmt.Sprintf("%s per CPU second, times %s (per round %.3g)", s.ours, s.theirs, times.PerRound)
+	return goalAtLeast(what, times.OfMedians, s.least)
+}

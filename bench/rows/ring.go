@@ -88,7 +88,7 @@ func startFloor(name string, args ...string) (*floor.Proc, error) {
 	dir, err := os.MkdirTemp("", "vigil-floor-")
 	mustNot(err)
 	defer os.RemoveAll(dir) // a running program does not need its file
-	programs, err := floor.Build(dir)
+	programs, err := floor.Build(dir, name)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil, err
 	}

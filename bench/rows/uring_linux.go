@@ -10,7 +10,7 @@ func uringRows() []Row {
 	if noRing() != nil {
 		return nil
 	}
-	return []Row{handRow(), uringLockRow(), completeRow(), nopRow(), readRow(), busyRow(), fileRow(), lateRow(), wakeRow(), tasksRow()}
+	return append([]Row{handRow(), uringLockRow(), completeRow(), nopRow(), readRow(), busyRow(), fileRow(), lateRow(), wakeRow(), tasksRow()}, ioRows()...)
 }
 
 // A meter is a subject that returns several figures at once, one for each series.

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -68,6 +70,20 @@ func (c *config) check() error {
 		return fmt.Errorf("-rounds %d: must be from 1 to 1000", c.rounds)
 	case c.clients < 1 || c.clients > 10_000:
 		return fmt.Errorf("-clients %d: must be from 1 to 10000", c.clients)
+	}
+	return c.checkOut()
+}
+
+// checkOut finds out at once what could not be written after all measurements.
+func (c *config) checkOut() error {
+	if c.out == "" {
+		return nil
+	}
+	if info, err := os.Stat(c.out); err == nil && info.IsDir() {
+		return fmt.Errorf("-out %q: is a directory", c.out)
+	}
+	if _, err := os.Stat(filepath.Dir(c.out)); err != nil {
+		return fmt.Errorf("-out %q: no such directory", c.out)
 	}
 	return nil
 }

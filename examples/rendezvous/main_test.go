@@ -26,7 +26,7 @@ func requireFits(t *testing.T, text string) {
 }
 
 func TestFlags(t *testing.T) {
-	for _, bad := range []string{"-addr=x", "-addr=:x", "-loops=0", "-requests=1", "-rounds=0", "-clients=0", "-x", "x"} {
+	for _, bad := range []string{"-addr=x", "-addr=:x", "-loops=0", "-requests=1", "-rounds=0", "-clients=0", "-out=.", "-out=none/x", "-x", "x"} {
 		_, err := parse([]string{bad})
 		require.Error(t, err, bad)
 	}

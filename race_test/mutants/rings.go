@@ -414,12 +414,12 @@ var ofRings = []mutation{
 		file: "uringwake/submission_linux.go", why: "a Submission is done when the kernel no longer uses its buffer",
 		old:  "	if flags&ring.CQEMore != 0 {\n		return nil\n	}\n	f.done",
 		new:  "	f.done",
-		only: "SendZC",
+		only: "SendZC|NotificationGives",
 	},
 	{
 		file: "uringwake/submission_linux.go", why: "what a dropped Submission accepts is closed",
-		old:  "		discarder{f}.Wake()\n",
-		new:  "",
+		old:  "		f.discard()\n	default",
+		new:  "	default",
 		only: "TearDown",
 	},
 	{
@@ -430,14 +430,14 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/submission_linux.go", why: "a waker that panics does not prevent those behind it",
-		old:  "		l.ready.push(callTo(w.line.Release))\n",
+		old:  "		l.ready.push(callTo(w.line.Release)) // which does not keep the buffer reachable\n",
 		new:  "		for x := w.line.Pop(); x != nil && x.Finish(); x = w.line.Pop() {\n			x.Wake()\n		}\n		_ = l\n",
 		only: "RudeWakersOf",
 	},
 	{
 		file: "uringwake/goroutine_linux.go", why: "an interrupt that takes an operation out of the backlog is seen",
-		old:  "		done = d.isComplete(o) // it",
-		new:  "		// it",
+		old:  "		done = d.isComplete(o) // it was in the backlog: its waker was not called\n",
+		new:  "",
 		only: "Interrupt",
 	},
 	{
@@ -445,6 +445,18 @@ var ofRings = []mutation{
 		old:  "if s.op != nil && s.op.sink != nil {",
 		new:  "if false {",
 		only: "LoopEndsItsSubmissions",
+	},
+	{
+		file: "uringwake/registered_linux.go", why: "a place in use is not given away",
+		old:  "	if !s.acquire() {",
+		new:  "	if s.word.Load()&1 != 0 {",
+		only: "PlaceInUse",
+	},
+	{
+		file: "uringwake/submission_linux.go", why: "a place is given away after the last operation",
+		old:  "	w.f.op.release()\n",
+		new:  "",
+		only: "PlaceInUse|NoPlaceLeft",
 	},
 	{
 		file: "uringwake/ringqueue_linux.go", why: "the kernel has no more operations than it may",

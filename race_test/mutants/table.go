@@ -3,7 +3,7 @@ package main
 import "slices"
 
 // mutations are the changes to try, each by itself.
-var mutations = slices.Concat(ofWaits, ofClaims, ofSelects, ofMap, ofDedup, ofRings, ofRefusals, ofLocks, ofQueue, ofAwait, ofFiles)
+var mutations = slices.Concat(ofWaits, ofClaims, ofSelects, ofMap, ofDedup, ofRings, ofStreams, ofRefusals, ofLocks, ofQueue, ofAwait, ofFiles)
 
 var ofWaits = []mutation{
 	{

@@ -24,6 +24,11 @@ func (c *Conn) ok() bool { return c != nil && c.s != nil }
 // Read reads what is there into p, up to 1 GiB, and waits if there is nothing. It returns
 // 0 and io.EOF at the end, and 0 and nil if p is empty. In a task it is ReadContext under
 // the task's context. It corresponds to io_uring_prep_recv; Linux 5.6.
+//
+// A Conn of a stream socket that tasks of one loop read message by message receives in
+// advance, at most about 64 KiB and what comes in one turn of that loop: it corresponds to
+// io_uring_prep_recv_multishot, Linux 6.0. That ends with that loop, and for good when File
+// or Read of SyscallConn is called.
 func (c *Conn) Read(p []byte) (int, error) { return c.ReadContext(bridge.Current(), p) }
 
 // ReadContext is Read that ends with ctx. It returns when the kernel no longer uses p. If
@@ -150,7 +155,8 @@ func (c *Conn) CloseWrite() error {
 }
 
 // File returns a file with a duplicate of the descriptor, which the caller closes. The
-// deadlines of one do not concern the other.
+// deadlines of one do not concern the other. Bytes that the Conn has received in advance
+// for reads to come stay with the Conn: see [Conn.Read].
 func (c *Conn) File() (*os.File, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
@@ -161,7 +167,9 @@ func (c *Conn) File() (*os.File, error) {
 
 // SyscallConn returns access to the descriptor. Its Read and Write call their function
 // again when the socket is ready, until it returns true; meanwhile other reads, or writes,
-// wait. In a task the function runs on the loop's thread, and must not block.
+// wait. In a task the function runs on the loop's thread, and must not block. Read fails
+// and does not call its function if bytes are left that the Conn has received in advance,
+// until [Conn.Read] has read them. A function of Control must not read.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
 func (s *sock) setDeadlines(t time.Time, read, write bool) error {
@@ -28,6 +30,7 @@ func (s *sock) closeWrite() error { return s.shutdown(unix.SHUT_WR) }
 
 func (s *sock) file() (f *os.File, err error) {
 	err = s.control(func(fd int) error {
+		s.in.disarm(bridge.Current())
 		n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			return os.NewSyscallError("fcntl", err)

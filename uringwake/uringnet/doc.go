@@ -34,5 +34,6 @@
 //
 // A Conn, Listener or PacketConn that is not closed keeps its descriptor for ever: there is
 // no finalizer. In a function that was posted to a loop, a method that has to wait blocks
-// the loop.
+// the loop; Read, Close and File of a Conn that is read in tasks of that loop may do so for
+// ever.
 package uringnet

@@ -1,6 +1,7 @@
 package uringnet
 
 import (
+	"errors"
 	"syscall"
 
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
@@ -17,7 +18,8 @@ func (r rawConn) Control(f func(fd uintptr)) error {
 	return r.wrap("raw-control", r.s.control(func(fd int) error { f(uintptr(fd)); return nil }))
 }
 
-// Read calls f until it returns true, and waits in between until there is data.
+// Read calls f until it returns true, and waits in between until there is data. It does
+// not call f while bytes are pending that the kernel does not have any more.
 func (r rawConn) Read(f func(fd uintptr) bool) error {
 	return r.wrap("raw-read", r.repeat(&r.s.rd, f))
 }
@@ -36,6 +38,9 @@ func (r rawConn) repeat(on *side, f func(fd uintptr) bool) error {
 		return err
 	}
 	defer on.leave()
+	if on == &r.s.rd && r.s.in.disarm(ctx) > 0 {
+		return errUnread
+	}
 	for {
 		on.prepare()
 		if f(uintptr(r.s.fd)) {
@@ -46,6 +51,9 @@ func (r rawConn) repeat(on *side, f func(fd uintptr) bool) error {
 		}
 	}
 }
+
+// errUnread: f would not find these bytes, which come before those that it finds.
+var errUnread = errors.New("bytes that were received before must be read first")
 
 func (r rawConn) wrap(op string, err error) error {
 	if err != nil {

@@ -31,6 +31,8 @@ type sock struct {
 	local   net.Addr
 	remote  net.Addr
 	rd, wr  side
+	in      stream
+	drained bool        // the last read on a ring left nothing; under rd's lock
 	lingers atomic.Bool // closing the descriptor may block
 	vector  vector      // of the write in progress
 
@@ -48,6 +50,7 @@ func newSock(fd int, network string, kind int) *sock {
 	s := &sock{fd: fd, network: network, kind: kind}
 	s.rd.init(s, unix.POLLIN|unix.POLLRDHUP)
 	s.wr.init(s, unix.POLLOUT)
+	s.in.sock = s
 	return s
 }
 
@@ -86,6 +89,7 @@ func (s *sock) close() error {
 	s.rd.shut()
 	s.wr.shut()
 	s.rd.drain(ctx)
+	s.in.disarm(ctx)
 	s.wr.drain(ctx)
 	s.awaitUsers(ctx)
 	return s.closeFD(ctx)

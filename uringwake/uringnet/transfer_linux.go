@@ -10,6 +10,7 @@ import (
 
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
+	"github.com/vigil-go/vigil/uringwake/ring"
 )
 
 // mostBytes is what one operation transfers at most. The kernel cuts longer ones.
@@ -24,17 +25,29 @@ func (s *sock) read(ctx context.Context, p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	p = p[:min(len(p), mostBytes)]
-	if uringwake.TaskFrom(ctx) == nil {
-		n, err = s.receive(ctx, p)
-	} else if n, err = s.receiveOnRing(ctx, p); unsupportedHere(err) {
-		n, err = s.receive(ctx, p)
-	}
+	n, err = s.receiveAnyhow(ctx, uringwake.TaskFrom(ctx), p[:min(len(p), mostBytes)])
 	raceAcquire()
 	if n == 0 && err == nil && s.kind != unix.SOCK_DGRAM {
 		err = io.EOF
 	}
 	return n, err
+}
+
+// receiveAnyhow reads from the stream or, if there is none, has the kernel read. t is the
+// task of ctx, or nil.
+func (s *sock) receiveAnyhow(ctx context.Context, t *uringwake.Task, p []byte) (n int, err error) {
+	if t != nil {
+		s.in.start(ctx, t.Loop())
+	}
+	if n, ok, err := s.in.read(ctx, p); ok {
+		return n, err
+	}
+	if t != nil {
+		if n, err = s.receiveOnRing(ctx, t.Loop(), p); !unsupportedHere(err) {
+			return n, err
+		}
+	}
+	return s.receive(ctx, p)
 }
 
 // receive is read by system calls.
@@ -56,8 +69,9 @@ func (s *sock) receive(ctx context.Context, p []byte) (int, error) {
 	}
 }
 
-// receiveOnRing is read in a task.
-func (s *sock) receiveOnRing(ctx context.Context, p []byte) (int, error) {
+// receiveOnRing is read in a task of l. If the last such read left nothing, the kernel
+// waits before its first attempt.
+func (s *sock) receiveOnRing(ctx context.Context, l *uringwake.Loop, p []byte) (int, error) {
 	for {
 		s.rd.prepare()
 		o, err := bridge.NewOp(ctx)
@@ -66,12 +80,27 @@ func (s *sock) receiveOnRing(ctx context.Context, p []byte) (int, error) {
 		}
 		o.Keep(unsafe.Pointer(unsafe.SliceData(p)))
 		o.SQE().PrepRecv(s.fd, p, 0)
-		n, _, err := o.Wait(ctx, &s.rd.interrupter, "read")
+		later := s.drained && !noPollFirst.Load()
+		if later {
+			o.SQE().IOPrio = ring.RecvSendPollFirst
+		}
+		n, flags, err := o.Wait(ctx, &s.rd.interrupter, "read")
+		if later && isErrno(err, unix.EINVAL) {
+			noPollFirst.Store(true)
+			continue
+		}
 		again, err := s.rd.retry(ctx, "read", err)
 		if !again {
+			s.drained = 0 < n && n < len(p) && flags&ring.CQESockNonempty == 0
+			s.in.note(l, s.drained && n <= bridge.BufferSize)
 			return n, err
 		}
 	}
+}
+
+func isErrno(err error, errno unix.Errno) bool {
+	e, ok := err.(*ring.Error)
+	return ok && e.Errno == errno
 }
 
 // write writes all of p, unless something goes wrong. It returns how much it has written.

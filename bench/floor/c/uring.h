@@ -5,7 +5,9 @@
 #define IORING_SETUP_NO_SQARRAY (1U << 16)
 #endif
 
-enum { ENTRIES = 256 };
+#ifndef ENTRIES
+#define ENTRIES 256
+#endif
 
 #define DEFER (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER)
 

@@ -151,11 +151,11 @@ func liveness(t *testing.T, o *pgxpool.Config) {
 
 func queryDeadline(t *testing.T, o *pgxpool.Config) {
 	pool := newPool(t, o)
+	works(t, pool) // so that there is a connection
 	ctx, cancel := context.WithTimeout(t.Context(), short)
 	defer cancel()
 	_, err := pool.Exec(ctx, "select pg_sleep(60)")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.True(t, pgconn.Timeout(err))
 	works(t, pool)
 }
 
