@@ -99,7 +99,7 @@ func (d *goroutineDriver) begin(o *op) bridge.Handle {
 	d.mu.Lock()
 	d.ringQueue.launch(o)
 	h := o.handle()
-	d.stepAndUnlock(nil)
+	d.stepAside(nil)
 	return h
 }
 
@@ -109,9 +109,21 @@ func (d *goroutineDriver) cancelNamed(o *op, id userData) {
 	if d.ops.find(id) == o {
 		w = d.abort(o)
 	}
-	d.stepAndUnlock(nil)
+	d.stepAside(w)
+}
+
+// stepAside is stepAndUnlock that also calls w, which may be nil. It calls all wakers in a
+// goroutine of their own: one may end it, and the caller has an operation to look after, or
+// somebody else to wake.
+func (d *goroutineDriver) stepAside(w wake.Waker) {
+	wakers := d.collect(nil)
+	d.alert()
+	d.mu.Unlock()
 	if w != nil {
-		w.Wake()
+		wakers = append(wakers, w)
+	}
+	if len(wakers) > 0 {
+		go wakeAll(wakers)
 	}
 }
 

@@ -125,6 +125,12 @@ func (o *op) complete(res int32, flags uint32) wake.Waker {
 	return w
 }
 
+// prepareItself fills s with the entry of o.
+func (o *op) prepareItself(s *ring.SQE) {
+	*s = o.sqe
+	s.UserData = uint64(o.id)
+}
+
 // prepareCancel fills s with the request to cancel o.
 func (o *op) prepareCancel(s *ring.SQE) {
 	s.PrepCancel64(uint64(o.id), 0)

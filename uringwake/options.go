@@ -57,7 +57,7 @@ type LoopOptions struct {
 	// there. A multishot operation counts as one until it ends. Zero means no limit:
 	// with one, operations that may wait for long, such as a receive on an idle
 	// connection or a Sleep, hold up those behind them, and tasks may wait for each
-	// other for ever.
+	// other for ever. Only closing a descriptor does not wait for others.
 	MaxInFlight int
 	// Logger receives the reports of stalls, and of each [Submission] that was
 	// dropped. Nil means slog.Default().

@@ -39,7 +39,8 @@ type ringQueue struct {
 }
 
 // backlog holds what waits for an entry of the submission queue, first come, first
-// served. Cancels go before operations.
+// served. Cancels go before operations, as does a close where the kernel may have a limited
+// number of operations.
 type backlog struct {
 	cancels []cancelRequest
 	ops     fifo[*op]
@@ -50,7 +51,8 @@ func (b *backlog) push(o *op) {
 	b.ops.push(&o.place)
 }
 
-// cancelRequest is an entry to be made that concerns the cancellation of an operation.
+// cancelRequest is an entry to be made that concerns the cancellation of an operation, or
+// is that of a close.
 type cancelRequest struct {
 	op      *op
 	id      userData // op may be another one by then
@@ -68,10 +70,22 @@ func (q *ringQueue) launch(o *op) {
 // queue copies o into the submission queue or, if there is no room, puts it into
 // the backlog.
 func (q *ringQueue) queue(o *op) {
+	if q.limit > 0 && o.sqe.Opcode == ring.OpClose {
+		q.queueAhead(o)
+		return
+	}
 	o.state = prepared
 	if !q.backlog.ops.empty() || !q.tryEnqueue(o) {
 		q.backlog.push(o)
 	}
+}
+
+// queueAhead queues a close, which does not wait for others to complete: they may wait for
+// the end of the connection that it closes.
+func (q *ringQueue) queueAhead(o *op) {
+	o.state = submitted
+	q.held++
+	q.queueCancel(o, (*op).prepareItself)
 }
 
 // hasRoom reports whether the kernel may have one more operation.
@@ -87,8 +101,7 @@ func (q *ringQueue) tryEnqueue(o *op) bool {
 	if s == nil {
 		return false
 	}
-	*s = o.sqe
-	s.UserData = uint64(o.id)
+	o.prepareItself(s)
 	o.state = submitted
 	q.held++
 	if o.sqe.Opcode == ring.OpTimeout && o.sqe.OpFlags&ring.TimeoutMultishot == 0 {

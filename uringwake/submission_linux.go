@@ -315,12 +315,16 @@ func (s *Submission) cancel() {
 	runtime.KeepAlive(s)
 }
 
-// noteCancel reports whether there is something to cancel.
+// noteCancel reports whether there is something to cancel. Otherwise others may read the
+// result.
 func (f *flight) noteCancel() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.canceled = f.canceled || !f.done
-	return !f.done
+	if f.done {
+		return false
+	}
+	f.canceled = true
+	return true
 }
 
 // drop is called when the Submission is no longer reachable.

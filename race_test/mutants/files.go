@@ -3,7 +3,7 @@ package main
 var ofFiles = []mutation{
 	{
 		file: "uringwake/uringfs/descriptor.go", why: "the last user closes the descriptor",
-		old: "	d.err = closeFD(ctx, d.fd)\n", new: "	_ = closeFD\n",
+		old: "	d.err = closeFD(current(), d.fd)\n", new: "	_ = closeFD\n",
 	},
 	{
 		file: "uringwake/uringfs/descriptor.go", why: "a descriptor that is used is not closed",

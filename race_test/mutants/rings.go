@@ -509,7 +509,7 @@ var ofRings = []mutation{
 	{
 		file: "uringwake/stream_linux.go", why: "a loop over a stream returns after its last completion",
 		old:  "	for h.Cancel(); armed; armed = s.isArmed() {",
-		new:  "	for h.Cancel(); false; armed = s.isArmed() {",
+		new:  "	for h.Cancel(); armed && false; armed = s.isArmed() {",
 		only: "RudeBodies|AcceptAll|TestStreams",
 	},
 	{

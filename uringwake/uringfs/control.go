@@ -17,7 +17,7 @@ func (f *File) SeekContext(ctx context.Context, offset int64, whence int) (pos i
 	if err := f.begin(ctx, "seek"); err != nil {
 		return 0, err
 	}
-	defer f.end(ctx)
+	defer f.end()
 	if f.waits == nil { // else it has no position, or one that means nothing
 		if err := f.lock(ctx, f.reader); err != nil {
 			return 0, f.fail("seek", err)
@@ -43,7 +43,7 @@ func (f *File) do(ctx context.Context, op string, g func() error) error {
 	if err := f.begin(ctx, op); err != nil {
 		return err
 	}
-	defer f.end(ctx)
+	defer f.end()
 	err := ended(ctx)
 	if err == nil {
 		err = g()

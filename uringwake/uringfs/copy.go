@@ -15,7 +15,7 @@ func (f *File) ReadFromContext(ctx context.Context, r io.Reader) (int64, error) 
 	if err := f.begin(ctx, "write"); err != nil {
 		return 0, err
 	}
-	f.end(ctx)
+	f.end()
 	src, limit := source(r)
 	if src == nil {
 		return io.Copy(bound{ctx, f}, r)
@@ -34,7 +34,7 @@ func (f *File) WriteToContext(ctx context.Context, w io.Writer) (int64, error) {
 	if err := f.begin(ctx, "read"); err != nil {
 		return 0, err
 	}
-	f.end(ctx)
+	f.end()
 	if dst, ok := w.(*File); ok && dst != nil {
 		return dst.copyFrom(ctx, f, unlimited)
 	}
@@ -100,11 +100,11 @@ func (f *File) copySome(ctx context.Context, src *File, n int64) (done int64, ag
 	if err := f.begin(ctx, "copy_file_range"); err != nil {
 		return 0, false, err
 	}
-	defer f.end(ctx)
+	defer f.end()
 	if err := src.begin(ctx, "copy_file_range"); err != nil {
 		return 0, false, err
 	}
-	defer src.end(ctx)
+	defer src.end()
 	unlock, err := lockBoth(ctx, f, src)
 	if err != nil {
 		return 0, false, f.fail("copy_file_range", err)

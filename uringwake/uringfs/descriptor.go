@@ -47,12 +47,12 @@ func (d *descriptor) acquire() bool {
 }
 
 // release ends a use. If it was the last, and the file is closing, the descriptor is
-// closed, even if ctx has ended.
-func (d *descriptor) release(ctx context.Context) {
+// closed, whatever the context of that use does by then.
+func (d *descriptor) release() {
 	if d.word.Add(^(user - 1)) != closing {
 		return
 	}
-	d.err = closeFD(ctx, d.fd)
+	d.err = closeFD(current(), d.fd)
 	d.closed.Store(true)
 	if d.closer != nil {
 		d.closer.Wake()
@@ -70,7 +70,7 @@ func (d *descriptor) close(ctx context.Context) error {
 	}
 	p := wake.ParkerFrom(ctx)
 	d.closer = p
-	d.interruptAndRelease(ctx)
+	d.interruptAndRelease()
 	for !d.closed.Load() {
 		if err := p.Park(ctx); err != nil && !d.closed.Load() {
 			return waitq.ParkError(ctx, err)
@@ -80,8 +80,8 @@ func (d *descriptor) close(ctx context.Context) error {
 }
 
 // interruptAndRelease releases even if a waker panics.
-func (d *descriptor) interruptAndRelease(ctx context.Context) {
-	defer d.release(ctx)
+func (d *descriptor) interruptAndRelease() {
+	defer d.release()
 	if d.waits != nil {
 		d.waits.interrupt()
 	}
@@ -104,6 +104,6 @@ func (d *descriptor) beginClose() bool {
 // drop closes the descriptor of a File that nothing refers to.
 func (d *descriptor) drop() {
 	if d.beginClose() {
-		d.interruptAndRelease(context.Background())
+		d.interruptAndRelease()
 	}
 }

@@ -68,7 +68,7 @@ func (f *File) ReadDirContext(ctx context.Context, n int) ([]fs.DirEntry, error)
 	if err := f.begin(ctx, "readdirent"); err != nil {
 		return nil, err
 	}
-	defer f.end(ctx)
+	defer f.end()
 	if err := f.lock(ctx, f.reader); err != nil {
 		return nil, f.fail("readdirent", err)
 	}

@@ -87,7 +87,7 @@ func (f *File) begin(ctx context.Context, op string) error {
 
 // end is a method of File so that the garbage collector does not close a file that is
 // in use.
-func (f *File) end(ctx context.Context) { f.release(ctx) }
+func (f *File) end() { f.release() }
 
 func (f *File) fail(op string, err error) error { return pathError(op, f.name, err) }
 
@@ -115,7 +115,7 @@ func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 	if err := f.begin(ctx, "read"); err != nil {
 		return 0, err
 	}
-	defer f.end(ctx)
+	defer f.end()
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -140,7 +140,7 @@ func (f *File) ReadAtContext(ctx context.Context, p []byte, off int64) (n int, e
 	if err := f.begin(ctx, "read"); err != nil {
 		return 0, err
 	}
-	defer f.end(ctx)
+	defer f.end()
 	if err := f.mayAccess("readat", off); err != nil {
 		return 0, err
 	}
@@ -191,7 +191,7 @@ func (f *File) WriteContext(ctx context.Context, p []byte) (n int, err error) {
 	if err := f.begin(ctx, "write"); err != nil {
 		return 0, err
 	}
-	defer f.end(ctx)
+	defer f.end()
 	if err := f.lock(ctx, f.writer); err != nil {
 		return 0, f.fail("write", err)
 	}
@@ -211,7 +211,7 @@ func (f *File) WriteAtContext(ctx context.Context, p []byte, off int64) (n int, 
 	if err := f.begin(ctx, "write"); err != nil {
 		return 0, err
 	}
-	defer f.end(ctx)
+	defer f.end()
 	if f.append {
 		return 0, errAppend
 	}

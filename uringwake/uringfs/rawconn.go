@@ -29,7 +29,7 @@ func (c rawConn) Control(f func(fd uintptr)) error {
 	if err := c.f.begin(ctx, "raw-control"); err != nil {
 		return err
 	}
-	defer c.f.end(ctx)
+	defer c.f.end()
 	f(uintptr(c.f.fd))
 	return nil
 }
@@ -49,7 +49,7 @@ func (c rawConn) repeat(op string, f func(fd uintptr) bool, line *await.Mutex, r
 	if err := c.f.begin(ctx, op); err != nil {
 		return err
 	}
-	defer c.f.end(ctx)
+	defer c.f.end()
 	for !f(uintptr(c.f.fd)) {
 		if err := c.await(ctx, line, ready); err != nil {
 			return c.f.fail(op, err)

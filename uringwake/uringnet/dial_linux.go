@@ -88,10 +88,11 @@ func (d *Dialer) connectOnce(ctx context.Context, network string, addr net.Addr)
 
 // prepare calls the Control function and binds the socket.
 func (d *Dialer) prepare(p plan, s *sock, addr net.Addr) error {
-	if err := p.hook(s, d.Control, addr); err != nil || d.LocalAddr == nil {
+	local := opAddr(d.LocalAddr)
+	if err := p.hook(s, d.Control, addr); err != nil || local == nil {
 		return err
 	}
-	from, err := p.encode(d.LocalAddr)
+	from, err := p.encode(local)
 	if err != nil {
 		return callError("bind", err)
 	}

@@ -66,6 +66,10 @@ func udpAddrOf(network string, a *net.UDPAddr) (packetAddr, error) {
 // opAddr returns addr, or nil for a pointer that is nil.
 func opAddr(addr net.Addr) net.Addr {
 	switch a := addr.(type) {
+	case *net.TCPAddr:
+		if a == nil {
+			return nil
+		}
 	case *net.UDPAddr:
 		if a == nil {
 			return nil

@@ -117,10 +117,16 @@ func (c *ListenConfig) listenAddr(network string, addr net.Addr) (*Listener, err
 	if err != nil {
 		return nil, err
 	}
+	done := false
+	defer func() {
+		if !done { // also if Control panics
+			s.close()
+		}
+	}()
 	if err := c.prepare(p, s, addr); err != nil {
-		s.close()
 		return nil, err
 	}
+	done = true
 	s.local = localAddr(s.fd, network)
 	l := own(&Listener{s: s}, s)
 	l.keepAlive = keepAlive{c.KeepAlive, c.KeepAliveConfig}

@@ -115,7 +115,7 @@ func (s *sock) write(ctx context.Context, p []byte) (done int, err error) {
 		send = (*sock).sendOnRing
 	}
 	for {
-		n, err := send(s, ctx, p[done:min(len(p), done+mostBytes)])
+		n, err := send(s, ctx, p[done:][:min(len(p)-done, mostBytes)]) // done+mostBytes may be too much for an int
 		done += n
 		switch {
 		case unsupportedHere(err):
