@@ -56,7 +56,9 @@ func TestDatagrams(t *testing.T) {
 		require.ErrorIs(t, err, unix.EAGAIN)
 		require.Equal(t, uringwake.SockAddr{}, recv.Addr, "what failed has none")
 		_, err = uringwake.Sendmsg(ctx, fds[0], &uringwake.Message{Buffers: make([][]byte, 1025), Addr: send.Addr}, 0)
-		require.ErrorIs(t, err, unix.EMSGSIZE)
+		if !errors.Is(err, unix.EINVAL) { // which a ring of Linux 6.1 returns
+			require.ErrorIs(t, err, unix.EMSGSIZE)
+		}
 	})
 }
 

@@ -158,6 +158,7 @@ build() {
 	cp $here/init.sh "$root/init"
 	chmod +x "$root/init"
 	printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' >"$root/etc/passwd"
+	printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 	[ -z "$probe" ] || CGO_ENABLED=0 go build -o "$root/probe" ./$here/probe
 	touch "$root/packages"
 	for package in $packages; do

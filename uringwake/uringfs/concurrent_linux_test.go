@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake"
@@ -187,6 +188,9 @@ func TestNothingIsAllocated(t *testing.T) {
 				return r.ReadContext(ctx, p)
 			},
 		} {
+			if name == "pipe" && uringwake.TaskFrom(ctx) == nil && !pipesKnowNowait(t) {
+				continue // before Linux 6.12 a worker may transfer
+			}
 			n := allocsPerRun(ctx, func() {
 				if n, err := do(); n == 0 || err != nil {
 					t.Error(name, n, err)
@@ -195,6 +199,15 @@ func TestNothingIsAllocated(t *testing.T) {
 			require.Zero(t, n, name)
 		}
 	})
+}
+
+func pipesKnowNowait(t *testing.T) bool {
+	var fds [2]int
+	require.NoError(t, unix.Pipe2(fds[:], unix.O_CLOEXEC))
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	_, err := unix.Preadv2(fds[0], [][]byte{{0}}, -1, unix.RWF_NOWAIT)
+	return err == unix.EAGAIN
 }
 
 // allocsPerRun is testing.AllocsPerRun without what a loop allocates each time that it
