@@ -185,3 +185,19 @@ func TestContextEndsRead(t *testing.T) {
 		})
 	})
 }
+
+// TestEmptyRead returns at once, whatever the deadline, until the Conn is closed.
+func TestEmptyRead(t *testing.T) {
+	inWorlds(t, func(t *testing.T, w world) {
+		a, _ := pair(t, "tcp")
+		w.do(func(context.Context) {
+			require.NoError(t, a.SetDeadline(time.Unix(1, 0)))
+			n, err := a.Read(nil)
+			require.Zero(t, n)
+			require.NoError(t, err)
+			require.NoError(t, a.Close())
+			_, err = a.Read(nil)
+			require.ErrorIs(t, err, net.ErrClosed)
+		})
+	})
+}

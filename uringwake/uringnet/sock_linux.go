@@ -77,6 +77,14 @@ func (s *sock) use() error {
 	}
 }
 
+// open returns net.ErrClosed if the socket is closing or closed.
+func (s *sock) open() error {
+	if s.word.Load()&1 != 0 {
+		return net.ErrClosed
+	}
+	return nil
+}
+
 func (s *sock) leave() {
 	if s.word.Add(-2) != 1 {
 		return

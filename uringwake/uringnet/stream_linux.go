@@ -70,9 +70,13 @@ func (f *stream) note(l *uringwake.Loop, message bool) {
 	}
 }
 
+// ahead reports whether bytes may be received before they are asked for. With the bytes of
+// a unix socket descriptors may come, which are lost unless ReadMsgUnix receives them.
+func (s *sock) ahead() bool { return s.kind == unix.SOCK_STREAM && s.network != "unix" }
+
 // start starts a receive on the loop l of the task that calls it, if that is worthwhile.
 func (f *stream) start(ctx context.Context, l *uringwake.Loop) {
-	if f.home != l || f.streak < longStreak || f.sock.kind != unix.SOCK_STREAM {
+	if f.home != l || f.streak < longStreak || !f.sock.ahead() {
 		return
 	}
 	f.streak = 0

@@ -18,13 +18,13 @@ const mostBytes = 1 << 30
 
 // read reads into p what is there, and waits if there is nothing.
 func (s *sock) read(ctx context.Context, p []byte) (n int, err error) {
+	if len(p) == 0 { // whatever the deadline and the context, as in package net
+		return 0, s.open()
+	}
 	if err := s.rd.enter(ctx); err != nil {
 		return 0, err
 	}
 	defer s.rd.leave()
-	if len(p) == 0 {
-		return 0, nil
-	}
 	n, err = s.receiveAnyhow(ctx, uringwake.TaskFrom(ctx), p[:min(len(p), mostBytes)])
 	raceAcquire()
 	if n == 0 && err == nil && s.kind != unix.SOCK_DGRAM {

@@ -12,8 +12,7 @@ import (
 // bytes of both, the flags of recvmsg(2), and the peer's address if it has one. The
 // connection must be a Unix one. The end of the stream is an error that matches io.EOF.
 //
-// Read drops descriptors. In tasks it may also do so in advance: who expects any uses
-// ReadMsgUnix from the start.
+// Read drops descriptors that come with the bytes that it reads.
 func (c *Conn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
 	if !c.ok() {
 		return 0, 0, 0, nil, syscall.EINVAL
