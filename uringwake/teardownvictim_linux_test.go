@@ -134,8 +134,7 @@ func (x *victim) close() {
 	}
 }
 
-// fillTCP fills fd for good: what the peer has not acknowledged yet might make room again, and
-// then a zero-copy send would have its result, and the notification never come.
+// fillTCP fills fd: what the peer has not acknowledged yet might make room again.
 func fillTCP(t *testing.T, fd int) {
 	for inFlight := 1; inFlight > 0; {
 		fill(fd)

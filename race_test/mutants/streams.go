@@ -73,8 +73,8 @@ var ofStreams = []mutation{
 		only: "Stream",
 	},
 	{
-		file: "uringwake/uringnet/stream_linux.go", why: "packets are not received by a stream",
-		old: " || f.sock.kind != unix.SOCK_STREAM", new: "",
+		file: "uringwake/uringnet/stream_linux.go", why: "packets, and bytes of unix sockets, are not received by a stream",
+		old: " || !f.sock.ahead()", new: "",
 		only: "NoStream",
 	},
 	{
