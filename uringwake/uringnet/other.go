@@ -18,6 +18,8 @@ import (
 
 func supported() error { return uringwake.Supported() }
 
+func adopt(*os.File) (*sock, error) { return nil, supported() }
+
 func (*Dialer) connect(context.Context, string, net.Addr) (*Conn, error) { return nil, supported() }
 func (*ListenConfig) listenAddr(string, net.Addr) (*Listener, error)     { return nil, supported() }
 

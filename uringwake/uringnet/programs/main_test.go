@@ -33,6 +33,7 @@ type world struct {
 	name   string
 	listen func(ctx context.Context, network, address string) (net.Listener, error)
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	adopt  func(f *os.File) (net.Conn, error) // as net.FileConn
 }
 
 // inWorlds runs f once in each world, all at the same time.

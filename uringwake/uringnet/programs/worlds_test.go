@@ -3,6 +3,7 @@ package programs_test
 import (
 	"context"
 	"net"
+	"os"
 	"syscall"
 	"testing"
 
@@ -16,10 +17,10 @@ import (
 // it needs until the test has ended.
 func worlds(t *testing.T) []world {
 	t.Helper()
-	goroutines := world{name: "goroutine", listen: listen, dial: dial}
+	goroutines := world{name: "goroutine", listen: listen, dial: dial, adopt: adopt}
 	all := []world{goroutines, inTasks(t, goroutines, "loop", false), inTasks(t, goroutines, "task", true)}
 	if *control {
-		all = append(all, world{"net", new(net.ListenConfig).Listen, new(net.Dialer).DialContext})
+		all = append(all, world{"net", new(net.ListenConfig).Listen, new(net.Dialer).DialContext, net.FileConn})
 	}
 	return all
 }
@@ -34,6 +35,14 @@ func listen(ctx context.Context, network, address string) (net.Listener, error) 
 
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := uringnet.Dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
+
+func adopt(f *os.File) (net.Conn, error) {
+	conn, err := uringnet.FileConn(f)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +68,7 @@ func inTasks(t *testing.T, w world, name string, always bool) world {
 			tasks.run(ctx, func(ctx context.Context) { conn, err = w.dial(ctx, network, address) })
 			return tasks.wrap(conn, err)
 		},
+		adopt: func(f *os.File) (net.Conn, error) { return tasks.wrap(w.adopt(f)) },
 	}
 }
 

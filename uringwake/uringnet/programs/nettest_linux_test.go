@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"testing"
 
 	"golang.org/x/net/nettest"
+	"golang.org/x/sys/unix"
 )
 
 func TestNettest(t *testing.T) {
@@ -19,7 +21,25 @@ func TestNettest(t *testing.T) {
 				})
 			})
 		}
+		t.Run("pair", func(t *testing.T) { nettest.TestConn(t, w.socketPair) })
 	})
+}
+
+// socketPair is a nettest.MakePipe for socketpair(2).
+func (w world) socketPair() (a, b net.Conn, stop func(), err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var ends [2]net.Conn
+	for i, fd := range fds {
+		f := os.NewFile(uintptr(fd), "pair")
+		defer f.Close()
+		if ends[i], err = w.adopt(f); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	return ends[0], ends[1], func() { ends[0].Close(); ends[1].Close() }, nil
 }
 
 // pipe is a nettest.MakePipe for the connections of a listener.
