@@ -436,6 +436,15 @@ func TestTasksInAOnce(t *testing.T) {
 
 // TestTasksNeedNoOtherGoroutine than their children.
 func TestTasksNeedNoOtherGoroutine(t *testing.T) {
+	stacks := make([]byte, 1<<20)
+	ours := func() int {
+		all := stacks[:runtime.Stack(stacks[:cap(stacks)], true)]
+		stacks = all
+		return strings.Count(string(all), "created by github.com/vigil-go/vigil/")
+	}
+	for ours() > 0 { // those of tests before may be about to end
+		runtime.Gosched()
+	}
 	ctx, cancel := cancelableCtx(t)
 	w, _ := await.NewTasks(ctx)
 	w.SetLimit(3)
@@ -446,9 +455,7 @@ func TestTasksNeedNoOtherGoroutine(t *testing.T) {
 	for range 3 {
 		<-began
 	}
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	require.Equal(t, 3, strings.Count(string(stacks), "created by github.com/vigil-go/vigil/"), "%s", stacks)
+	require.Equal(t, 3, ours(), "%s", stacks)
 	close(gate)
 	require.NoError(t, w.Wait(ctx))
 	cancel(nil)

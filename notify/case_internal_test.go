@@ -53,9 +53,10 @@ func TestReservedPermitIsNeitherTakenNorLost(t *testing.T) {
 			require.Fail(t, "mu is locked")
 		default:
 		}
-		n.state.Store(0)
 		if kept {
 			n.state.Store(permit)
+		} else {
+			n.state.Store(0)
 		}
 		n.mu.Unlock()
 		got := <-tried

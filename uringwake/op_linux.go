@@ -175,7 +175,7 @@ func resultError(call string, opcode uint8, res int32) error {
 // isZeroCopy reports whether a notification follows the result of o, which has
 // ring.CQEMore then: the kernel uses the buffer until the notification.
 func (o *op) isZeroCopy() bool {
-	return o.sqe.Opcode == ring.OpSendZC || o.sqe.Opcode == ring.OpSendmsgZC
+	return o.sqe.Opcode == ring.OpSendZC
 }
 
 // brief reports whether o need not wait for others.

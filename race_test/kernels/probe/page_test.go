@@ -164,7 +164,7 @@ func TestUsesAreFound(t *testing.T) {
 	for _, name := range []string{"OpFutexWait", "OpMsgRing", "PollAddMulti", "RegisterSendMsgRing", "SetupDeferTaskrun", "OpRead"} {
 		require.True(t, slices.ContainsFunc(uses, func(c claim) bool { return c.name == name }), name)
 	}
-	require.False(t, slices.ContainsFunc(uses, func(c claim) bool { return c.name == "OpSendZC" }))
+	require.False(t, slices.ContainsFunc(uses, func(c claim) bool { return c.name == "OpEpollWait" }))
 }
 
 // A call needs no older kernel than the opcodes and registrations that it names.

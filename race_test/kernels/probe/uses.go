@@ -36,6 +36,13 @@ var without = map[string]string{
 	"OpBind":              "a task has a goroutine make the system call",
 	"OpListen":            "a task has a goroutine make the system call",
 	"RecvMultishot":       "there are no provided buffers: each receive is an operation",
+	"AcceptMultishot":     "`AcceptAll` submits an operation for each connection",
+	"TimeoutMultishot":    "`Ticks` submits a timeout for each",
+	"OpSendZC":            "`SendZCOp` fails",
+	"RecvSendFixedBuf":    "`SendZCOp` fails",
+	"CQENotif":            "`SendZCOp` fails",
+	"SendZCReportUsage":   "`SendZCOp` fails",
+	"NotifUsageZCCopied":  "`SendZCOp` fails",
 	"RegisterSendMsgRing": "a goroutine wakes a loop by an eventfd; `MsgRing.Wake` sends by the goroutines' ring",
 }
 
