@@ -20,7 +20,8 @@ func RegisterFile(ctx context.Context, fd int) (*FixedFile, error) { return regi
 func (f *FixedFile) Close() error { return f.shut() }
 
 // A FixedBuffer is memory whose pages a ring holds, so that its operations need not look them
-// up each time. It belongs to one ring, as a [FixedFile] does. [RegisterBuffer] makes it.
+// up each time. It belongs to one ring, as a [FixedFile] does. [RegisterBuffer] makes a
+// FixedBuffer; the zero value must not be used.
 type FixedBuffer struct{ fixedState }
 
 // RegisterBuffer registers p with the ring that [Start] would use under ctx. p must not be
