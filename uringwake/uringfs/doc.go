@@ -11,10 +11,11 @@
 //
 // In a task, a call that waits suspends the task, and the loop runs others. In a
 // goroutine, a call that need not wait is an ordinary system call, and one that waits for
-// a pipe, a terminal or a socket does so on the ring that all goroutines share. A write to
-// a regular file is a system call too, which waits for the device as package os does, and
-// so is a read whose context cannot end. What io_uring cannot do (reading a directory,
-// copying within the kernel) is a system call; a task has another goroutine make it.
+// a pipe, a terminal or a socket does so on the ring that all goroutines share. A
+// goroutine's write to a regular file is a system call that waits for the device, as in
+// package os, and so is its read if the context cannot end. What io_uring cannot do
+// (reading a directory, copying within the kernel) is a system call; a task has another
+// goroutine make it.
 //
 // A [File] has the methods of os.File except Chdir, Chmod, Chown, Fd, Readdir, Readdirnames
 // and those for deadlines, so that it can be passed to other packages. Most methods that

@@ -12,12 +12,13 @@ import (
 // ReadFrom reads r to its end and writes that to c. It returns the number of bytes written.
 // It implements io.ReaderFrom, which io.Copy uses.
 //
-// If c is a stream socket, the bytes do not leave the kernel if r is a regular file of
-// package os or uringfs, which sendfile(2) copies, or a stream socket of this package or of
-// package net, or a pipe in nonblocking mode, which splice(2) copies. r may also be an
-// *io.LimitedReader of one of these. With splice(2), other writes to c may come in between,
-// and bytes that were taken from r before a write fails are lost. A type that embeds such a
-// file or socket is read by its method Read.
+// If c is a stream socket, the kernel copies some readers by itself: by sendfile(2) a regular
+// file of package os or uringfs, and by splice(2) a stream socket of this package or package
+// net, or a pipe in nonblocking mode. r may also be an *io.LimitedReader of one of these. All
+// other readers are read by their method Read, also a type that embeds one of these.
+//
+// Except with sendfile(2), other writes to c may come in between. With splice(2), bytes that
+// were taken from r before a write fails are lost, as in package net.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	return c.ReadFromContext(bridge.Current(), r)
 }

@@ -29,7 +29,7 @@ func Dial(ctx context.Context, network, address string) (*Conn, error) {
 	return c, nil
 }
 
-// A Dialer has the options of net.Dialer. The zero value has their defaults.
+// A Dialer has options of net.Dialer. The zero value has their defaults.
 type Dialer struct {
 	// Timeout and Deadline limit the time of a whole dial, as the context does; the
 	// earliest limit counts. Zero means no limit.

@@ -56,8 +56,8 @@
 // ring, system calls do the same. If such a call would have to wait, and the kernel refuses
 // polls or cancels too, it returns an error that matches errors.ErrUnsupported.
 //
-// There are two differences from package net. While there are too many open files, Accept
-// waits instead of failing. The error of a dial that took too long matches both
+// Errors differ from those of package net in two cases. While there are too many open files,
+// Accept waits instead of failing. The error of a dial that took too long matches both
 // os.ErrDeadlineExceeded and context.DeadlineExceeded.
 //
 // # Limits

@@ -15,7 +15,8 @@ func Listen(ctx context.Context, network, address string) (*Listener, error) {
 	return c.listen(ctx, network, address)
 }
 
-// A ListenConfig has the options of net.ListenConfig. The zero value has their defaults.
+// A ListenConfig has options of net.ListenConfig, and ReusePort. The zero value has their
+// defaults.
 type ListenConfig struct {
 	// Control, if not nil, is called with the socket before it is bound to the address.
 	// The network is that of the address, such as tcp4. In a task, [ListenConfig.Listen]
