@@ -87,7 +87,8 @@ func (l *Listener) File() (*os.File, error) {
 	return f, nil
 }
 
-// SyscallConn returns access to the descriptor. Only its Control works.
+// SyscallConn returns access to the descriptor. Only its Control works; Read and Write return
+// syscall.EINVAL.
 func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	if !l.ok() {
 		return nil, syscall.EINVAL
