@@ -7,26 +7,29 @@ import (
 
 // This file declares the operations on files and paths. In a goroutine each of them is
 // the system call of its name, on the goroutine's own thread, which waits for the
-// device as package os does; ctx is looked at before. Where the kernel refuses the
-// operation on a ring, a task has a goroutine make the system call, by [Blocking].
+// device as package os does; the end of ctx only prevents a call that has not begun.
+// Where the kernel refuses the operation on a ring, a task has a goroutine make the
+// system call, by [Blocking].
 //
 // A dirFD is the directory in which a relative path begins, or unix.AT_FDCWD, the
 // working directory. A path that contains a NUL byte is EINVAL.
 //
 // When ctx ends while a task waits for an operation that changes a file or a name, the
-// error is the context's, and the operation may have been done or not. If the kernel has
-// stopped it for another reason, a task's Openat, Renameat, Unlinkat, Mkdirat, Linkat and
-// Symlinkat do not repeat it: the error matches unix.EINTR or unix.ECANCELED, and it is
-// likewise unknown whether it was done.
+// error is the context's, and the operation may have been done or not. If the kernel
+// stops the operation for another reason, Openat, Renameat, Unlinkat, Mkdirat, Linkat and
+// Symlinkat in a task do not repeat it: the error matches unix.EINTR or unix.ECANCELED,
+// and again the operation may have been done or not.
 
-// Readv is [Read] into several buffers, one after the other: preadv(2). More than 1024
-// buffers are EINVAL. It corresponds to io_uring_prep_readv; Linux 5.1.
+// Readv is [Read] into several buffers, one after the other, as preadv(2) does. With more
+// than 1024 buffers the error matches unix.EINVAL. It corresponds to io_uring_prep_readv;
+// Linux 5.1.
 func Readv(ctx context.Context, fd int, v [][]byte, off int64) (int, error) {
 	return readv(ctx, fd, v, off)
 }
 
-// Writev is [Write] of several buffers, one after the other: pwritev(2). More than 1024
-// buffers are EINVAL. It corresponds to io_uring_prep_writev; Linux 5.1.
+// Writev is [Write] of several buffers, one after the other, as pwritev(2) does. With more
+// than 1024 buffers the error matches unix.EINVAL. It corresponds to
+// io_uring_prep_writev; Linux 5.1.
 func Writev(ctx context.Context, fd int, v [][]byte, off int64) (int, error) {
 	return writev(ctx, fd, v, off)
 }
@@ -46,7 +49,7 @@ func Fallocate(ctx context.Context, fd int, mode uint32, off, n int64) error {
 	return fallocate(ctx, fd, mode, off, n)
 }
 
-// Ftruncate sets the size of a file, as ftruncate(2) does. It corresponds to
+// Ftruncate sets the size of a file, in bytes, as ftruncate(2) does. It corresponds to
 // io_uring_prep_ftruncate; Linux 6.9.
 func Ftruncate(ctx context.Context, fd int, size int64) error { return ftruncate(ctx, fd, size) }
 
@@ -56,10 +59,10 @@ func Ftruncate(ctx context.Context, fd int, size int64) error { return ftruncate
 // Openat returns the descriptor and no error. It corresponds to io_uring_prep_openat;
 // Linux 5.6.
 //
-// Without O_NONBLOCK, openat(2) of a FIFO waits for the other end. In a goroutine that
-// blocks a thread, and does not end with ctx. In a task it is canceled like other waits;
-// but the kernel does not wait in order to open for reading, and Read then returns 0
-// until there is a writer.
+// Without O_NONBLOCK, openat(2) of a FIFO waits for the other end. In a goroutine that wait
+// blocks a thread, and does not end with ctx. In a task the wait is canceled like others;
+// but the kernel opens a FIFO for reading without waiting, and Read then returns 0 until
+// there is a writer.
 func Openat(ctx context.Context, dirFD int, path string, flags int, mode uint32) (fd int, err error) {
 	return openat(ctx, dirFD, path, flags, mode)
 }
@@ -113,15 +116,15 @@ func Symlinkat(ctx context.Context, target string, dirFD int, path string) error
 // has O_NONBLOCK, but not with SPLICE_F_NONBLOCK: then the error matches unix.EAGAIN.
 // It corresponds to io_uring_prep_splice; Linux 5.7.
 //
-// In a goroutine and where the kernel refuses the operation, Splice uses poll(2) and
-// splice(2) for regular files, pipes, and sockets with O_NONBLOCK. Others are left to the
-// kernel's workers.
+// In a goroutine, and where the kernel refuses the operation, Splice uses poll(2) and
+// splice(2) for regular files, for pipes, and for other files with O_NONBLOCK. The rest is
+// left to the kernel's workers, or fails where the kernel refuses the operation.
 func Splice(ctx context.Context, fdIn int, offIn int64, fdOut int, offOut int64, n int, flags uint32) (int, error) {
 	return splice(ctx, fdIn, offIn, fdOut, offOut, n, flags)
 }
 
-// A FileStat has the attributes of a file, as [Statx] stores them: struct statx. The
-// fields whose bits are not set in Mask may have no meaning.
+// A FileStat has the attributes of a file, as [Statx] stores them: struct statx. Fields
+// whose bits are not set in Mask may have no meaning.
 type FileStat struct {
 	Mask           uint32 // unix.STATX_...
 	Blksize        uint32

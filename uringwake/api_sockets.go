@@ -4,12 +4,11 @@ import "context"
 
 // This file declares the operations on sockets. In a goroutine each of them is a system
 // call that does not wait, and what has to wait waits on the ring. Operations wait
-// whatever the mode of the socket: O_NONBLOCK does not matter. While they wait, they keep
-// the socket open, and may use a second descriptor for that.
+// whether or not the socket has O_NONBLOCK. While they wait, they keep the socket open,
+// and may use a second descriptor for that.
 //
 // Where the kernel refuses the operation on a ring, poll(2) and such system calls do the
-// same; only Accept and Connect fail then if the socket is in blocking mode and would
-// have to wait.
+// same; only Accept and Connect then fail if the socket is in blocking mode.
 
 // Socket makes a socket as socket(2) does, and returns its descriptor, which is always
 // close-on-exec. domain, typ and protocol are unix.AF_..., unix.SOCK_... and
@@ -26,7 +25,7 @@ func Bind(ctx context.Context, fd int, sa SockAddr) error { return bind(ctx, fd,
 // io_uring_prep_listen; Linux 6.11.
 func Listen(ctx context.Context, fd, backlog int) error { return listen(ctx, fd, backlog) }
 
-// Accept waits for a connection, as accept4(2) does, and returns its descriptor, which is
+// Accept waits for a connection, as accept4(2) does. It returns the descriptor, which is
 // always close-on-exec, and the peer's address. flags is unix.SOCK_NONBLOCK or 0. If ctx
 // ends and a connection was accepted all the same, Accept returns it and no error. It
 // corresponds to io_uring_prep_accept; Linux 5.5.
@@ -46,8 +45,8 @@ func Shutdown(ctx context.Context, fd, how int) error { return shutdown(ctx, fd,
 // Recv receives into p, as recv(2) does; flags are unix.MSG_... It returns the number of
 // bytes: 0 at the end of a stream. With MSG_WAITALL it waits until p is full, the stream
 // ends, or something goes wrong; what was received by then is the result. MSG_WAITALL
-// does nothing together with MSG_PEEK. With MSG_DONTWAIT Recv does not wait, and the error
-// matches unix.EAGAIN. It corresponds to io_uring_prep_recv; Linux 5.6.
+// does nothing together with MSG_PEEK. With MSG_DONTWAIT Recv does not wait: if there is
+// nothing, the error matches unix.EAGAIN. It corresponds to io_uring_prep_recv; Linux 5.6.
 //
 // When ctx ends, Recv returns as soon as the kernel no longer uses p. If bytes were
 // received by then, Recv returns their number and no error.
@@ -58,12 +57,13 @@ func Recv(ctx context.Context, fd int, p []byte, flags int) (int, error) {
 // Send sends p, as send(2) does, with MSG_NOSIGNAL; flags are unix.MSG_... It returns the
 // number of bytes that were sent, which may be less than len(p) without an error. With
 // MSG_WAITALL it waits until all are sent, or something goes wrong; what was sent by then
-// is the result. With MSG_DONTWAIT Send does not wait, and the error matches unix.EAGAIN.
-// MSG_ZEROCOPY is EINVAL, since the kernel would use p afterwards. It corresponds to
-// io_uring_prep_send; Linux 5.6.
+// is the result. With MSG_DONTWAIT Send does not wait: if there is no room, the error
+// matches unix.EAGAIN. With MSG_ZEROCOPY the error matches unix.EINVAL, since the kernel
+// would use p afterwards. Send corresponds to io_uring_prep_send; Linux 5.6.
 //
-// A unix datagram socket that is not connected to the receiver, whose queue is full, tries
-// again every millisecond: the kernel does not tell it when there is room.
+// While the queue of a receiving unix datagram socket is full, a sender that is not
+// connected to it tries again every millisecond: the kernel does not tell such a sender
+// when there is room.
 //
 // When ctx ends, Send returns as soon as the kernel no longer uses p. If bytes were sent
 // by then, Send returns their number and no error.

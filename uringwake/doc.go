@@ -33,6 +33,9 @@
 //	           Recv, Send, Recvmsg, Sendmsg
 //	others     Sleep, FutexWait, FutexWake, Nop
 //
+// Packages uringnet and uringfs, below this one, use them for connections and files like
+// those of packages net and os.
+//
 // # Requirements
 //
 // Loops and operations need Linux 5.13 or later, and a process that may use io_uring.
@@ -64,14 +67,14 @@
 //
 // # Operations that repeat
 //
-// [AcceptAll], [RecvAll], [PollAll] and [Ticks] are for range loops. The kernel completes
-// their operation again and again by itself where it can (a multishot operation), and is
-// asked each time where it cannot. Such a loop begins the operation, waits as the code
-// under ctx does, and ends the operation before it returns, even if its body breaks, panics
-// or calls runtime.Goexit. It ends with an error, which comes with a zero value after all
-// that had come before: that of ctx, if ctx has ended. What has come while the body runs
-// waits for it, up to a limit; then the operation pauses until the body has taken it. In a
-// task the loop must run in the task itself, and not in an iter.Pull.
+// [AcceptAll], [RecvAll], [PollAll] and [Ticks] are for range loops. Where the kernel can, it
+// completes one operation again and again (a multishot operation); elsewhere each item is an
+// operation of its own. Such a loop begins the operation, waits as other operations under
+// ctx do, and ends the operation before it returns, even if its body breaks, panics or calls
+// runtime.Goexit. If the operation fails or ctx ends, the loop yields all that came before,
+// then a zero value with the error, and ends. What comes while the body runs is kept for it,
+// up to a limit; then the operation pauses until the body has taken that. In a task the loop
+// must run in the task itself, and not in an iter.Pull.
 //
 // # Concurrency
 //

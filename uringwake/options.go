@@ -51,16 +51,16 @@ type LoopOptions struct {
 	// use the loop's thread without parking, yielding or returning. A longer use
 	// is reported to Logger, once, with its stack. Zero means no limit.
 	StallLimit time.Duration
-	// MaxInFlight is the maximum number of operations that the kernel has at a time.
-	// Further ones wait in the loop, first come, first served, until others have
-	// completed, so that the kernel needs no more memory for them. They can be canceled
-	// there. A multishot operation counts as one until it ends. Zero means no limit:
-	// with one, operations that may wait for long, such as a receive on an idle
-	// connection or a Sleep, hold up those behind them, and tasks may wait for each
-	// other for ever. Only closing a descriptor does not wait for others.
+	// MaxInFlight is the maximum number of operations that the kernel has at a time,
+	// which limits the memory that it needs for them. Further operations wait in the
+	// loop, in the order in which they came, until others have completed. They can be
+	// canceled while they wait. A multishot operation counts as one until it ends. Zero
+	// means no limit. With a limit, operations that wait for long, such as a receive on
+	// an idle connection or a Sleep, delay those behind them, and tasks may wait for
+	// each other for ever. Only closing a descriptor does not wait for others.
 	MaxInFlight int
-	// Logger receives the reports of stalls, and of each [Submission] that was
-	// dropped. Nil means slog.Default().
+	// Logger receives the reports of stalls, and of each [Submission] that became
+	// unreachable before its result was taken. Nil means slog.Default().
 	Logger *slog.Logger
 	// OnPanic is called on the loop's thread with the value and the stack of a
 	// panic in a task or in a function that Post runs. A nil OnPanic means that

@@ -12,7 +12,8 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 }
 
 // SeekContext sets the file's position, as io.Seeker says, and returns it. It waits for
-// its turn to use the position. A directory begins anew.
+// its turn to use the position. After SeekContext, ReadDir of a directory continues at the
+// new position.
 func (f *File) SeekContext(ctx context.Context, offset int64, whence int) (pos int64, err error) {
 	if err := f.begin(ctx, "seek"); err != nil {
 		return 0, err
@@ -54,8 +55,8 @@ func (f *File) do(ctx context.Context, op string, g func() error) error {
 // Stat is [File.StatContext] without a context.
 func (f *File) Stat() (fs.FileInfo, error) { return f.StatContext(current()) }
 
-// StatContext returns what is known of the file, as [Stat] does. It corresponds to
-// io_uring_prep_statx; Linux 5.6.
+// StatContext describes the file, as [Stat] does. It corresponds to io_uring_prep_statx;
+// Linux 5.6.
 func (f *File) StatContext(ctx context.Context) (i fs.FileInfo, err error) {
 	err = f.do(ctx, "stat", func() (err error) {
 		i, err = statFile(ctx, f.fd, f.name)
@@ -85,10 +86,10 @@ func (f *File) TruncateContext(ctx context.Context, size int64) error {
 // Allocate is [File.AllocateContext] without a context.
 func (f *File) Allocate(off, size int64) error { return f.AllocateContext(current(), off, size) }
 
-// AllocateContext makes sure that the device has room for size bytes at off, so that
-// writes there do not fail for lack of it. The file grows if it ends before. Not every
-// file system can do that: then the error matches errors.ErrUnsupported. AllocateContext
-// corresponds to io_uring_prep_fallocate; Linux 5.6.
+// AllocateContext reserves space on the device for size bytes at off, so that writes there
+// do not fail for lack of space. A file that ends before off+size grows to that size, in
+// bytes. If the file system cannot allocate, the error matches errors.ErrUnsupported.
+// AllocateContext corresponds to io_uring_prep_fallocate; Linux 5.6.
 func (f *File) AllocateContext(ctx context.Context, off, size int64) error {
 	return f.do(ctx, "allocate", func() error { return allocate(ctx, f.fd, off, size) })
 }

@@ -8,9 +8,12 @@ import (
 // ReadFrom is [File.ReadFromContext] without a context.
 func (f *File) ReadFrom(r io.Reader) (int64, error) { return f.ReadFromContext(current(), r) }
 
-// ReadFromContext writes to f what r has until its end, and returns the number of bytes.
-// If r is a [*File], or an *io.LimitedReader of one, and both have a position, the
-// kernel copies, by copy_file_range(2), and the device need not move the data at all.
+// ReadFromContext reads r to its end and writes that to f. It returns the number of bytes
+// written. If r is a [*File], or an *io.LimitedReader of one, and both files have a
+// position, the kernel copies by copy_file_range(2) where it can; some file systems then
+// share the blocks and copy nothing. That does not work for an f with O_APPEND. Otherwise
+// r is read and f is written, and a wait for an r that is not a File ends only when a Read
+// of r would.
 func (f *File) ReadFromContext(ctx context.Context, r io.Reader) (int64, error) {
 	if err := f.begin(ctx, "write"); err != nil {
 		return 0, err
@@ -29,7 +32,7 @@ func (f *File) ReadFromContext(ctx context.Context, r io.Reader) (int64, error) 
 func (f *File) WriteTo(w io.Writer) (int64, error) { return f.WriteToContext(current(), w) }
 
 // WriteToContext reads f to its end and writes that to w. It returns the number of bytes
-// written. If w is a [*File], it does what [File.ReadFromContext] of w does.
+// written. If w is a [*File], WriteToContext does what [File.ReadFromContext] of w does.
 func (f *File) WriteToContext(ctx context.Context, w io.Writer) (int64, error) {
 	if err := f.begin(ctx, "read"); err != nil {
 		return 0, err

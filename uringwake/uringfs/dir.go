@@ -61,9 +61,9 @@ func (f *File) ReadDir(n int) ([]fs.DirEntry, error) { return f.ReadDirContext(c
 
 // ReadDirContext returns the next n entries of a directory, in the directory's order,
 // without "." and "..". At the end of the directory it returns io.EOF. If n is zero or
-// less, it returns all that are left, and no error at the end. With an error it returns
-// the entries before. Info of an entry looks at the file of that name in the directory's
-// [File.Name].
+// less, it returns all that are left, and no error at the end. If it fails, it also
+// returns the entries that it has read. Info of an entry describes the file that then has
+// the entry's name in the directory [File.Name].
 func (f *File) ReadDirContext(ctx context.Context, n int) ([]fs.DirEntry, error) {
 	if err := f.begin(ctx, "readdirent"); err != nil {
 		return nil, err

@@ -108,9 +108,9 @@ func (f *File) Read(p []byte) (int, error) { return f.ReadContext(current(), p) 
 
 // ReadContext reads up to len(p) bytes at the file's position, and returns how many. At
 // the end of the file it returns 0 and io.EOF; for an empty p it returns 0 and nil. It
-// returns fewer than len(p) bytes if no more are available now. It waits for at least
-// one byte. If ctx ends while the kernel reads, the bytes that were read are returned
-// without an error. ReadContext corresponds to io_uring_prep_read; Linux 5.6.
+// waits for at least one byte, and returns fewer than len(p) if no more are available now.
+// If ctx ends while the kernel reads, the bytes that were read are returned without an
+// error. ReadContext corresponds to io_uring_prep_read; Linux 5.6.
 func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 	if err := f.begin(ctx, "read"); err != nil {
 		return 0, err
@@ -134,8 +134,8 @@ func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 func (f *File) ReadAt(p []byte, off int64) (int, error) { return f.ReadAtContext(current(), p, off) }
 
 // ReadAtContext reads len(p) bytes at off, and leaves the position as it is. If it
-// returns fewer, it returns an error that says why, at the end of the file io.EOF. It
-// corresponds to io_uring_prep_read; Linux 5.6.
+// returns fewer, the error says why; it is io.EOF at the end of the file. It corresponds
+// to io_uring_prep_read; Linux 5.6.
 func (f *File) ReadAtContext(ctx context.Context, p []byte, off int64) (n int, err error) {
 	if err := f.begin(ctx, "read"); err != nil {
 		return 0, err
@@ -258,9 +258,9 @@ func (f *File) Close() error { return f.CloseContext(current()) }
 // CloseContext closes the file. Calls that wait for a pipe, a terminal, a socket or a
 // turn return an error that matches os.ErrClosed, as do all later ones. Other calls in
 // progress finish. CloseContext returns when no call uses the descriptor any more and
-// it is closed; if ctx ends first, it is closed later. A function that
-// [File.SyscallConn] has called must not call it. It corresponds to io_uring_prep_close;
-// Linux 5.6.
+// it is closed; if ctx ends first, it is closed later. A function that was passed to a
+// method of [File.SyscallConn] must not close the file: the close would wait for the
+// function. CloseContext corresponds to io_uring_prep_close; Linux 5.6.
 func (f *File) CloseContext(ctx context.Context) error {
 	waitq.MustContext(ctx, "uringfs")
 	if f == nil {

@@ -20,11 +20,11 @@ func Create(ctx context.Context, name string) (*File, error) {
 	return OpenFile(ctx, name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
 }
 
-// OpenFile opens a file with the flags of package os (os.O_RDWR and the like), also with
-// others of open(2). If the file is created, its mode is perm, before umask. The
-// descriptor is close-on-exec. An error is a *fs.PathError. If ctx ends before the file
-// is open, no file is left open. The opening of a FIFO waits for its other end; in a
-// goroutine it does not end with ctx. OpenFile corresponds to io_uring_prep_openat; Linux 5.6.
+// OpenFile opens a file with the flags of package os, such as os.O_RDWR, and others of
+// open(2). If the file is created, its mode is perm, before umask. The descriptor is
+// close-on-exec. An error is a *fs.PathError, and then no file is left open. Opening a
+// FIFO waits for its other end; in a goroutine that wait does not end with ctx. OpenFile
+// corresponds to io_uring_prep_openat; Linux 5.6.
 func OpenFile(ctx context.Context, name string, flag int, perm fs.FileMode) (*File, error) {
 	fd, err := openName(ctx, name, flag, perm)
 	if err != nil {
@@ -86,9 +86,9 @@ func WriteFile(ctx context.Context, name string, data []byte, perm fs.FileMode) 
 	return err
 }
 
-// Stat returns what is known of a file. If it is a symbolic link, that is what the link
-// leads to. The Sys of the result is a *syscall.Stat_t, but os.SameFile does not know the
-// result. Stat corresponds to io_uring_prep_statx; Linux 5.6.
+// Stat describes a file; if it is a symbolic link, the file to which the link leads. Sys
+// of the result returns a *syscall.Stat_t. os.SameFile returns false for the result. Stat
+// corresponds to io_uring_prep_statx; Linux 5.6.
 func Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 	return statOf(ctx, "stat", name, true)
 }
@@ -122,7 +122,7 @@ func ReadDir(ctx context.Context, name string) ([]fs.DirEntry, error) {
 	return list, err
 }
 
-// Readlink returns where a symbolic link leads.
+// Readlink returns the destination of a symbolic link. It is a system call.
 func Readlink(ctx context.Context, name string) (string, error) {
 	err := begin(ctx)
 	if err == nil {
@@ -135,7 +135,8 @@ func Readlink(ctx context.Context, name string) (string, error) {
 }
 
 // Rename renames a file or a directory, and replaces a file, or an empty directory, that
-// has the name to. An error is an *os.LinkError. Rename corresponds to io_uring_prep_renameat; Linux 5.11.
+// has the name to. An error is an *os.LinkError. Rename corresponds to
+// io_uring_prep_renameat; Linux 5.11.
 func Rename(ctx context.Context, from, to string) error {
 	err := begin(ctx)
 	if err == nil {

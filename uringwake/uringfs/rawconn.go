@@ -8,10 +8,10 @@ import (
 	"github.com/vigil-go/vigil/await"
 )
 
-// SyscallConn returns access to the descriptor, which is kept open while a function uses
-// it. Read and Write call their function until it returns true, and wait in between until
-// the file is ready. There is no method Fd: its result could be another file's by the
-// time that it is used.
+// SyscallConn returns access to the descriptor, which stays open while a function uses it.
+// Read and Write call their function until it returns true, and wait in between until the
+// file is ready. In a task the function runs on the loop's thread, and must not block.
+// There is no method Fd: the number could be another file's when it is used.
 func (f *File) SyscallConn() (syscall.RawConn, error) {
 	if f == nil {
 		return nil, os.ErrInvalid

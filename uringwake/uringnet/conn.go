@@ -12,23 +12,24 @@ import (
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
-// A Conn is a connection: a net.Conn with the methods of net.TCPConn and net.UnixConn.
-// [Dial] and [Listener.Accept] make it. All methods may be called at the same time from
-// any goroutines and tasks. Of several reads one at a time is done, and of several writes.
+// A Conn is a connection: a net.Conn with most methods of net.TCPConn and net.UnixConn, and
+// with forms of them that take a context. [Dial], [Listener.Accept] and [FileConn] make a
+// Conn. All methods may be called at the same time from any goroutines and tasks. Reads are
+// done one at a time, and so are writes.
 type Conn struct{ s *sock }
 
 var _ net.Conn = (*Conn)(nil)
 
 func (c *Conn) ok() bool { return c != nil && c.s != nil }
 
-// Read reads what is there into p, up to 1 GiB, and waits if there is nothing. It returns
-// 0 and io.EOF at the end, and 0 and nil if p is empty. In a task it is ReadContext under
-// the task's context. It corresponds to io_uring_prep_recv; Linux 5.6.
+// Read reads what has come into p, at most 1 GiB, and waits if nothing has. It returns 0 and
+// io.EOF at the end of the stream, and 0 and nil if p is empty. In a task it is ReadContext
+// under the task's context. It corresponds to io_uring_prep_recv; Linux 5.6.
 //
-// A Conn of a stream socket that tasks of one loop read message by message receives in
-// advance, at most about 64 KiB and what comes in one turn of that loop: it corresponds to
-// io_uring_prep_recv_multishot, Linux 6.0. That ends with that loop, and for good when File
-// or Read of SyscallConn is called.
+// If tasks of one loop read a TCP connection message by message, so that each Read takes all
+// that has come, the Conn receives in advance: at most about 64 KiB and what comes in one
+// turn of that loop. That corresponds to io_uring_prep_recv_multishot; Linux 6.0. It ends
+// with that loop, and for good when File, or Read of SyscallConn, is called.
 func (c *Conn) Read(p []byte) (int, error) { return c.ReadContext(bridge.Current(), p) }
 
 // ReadContext is Read that ends with ctx. It returns when the kernel no longer uses p. If
@@ -51,7 +52,7 @@ func (c *Conn) ReadContext(ctx context.Context, p []byte) (int, error) {
 func (c *Conn) Write(p []byte) (int, error) { return c.WriteContext(bridge.Current(), p) }
 
 // WriteContext is Write that ends with ctx. It returns when the kernel no longer uses p,
-// and the number of bytes that were written by then.
+// with the number of bytes that were written by then.
 func (c *Conn) WriteContext(ctx context.Context, p []byte) (int, error) {
 	waitq.MustContext(ctx, "uringnet")
 	if !c.ok() {
@@ -64,8 +65,9 @@ func (c *Conn) WriteContext(ctx context.Context, p []byte) (int, error) {
 	return n, err
 }
 
-// Writev writes all buffers, one after the other, as one operation where the kernel lets
-// it. It changes neither buffers nor the slice, and returns the number of bytes written.
+// Writev writes all buffers, one after the other, by one operation if the kernel takes them
+// at once. It does not change the buffers or their slice, and returns the number of bytes
+// written.
 // It corresponds to io_uring_prep_sendmsg; Linux 5.3.
 func (c *Conn) Writev(buffers [][]byte) (int64, error) {
 	return c.WritevContext(bridge.Current(), buffers)
@@ -85,7 +87,7 @@ func (c *Conn) WritevContext(ctx context.Context, buffers [][]byte) (int64, erro
 }
 
 // Close closes the connection. Reads and writes that wait return errors that match
-// net.ErrClosed. Close returns when the kernel has let go of their buffers and the
+// net.ErrClosed. Close returns when the kernel no longer uses their buffers and the
 // descriptor is closed. A second Close returns an error that matches net.ErrClosed, at
 // once.
 func (c *Conn) Close() error {
@@ -111,7 +113,8 @@ func (c *Conn) failedHere(op string, err error) error {
 	return nil
 }
 
-// LocalAddr returns a *net.TCPAddr or a *net.UnixAddr, which must not be changed.
+// LocalAddr returns a *net.TCPAddr, a *net.UDPAddr or a *net.UnixAddr, which must not be
+// changed.
 func (c *Conn) LocalAddr() net.Addr {
 	if !c.ok() {
 		return nil
@@ -146,7 +149,7 @@ func (c *Conn) setDeadlines(t time.Time, read, write bool) error {
 	return c.failedHere("set", c.s.setDeadlines(t, read, write))
 }
 
-// CloseRead shuts down reading: reads return io.EOF when what has come is read.
+// CloseRead shuts down reading: when what has come has been read, reads return io.EOF.
 func (c *Conn) CloseRead() error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -154,7 +157,8 @@ func (c *Conn) CloseRead() error {
 	return c.failed("close", c.s.closeRead())
 }
 
-// CloseWrite shuts down writing: the other end reads io.EOF when it has read the rest.
+// CloseWrite shuts down writing: when the other end has read the rest, its reads return
+// io.EOF.
 func (c *Conn) CloseWrite() error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -163,8 +167,8 @@ func (c *Conn) CloseWrite() error {
 }
 
 // File returns a file with a duplicate of the descriptor, which the caller closes. The
-// deadlines of one do not concern the other. Bytes that the Conn has received in advance
-// for reads to come stay with the Conn: see [Conn.Read].
+// deadlines of the Conn do not apply to the file. Bytes that the Conn has received in
+// advance, see [Conn.Read], stay with the Conn.
 func (c *Conn) File() (*os.File, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
@@ -175,9 +179,9 @@ func (c *Conn) File() (*os.File, error) {
 
 // SyscallConn returns access to the descriptor. Its Read and Write call their function
 // again when the socket is ready, until it returns true; meanwhile other reads, or writes,
-// wait. In a task the function runs on the loop's thread, and must not block. Read fails
-// and does not call its function if bytes are left that the Conn has received in advance,
-// until [Conn.Read] has read them. A function of Control must not read.
+// wait. In a task the function runs on the loop's thread, and must not block. If the Conn
+// has received bytes in advance, Read fails, and does not call its function, until
+// [Conn.Read] has read them. The function of Control must not read.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL

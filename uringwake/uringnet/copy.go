@@ -9,20 +9,24 @@ import (
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
-// ReadFrom writes to c what r has until its end, and returns the number of bytes written.
+// ReadFrom reads r to its end and writes that to c. It returns the number of bytes written.
 // It implements io.ReaderFrom, which io.Copy uses.
 //
-// If c is a stream, and r one of these or an *io.LimitedReader of one, the bytes stay in
-// the kernel: a regular file goes by sendfile(2), and another stream, of this package or
-// package net, or a pipe that does not block, by splice(2). Other writes to c may come in
-// between. A reader of another package embedded in a type of the caller's is read by Read.
+// If c is a stream socket, the kernel copies some readers by itself: by sendfile(2) a regular
+// file of package os or uringfs, and by splice(2) a stream socket of this package or package
+// net, or a pipe in nonblocking mode. r may also be an *io.LimitedReader of one of these. All
+// other readers are read by their method Read, also a type that embeds one of these.
+//
+// Except with sendfile(2), other writes to c may come in between. With splice(2), bytes that
+// were taken from r before a write fails are lost, as in package net.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	return c.ReadFromContext(bridge.Current(), r)
 }
 
 // ReadFromContext is ReadFrom that ends with ctx. If r is not a *[Conn], a wait for r ends
-// only as Read of r does. In a task, regular files, and what r has of other packages, are
-// read in another goroutine, since they may block.
+// only when a Read of r would. In a task, sendfile(2), and splice(2) from what is not of
+// this package, run in another goroutine, since they may block. Read of any other r is
+// called in the task.
 func (c *Conn) ReadFromContext(ctx context.Context, r io.Reader) (int64, error) {
 	waitq.MustContext(ctx, "uringnet")
 	if !c.ok() {
@@ -40,14 +44,14 @@ func (c *Conn) ReadFromContext(ctx context.Context, r io.Reader) (int64, error) 
 	return n, err
 }
 
-// WriteTo writes to w what c reads until its end, and returns the number of bytes written.
-// It implements io.WriterTo. If w is a *[Conn], it does what ReadFrom of w does.
+// WriteTo reads c to its end and writes that to w. It returns the number of bytes written.
+// It implements io.WriterTo. If w is a *[Conn], WriteTo does what ReadFrom of w does.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	return c.WriteToContext(bridge.Current(), w)
 }
 
 // WriteToContext is WriteTo that ends with ctx. If w is not a *[Conn], a wait for w ends
-// only as Write of w does.
+// only when a Write of w would.
 func (c *Conn) WriteToContext(ctx context.Context, w io.Writer) (n int64, err error) {
 	waitq.MustContext(ctx, "uringnet")
 	if !c.ok() {

@@ -13,8 +13,8 @@ import (
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
-// Dial connects to an address as [Dialer.DialContext] with the zero Dialer does. For a
-// datagram network the Conn has the datagrams of one address: see "Networks".
+// Dial connects to an address as [Dialer.DialContext] of the zero Dialer does, and returns a
+// Conn for networks of datagrams too: see "Networks" in the package's documentation.
 func Dial(ctx context.Context, network, address string) (*Conn, error) {
 	var d Dialer
 	if !isPacket(network) {
@@ -29,10 +29,10 @@ func Dial(ctx context.Context, network, address string) (*Conn, error) {
 	return c, nil
 }
 
-// A Dialer has the options of net.Dialer. The zero value has their defaults.
+// A Dialer has options of net.Dialer. The zero value has their defaults.
 type Dialer struct {
-	// Timeout limits the whole time of a dial, as Deadline and the context do: the
-	// earliest counts. Zero is no limit.
+	// Timeout and Deadline limit the time of a whole dial, as the context does; the
+	// earliest limit counts. Zero means no limit.
 	Timeout  time.Duration
 	Deadline time.Time
 
@@ -50,22 +50,23 @@ type Dialer struct {
 	Resolver *net.Resolver
 
 	// Control, if not nil, is called with each socket before it is connected. The
-	// network is that of the address, such as tcp4. For a socket of datagrams a task
-	// waits while it runs in another goroutine.
+	// network is that of the address, such as tcp4. In a task it runs on the loop's
+	// thread, and must not block; for a network of datagrams it runs in another
+	// goroutine, for which the task waits.
 	Control func(network, address string, c syscall.RawConn) error
 }
 
-// Dial is DialContext without a context, or in a task under the task's.
+// Dial is DialContext without a context; in a task it ends with the task's context.
 func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(bridge.Current(), network, address)
 }
 
 // DialContext connects to an address, and returns a *[Conn], or for udp, udp4, udp6 and
-// unixgram a *[PacketConn]. The other networks are tcp, tcp4, tcp6, unix and unixpacket, and
-// the addresses those of net.Dial. If a name has several addresses, they are tried one after
-// the other, each with its share of the time that is left; not two at a time, as package
-// net does for names with addresses of both versions of IP. Once connected, the connection
-// does not depend on ctx.
+// unixgram a *[PacketConn]. The other networks are tcp, tcp4, tcp6, unix and unixpacket. The
+// addresses are those of net.Dial. If a name has several addresses, they are tried one after
+// the other, each with its share of the time that is left. Package net instead tries two at
+// a time if the name has addresses of both versions of IP. The end of ctx does not affect a
+// connection that has been made.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if isPacket(network) {
 		p, err := d.dialPacket(ctx, network, address)

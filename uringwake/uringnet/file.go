@@ -5,10 +5,10 @@ import (
 	"os"
 )
 
-// FileConn returns a connection for the socket of f, as net.FileConn does: a stream or a
-// packet connection, such as an end of socketpair(2). It has a duplicate of the
-// descriptor, and the caller closes f. The socket, and so f, is in nonblocking mode
-// afterwards.
+// FileConn returns a connection for the socket of f, as net.FileConn does. The socket is of
+// tcp, unix or unixpacket, such as an end of a socketpair(2); for others, as for datagrams,
+// the error matches syscall.EPROTONOSUPPORT. The Conn has a duplicate of the descriptor, and
+// the caller closes f. The socket, and so f, is in nonblocking mode afterwards.
 func FileConn(f *os.File) (*Conn, error) {
 	s, err := fileSock(f)
 	if err != nil {
@@ -17,10 +17,10 @@ func FileConn(f *os.File) (*Conn, error) {
 	return own(&Conn{s}, s), nil
 }
 
-// FileListener returns a listener for the socket of f, which listens already, as
-// net.FileListener does: one that was inherited, for example. It has a duplicate of the
-// descriptor, and the caller closes f. The socket, and so f, is in nonblocking mode
-// afterwards. Close does not remove the file of a unix address.
+// FileListener returns a listener for the socket of f, as net.FileListener does. The socket
+// listens already: it was inherited from another process, for example. The Listener has a
+// duplicate of the descriptor, and the caller closes f. The socket, and so f, is in
+// nonblocking mode afterwards. Close does not remove the file of a unix address.
 func FileListener(f *os.File) (*Listener, error) {
 	s, err := fileSock(f)
 	if err != nil {

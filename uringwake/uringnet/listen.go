@@ -9,16 +9,18 @@ import (
 	"github.com/vigil-go/vigil/internal/waitq"
 )
 
-// Listen listens on an address as [ListenConfig.Listen] with the zero ListenConfig does.
+// Listen listens on an address as [ListenConfig.Listen] of the zero ListenConfig does.
 func Listen(ctx context.Context, network, address string) (*Listener, error) {
 	var c ListenConfig
 	return c.listen(ctx, network, address)
 }
 
-// A ListenConfig has the options of net.ListenConfig. The zero value has their defaults.
+// A ListenConfig has options of net.ListenConfig, and ReusePort. The zero value has their
+// defaults.
 type ListenConfig struct {
 	// Control, if not nil, is called with the socket before it is bound to the address.
-	// The network is the one that the address was found for, such as tcp4.
+	// The network is that of the address, such as tcp4. In a task, [ListenConfig.Listen]
+	// calls it on the loop's thread, so that it must not block.
 	Control func(network, address string, c syscall.RawConn) error
 
 	// KeepAlive is how long accepted connections are idle before the first keep-alive
@@ -27,15 +29,15 @@ type ListenConfig struct {
 	KeepAlive       time.Duration
 	KeepAliveConfig net.KeepAliveConfig
 
-	// ReusePort lets several sockets have one address, among which the kernel divides
-	// the connections, or the datagrams by their senders (SO_REUSEPORT).
+	// ReusePort lets several sockets have the same address (SO_REUSEPORT). The kernel
+	// divides the connections, or the senders of datagrams, among them.
 	ReusePort bool
 }
 
 // Listen listens on an address. The networks are tcp, tcp4, tcp6, unix and unixpacket, and
-// the addresses those of net.Listen: an empty host or unspecified address is all local
-// ones, and a port of 0 one that is free. The result is a *[Listener]. ctx is for looking
-// up the address.
+// the addresses those of net.Listen: an empty host or an unspecified address means all local
+// addresses, and port 0 a port that is free. The result is a *[Listener]. ctx is only for
+// looking up the address.
 func (c *ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	l, err := c.listen(ctx, network, address)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
-// A Listener is a net.Listener for tcp, unix and unixpacket. [Listen] makes it. All
-// methods may be called at the same time from any goroutines and tasks.
+// A Listener is a net.Listener for tcp, unix and unixpacket. [Listen] and [FileListener]
+// make a Listener. All methods may be called at the same time from any goroutines and tasks.
 type Listener struct {
 	s *sock
 	listenerState
@@ -23,8 +23,9 @@ var _ net.Listener = (*Listener)(nil)
 func (l *Listener) ok() bool { return l != nil && l.s != nil }
 
 // Accept waits for a connection and returns it, a *[Conn]. While the process or the system
-// has too many files open, it tries again, after 5 ms and then after up to 1 s, whereas
-// package net returns an error. In a task it is AcceptContext under the task's context.
+// has too many open files, Accept tries again after 5 ms, and then after twice as long each
+// time, at most 1 s; package net returns an error. In a task it is AcceptContext under the
+// task's context.
 func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.AcceptContext(bridge.Current())
 	if err != nil {
@@ -86,7 +87,8 @@ func (l *Listener) File() (*os.File, error) {
 	return f, nil
 }
 
-// SyscallConn returns access to the descriptor. Only its Control works.
+// SyscallConn returns access to the descriptor. Only its Control works; Read and Write return
+// syscall.EINVAL.
 func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	if !l.ok() {
 		return nil, syscall.EINVAL
@@ -94,8 +96,8 @@ func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	return l.s.raw(l, true), nil
 }
 
-// SetUnlinkOnClose sets whether Close removes the file of a unix address. It does if
-// Listen has made it.
+// SetUnlinkOnClose sets whether Close removes the file of a unix address. Without it, Close
+// removes a file that Listen has made.
 func (l *Listener) SetUnlinkOnClose(on bool) { l.setUnlinkOnClose(on) }
 
 func (l *Listener) opError(op string, err error) error {

@@ -10,8 +10,8 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// Package net opens the sockets for datagrams: it knows names, zones, broadcasts and
-// groups, and nothing of that waits, except for a name. Then they are taken over.
+// Package net opens the sockets for datagrams, since it knows names, zones, broadcasts and
+// groups. None of that waits, except looking up a name. Then takeSocket duplicates them.
 
 const unixgram = "unixgram"
 
@@ -23,7 +23,7 @@ func isPacket(network string) bool {
 	return false
 }
 
-// ListenPacket is [ListenConfig.ListenPacket] with the zero ListenConfig.
+// ListenPacket opens a socket as [ListenConfig.ListenPacket] of the zero ListenConfig does.
 func ListenPacket(ctx context.Context, network, address string) (*PacketConn, error) {
 	var c ListenConfig
 	return c.listenPacket(ctx, network, address)
@@ -31,8 +31,8 @@ func ListenPacket(ctx context.Context, network, address string) (*PacketConn, er
 
 // ListenPacket opens a socket that receives datagrams at an address. The networks are udp,
 // udp4, udp6 and unixgram, and the addresses those of [net.ListenPacket]. The result is a
-// *[PacketConn]. ctx is for looking up the address. In a task, the Control function runs in
-// another goroutine, for which the task waits.
+// *[PacketConn]. ctx is only for looking up the address. In a task, the Control function runs
+// in another goroutine, for which the task waits.
 func (c *ListenConfig) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
 	p, err := c.listenPacket(ctx, network, address)
 	if err != nil {

@@ -43,7 +43,7 @@ func newMessage(p, oob []byte) *message {
 // mostInMessage is more than a datagram can have, and less than the kernel refuses.
 const mostInMessage = 1 << 30
 
-// release gives m to the next user. The kernel must have let go of it.
+// release gives m to the next user. The kernel must no longer use it.
 func (m *message) release() {
 	m.header, m.data = unix.Msghdr{}, unix.Iovec{}
 	messages.Put(m)

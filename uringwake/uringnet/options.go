@@ -22,7 +22,7 @@ func (c *Conn) setHere(f func(fd int) error) error {
 	return c.failedHere("set", c.s.control(f))
 }
 
-// SetNoDelay sets whether small packets are sent at once (TCP_NODELAY). It is on at first.
+// SetNoDelay sets whether small packets are sent at once (TCP_NODELAY). By default they are.
 func (c *Conn) SetNoDelay(on bool) error {
 	return c.set(func(fd int) error { return setNoDelay(fd, on) })
 }
@@ -64,7 +64,7 @@ func (c *Conn) SetWriteBuffer(bytes int) error {
 }
 
 // SetUserTimeout sets how long sent data may be without acknowledgment before the
-// connection is closed, in milliseconds, rounded up; 0 is the system's default
+// connection is closed, rounded up to milliseconds; 0 means the system's default
 // (TCP_USER_TIMEOUT).
 func (c *Conn) SetUserTimeout(d time.Duration) error {
 	return c.set(func(fd int) error { return setUserTimeout(fd, d) })

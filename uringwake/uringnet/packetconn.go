@@ -12,25 +12,26 @@ import (
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
-// A PacketConn sends and receives datagrams, as [net.UDPConn] does, and [net.UnixConn].
+// A PacketConn sends and receives datagrams, as [net.UDPConn] and [net.UnixConn] do.
 // [ListenPacket] makes one that exchanges datagrams with any address. One that
-// [Dialer.DialContext] has connected to an address sends to that only, by Write, and
-// receives from there only. Both kinds implement [net.PacketConn] and [net.Conn].
+// [Dialer.DialContext] has connected to an address sends to that address only, by Write, and
+// receives from it only. Both kinds implement [net.PacketConn] and [net.Conn].
 //
-// A PacketConn may be used by any number of tasks, of any loops, and of goroutines at once.
-// Each receives or sends whole datagrams.
+// A PacketConn may be used by any number of tasks of any loops, and by goroutines, at the
+// same time. Each call receives or sends one datagram.
 //
-// A method without a context suspends the task that calls it, or else the goroutine. In a
-// task it also ends when the context of the task does. The methods with a context return
-// when the kernel no longer uses their buffers; an error of the context then matches
-// ctx.Err() and context.Cause(ctx). A datagram that came in the same moment is returned.
+// A method without a context suspends the task or the goroutine that calls it. In a task it
+// also ends when the context of the task does. The methods with a context return when the
+// kernel no longer uses their buffers. If the context has ended, the error matches ctx.Err()
+// and context.Cause(ctx), unless a datagram was transferred by then, which is the result.
 //
-// All errors are [*net.OpError]. The socket keeps working after an error, unless the error
+// Errors are [*net.OpError]. The socket keeps working after an error, unless the error
 // matches [net.ErrClosed]. In the terminology of the Go memory model, the call that sends a
 // datagram synchronizes before the return of the call that receives it.
 //
-// In a task the operations correspond to io_uring_prep_recvmsg and io_uring_prep_sendmsg;
-// Linux 5.3. In a goroutine, what need not wait is a system call.
+// In a task, receiving corresponds to io_uring_prep_recvmsg, and sending to
+// io_uring_prep_sendmsg; Linux 5.3. In a goroutine they are system calls, and what would
+// block waits on the ring that all goroutines share.
 type PacketConn struct {
 	s      *sock
 	family int // of the socket's addresses
@@ -52,7 +53,7 @@ func (c *PacketConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	return c.ReadFromContext(bridge.Current(), p)
 }
 
-// ReadFromContext is ReadFrom until ctx ends.
+// ReadFromContext is ReadFrom that ends with ctx.
 func (c *PacketConn) ReadFromContext(ctx context.Context, p []byte) (int, net.Addr, error) {
 	r, err := c.receive(ctx, p, nil)
 	if r.from.isZero() {
@@ -68,20 +69,21 @@ func (c *PacketConn) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
 }
 
 // ReadFromUDPAddrPort is ReadFrom with the address as a [netip.AddrPort], for which nothing
-// is allocated. A socket that also receives IPv6 has IPv4 addresses as IPv4-mapped IPv6
-// addresses; see [netip.Addr.Unmap].
+// is allocated. On a socket that also receives IPv6, an IPv4 address is returned as an
+// IPv4-mapped IPv6 address; see [netip.Addr.Unmap].
 func (c *PacketConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
 	return c.ReadFromUDPAddrPortContext(bridge.Current(), p)
 }
 
-// ReadFromUDPAddrPortContext is ReadFromUDPAddrPort until ctx ends.
+// ReadFromUDPAddrPortContext is ReadFromUDPAddrPort that ends with ctx.
 func (c *PacketConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (int, netip.AddrPort, error) {
 	r, err := c.receive(ctx, p, nil)
 	return r.n, r.from.AddrPort, err
 }
 
-// ReadMsgUDP is ReadFromUDP that also copies control messages into oob. It returns how many
-// bytes of them it copied, and the flags of recvmsg(2), such as unix.MSG_TRUNC.
+// ReadMsgUDP is ReadFromUDP that also copies control messages into oob. It returns the
+// numbers of bytes that it copied into p and oob, and the flags of recvmsg(2), such as
+// unix.MSG_TRUNC.
 func (c *PacketConn) ReadMsgUDP(p, oob []byte) (n, oobn, flags int, from *net.UDPAddr, err error) {
 	n, oobn, flags, addr, err := c.ReadMsgUDPAddrPort(p, oob)
 	return n, oobn, flags, udpAddr(addr), err
@@ -93,7 +95,7 @@ func (c *PacketConn) ReadMsgUDPAddrPort(p, oob []byte) (n, oobn, flags int, from
 	return r.n, r.oobn, r.flags, r.from.AddrPort, err
 }
 
-// ReadMsgUnix is ReadMsgUDP for a Unix socket. Files in control messages belong to the
+// ReadMsgUnix is ReadMsgUDP for a Unix socket. Descriptors in control messages belong to the
 // caller, and are close-on-exec.
 func (c *PacketConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAddr, err error) {
 	r, err := c.receive(bridge.Current(), p, oob)
@@ -106,7 +108,7 @@ func (c *PacketConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.U
 // Read is ReadFrom without the address.
 func (c *PacketConn) Read(p []byte) (int, error) { return c.ReadContext(bridge.Current(), p) }
 
-// ReadContext is Read until ctx ends.
+// ReadContext is Read that ends with ctx.
 func (c *PacketConn) ReadContext(ctx context.Context, p []byte) (int, error) {
 	r, err := c.receive(ctx, p, nil)
 	return r.n, err
@@ -116,7 +118,7 @@ func (c *PacketConn) ReadContext(ctx context.Context, p []byte) (int, error) {
 // is an empty datagram.
 func (c *PacketConn) Write(p []byte) (int, error) { return c.WriteContext(bridge.Current(), p) }
 
-// WriteContext is Write until ctx ends.
+// WriteContext is Write that ends with ctx.
 func (c *PacketConn) WriteContext(ctx context.Context, p []byte) (int, error) {
 	n, _, err := c.send(ctx, p, nil, packetAddr{})
 	return n, err
@@ -130,7 +132,7 @@ func (c *PacketConn) WriteTo(p []byte, addr net.Addr) (int, error) {
 	return c.WriteToContext(bridge.Current(), p, addr)
 }
 
-// WriteToContext is WriteTo until ctx ends.
+// WriteToContext is WriteTo that ends with ctx.
 func (c *PacketConn) WriteToContext(ctx context.Context, p []byte, addr net.Addr) (int, error) {
 	if c.connected() {
 		return 0, c.writeError(opAddr(addr), net.ErrWriteToConnected)
@@ -144,13 +146,13 @@ func (c *PacketConn) WriteToUDP(p []byte, addr *net.UDPAddr) (int, error) {
 	return c.WriteTo(p, addr)
 }
 
-// WriteToUDPAddrPort is WriteTo with the address as a [netip.AddrPort]; nothing is
+// WriteToUDPAddrPort is WriteTo with the address as a [netip.AddrPort], for which nothing is
 // allocated.
 func (c *PacketConn) WriteToUDPAddrPort(p []byte, addr netip.AddrPort) (int, error) {
 	return c.WriteToUDPAddrPortContext(bridge.Current(), p, addr)
 }
 
-// WriteToUDPAddrPortContext is WriteToUDPAddrPort until ctx ends.
+// WriteToUDPAddrPortContext is WriteToUDPAddrPort that ends with ctx.
 func (c *PacketConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, addr netip.AddrPort) (int, error) {
 	if c.connected() {
 		return 0, c.writeError(opAddr(udpAddr(addr)), net.ErrWriteToConnected)
@@ -170,7 +172,7 @@ func (c *PacketConn) WriteMsgUDPAddrPort(p, oob []byte, addr netip.AddrPort) (n,
 	return c.send(bridge.Current(), p, oob, packetAddr{AddrPort: addr})
 }
 
-// WriteMsgUnix is WriteMsgUDP for a Unix socket. Control messages may have files.
+// WriteMsgUnix is WriteMsgUDP for a Unix socket. Control messages may have descriptors.
 func (c *PacketConn) WriteMsgUnix(p, oob []byte, addr *net.UnixAddr) (n, oobn int, err error) {
 	return c.sendTo(bridge.Current(), p, oob, addr)
 }
@@ -192,14 +194,15 @@ func (c *PacketConn) RemoteAddr() net.Addr {
 	return c.s.remote
 }
 
-// SetDeadline is SetReadDeadline and SetWriteDeadline.
+// SetDeadline sets the deadlines of reads and writes.
 func (c *PacketConn) SetDeadline(t time.Time) error { return c.setDeadlines(t, true, true) }
 
-// SetReadDeadline has reads fail from t on with an error that matches
-// [os.ErrDeadlineExceeded], also those that wait now. A zero t is no deadline.
+// SetReadDeadline sets the deadline of reads. From t on, those in progress and those to come
+// fail with an error that matches [os.ErrDeadlineExceeded], until another deadline is set. A
+// zero t is no deadline.
 func (c *PacketConn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, true, false) }
 
-// SetWriteDeadline has writes fail from t on, as SetReadDeadline does reads.
+// SetWriteDeadline is SetReadDeadline for writes.
 func (c *PacketConn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, false, true) }
 
 func (c *PacketConn) setDeadlines(t time.Time, read, write bool) error {
@@ -210,8 +213,8 @@ func (c *PacketConn) setDeadlines(t time.Time, read, write bool) error {
 }
 
 // Close closes the socket. Calls that wait return an error that matches [net.ErrClosed], as
-// do all later ones. Close returns when the kernel no longer uses any of their buffers. The
-// file of a Unix socket stays.
+// do all later ones. Close returns when the kernel no longer uses their buffers and the
+// descriptor is closed. It does not remove the file of a Unix socket.
 func (c *PacketConn) Close() error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -231,7 +234,7 @@ func (c *PacketConn) SyscallConn() (syscall.RawConn, error) {
 }
 
 // File returns a file with a duplicate of the descriptor, which the caller closes. The
-// deadlines of one do not concern the other.
+// deadlines of the PacketConn do not apply to the file.
 func (c *PacketConn) File() (*os.File, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL

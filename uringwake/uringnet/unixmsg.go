@@ -7,12 +7,13 @@ import (
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
-// ReadMsgUnix reads into p and, what comes with it, into oob: control messages, such as
-// those with descriptors (SCM_RIGHTS), which are close-on-exec. It returns the numbers of
-// bytes of both, the flags of recvmsg(2), and the peer's address if it has one. The
-// connection must be a Unix one. The end of the stream is an error that matches io.EOF.
+// ReadMsgUnix reads bytes into p, and the control messages that come with them into oob,
+// such as those with descriptors (SCM_RIGHTS), which belong to the caller and are
+// close-on-exec. It returns the numbers of bytes of both, the flags of recvmsg(2), and the
+// peer's address if it has one. The connection must be that of a Unix socket. At the end of
+// the stream the error matches io.EOF.
 //
-// Read drops descriptors that come with the bytes that it reads.
+// Read, in contrast, drops descriptors that come with the bytes that it reads.
 func (c *Conn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
 	if !c.ok() {
 		return 0, 0, 0, nil, syscall.EINVAL
@@ -22,8 +23,8 @@ func (c *Conn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, addr *net.UnixAdd
 }
 
 // WriteMsgUnix writes p, and with it the control messages in oob, by one sendmsg(2), which
-// may write a part of p only. It returns the numbers of bytes of both. The connection must
-// be a Unix one, and addr nil, since it has a peer.
+// may write only a part of p. It returns the numbers of bytes of both. The connection must
+// be that of a Unix socket, and addr must be nil, since the socket is connected.
 func (c *Conn) WriteMsgUnix(p, oob []byte, addr *net.UnixAddr) (n, oobn int, err error) {
 	if !c.ok() {
 		return 0, 0, syscall.EINVAL

@@ -44,7 +44,7 @@ func (v *vector) fill(buffers [][]byte, skip int) {
 	v.header.SetIovlen(len(v.iovecs))
 }
 
-// clear lets go of the buffers.
+// clear drops the references to the buffers.
 func (v *vector) clear() {
 	clear(v.iovecs)
 	v.header = unix.Msghdr{}
