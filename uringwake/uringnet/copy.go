@@ -35,7 +35,7 @@ func (c *Conn) ReadFromContext(ctx context.Context, r io.Reader) (int64, error) 
 	n, handled, err := c.s.readFrom(ctx, r)
 	if !handled && err == nil {
 		var m int64
-		m, err = io.Copy(onlyWriter{ctx, c}, r)
+		m, err = io.Copy(onlyWriter{ctx, c}, under(ctx, r))
 		n += m
 	}
 	if err != nil && err != io.EOF {
@@ -66,6 +66,15 @@ func (c *Conn) WriteToContext(ctx context.Context, w io.Writer) (n int64, err er
 		err = c.s.opError("writeto", err)
 	}
 	return n, err
+}
+
+// under is r or, if r is a Conn, its reads under ctx: its WriteTo would read under the
+// context of the task.
+func under(ctx context.Context, r io.Reader) io.Reader {
+	if c, ok := r.(*Conn); ok {
+		return onlyReader{ctx, c}
+	}
+	return r
 }
 
 // onlyWriter is a Conn without ReadFrom, and with a context.

@@ -283,6 +283,30 @@ func TestReadFromSource(t *testing.T) {
 	})
 }
 
+// TestReadFromContextWithoutSplice: the context ends also a wait for a source whose bytes
+// the program copies.
+func TestReadFromContextWithoutSplice(t *testing.T) {
+	inWorlds(t, func(t *testing.T, w world) {
+		a, b := pair(t, "unixpacket")
+		from, to := pair(t, "tcp")
+		_, err := to.Write([]byte("hello"))
+		require.NoError(t, err)
+		w.do(func(ctx context.Context) {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			go func() {
+				b.Read(make([]byte, 5))
+				cancel()
+			}()
+			n, err := a.ReadFromContext(ctx, from)
+			require.EqualValues(t, 5, n)
+			require.ErrorIs(t, err, context.Canceled)
+			_, err = from.WriteToContext(ctx, a)
+			require.ErrorIs(t, err, context.Canceled)
+		})
+	})
+}
+
 // TestReadFromStream splices from a connection that has received in advance.
 func TestReadFromStream(t *testing.T) {
 	data := randomBytes(300_000)
