@@ -66,6 +66,24 @@ func TestRefusedOperations(t *testing.T) {
 	}
 }
 
+// TestRefusedWaitOfWrite: a write that has to wait fails where nothing can wait. It does
+// not try again and again.
+func TestRefusedWaitOfWrite(t *testing.T) {
+	if !refuse.Child(t, refuse.NoOpcodes(refusedOpcodes["all"].opcodes...)) {
+		return
+	}
+	packetWorlds(t, func(t *testing.T, ctx context.Context) {
+		f, _ := filePair(t, unix.SOCK_STREAM)
+		c, err := uringnet.FileConn(f)
+		require.NoError(t, err)
+		_, err = c.WriteContext(ctx, make([]byte, 16<<20))
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+		_, err = c.WritevContext(ctx, [][]byte{{1}, make([]byte, 1<<20)})
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+		require.NoError(t, c.Close())
+	})
+}
+
 func echoStream(t *testing.T, ctx context.Context) error {
 	return echoStreamAt(t, ctx, "tcp", "127.0.0.1:0")
 }

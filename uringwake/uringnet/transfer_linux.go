@@ -110,16 +110,16 @@ func (s *sock) write(ctx context.Context, p []byte) (done int, err error) {
 	}
 	defer s.wr.leave()
 	raceRelease()
-	send := (*sock).send
-	if uringwake.TaskFrom(ctx) != nil {
+	send, onRing := (*sock).send, uringwake.TaskFrom(ctx) != nil
+	if onRing {
 		send = (*sock).sendOnRing
 	}
 	for {
 		n, err := send(s, ctx, p[done:][:min(len(p)-done, mostBytes)]) // done+mostBytes may be too much for an int
 		done += n
 		switch {
-		case unsupportedHere(err):
-			send = (*sock).send
+		case onRing && unsupportedHere(err):
+			send, onRing = (*sock).send, false
 		case err != nil:
 			return done, err
 		case done == len(p):

@@ -46,7 +46,7 @@ func (v *vector) fill(buffers [][]byte, skip int) {
 
 // clear drops the references to the buffers.
 func (v *vector) clear() {
-	clear(v.iovecs)
+	clear(v.iovecs[:cap(v.iovecs)]) // an earlier part of the write had more
 	v.header = unix.Msghdr{}
 	if cap(v.iovecs) > keptBuffers {
 		v.iovecs = nil
@@ -61,8 +61,8 @@ func (s *sock) writev(ctx context.Context, buffers [][]byte) (done int64, err er
 	defer s.wr.leave()
 	raceRelease()
 	defer s.vector.clear()
-	send := (*sock).sendVector
-	if uringwake.TaskFrom(ctx) != nil {
+	send, onRing := (*sock).sendVector, uringwake.TaskFrom(ctx) != nil
+	if onRing {
 		send = (*sock).sendVectorOnRing
 	}
 	skip := 0 // of the buffers that are left
@@ -79,8 +79,8 @@ func (s *sock) writev(ctx context.Context, buffers [][]byte) (done int64, err er
 		done += int64(n)
 		skip += n
 		switch {
-		case unsupportedHere(err):
-			send = (*sock).sendVector
+		case onRing && unsupportedHere(err):
+			send, onRing = (*sock).sendVector, false
 		case err != nil:
 			return done, err
 		case n == 0:
