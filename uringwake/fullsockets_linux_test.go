@@ -36,6 +36,15 @@ var sends = map[string]func(ctx context.Context, fd int) (int, error){
 		r, err := uringwake.Start(ctx, uringwake.SendOp(fd, []byte("word"), unix.MSG_WAITALL)).Wait(ctx)
 		return r.N, err
 	},
+	"started send, registered": func(ctx context.Context, fd int) (int, error) {
+		f, err := uringwake.RegisterFile(ctx, fd)
+		if err != nil {
+			return 0, err
+		}
+		defer f.Close()
+		r, err := uringwake.Start(ctx, uringwake.SendOp(-1, []byte("word"), 0).On(f)).Wait(ctx)
+		return r.N, err
+	},
 	"started write": func(ctx context.Context, fd int) (int, error) {
 		r, err := uringwake.Start(ctx, uringwake.WriteOp(fd, []byte("word"), -1)).Wait(ctx)
 		return r.N, err

@@ -20,6 +20,8 @@ type fixedState struct {
 	*handle // of the place in the table
 	driver  driver
 	mem     []byte
+
+	unixDatagram bool // the file is a unix datagram socket
 }
 
 const fixedPlaces = 1024
@@ -88,7 +90,7 @@ func registerFile(ctx context.Context, fd int) (*FixedFile, error) {
 	if err := checkFD("io_uring_register", fd); err != nil {
 		return nil, err
 	}
-	place := 0
+	place, unixDatagram := 0, isUnixDatagram(fd)
 	d, err := onQueue(ctx, func(q *ringQueue) (err error) {
 		place, err = q.files.take(q.makeFiles)
 		if err != nil {
@@ -104,6 +106,7 @@ func registerFile(ctx context.Context, fd int) (*FixedFile, error) {
 		return nil, err
 	}
 	f := &FixedFile{newFixed(d, place, nil, (*ringQueue).vacateFile)}
+	f.unixDatagram = unixDatagram
 	runtime.AddCleanup(f, func(h *handle) { h.close() }, f.handle)
 	return f, nil
 }
@@ -161,7 +164,7 @@ func newFixed(d driver, place int, p []byte, vacate func(q *ringQueue, place int
 		later(d, func(q *ringQueue) { vacate(q, place) })
 		return nil
 	}
-	return fixedState{h, d, p}
+	return fixedState{handle: h, driver: d, mem: p}
 }
 
 func (s *fixedState) shut() error {

@@ -130,11 +130,20 @@ func (op *Op) prepare(o *op) {
 // message, see mustNotWait. Such a socket knows none of the other flags, and no SIGPIPE.
 func (op *Op) prepareSend(s *ring.SQE) {
 	flags := uint32(op.n) | unix.MSG_NOSIGNAL
-	if flags&(unix.MSG_DONTWAIT|unix.MSG_OOB|unix.MSG_ZEROCOPY) == 0 && isUnixDatagram(op.fd) {
+	if flags&(unix.MSG_DONTWAIT|unix.MSG_OOB|unix.MSG_ZEROCOPY) == 0 && op.isUnixDatagram() {
 		s.PrepWrite(op.fd, op.p, 0)
 	} else {
 		s.PrepSend(op.fd, op.p, flags)
 	}
+}
+
+// isUnixDatagram reports whether op is for a unix datagram socket. The descriptor of an
+// operation on a registered file may be another file's.
+func (op *Op) isUnixDatagram() bool {
+	if op.file != nil {
+		return op.file.unixDatagram
+	}
+	return isUnixDatagram(op.fd)
 }
 
 func isUnixDatagram(fd int) bool {
