@@ -2,6 +2,7 @@ package uringwake
 
 import (
 	"context"
+	"errors"
 	"unsafe"
 
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
@@ -19,7 +20,7 @@ func init() {
 		return o, nil
 	}
 	bridge.HaveCancel = haveCancel
-	bridge.HaveBuffers = haveBuffers
+	bridge.HaveBuffers = haveBuffersAhead
 	bridge.PrepareReceive = func(b bridge.Op, fd int, flags uint32) { b.(*op).prepareReceive(fd, flags) }
 }
 
@@ -77,18 +78,20 @@ func (l *Loop) endStreams() {
 	}
 }
 
-// tell calls the wakers that sinks have returned.
+// tell calls the wakers that sinks have returned. One of a foreign type may end the
+// goroutine: then the next call continues.
 func (l *Loop) tell() {
-	for i := 0; i < len(l.told); i++ {
-		w := l.told[i]
-		l.told[i] = nil
+	for l.heard < len(l.told) {
+		w := l.told[l.heard]
+		l.told[l.heard] = nil
+		l.heard++
 		if t, ok := w.(*Task); ok && t.loop == l {
 			t.wakeHere()
 		} else {
 			w.Wake()
 		}
 	}
-	l.told = l.told[:0]
+	l.told, l.heard = l.told[:0], 0
 }
 
 func (l *Loop) cancelNamed(o *op, id userData) {
@@ -158,6 +161,19 @@ func (q *ringQueue) takeTold(wakers []wake.Waker) []wake.Waker {
 
 func haveCancel(ctx context.Context) error {
 	_, err := onQueue(ctx, (*ringQueue).cannotCancel)
+	return err
+}
+
+// haveBuffersAhead is haveBuffers for a receive that also goes on while nobody waits for
+// it. On a loop with a limit it would keep a place from the operations that its data
+// depends on.
+func haveBuffersAhead(ctx context.Context) error {
+	_, err := onQueue(ctx, func(q *ringQueue) error {
+		if q.limit > 0 {
+			return errors.New("uringwake: the loop has LoopOptions.MaxInFlight")
+		}
+		return q.openBuffers()
+	})
 	return err
 }
 

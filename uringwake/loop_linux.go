@@ -44,6 +44,7 @@ type loopThread struct {
 	ringQueue
 	idleOps *node[*op]
 	wakers  []wake.Waker // of operations that have completed
+	heard   int          // how many of told were called
 	ready   fifo[errand]
 	batch   fifo[errand] // what this turn runs
 	current *Task

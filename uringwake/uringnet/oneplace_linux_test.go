@@ -43,3 +43,19 @@ func TestCloseWithoutPlaces(t *testing.T) {
 	}
 	require.NoError(t, l.Close(bg))
 }
+
+// TestMessagesWithOnePlace: a loop with one place has none for a receive in advance, by
+// which it would wait for a message that it has no place to ask for.
+func TestMessagesWithOnePlace(t *testing.T) {
+	skipWithoutRing(t)
+	l, err := uringwake.NewLoop(&uringwake.LoopOptions{MaxInFlight: 1, SpinFor: -1})
+	require.NoError(t, err)
+	a, b := pair(t, "tcp")
+	world{t, l}.do(func(context.Context) {
+		for range 10 {
+			exchangeHere(t, b, a)
+		}
+	})
+	requireArmed(t, a, false)
+	require.NoError(t, l.Close(bg))
+}

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/uringwake/uringnet"
+	"github.com/vigil-go/vigil/wake"
 )
 
 func skipWithoutMultishot(t *testing.T) {
@@ -343,6 +346,39 @@ func TestLoopClosesUnderStream(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "onetwo", string(p))
 		streaming(t, world{t, newLoop(t)}, a, b)
+	})
+}
+
+// rudeParker ends the goroutine that wakes it, once.
+type rudeParker struct {
+	wake.Parker
+	once sync.Once
+}
+
+func (p *rudeParker) Wake() {
+	p.Parker.Wake()
+	p.once.Do(runtime.Goexit)
+}
+
+// TestRudeReaderOfStream: the loop goes on.
+func TestRudeReaderOfStream(t *testing.T) {
+	onStream(t, func(t *testing.T, w world, a, b *uringnet.Conn) {
+		ctx := wake.WithParker(bg, &rudeParker{Parker: wake.NewParker()})
+		read := world{t, nil}.start(func(context.Context) {
+			_, err := a.ReadContext(ctx, make([]byte, 2))
+			require.NoError(t, err)
+		})
+		w.do(func(ctx context.Context) {
+			for asleep := false; !asleep; asleep, _ = uringnet.Asleep(a, false) {
+				uringwake.Sleep(ctx, 100*time.Microsecond)
+			}
+		})
+		_, err := b.Write([]byte("x"))
+		require.NoError(t, err)
+		<-read
+		for range 3 {
+			exchange(t, w, b, a)
+		}
 	})
 }
 

@@ -134,8 +134,9 @@ func (i *Interrupter) Detach() {
 // nothing must be started that does not end by itself.
 var HaveCancel func(ctx context.Context) error
 
-// HaveBuffers returns nil if the driver of ctx has provided buffers, or why not. In a
-// task, PrepareReceive may be used then.
+// HaveBuffers returns nil if the driver of ctx has provided buffers for a receive that
+// goes on while nobody waits for it, or why not: a loop with a limit of operations in
+// flight has no place for one. In a task, PrepareReceive may be used then.
 var HaveBuffers func(ctx context.Context) error
 
 // PrepareReceive fills the entry of op, which is of a task's loop, with a multishot
