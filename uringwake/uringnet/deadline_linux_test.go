@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-go/vigil/uringwake/ring"
 )
 
 var past = time.Unix(1, 0)
@@ -199,5 +202,35 @@ func TestEmptyRead(t *testing.T) {
 			_, err = a.Read(nil)
 			require.ErrorIs(t, err, net.ErrClosed)
 		})
+	})
+}
+
+// TestCauses: the cause of the end of a context may look like an error of the kernel.
+func TestCauses(t *testing.T) {
+	inWorlds(t, func(t *testing.T, w world) {
+		for _, cause := range []error{&ring.Error{Call: "other", Errno: unix.ECONNRESET}, errors.ErrUnsupported} {
+			a, _ := pair(t, "unix")
+			for _, call := range []func(ctx context.Context) error{
+				func(ctx context.Context) error { _, err := a.ReadContext(ctx, make([]byte, 1)); return err },
+				func(ctx context.Context) error { _, err := a.WriteContext(ctx, make([]byte, 16<<20)); return err },
+				func(ctx context.Context) error {
+					_, err := a.WritevContext(ctx, [][]byte{{1}, make([]byte, 1<<20)})
+					return err
+				},
+			} {
+				stop := make(chan context.CancelCauseFunc, 1)
+				done := w.start(func(ctx context.Context) {
+					ctx, cancel := context.WithCancelCause(ctx)
+					stop <- cancel
+					err := call(ctx)
+					require.ErrorIs(t, err, context.Canceled)
+					require.ErrorIs(t, err, cause)
+				})
+				end := <-stop
+				w.do(func(context.Context) {}) // in a task, the call waits now
+				end(cause)
+				<-done
+			}
+		}
 	})
 }

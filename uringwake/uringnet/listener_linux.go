@@ -86,7 +86,7 @@ const (
 
 func (s *sock) acceptOne(ctx context.Context, peer *sockaddr) (fd int, err error) {
 	if uringwake.TaskFrom(ctx) != nil {
-		if fd, err = s.acceptOnRing(ctx, peer); !unsupportedHere(err) {
+		if fd, err = s.acceptOnRing(ctx, peer); !unsupportedHere(ctx, err) {
 			return fd, err
 		}
 	}

@@ -45,7 +45,7 @@ func (s *sock) transferMessage(ctx context.Context, on *side, m *message, d *dir
 	raceRelease()
 	defer raceAcquire()
 	if uringwake.TaskFrom(ctx) != nil {
-		if n, err = on.joined(ctx, m, d, (*message).onRing); !unsupportedHere(err) {
+		if n, err = on.joined(ctx, m, d, (*message).onRing); !unsupportedHere(ctx, err) {
 			return n, err
 		}
 	}

@@ -148,7 +148,7 @@ func (s *side) ready(ctx context.Context) error {
 		return s.wait(ctx)
 	}
 	err := s.pollOnce(ctx)
-	if unsupportedHere(err) {
+	if unsupportedHere(ctx, err) {
 		return s.wait(ctx)
 	}
 	return err
@@ -370,7 +370,7 @@ func (s *side) timeOut() {
 }
 
 // unsupportedHere reports whether the ring does not do the operation, so that a system
-// call may.
-func unsupportedHere(err error) bool {
-	return err != nil && errors.Is(err, errors.ErrUnsupported)
+// call may. The cause of the end of ctx may be any error.
+func unsupportedHere(ctx context.Context, err error) bool {
+	return err != nil && errors.Is(err, errors.ErrUnsupported) && ctx.Err() == nil
 }

@@ -2,7 +2,6 @@ package uringnet
 
 import (
 	"context"
-	"errors"
 	"net"
 	"os"
 	"runtime"
@@ -153,9 +152,10 @@ func (s *sock) control(f func(fd int) error) error {
 }
 
 // sysError is an error of the kernel as package net knows it, with an errno of package
-// syscall. Other errors stay as they are.
+// syscall. Other errors stay as they are, also those that wrap one of the kernel: the cause
+// of the end of a context may be one.
 func sysError(call string, err error) error {
-	if e, ok := errors.AsType[*ring.Error](err); ok && !errors.Is(err, errors.ErrUnsupported) {
+	if e, ok := err.(*ring.Error); ok {
 		return os.NewSyscallError(call, e.Errno)
 	}
 	return err

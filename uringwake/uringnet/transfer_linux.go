@@ -43,7 +43,7 @@ func (s *sock) receiveAnyhow(ctx context.Context, t *uringwake.Task, p []byte) (
 		return n, err
 	}
 	if t != nil {
-		if n, err = s.receiveOnRing(ctx, t.Loop(), p); !unsupportedHere(err) {
+		if n, err = s.receiveOnRing(ctx, t.Loop(), p); !unsupportedHere(ctx, err) {
 			return n, err
 		}
 	}
@@ -118,7 +118,7 @@ func (s *sock) write(ctx context.Context, p []byte) (done int, err error) {
 		n, err := send(s, ctx, p[done:][:min(len(p)-done, mostBytes)]) // done+mostBytes may be too much for an int
 		done += n
 		switch {
-		case onRing && unsupportedHere(err):
+		case onRing && unsupportedHere(ctx, err):
 			send, onRing = (*sock).send, false
 		case err != nil:
 			return done, err

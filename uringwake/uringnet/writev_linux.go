@@ -79,7 +79,7 @@ func (s *sock) writev(ctx context.Context, buffers [][]byte) (done int64, err er
 		done += int64(n)
 		skip += n
 		switch {
-		case onRing && unsupportedHere(err):
+		case onRing && unsupportedHere(ctx, err):
 			send, onRing = (*sock).sendVector, false
 		case err != nil:
 			return done, err
