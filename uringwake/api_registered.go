@@ -17,7 +17,10 @@ func RegisterFile(ctx context.Context, fd int) (*FixedFile, error) { return regi
 // Close has the ring close the file when no operation uses it. It does not wait for that.
 // A second Close returns nil. A FixedFile that is no longer reachable is closed by the
 // garbage collector, and one of a loop when the loop has ended.
-func (f *FixedFile) Close() error { return f.shut() }
+func (f *FixedFile) Close() error {
+	f.mustBeMade("FixedFile", "RegisterFile")
+	return f.shut()
+}
 
 // A FixedBuffer is memory whose pages a ring holds, so that its operations need not look them
 // up each time. It belongs to one ring, as a [FixedFile] does. [RegisterBuffer] makes a
@@ -35,11 +38,15 @@ func RegisterBuffer(ctx context.Context, p []byte) (*FixedBuffer, error) {
 // Close has the ring release the pages when no operation uses them. It does not wait for
 // that. A second Close returns nil. A FixedBuffer that is no longer reachable is closed by
 // the garbage collector, and one of a loop when the loop has ended.
-func (b *FixedBuffer) Close() error { return b.shut() }
+func (b *FixedBuffer) Close() error {
+	b.mustBeMade("FixedBuffer", "RegisterBuffer")
+	return b.shut()
+}
 
 // On returns a copy of op that uses the file f in place of op's descriptor. The operation
 // fails if f is closed, or belongs to another ring, or if op has no descriptor.
 func (op Op) On(f *FixedFile) Op {
+	f.mustBeMade("FixedFile", "RegisterFile")
 	op.file = f
 	return op
 }
@@ -49,6 +56,7 @@ func (op Op) On(f *FixedFile) Op {
 // [ReadOp], [WriteOp] or [SendZCOp]. In corresponds to io_uring_prep_read_fixed and
 // io_uring_prep_write_fixed, Linux 5.1, and io_uring_prep_send_zc_fixed, Linux 6.0.
 func (op Op) In(b *FixedBuffer) Op {
+	b.mustBeMade("FixedBuffer", "RegisterBuffer")
 	op.buffer = b
 	return op
 }

@@ -24,6 +24,13 @@ type fixedState struct {
 	unixDatagram bool // the file is a unix datagram socket
 }
 
+// mustBeMade catches the zero value.
+func (s *fixedState) mustBeMade(what, maker string) {
+	if s.handle == nil {
+		panic("uringwake: a " + what + " that " + maker + " did not make")
+	}
+}
+
 const fixedPlaces = 1024
 
 // fixedTable is what user space knows of one of the ring's two tables.

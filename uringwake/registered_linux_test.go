@@ -152,3 +152,13 @@ func TestNoPlaceLeft(t *testing.T) {
 		}
 	})
 }
+
+// TestFixedMisuse panics and says so.
+func TestFixedMisuse(t *testing.T) {
+	const file = "uringwake: a FixedFile that RegisterFile did not make"
+	const buffer = "uringwake: a FixedBuffer that RegisterBuffer did not make"
+	require.PanicsWithValue(t, file, func() { ReadOp(0, nil, 0).On(new(FixedFile)) })
+	require.PanicsWithValue(t, file, func() { new(FixedFile).Close() })
+	require.PanicsWithValue(t, buffer, func() { ReadOp(0, nil, 0).In(new(FixedBuffer)) })
+	require.PanicsWithValue(t, buffer, func() { new(FixedBuffer).Close() })
+}

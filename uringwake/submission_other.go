@@ -40,7 +40,8 @@ func (s *submissionState) register(w wake.Waker) wake.Registration {
 // fixedState is what no ring has registered.
 type fixedState struct{}
 
-func (*fixedState) shut() error { return errNoRing }
+func (*fixedState) mustBeMade(string, string) {}
+func (*fixedState) shut() error               { return errNoRing }
 
 func registerFile(context.Context, int) (*FixedFile, error)        { return nil, errNoRing }
 func registerBuffer(context.Context, []byte) (*FixedBuffer, error) { return nil, errNoRing }

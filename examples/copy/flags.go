@@ -27,11 +27,11 @@ type config struct {
 
 func flagSet(c *config) *flag.FlagSet {
 	f := cli.NewFlagSet("copy")
-	f.IntVar(&c.tasks, "tasks", 8, "how many pieces at the same time, 1 to 256")
+	f.IntVar(&c.tasks, "tasks", 8, "how many tasks, each with one piece, 1 to 256")
 	f.IntVar(&c.piece, "piece", 256, "KiB of a piece, 4 to 65536")
 	f.BoolVar(&c.sync, "sync", false, "wait until the copy is on the device")
 	f.BoolVar(&c.compare, "compare", false, "copy by io.Copy too, and print all times")
-	f.IntVar(&c.rounds, "rounds", 3, "with -compare: how often each way, 1 to 100")
+	f.IntVar(&c.rounds, "rounds", 3, "how often each way is measured, 1 to 100")
 	f.IntVar(&c.size, "size", 256, "without FROM and TO: MiB of the file, 1 to 65536")
 	f.BoolVar(&c.plain, "plain", false, "no bar that is drawn over, only a line per second")
 	return f

@@ -15,10 +15,9 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv(Variable) != "" {
 		fmt.Println("hello", os.Args[1])
-		for start := time.Now(); time.Since(start) < 50*time.Millisecond; { // uses the processor
-		}
 		fmt.Println("done")
-		time.Sleep(time.Minute) // until it is killed
+		for start := time.Now(); time.Since(start) < time.Minute; { // until it is killed
+		}
 	}
 	testkit.Main(m)
 }
@@ -37,8 +36,10 @@ func TestChild(t *testing.T) {
 		require.Error(t, err)
 		return
 	}
+	for used == 0 && err == nil { // it counts in steps of 10 ms
+		used, err = p.CPU()
+	}
 	require.NoError(t, err)
-	require.Positive(t, used)
 	require.Less(t, used, time.Hour)
 }
 
