@@ -208,9 +208,13 @@ func TestEmptyRead(t *testing.T) {
 // TestCauses: the cause of the end of a context may look like an error of the kernel.
 func TestCauses(t *testing.T) {
 	inWorlds(t, func(t *testing.T, w world) {
-		for _, cause := range []error{&ring.Error{Call: "other", Errno: unix.ECONNRESET}, errors.ErrUnsupported} {
+		for _, cause := range []error{
+			&ring.Error{Call: "other", Errno: unix.ECONNRESET}, unix.ECONNABORTED, errors.ErrUnsupported,
+		} {
 			a, _ := pair(t, "unix")
+			l := listen(t, "unix")
 			for _, call := range []func(ctx context.Context) error{
+				func(ctx context.Context) error { _, err := l.AcceptContext(ctx); return err },
 				func(ctx context.Context) error { _, err := a.ReadContext(ctx, make([]byte, 1)); return err },
 				func(ctx context.Context) error { _, err := a.WriteContext(ctx, make([]byte, 16<<20)); return err },
 				func(ctx context.Context) error {

@@ -134,8 +134,11 @@ func (s *sock) acceptOnRing(ctx context.Context, peer *sockaddr) (int, error) {
 		o.Keep(unsafe.Pointer(peer))
 		o.SQE().PrepAccept(s.fd, &peer.raw, &peer.n, acceptFlags)
 		fd, _, err := o.Wait(ctx, &s.rd.interrupter, "accept4")
+		if isErrno(err, unix.ECONNABORTED) {
+			continue
+		}
 		again, err := s.rd.retry(ctx, "accept4", err)
-		if !again && !errors.Is(err, unix.ECONNABORTED) {
+		if !again {
 			return fd, err
 		}
 	}
