@@ -73,6 +73,7 @@ func openNothing(t *testing.T, c caller) error {
 }
 
 func readvPipe(t *testing.T, c caller) error {
+	c.ringless = c.ringless || c.vectorless
 	fds := c.plainPipe(t, 0)
 	return c.whenever(func() error {
 		_, err := uringwake.Readv(c.ctx, fds[0], [][]byte{make([]byte, 2), make([]byte, 2)}, -1)

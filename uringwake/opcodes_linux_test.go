@@ -130,6 +130,7 @@ func TestRefusedOperations(t *testing.T) {
 			if refuse.Child(t, append(slices.Clip(r.rules), refuse.NoOpcodes(r.opcodes...))...) {
 				eachCaller(t, func(t *testing.T, c caller) {
 					c.ringless = slices.Contains(r.opcodes, ring.OpRead) || slices.Contains(r.opcodes, ring.OpWrite)
+					c.vectorless = slices.Contains(r.opcodes, ring.OpReadv)
 					doDeeds(t, c, r.fail)
 				})
 				t.Run("wakes", wakesWithoutNops)
@@ -174,11 +175,12 @@ func doDeeds(t *testing.T, c caller, fail []string) {
 // A caller is a driver: it runs functions, and tells whether an operation is in
 // flight.
 type caller struct {
-	ctx      context.Context // in what it runs
-	run      func(t testing.TB, f func(ctx context.Context))
-	pending  func() bool
-	refused  bool // what is done is to fail
-	ringless bool // reads or writes are refused
+	ctx        context.Context // in what it runs
+	run        func(t testing.TB, f func(ctx context.Context))
+	pending    func() bool
+	refused    bool // what is done is to fail
+	ringless   bool // reads or writes are refused
+	vectorless bool // reads into several buffers are refused
 }
 
 // eachCaller runs f by either driver, under a context that may end.

@@ -138,7 +138,7 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/submission_linux.go", why: "nor with one that was started",
-		old:  "== 0 && isUnixDatagram(op.fd)",
+		old:  "== 0 && op.isUnixDatagram()",
 		new:  "== 1",
 		only: "FullSocket",
 	},
