@@ -10,6 +10,13 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
+// awaitNone waits until the goroutines' ring has nothing in flight.
+func awaitNone() {
+	for d := (GoroutineDriver{defaultDriver.made.Load()}); d.InFlight() > 0; {
+		runtime.Gosched()
+	}
+}
+
 // withRudeCompletion calls f in a goroutine of its own, when the completion of an operation
 // is there whose waker ends the goroutine that calls it. It reports whether f returned.
 func withRudeCompletion(t *testing.T, f func()) (returned bool) {
@@ -50,6 +57,7 @@ func TestStartOutlivesRudeWakers(t *testing.T) {
 	unix.Write(b, []byte("x"))
 	_, err := s.Wait(background)
 	require.NoError(t, err)
+	awaitNone()
 }
 
 // TestCancelOutlivesRudeWakers: the caller of Cancel has more to do, such as to wait for
@@ -66,4 +74,5 @@ func TestCancelOutlivesRudeWakers(t *testing.T) {
 	}))
 	_, err := s.Wait(background)
 	require.ErrorIs(t, err, unix.ECANCELED)
+	awaitNone()
 }

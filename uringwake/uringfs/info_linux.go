@@ -31,6 +31,7 @@ func (i info) Sys() any {
 	set(&s.Dev, unix.Mkdev(i.st.DevMajor, i.st.DevMinor))
 	set(&s.Rdev, unix.Mkdev(i.st.RdevMajor, i.st.RdevMinor))
 	set(&s.Ino, i.st.Ino)
+	setShortIno(s, i.st.Ino)
 	set(&s.Nlink, i.st.Nlink)
 	set(&s.Mode, i.st.Mode)
 	set(&s.Uid, i.st.UID)

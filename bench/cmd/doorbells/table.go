@@ -34,7 +34,7 @@ func subjects() (lines []*line, missing []string, end func(), err error) {
 		return nil, nil, nil, err
 	}
 	defer os.RemoveAll(dir)
-	programs, err := floor.Build(dir)
+	programs, err := floor.Build(dir, "wake")
 	if errors.Is(err, errors.ErrUnsupported) {
 		return lines, []string{err.Error()}, func() {}, nil
 	}
