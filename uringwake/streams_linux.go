@@ -39,9 +39,7 @@ func acceptStream(ctx context.Context, fd int) *stream {
 func recvAll(ctx context.Context, fd int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		s, ends := recvStream(ctx, fd), !isDatagram(fd)
-		if haveBuffers(ctx) != nil {
-			s.repeat()
-		}
+		s.repeat() // multishot receives came to a standstill now and then (6.18)
 		err := s.run(func(n int32, data []byte) bool { return !(n == 0 && ends) && yield(data, nil) })
 		if err != nil {
 			yield(nil, err)
