@@ -176,8 +176,3 @@ func haveBuffersAhead(ctx context.Context) error {
 	})
 	return err
 }
-
-func haveBuffers(ctx context.Context) error {
-	_, err := onQueue(ctx, (*ringQueue).openBuffers)
-	return err
-}
