@@ -16,8 +16,9 @@ func AcceptAll(ctx context.Context, fd int) iter.Seq2[int, error] { return accep
 // RecvAll receives from the socket fd, and ends without an error when the peer has shut down
 // the connection. A slice is valid until the body returns. On a datagram socket each slice
 // is a datagram, cut to 4096 bytes. If the body breaks, bytes that were received and not yet
-// yielded are lost. Each receive is an operation of its own. RecvAll corresponds to
-// io_uring_prep_recv; Linux 5.6.
+// yielded are lost. On a unix socket each receive is an operation of its own, since a multishot
+// receive may miss the end (Linux 6.18). RecvAll corresponds to io_uring_prep_recv_multishot;
+// Linux 6.0.
 func RecvAll(ctx context.Context, fd int) iter.Seq2[[]byte, error] { return recvAll(ctx, fd) }
 
 // PollAll waits for events of fd, as [PollFD] does, and yields those that have come since

@@ -176,3 +176,8 @@ func haveBuffersAhead(ctx context.Context) error {
 	})
 	return err
 }
+
+func haveBuffers(ctx context.Context) error {
+	_, err := onQueue(ctx, (*ringQueue).openBuffers)
+	return err
+}

@@ -68,8 +68,8 @@
 // # Operations that repeat
 //
 // [AcceptAll], [RecvAll], [PollAll] and [Ticks] are for range loops. Where the kernel can, it
-// completes one operation again and again (a multishot operation); elsewhere, and in RecvAll,
-// each item is an operation of its own. Such a loop begins the operation, waits as other operations under
+// completes one operation again and again (a multishot operation); elsewhere each item is an
+// operation of its own. Such a loop begins the operation, waits as other operations under
 // ctx do, and ends the operation before it returns, even if its body breaks, panics or calls
 // runtime.Goexit. If the operation fails or ctx ends, the loop yields all that came before,
 // then a zero value with the error, and ends. What comes while the body runs is kept for it,

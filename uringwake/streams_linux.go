@@ -39,7 +39,9 @@ func acceptStream(ctx context.Context, fd int) *stream {
 func recvAll(ctx context.Context, fd int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		s, ends := recvStream(ctx, fd), !isDatagram(fd)
-		s.repeat() // multishot receives came to a standstill now and then (6.18)
+		if missesEnd(fd) || haveBuffers(ctx) != nil {
+			s.repeat()
+		}
 		err := s.run(func(n int32, data []byte) bool { return !(n == 0 && ends) && yield(data, nil) })
 		if err != nil {
 			yield(nil, err)
@@ -58,6 +60,14 @@ func recvStream(ctx context.Context, fd int) *stream {
 		}
 	}
 	return s
+}
+
+// missesEnd reports whether a multishot receive may wait for ever though the peer has shut
+// down. The kernel (6.18) does not look again after data if nothing is left in the socket,
+// and what is left of a unix stream does not count its end, as TCP's does.
+func missesEnd(fd int) bool {
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	return err == nil && domain == unix.AF_UNIX
 }
 
 // isDatagram reports whether a receive of zero bytes is a datagram, and not the end.

@@ -82,9 +82,21 @@ func TestAcceptAllClosesWhatIsLeft(t *testing.T) {
 	})
 }
 
+// TestRecvAll gets all bytes and the end, of unix sockets and of TCP's.
 func TestRecvAll(t *testing.T) {
+	t.Run("unix", func(t *testing.T) { receiveAll(t, socketPair) })
+	t.Run("tcp", func(t *testing.T) {
+		receiveAll(t, func(t *testing.T) (a, b int) {
+			a, b = tcpDescriptors(t)
+			t.Cleanup(func() { unix.Close(a); unix.Close(b) })
+			return a, b
+		})
+	})
+}
+
+func receiveAll(t *testing.T, connect func(t *testing.T) (a, b int)) {
 	inBoth(t, func(t *testing.T, ctx context.Context) {
-		a, b := socketPair(t)
+		a, b := connect(t)
 		const n = 20000
 		sent := make(chan error, 1)
 		go func() {
