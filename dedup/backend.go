@@ -12,6 +12,10 @@ type backend[K comparable, V any] interface {
 	lookup(key K, why purpose) (answer[V], bool)
 	// load calls the loader.
 	load(ctx *load.Context, key K) (V, error)
+	// gathers reports whether the load of key is to be part of a batch.
+	gathers(key K) bool
+	// gather adds a new flight to the batch that gathers. The flight's shard is locked.
+	gather(f *flight[K, V])
 	// epoch returns the number of calls of InvalidateAll.
 	epoch() uint32
 	// staleValue returns an old value of that epoch that may be served instead of a
@@ -22,8 +26,9 @@ type backend[K comparable, V any] interface {
 	// prepare makes the entry of a load's result, or nil if it is not to be kept.
 	// With callbacks it may panic or exit, like load.
 	prepare(key K, v V, err error) *entry[V]
-	// publish stores the entry of a flight that is joinable and whose shard is locked.
-	publish(f *flight[K, V], e *entry[V])
+	// publish stores the entry of a flight that is joinable and whose shard is locked. It
+	// returns what has left the store and has to be reported, or nil.
+	publish(f *flight[K, V], e *entry[V]) *removal[K, V]
 	// loadDone counts a load that has ended, and the stale values that it served. It
 	// comes after publish, with nothing locked. deepStack says that the caller's stack
 	// has room for the maintenance of the store.
@@ -39,6 +44,8 @@ type backend[K comparable, V any] interface {
 	sweep()
 	// report calls OnLoad. It may panic or exit.
 	report(info LoadInfo[K])
+	// onRemove calls OnRemove, unless r is nil. It may exit.
+	onRemove(r *removal[K, V])
 }
 
 // A purpose is what a flight is made for.
@@ -56,8 +63,9 @@ type answer[V any] struct {
 	err     error
 	loadErr error // of the load, which may have failed though err is nil
 	stale   bool
-	renew   bool // a load in the background is due
-	closed  bool // err is ErrClosed, of this cache
+	renew   bool  // a load in the background is due
+	closed  bool  // err is ErrClosed, of this cache
+	at      int64 // when the load returned v; zero if v comes from the store
 }
 
 // lookup answers from the store, if that will do for the purpose.
@@ -74,12 +82,17 @@ func (c *Cache[K, V]) lookup(key K, why purpose) (a answer[V], ok bool) {
 	return a, ok && !(a.renew && why == forFreshness)
 }
 
-// load calls the loader when it has a slot.
+// load calls the loader, or ReloadWith, when it has a slot.
 func (c *Cache[K, V]) load(ctx *load.Context, key K) (v V, err error) {
 	if err := c.slots.Acquire(ctx); err != nil {
 		return v, err
 	}
 	defer c.slots.Release(ctx)
+	if c.o.ReloadWith != nil {
+		if old := c.old(key, c.epoch()); old != nil && old.hasValue() {
+			return c.o.ReloadWith(ctx, key, old.v)
+		}
+	}
 	return c.loader(ctx, key)
 }
 
@@ -110,18 +123,47 @@ func (c *Cache[K, V]) staleValue(key K, epoch uint32) (v V, ok bool) {
 
 // publish stores the result of a flight, which cannot be detached meanwhile. After an
 // error the old value stays if it may still be served.
-func (c *Cache[K, V]) publish(f *flight[K, V], e *entry[V]) {
-	if f.loadErr != nil {
-		if e = c.entryAfterError(e, c.old(f.key, f.epoch), clock()); e == nil {
-			return
+func (c *Cache[K, V]) publish(f *flight[K, V], e *entry[V]) *removal[K, V] {
+	switch {
+	case f.gone:
+		if e != nil {
+			e.epoch = f.epoch
 		}
+		return c.removalOf(f.key, c.set(f.key, e), RemoveInvalidated)
+	case f.loadErr != nil:
+		return c.publishError(f, e)
 	}
+	var old *entry[V]
 	if e == nil { // not by set: that would need more of a load's stack
-		c.store.Delete(f.key)
+		old, _ = c.store.Delete(f.key)
 	} else {
 		e.epoch = f.epoch
-		c.store.Set(f.key, e)
+		e.storedAt(f.started + int64(f.took))
+		old, _ = c.store.Set(f.key, e)
 	}
+	return c.removalOf(f.key, old, RemoveReplaced)
+}
+
+// publishError is publish after an error. The old value may be evicted or swept meanwhile,
+// and must not come back then. So an entry that has it replaces only the entry that had it.
+func (c *Cache[K, V]) publishError(f *flight[K, V], e *entry[V]) *removal[K, V] {
+	old := c.old(f.key, f.epoch)
+	next := c.entryAfterError(e, old, clock())
+	if next == nil {
+		return nil
+	}
+	next.epoch = f.epoch
+	if next.hasValue() {
+		if f.callers() > 0 {
+			next.used.Store(clock())
+		}
+		if c.store.Replace(f.key, old, next) || e == nil {
+			return nil
+		}
+		next = next.withoutValue()
+	}
+	before, _ := c.store.Set(f.key, next)
+	return c.removalOf(f.key, before, RemoveReplaced)
 }
 
 // loadDone counts a load that has ended.
@@ -142,4 +184,6 @@ func (c *Cache[K, V]) hasOnLoad() bool { return c.o.OnLoad != nil }
 
 func (c *Cache[K, V]) report(info LoadInfo[K]) { c.o.OnLoad(info) }
 
-func (c *Cache[K, V]) needsDeepStack() bool { return c.bounded && !c.hasCallbacks() && !c.hasOnLoad() }
+func (c *Cache[K, V]) needsDeepStack() bool {
+	return c.bounded && !c.hasCallbacks() && !c.hasOnLoad() && c.o.OnRemove == nil
+}

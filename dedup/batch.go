@@ -1,7 +1,10 @@
 package dedup
 
 import (
+	"context"
+	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/vigil-go/vigil/internal/load"
 	"github.com/vigil-go/vigil/internal/waitq"
@@ -12,23 +15,30 @@ import (
 type batch[K comparable, V any] struct {
 	c     *Cache[K, V]
 	ctx   load.Context
-	runs  []run[K, V]  // of its flights
+	timer *time.Timer  // that starts the batch, if it gathers; see gather.go
+	runs  []run[K, V]  // of its flights; guarded by gathering while it gathers
 	alive atomic.Int64 // the number of flights that are not canceled, and one more until the start
 
-	epoch   uint32  // the cache's epoch when the batch was made
-	broken  bool    // LoadMany did not return
-	vs      map[K]V // what LoadMany returned, which belongs to the user
-	extras  []extra[K, V]
-	changed map[K]struct{} // keys put or invalidated since the start; guarded by batches
+	twice  bool         // two flights have the same key
+	epoch  uint32       // the cache's epoch when LoadMany was called
+	broken bool         // LoadMany did not return
+	vs     map[K]V      // what LoadMany returned, which belongs to the user
+	errs   KeyErrors[K] // what LoadMany returned as its error, if that is a KeyErrors
+	extras []extra[K, V]
+	left   removals[K, V] // what has left the store for the extras
+
+	changed    map[K]struct{} // keys put or invalidated since the start; guarded by batches
+	allChanged bool           // InvalidateFunc was called since the start; guarded by batches
 }
 
-// newBatch returns a batch without flights, or nil if there is no LoadMany.
-func (m *many[K, V]) newBatch() *batch[K, V] {
-	if m.c.o.LoadMany == nil {
+// newBatch returns a batch without flights whose context has values, or nil if there is no
+// LoadMany.
+func (c *Cache[K, V]) newBatch(values context.Context) *batch[K, V] {
+	if c.o.LoadMany == nil {
 		return nil
 	}
-	b := &batch[K, V]{c: m.c, epoch: m.c.epoch()}
-	b.ctx.Values = load.ValuesOf(m.ctx)
+	b := &batch[K, V]{c: c}
+	b.ctx.Values = values
 	b.alive.Store(1)
 	return b
 }
@@ -64,11 +74,12 @@ func (b *batch[K, V]) run() {
 	b.broken = true
 	defer func() {
 		if b.broken {
-			b.vs, err = nil, load.Panicked(recover())
+			b.vs, b.errs, err = nil, nil, load.Panicked(recover())
 		}
 		b.finish(err)
 	}()
 	b.vs, err = b.load()
+	b.judge(err)
 	b.broken = false
 }
 
@@ -78,12 +89,35 @@ func (b *batch[K, V]) load() (map[K]V, error) {
 		return nil, err
 	}
 	defer b.c.slots.Release(&b.ctx)
+	b.complete()
+	if len(b.runs) == 0 {
+		return nil, nil
+	}
 	keys := make([]K, len(b.runs))
 	for i := range b.runs {
 		keys[i] = b.runs[i].f.key
 	}
+	if b.timer != nil { // a key may have been invalidated and asked for again
+		keys = unique(keys)
+		b.twice = len(keys) < len(b.runs)
+	}
+	b.epoch = b.c.epoch()
 	b.c.batches.begin(b)
 	return b.c.o.LoadMany(&b.ctx, keys)
+}
+
+// judge reads what LoadMany returned as its error. That may run user code, so it is a part
+// of the load.
+func (b *batch[K, V]) judge(err error) {
+	if err == nil {
+		return
+	}
+	b.errs, _ = errors.AsType[KeyErrors[K]](err)
+	for i := range b.runs {
+		if _, err := b.answer(b.runs[i].f.key, err); err != nil {
+			b.runs[i].gone = errors.Is(err, ErrGone)
+		}
+	}
 }
 
 // finish ends the load for all its keys; see finish.go. Nothing runs after it in its
@@ -91,24 +125,30 @@ func (b *batch[K, V]) load() (map[K]V, error) {
 func (b *batch[K, V]) finish(err error) {
 	for i := range b.runs {
 		r := &b.runs[i]
-		if !b.broken {
+		if b.broken {
+			r.gone = false
+		} else {
 			r.stage = returned
 		}
-		r.settle(answerOf(b.vs, err, r.f.key))
+		r.settle(b.answer(r.f.key, err))
 	}
+	defer func() { b.c.onRemoveAll(b.left) }()
 	defer each(b.runs, (*run[K, V]).report)
 	defer b.publish()
 	defer each(b.unrequested(), b.prepareExtra)
 	each(b.runs, (*run[K, V]).prepare)
 }
 
-// answerOf returns what LoadMany returned for key.
-func answerOf[K comparable, V any](vs map[K]V, err error, key K) (V, error) {
-	v, ok := vs[key]
+// answer returns what LoadMany returned for key.
+func (b *batch[K, V]) answer(key K, err error) (v V, _ error) {
+	if err := b.errs[key]; err != nil {
+		return v, err
+	}
+	v, ok := b.vs[key]
 	switch {
 	case ok:
 		return v, nil
-	case err != nil:
+	case err != nil && b.errs == nil:
 		return v, err
 	default:
 		return v, ErrNotLoaded

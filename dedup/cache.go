@@ -29,11 +29,16 @@ type Cache[K comparable, V any] struct {
 	slots   *load.Slots // of MaxLoads; nil means no limit
 	batches batches[K, V]
 
+	gathering gathering[K, V]
+
 	bounded  bool // entries may be evicted
 	hasTTL   bool // entries may expire, and the rest is for sweep
 	sweeping sync.Mutex
 	stored   atomic.Int64
 	sweepAt  atomic.Int64
+
+	evictedMu sync.Mutex
+	evictions removals[K, V] // to be reported; nil if nobody is about to do so
 }
 
 // NewCache returns an empty Cache that loads missing values with load. A nil o means the
@@ -47,7 +52,7 @@ func NewCache[K comparable, V any](load Loader[K, V], o *CacheOptions[K, V]) (*C
 		return nil, err
 	}
 	c := &Cache[K, V]{loader: load, o: *o}
-	c.hasTTL = o.TTL > 0 || o.TTLOf != nil || o.ErrorTTL > 0 || o.ErrorTTLOf != nil
+	c.hasTTL = o.TTL > 0 || o.TTLOf != nil || o.ErrorTTL > 0 || o.ErrorTTLOf != nil || o.IdleTTL > 0
 	c.sweepAt.Store(minSweep)
 	c.flights.backend, c.flights.maxWaiters = c, o.MaxWaiters
 	c.slots = o.slots()
@@ -57,11 +62,15 @@ func NewCache[K comparable, V any](load Loader[K, V], o *CacheOptions[K, V]) (*C
 	}
 	c.bounded = true
 	var err error
-	c.store, err = store.NewBounded[K](store.Bounds[*entry[V]]{
+	b := store.Bounds[K, *entry[V]]{
 		Entries: o.MaxEntries,
 		Weight:  o.MaxWeight,
 		Weigh:   func(e *entry[V]) uint32 { return e.weight },
-	})
+	}
+	if o.OnRemove != nil {
+		b.OnEvict = c.evicted
+	}
+	c.store, err = store.NewBounded(b)
 	if err != nil {
 		return nil, errors.Join(errors.New("dedup: CacheOptions"), err)
 	}
@@ -112,13 +121,16 @@ func (c *Cache[K, V]) serve(ctx context.Context, key K, a answer[V]) (V, error) 
 	if a.closed {
 		return a.v, a.err
 	}
+	if c.o.IdleTTL > 0 && a.err == nil {
+		c.touch(key)
+	}
 	n := c.counts.any()
 	n.hits.Add(1)
 	if a.stale {
 		n.stale.Add(1)
 	}
 	if a.renew {
-		if t := c.flights.createBackground(ctx, request[K, V]{key: key, why: forFreshness}); t != nil {
+		if t := c.flights.createBackground(ctx, request[K, V]{key: key, why: forFreshness}); t != nil && t.batch == nil {
 			start(t)
 		}
 	}
@@ -134,13 +146,15 @@ func (c *Cache[K, V]) countMiss(j *joinResult[K, V]) {
 	}
 }
 
-// set stores an entry. A nil entry means that nothing is to be stored for the key.
-func (c *Cache[K, V]) set(key K, e *entry[V]) {
+// set stores an entry and returns the one that was there, or nil. A nil entry means that
+// nothing is to be stored for the key.
+func (c *Cache[K, V]) set(key K, e *entry[V]) (old *entry[V]) {
 	if e == nil {
-		c.store.Delete(key)
+		old, _ = c.store.Delete(key)
 	} else {
-		c.store.Set(key, e)
+		old, _ = c.store.Set(key, e)
 	}
+	return old
 }
 
 // Peek returns the value of key if a fresh one is stored. It does not load, and does not
@@ -156,9 +170,13 @@ func (c *Cache[K, V]) Peek(key K) (v V, ok bool) {
 // is not stored. After Close, Put does nothing.
 //
 // TTLOf and Weigh are called with nothing locked. If one of them panics, Put panics and
-// has changed nothing.
+// has changed nothing. OnRemove is called for the value that was kept before Put returns.
 func (c *Cache[K, V]) Put(key K, v V) {
-	c.replace(key, c.prepareValue(key, v))
+	e := c.prepareValue(key, v)
+	if e != nil {
+		e.storedAt(clock())
+	}
+	defer c.onRemove(c.replace(key, e, RemoveReplaced))
 	if c.sweepDue(1) {
 		c.sweep()
 	}
@@ -166,33 +184,36 @@ func (c *Cache[K, V]) Put(key K, v V) {
 
 // Invalidate removes the entry of key. A load of key in flight continues for its callers,
 // but its result is not stored, and later callers start a new load.
-func (c *Cache[K, V]) Invalidate(key K) { c.replace(key, nil) }
+func (c *Cache[K, V]) Invalidate(key K) { c.onRemove(c.replace(key, nil, RemoveInvalidated)) }
 
 // replace detaches the flight of key and changes the store with the key's shard locked.
 // So no flight can begin in between that would not see the change, or whose result would
-// undo it.
-func (c *Cache[K, V]) replace(key K, e *entry[V]) {
+// undo it. It returns what it has removed.
+func (c *Cache[K, V]) replace(key K, e *entry[V], cause RemoveCause) *removal[K, V] {
 	if key != key { // a NaN, which nobody could find
-		return
+		return nil
 	}
-	f := c.swap(c.flights.home(key), key, e)
+	f, old := c.swap(c.flights.home(key), key, e)
+	removed := c.removalOf(key, old, cause)
 	c.store.Maintain(false)
 	if f != nil {
 		f.cancel(ErrAbandoned)
 	}
+	return removed
 }
 
-// swap is replace without canceling the flight, which it returns if that is to be done.
+// swap is replace without canceling the flight, which it returns if that is to be done. It
+// also returns the entry that was stored, or nil.
 //
 // Its partners are Close and InvalidateAll, which close the cache or begin an epoch, then
 // lock each shard, then clear the store. Either they remove e, or swap sees that the
 // cache is closed, or e is of the new epoch.
-func (c *Cache[K, V]) swap(home *shard[K, V], key K, e *entry[V]) (idle *flight[K, V]) {
+func (c *Cache[K, V]) swap(home *shard[K, V], key K, e *entry[V]) (idle *flight[K, V], old *entry[V]) {
 	schedpoint.At(schedpoint.CacheStores)
 	home.mu.Lock()
 	defer home.mu.Unlock()
 	if c.closed.Load() {
-		return nil
+		return nil, nil
 	}
 	if f := home.find(key); f != nil && f.detach() {
 		idle = f
@@ -201,8 +222,7 @@ func (c *Cache[K, V]) swap(home *shard[K, V], key K, e *entry[V]) (idle *flight[
 	if e != nil {
 		e.epoch = c.epoch()
 	}
-	c.set(key, e)
-	return idle
+	return idle, c.set(key, e)
 }
 
 // InvalidateAll does what Invalidate does, for every key that is stored or being loaded
@@ -214,7 +234,7 @@ func (c *Cache[K, V]) InvalidateAll() {
 	epoch := c.epochs.Add(1)
 	schedpoint.At(schedpoint.CacheInvalid)
 	c.flights.forgetOlder(epoch)
-	c.store.Clear()
+	c.onRemoveAll(c.clear())
 }
 
 // Refresh loads key even if a fresh value is stored, or joins a load in flight, and waits
@@ -254,13 +274,14 @@ func (c *Cache[K, V]) Stats() Stats {
 // Close cancels the contexts of all loads, with the cause [ErrClosed], and removes all
 // entries. All present and later callers get ErrClosed. A caller whose goroutine runs a
 // load gets it when the load has returned. Close does not wait for loads to return; only
-// the goroutines that run them remain after Close. A second Close does nothing. The error
-// is always nil.
+// the goroutines that run them remain after Close. OnRemove is called for each value that
+// Close removes before it returns. A second Close does nothing. The error is always nil.
 func (c *Cache[K, V]) Close() error {
 	if !c.closed.Swap(true) { // its partners are lookup, with which every flight begins, and swap
 		callers := c.flights.closeAll(ErrClosed)
-		c.store.Clear()
-		callers.Release() // last: a waker may panic
+		c.gathering.close()
+		defer c.onRemoveAll(c.clear()) // when all are woken, even if a waker panics
+		callers.Release()
 	}
 	return nil
 }

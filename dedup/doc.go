@@ -24,7 +24,8 @@
 // Get or Refresh, and its context cannot end and has no parker (see package wake), like
 // context.Background(), the load runs in the goroutine of that caller, which could not
 // leave anyway. That caller counts like any other, and its call returns when the load
-// does. Other callers may join and leave meanwhile.
+// does. Other callers may join and leave meanwhile. With [CacheOptions].MaxBatch there is
+// no such exception.
 //
 // The load of a caller that is a task runs in a goroutine as well, and is not started by
 // wake.Go: it may outlive that caller and its loop, callers on other loops wait for it, and
@@ -51,9 +52,13 @@
 // get the stale value at once while a load in the background replaces it, even if such
 // loads fail. When that time is over, and StaleIfError is not, callers wait for the load,
 // and get the stale value if it fails. In both cases a failed load is repeated after
-// ErrorTTL if its error is kept, and otherwise after one second. If there is no stale
+// ErrorTTL if its error is kept, and otherwise after one second; with MaxBackoff that time
+// doubles with each failure in a row. If there is no stale
 // value, an error that is not kept is returned to the callers that waited for it, and the
 // next caller starts a load.
+//
+// If the error of a load matches [ErrGone], what is kept for the key is removed, and no old
+// value is returned.
 //
 // Nothing that was stored before a call of [Cache.InvalidateAll] is returned after it.
 //
@@ -73,6 +78,8 @@
 // when the result of the load is known and not yet stored; a call for the same key then
 // returns that result without waiting. OnLoad runs when the results of all keys of the
 // load are stored and all callers are woken, and never in the goroutine of a caller.
+// OnRemove runs when the value has left; a call of Put, Invalidate, InvalidateFunc,
+// InvalidateAll or Close that removes it returns after that.
 //
 // # Errors
 //
@@ -84,8 +91,8 @@
 //
 // If the context of a caller ends first, the caller gets an error that matches both
 // ctx.Err() and context.Cause(ctx). Get and Refresh return [ErrClosed] after Close, and
-// [ErrTooManyWaiters] if the key has MaxWaiters callers. The error of GetMany joins a
-// *[KeyError] for each key that failed.
+// [ErrTooManyWaiters] if the key has MaxWaiters callers. The errors of GetMany and
+// RefreshMany join a *[KeyError] for each key that failed.
 //
 // # Limits
 //

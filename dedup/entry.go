@@ -3,29 +3,61 @@ package dedup
 import (
 	"math"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
 
-// An entry is what is stored for a key: a value, an error, or a value and the error of
-// the load that should have replaced it. It does not change once it is stored.
+// An entry is what is stored for a key: a value, an error, or a value and what is known of
+// the load that should have replaced it. Only used changes once it is stored.
 type entry[V any] struct {
 	v      V
 	weight uint32
-	epoch  uint32 // see Cache.InvalidateAll
-	fresh  int64  // the time until which v is fresh; zero if there is no value
-	err    error  // returned when v is not served
-	retry  int64  // the time before which no load is due, after one that failed
+	epoch  uint32   // see Cache.InvalidateAll
+	stored int64    // the time at which v, or the error if there is no value, was stored
+	fresh  int64    // the time until which v is fresh; zero if there is no value
+	failed *failure // nil if the last load has not failed
+
+	used atomic.Int64 // the last time at which somebody asked for it, if there is an IdleTTL
+}
+
+// A failure is a load that failed.
+type failure struct {
+	err   error // returned when no value is served; nil if it is not kept
+	until int64 // the time until which err is kept
+	retry int64 // the time before which no load is due
+	inRow uint8 // the number of loads that failed in a row, at most 62
 }
 
 // hasValue reports whether there is a value.
 func (e *entry[V]) hasValue() bool { return e.fresh != 0 }
 
+// storedAt notes the time at which the entry is stored.
+func (e *entry[V]) storedAt(now int64) {
+	e.stored = now
+	e.used.Store(now)
+}
+
+// waits reports whether a load is not due yet, after one that failed.
+func (e *entry[V]) waits(now int64) bool { return e.failed != nil && now < e.failed.retry }
+
+// keptErr returns the error that is kept, or nil.
+func (e *entry[V]) keptErr(now int64) error {
+	if e.failed != nil && now < e.failed.until {
+		return e.failed.err
+	}
+	return nil
+}
+
 // coolDown is the time for which a failed load is not repeated while an old value can be
 // served, unless its error is kept.
 const coolDown = time.Second
 
-// never is the time at which an entry without a TTL expires.
-const never = math.MaxInt64
+// never is the time at which an entry without a TTL expires. If there is an IdleTTL, it is
+// beyondIdle: then a hit has to look at the clock.
+const (
+	never      = math.MaxInt64
+	beyondIdle = never - 1
+)
 
 // expiresAt returns the time d after now.
 func expiresAt(now int64, d time.Duration) int64 {
@@ -47,7 +79,9 @@ func (c *Cache[K, V]) prepare(key K, v V, err error) *entry[V] {
 	if ttl <= 0 {
 		return nil
 	}
-	return &entry[V]{err: err, retry: expiresAt(clock(), c.jitter(ttl)), weight: 1}
+	now := clock()
+	until := expiresAt(now, c.jitter(ttl))
+	return &entry[V]{failed: &failure{err: err, until: until, retry: until}, stored: now, weight: 1}
 }
 
 // entryAfterError returns the entry to store after a load that failed, or nil: e has the
@@ -57,18 +91,44 @@ func (c *Cache[K, V]) entryAfterError(e, old *entry[V], now int64) *entry[V] {
 		return e
 	}
 	if e == nil {
-		if old.fresh == never || c.maxStale() == 0 {
+		if old.fresh >= beyondIdle || c.maxStale() == 0 {
 			return nil
 		}
-		e = &entry[V]{retry: expiresAt(now, coolDown)}
+		e = &entry[V]{failed: &failure{retry: expiresAt(now, coolDown)}}
 	}
-	e.v, e.fresh, e.weight = old.v, old.fresh, max(old.weight, e.weight)
+	e.v, e.fresh, e.stored, e.weight = old.v, old.fresh, old.stored, max(old.weight, e.weight)
+	e.used.Store(old.used.Load())
+	c.backOff(e.failed, old.failed, now)
 	return e
+}
+
+// backOff doubles the time until the next load for each failure before, up to MaxBackoff.
+func (c *Cache[K, V]) backOff(f, before *failure, now int64) {
+	f.inRow = 1
+	if before != nil {
+		f.inRow = min(before.inRow+1, 62)
+	}
+	wait, most := time.Duration(f.retry-now), c.o.MaxBackoff
+	for n := f.inRow; n > 1 && wait < most; n-- {
+		wait = min(2*wait, most)
+	}
+	if most > 0 && (f.inRow > 1 || f.err == nil) { // an ErrorTTL has its jitter
+		wait = c.jitter(wait)
+	}
+	f.retry = expiresAt(now, wait)
+}
+
+// withoutValue returns the entry of the error alone.
+func (e *entry[V]) withoutValue() *entry[V] {
+	return &entry[V]{failed: e.failed, stored: e.stored, epoch: e.epoch, weight: 1}
 }
 
 // prepareValue makes the entry of a value, or nil if it is not to be kept.
 func (c *Cache[K, V]) prepareValue(key K, v V) *entry[V] {
 	e := &entry[V]{v: v, fresh: never}
+	if c.o.IdleTTL > 0 {
+		e.fresh = beyondIdle
+	}
 	switch {
 	case c.o.TTLOf != nil:
 		ttl := c.o.TTLOf(key, v)

@@ -3,6 +3,9 @@ package dedup
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/vigil-go/vigil/internal/load"
 	"github.com/vigil-go/vigil/internal/waitq"
@@ -33,8 +36,14 @@ var (
 	// has the same error, also for a load that waits for itself through an await.Once.
 	ErrCycle = load.ErrCycle
 
-	// ErrNotLoaded is the error for a key passed to [Cache.GetMany] for which
-	// [CacheOptions].LoadMany returned neither a value nor an error.
+	// ErrGone is returned, or wrapped, by a load to say that there is no value for its key
+	// any more. What is kept for the key is removed, whether the load was made for a
+	// caller or in the background, and no old value is returned instead of the error. The
+	// error itself is kept according to ErrorTTL and ErrorTTLOf.
+	ErrGone = errors.New("dedup: gone")
+
+	// ErrNotLoaded is the error for a key for which [CacheOptions].LoadMany returned
+	// neither a value nor an error.
 	ErrNotLoaded = errors.New("dedup: LoadMany returned no value for this key")
 )
 
@@ -49,7 +58,18 @@ var (
 // returns Value if that is an error, else nil. Package await has the same type.
 type PanicError = load.PanicError
 
-// A KeyError is the error for one key of a call of [Cache.GetMany]. Its text does not
+// A KeyErrors is what [CacheOptions].LoadMany may return as its error, also wrapped: the
+// errors of some keys. Each reaches the callers of its key, even if there is a value for the
+// key. The other keys without a value fail with [ErrNotLoaded].
+type KeyErrors[K comparable] map[K]error
+
+// Error returns a text that contains neither the keys nor their errors.
+func (e KeyErrors[K]) Error() string { return fmt.Sprintf("dedup: %d keys failed", len(e)) }
+
+// Unwrap returns the errors, in no particular order.
+func (e KeyErrors[K]) Unwrap() []error { return slices.Collect(maps.Values(e)) }
+
+// A KeyError is the error for one key of a call of [Cache.GetMany] or [Cache.RefreshMany]. Its text does not
 // contain the key, which may be secret.
 type KeyError[K comparable] struct {
 	Key K

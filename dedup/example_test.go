@@ -86,6 +86,36 @@ func ExampleGroup_Forget() {
 	// old
 }
 
+// Wait for a call, or do something else first.
+func ExampleGroup_DoChan() {
+	var g dedup.Group[string, string]
+	page := g.DoChan(context.Background(), "/", func(context.Context) (string, error) { return "the page", nil })
+	select {
+	case r := <-page:
+		fmt.Println(r.Value, r.Shared, r.Err)
+	case <-time.After(time.Minute):
+		fmt.Println("it takes long")
+	}
+	// Output: the page false <nil>
+}
+
+// Forget a call, but not if somebody else waits for it too.
+func ExampleGroup_ForgetUnshared() {
+	var g dedup.Group[string, int]
+	end := make(chan struct{})
+	f := func(context.Context) (int, error) { <-end; return 1, nil }
+	first := g.DoChan(context.Background(), "key", f)
+	second := g.DoChan(context.Background(), "key", f)
+	fmt.Println(g.ForgetUnshared("key"))
+	close(end)
+	fmt.Println(<-first, <-second)
+	fmt.Println(g.ForgetUnshared("key")) // no call is in flight
+	// Output:
+	// false
+	// {1 true <nil>} {1 true <nil>}
+	// true
+}
+
 // See what is in flight, here from within a call.
 func ExampleGroup_InFlight() {
 	var g dedup.Group[string, int]

@@ -15,7 +15,7 @@ import (
 //	prepare   TTLOf, ErrorTTLOf and Weigh say how long it is kept and what it weighs
 //	publish   it is stored, the key is free, the line is detached, the load is counted
 //	wake      the callers in line return
-//	report    OnLoad is called
+//	report    OnRemove and OnLoad are called
 //
 // Every step is taken for every key, even if a callback panics, exits or calls the
 // Cache. Without TTLOf, ErrorTTLOf and Weigh the first three steps are one.
@@ -116,14 +116,15 @@ func (r *run[K, V]) settle(v V, err error) {
 
 // settleLocked is settle with the shard locked.
 func (r *run[K, V]) settleLocked(v V, err error) {
-	f := r.f
-	if r.f.home.all.backend != nil {
-		f.took = time.Duration(clock() - f.started)
+	f, took := r.f, time.Duration(0)
+	if f.home.all.backend != nil {
+		took = time.Duration(clock() - f.started)
 	}
 	if f.progress != pending {
+		r.late = took // callers read the result that Close has set
 		return
 	}
-	f.progress = settled
+	f.progress, f.took, f.gone = settled, took, r.gone
 	f.setResult(v, err)
 }
 
@@ -137,7 +138,7 @@ func (f *flight[K, V]) setResult(v V, err error) {
 	}
 	var none V
 	f.v, f.stale = none, false
-	if b := f.home.all.backend; b != nil && f.phase == joinable {
+	if b := f.home.all.backend; b != nil && f.phase == joinable && !f.gone {
 		if v, ok := b.staleValue(f.key, f.epoch); ok {
 			f.v, f.stale = v, true
 		}
@@ -168,6 +169,13 @@ func (f *flight[K, V]) isJoinable() bool {
 	return f.phase == joinable
 }
 
+// isCanceled reports whether the load was canceled.
+func (f *flight[K, V]) isCanceled() bool {
+	f.home.mu.Lock()
+	defer f.home.mu.Unlock()
+	return f.canceled
+}
+
 // fail replaces the result by an error, unless the callers have it.
 func (f *flight[K, V]) fail(err error) {
 	f.home.mu.Lock()
@@ -190,7 +198,7 @@ func (r *run[K, V]) publishLocked() (line waitq.List[struct{}]) {
 	if f.progress != delivered {
 		if b != nil && f.phase == joinable {
 			schedpoint.At(schedpoint.FlightPublish)
-			b.publish(f, r.entry)
+			r.left = b.publish(f, r.entry)
 		}
 		f.progress = delivered
 		line = f.detachLine()
@@ -200,16 +208,16 @@ func (r *run[K, V]) publishLocked() (line waitq.List[struct{}]) {
 	f.home.mu.Unlock()
 	schedpoint.At(schedpoint.FlightLeft)
 	if b != nil {
-		b.loadDone(f.took, f.loadErr != nil, f.stales(), f.handedOff)
+		b.loadDone(f.took+r.late, f.loadErr != nil, f.stales(), f.handedOff)
 	}
 	return line
 }
 
-// report calls OnLoad, and sweeps the cache if that is due. It drops a panic.
+// report calls OnLoad and OnRemove, and sweeps the cache if that is due. It drops panics.
 func (r *run[K, V]) report() {
 	if b := r.f.home.all.backend; b != nil {
 		due := r.entry != nil && b.sweepDue(1)
-		if due || b.hasOnLoad() {
+		if due || r.left != nil || b.hasOnLoad() {
 			r.reportTo(b, due)
 		}
 	}
@@ -218,22 +226,26 @@ func (r *run[K, V]) report() {
 // reportTo is a function of its own to keep the stack frame of report small: most caches
 // have no OnLoad.
 func (r *run[K, V]) reportTo(b backend[K, V], due bool) {
-	info := LoadInfo[K]{Key: r.f.key, Took: r.f.took, Err: r.f.loadErr, Waiters: int(r.f.got)}
+	info := LoadInfo[K]{Key: r.f.key, Took: r.f.took + r.late, Err: r.f.loadErr, Waiters: int(r.f.got)}
 	if r.f.callerRuns {
-		go sweepAndReport(b, info, due)
+		go sweepAndReport(b, info, r.left, due)
 	} else {
-		sweepAndReport(b, info, due)
+		sweepAndReport(b, info, r.left, due)
 	}
 }
 
-// sweepAndReport runs user code, whose panic it drops.
-func sweepAndReport[K comparable, V any](b backend[K, V], info LoadInfo[K], due bool) {
-	defer func() { _ = recover() }()
+// sweepAndReport runs user code, whose panics it drops. Each call is made even if another
+// one ends the goroutine.
+func sweepAndReport[K comparable, V any](b backend[K, V], info LoadInfo[K], left *removal[K, V], due bool) {
+	if b.hasOnLoad() {
+		defer func() {
+			defer func() { _ = recover() }()
+			b.report(info)
+		}()
+	}
+	defer b.onRemove(left)
 	if due {
 		b.sweep()
-	}
-	if b.hasOnLoad() {
-		b.report(info)
 	}
 }
 

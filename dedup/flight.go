@@ -46,9 +46,9 @@ type flight[K comparable, V any] struct {
 	joined     bool   // a caller is in line, or was
 	foreign    bool   // there are wakers in line that are not of this package
 	canceled   bool   // the context has ended early
+	gone       bool   // the load's error matches ErrGone
 	epoch      uint32 // the backend's epoch when the flight was created
 	line       waitq.Queue[struct{}]
-	took       time.Duration // by the load
 	result[V]
 }
 
@@ -62,8 +62,9 @@ type loading[K comparable, V any] struct {
 type result[V any] struct {
 	v       V
 	loadErr error
-	got     int32 // the number of callers that the result is for
-	stale   bool  // v is an old value, instead of loadErr
+	took    time.Duration // by the load
+	got     int32         // the number of callers that the result is for
+	stale   bool          // v is an old value, instead of loadErr
 }
 
 // A backgroundFlight is a flight whose load has a goroutine of its own, with what only

@@ -3,6 +3,7 @@ package dedup
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -51,7 +52,7 @@ func TestDetachComesTooLate(t *testing.T) {
 	defer c.Close()
 	j := openFlight(t, &c.flights, "k")
 	j.created.run()
-	c.flights.forgetKey("k")
+	c.flights.forgetKey("k", math.MaxInt)
 	require.Zero(t, c.flights.len())
 	require.Equal(t, done, j.f.phase)
 	_, ok := c.Peek("k")
@@ -72,7 +73,7 @@ func TestOnlyJoinableFlightsAreFound(t *testing.T) {
 			key := strconv.Itoa(i)
 			require.Same(t, j.f, found(&fs, key))
 			if i%2 == 0 {
-				fs.forgetKey(key)
+				fs.forgetKey(key, math.MaxInt)
 			} else {
 				j.created.run()
 			}
@@ -170,6 +171,6 @@ func TestExpiredValuesAreDropped(t *testing.T) {
 		require.Equal(t, fail, err)
 		e, ok := c.store.Get("k")
 		require.True(t, ok)
-		require.Equal(t, &entry[int]{err: fail, retry: e.retry, weight: 1}, e)
+		require.Equal(t, &entry[int]{failed: &failure{err: fail, until: e.failed.retry, retry: e.failed.retry}, stored: e.stored, weight: 1}, e)
 	})
 }

@@ -39,25 +39,39 @@ type flights[K comparable, V any] struct {
 	maxWaiters int           // of a flight; zero means no limit
 }
 
-// forgetKey detaches the flight of key, if there is one.
-func (fs *flights[K, V]) forgetKey(key K) {
+// forgetKey detaches the flight of key, if there is one. It reports false if more than most
+// callers wait for it, and then does not.
+func (fs *flights[K, V]) forgetKey(key K, most int) bool {
 	s := fs.home(key)
 	s.mu.Lock()
 	f := s.find(key)
+	if f != nil && f.callers() > most {
+		s.mu.Unlock()
+		return false
+	}
 	idle := f != nil && f.detach()
 	s.mu.Unlock()
 	schedpoint.At(schedpoint.FlightLeft)
 	if idle {
 		f.cancel(ErrAbandoned)
 	}
+	return true
 }
 
 // forgetOlder detaches the flights of an older epoch.
 func (fs *flights[K, V]) forgetOlder(epoch uint32) {
+	fs.forgetIf(func(f *flight[K, V]) bool { return int32(f.epoch-epoch) < 0 }) // epochs wrap
+}
+
+// forgetAll detaches all flights.
+func (fs *flights[K, V]) forgetAll() { fs.forgetIf(func(*flight[K, V]) bool { return true }) }
+
+// forgetIf detaches the flights for which cond, called with their shard locked, is true.
+func (fs *flights[K, V]) forgetIf(cond func(*flight[K, V]) bool) {
 	var idle []*flight[K, V]
 	fs.eachShard(func(s *shard[K, V]) {
 		for f := range s.joinable {
-			if int32(f.epoch-epoch) < 0 && f.detach() { // epochs wrap
+			if cond(f) && f.detach() {
 				idle = append(idle, f)
 			}
 		}

@@ -14,17 +14,34 @@ func (c *Cache[K, V]) read(e *entry[V]) (a answer[V], ok bool) {
 		return answer[V]{v: e.v}, true
 	}
 	now := clock()
-	switch failed := now < e.retry; {
-	case e.hasValue() && now < e.fresh:
+	has := e.hasValue() && !c.idle(e, now)
+	switch failed := e.waits(now); {
+	case has && now < e.fresh:
 		return answer[V]{v: e.v}, true
-	case e.hasValue() && now-e.fresh < int64(c.o.StaleWhileRevalidate):
+	case has && now-e.fresh < int64(c.o.StaleWhileRevalidate):
 		return answer[V]{v: e.v, stale: true, renew: !failed}, true
 	case failed && c.mayServeStale(e, now):
 		return answer[V]{v: e.v, stale: true}, true
-	case failed && e.err != nil:
-		return answer[V]{err: e.err}, true
+	}
+	if err := e.keptErr(now); err != nil {
+		return answer[V]{err: err}, true
 	}
 	return a, false
+}
+
+// idle reports whether nobody has asked for the entry for IdleTTL.
+func (c *Cache[K, V]) idle(e *entry[V], now int64) bool {
+	return c.o.IdleTTL > 0 && now-e.used.Load() >= int64(c.o.IdleTTL)
+}
+
+// touch notes that somebody has asked for the value of key. A value that was idle too long
+// does not come back.
+func (c *Cache[K, V]) touch(key K) {
+	if e, ok := c.store.Get(key); ok {
+		if now := clock(); !c.idle(e, now) {
+			e.used.Store(now)
+		}
+	}
 }
 
 // hasFresh reports whether a fresh value of key is stored.
@@ -35,7 +52,7 @@ func (c *Cache[K, V]) hasFresh(key K) bool {
 
 // mayServeStale reports whether the entry's value may be served instead of an error.
 func (c *Cache[K, V]) mayServeStale(e *entry[V], now int64) bool {
-	return e.hasValue() && (now < e.fresh || now-e.fresh < int64(c.maxStale()))
+	return e.hasValue() && !c.idle(e, now) && (now < e.fresh || now-e.fresh < int64(c.maxStale()))
 }
 
 // maxStale returns the time after its TTL for which a value may be served.
@@ -46,5 +63,5 @@ func (c *Cache[K, V]) maxStale() time.Duration {
 // expired reports whether the entry cannot be served any more, neither its value nor its
 // error.
 func (c *Cache[K, V]) expired(e *entry[V], now int64) bool {
-	return e.epoch != c.epoch() || (now >= e.retry || e.err == nil) && !c.mayServeStale(e, now)
+	return e.epoch != c.epoch() || e.keptErr(now) == nil && !c.mayServeStale(e, now)
 }

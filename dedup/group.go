@@ -3,7 +3,10 @@ package dedup
 import (
 	"context"
 	"iter"
+	"math"
 	"time"
+
+	"github.com/vigil-go/vigil/internal/load"
 )
 
 // A Group coalesces calls: callers that ask for one key at the same time share one load,
@@ -54,10 +57,60 @@ func (g *Group[K, V]) Do(ctx context.Context, key K, f func(ctx context.Context)
 	return r.v, r.got > 1, r.err()
 }
 
+// A Result is the result of a call of [Group.DoChan], as Do returns it.
+type Result[V any] struct {
+	Value  V
+	Shared bool
+	Err    error
+}
+
+// DoChan is [Group.Do] for a caller that does something else meanwhile: it returns at once
+// a channel that receives the result of f, or the error of ctx, as soon as there is one.
+// The channel has room for that one Result, so it need not be received, and it is not
+// closed. The caller is in line when DoChan returns. f always runs in a goroutine of its
+// own. DoChan panics if ctx or f is nil.
+func (g *Group[K, V]) DoChan(ctx context.Context, key K, f func(ctx context.Context) (V, error)) <-chan Result[V] {
+	mustContext(ctx)
+	if f == nil {
+		panic("dedup: DoChan of a nil function")
+	}
+	c := make(chan Result[V], 1)
+	ctx = load.ValuesOf(ctx) // the parker is the caller's, who does not sleep here
+	j := new(joinResult[K, V])
+	if err := g.flights.join(ctx, &request[K, V]{key: key, do: f}, j); err != nil {
+		c <- Result[V]{Err: err}
+		return c
+	}
+	go j.send(ctx, c)
+	return c
+}
+
+// send waits for the result and sends it. If a method of ctx panics or exits, that is the
+// result, because no user code could recover it in this goroutine.
+func (j *joinResult[K, V]) send(ctx context.Context, c chan<- Result[V]) {
+	var res Result[V]
+	returned := false
+	defer func() {
+		if !returned {
+			res = Result[V]{Err: load.Panicked(recover())}
+		}
+		c <- res
+	}()
+	r, err := j.fetch(ctx, nil)
+	if res.Err = err; err == nil {
+		res = Result[V]{r.v, r.got > 1, r.err()}
+	}
+	returned = true
+}
+
+// ForgetUnshared is [Group.Forget] unless several callers wait for the call in flight: then
+// it returns false and changes nothing. It also returns true if no call is in flight.
+func (g *Group[K, V]) ForgetUnshared(key K) bool { return g.flights.forgetKey(key, 1) }
+
 // Forget makes the next caller of key start a new call even if one is in flight. The call
 // in flight continues, and its result goes to the callers that it has.
 func (g *Group[K, V]) Forget(key K) {
-	g.flights.forgetKey(key)
+	g.flights.forgetKey(key, math.MaxInt)
 }
 
 // InFlight returns an iterator over the calls in flight that can be joined. The iterator is

@@ -552,3 +552,29 @@ func TestStressFlightsUsedAgain(t *testing.T) {
 		t.Error("nothing is in flight")
 	}
 }
+
+// A load may return while its callers copy the result that Close has given them.
+func TestLoadThatReturnsAfterCloseLeavesItsCallersAlone(t *testing.T) {
+	for range 300 {
+		loading, answer := make(chan bool), make(chan bool)
+		c, err := dedup.NewCache(func(context.Context, int) (int, error) {
+			close(loading)
+			<-answer
+			return 1, nil
+		}, nil)
+		require.NoError(t, err)
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() {
+				v, err := c.Get(context.Background(), 1)
+				if v != 0 && v != 1 || v == 0 && !errors.Is(err, dedup.ErrClosed) {
+					t.Errorf("%d, %v", v, err)
+				}
+			})
+		}
+		<-loading
+		all.Go(func() { close(answer) })
+		require.NoError(t, c.Close())
+		all.Wait()
+	}
+}

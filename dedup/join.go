@@ -22,7 +22,7 @@ type request[K comparable, V any] struct {
 type joinResult[K comparable, V any] struct {
 	f       *flight[K, V]           // nil: see answer
 	c       *caller                 // nil: the caller runs the load
-	created *backgroundFlight[K, V] // by this caller, which has to start it, or nil
+	created *backgroundFlight[K, V] // by this caller, which has to start it unless it has a batch, or nil
 	edge    *load.Edge              // from the load that made the call, if one did, to the flight's
 	answer  *answer[V]
 }
@@ -80,7 +80,8 @@ func (s *shard[K, V]) create(info *load.Caller, r *request[K, V], j *joinResult[
 		}
 	}
 	var f *flight[K, V]
-	if r.mayRun && info.Endless {
+	gathers := r.batch == nil && backend != nil && backend.gathers(r.key)
+	if r.mayRun && info.Endless && !gathers {
 		f = s.newFlight()
 	} else {
 		j.created = newBackgroundFlight(s, r.do)
@@ -99,7 +100,10 @@ func (s *shard[K, V]) create(info *load.Caller, r *request[K, V], j *joinResult[
 		j.c = &j.created.first
 		f.push(j.c, info)
 	}
-	if r.batch != nil {
+	switch {
+	case gathers:
+		backend.gather(f)
+	case r.batch != nil:
 		r.batch.join()
 	}
 }
@@ -126,7 +130,7 @@ func (f *flight[K, V]) addCaller(info *load.Caller, j *joinResult[K, V]) error {
 	fs := f.home.all
 	switch {
 	case f.progress == settled && fs.backend != nil && fs.backend.hasCallbacks(): // a copy: the result changes if prepare fails
-		j.answer = &answer[V]{v: f.v, err: f.err(), loadErr: f.loadErr, stale: f.stale}
+		j.answer = &answer[V]{v: f.v, err: f.err(), loadErr: f.loadErr, stale: f.stale, at: f.started + int64(f.took)}
 		return nil
 	case fs.maxWaiters > 0 && f.callers() >= fs.maxWaiters:
 		return ErrTooManyWaiters

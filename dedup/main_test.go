@@ -92,6 +92,7 @@ type loader struct {
 type call struct {
 	ctx  context.Context
 	gate chan result
+	old  int // what ReloadWith got
 }
 
 func newLoader() *loader { return &loader{began: make(chan *call, 1000)} }
@@ -104,7 +105,7 @@ func (l *loader) load(ctx context.Context) (int, error) {
 	for m := l.peak.Load(); now > m && !l.peak.CompareAndSwap(m, now); {
 		m = l.peak.Load()
 	}
-	c := &call{ctx, make(chan result, 1)}
+	c := &call{ctx: ctx, gate: make(chan result, 1)}
 	l.began <- c
 	var done <-chan struct{}
 	if !l.lenient {

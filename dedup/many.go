@@ -1,8 +1,11 @@
 package dedup
 
 import (
+	"cmp"
 	"context"
 	"errors"
+
+	"github.com/vigil-go/vigil/internal/load"
 )
 
 // GetMany returns the values of keys. Repeated keys count once. GetMany joins the loads of
@@ -18,6 +21,23 @@ import (
 func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) (map[K]V, error) {
 	mustContext(ctx)
 	m := many[K, V]{c: c, ctx: ctx, got: make(map[K]V, len(keys))}
+	err := m.run(keys)
+	return m.got, err
+}
+
+// RefreshMany does what [Cache.Refresh] does, for several keys: it loads keys even if
+// fresh values are stored, or joins their loads in flight, and waits for the results. The
+// keys are loaded like those that [Cache.GetMany] does not find. The error joins a
+// *[KeyError] for each key whose load failed, in the order of keys. RefreshMany panics if
+// ctx is nil.
+func (c *Cache[K, V]) RefreshMany(ctx context.Context, keys []K) error {
+	mustContext(ctx)
+	m := many[K, V]{c: c, ctx: ctx, why: forced}
+	return m.run(keys)
+}
+
+// run gets or refreshes keys.
+func (m *many[K, V]) run(keys []K) error {
 	keys = unique(keys) // panics if a key is unhashable, before any load begins
 	list := make([]manyKey[K, V], len(keys))
 	defer m.leave(list) // for keys that were not waited for
@@ -28,7 +48,7 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) (map[K]V, error) {
 			errs = append(errs, &KeyError[K]{key, err})
 		}
 	}
-	return m.got, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // unique returns keys in their order without repetitions.
@@ -44,14 +64,15 @@ func unique[K comparable](keys []K) []K {
 	return once
 }
 
-// many is one call of GetMany.
+// many is one call of GetMany or RefreshMany.
 type many[K comparable, V any] struct {
 	c   *Cache[K, V]
 	ctx context.Context
-	got map[K]V
+	why purpose // forValue or forced
+	got map[K]V // by GetMany
 }
 
-// A manyKey is a key of GetMany with the result of joining its flight, or the error.
+// A manyKey is a key of such a call with the result of joining its flight, or the error.
 type manyKey[K comparable, V any] struct {
 	joinResult[K, V]
 	hit answer[V] // the stored value; answer points to it
@@ -61,7 +82,7 @@ type manyKey[K comparable, V any] struct {
 // joinAll joins the line of all keys before it starts the batch. The batch starts even if
 // a method of the context panics, because other callers may have joined its flights.
 func (m *many[K, V]) joinAll(keys []K, list []manyKey[K, V]) {
-	b := m.newBatch()
+	b := m.c.newBatch(load.ValuesOf(m.ctx))
 	defer b.start()
 	for i, key := range keys {
 		p := &list[i]
@@ -83,7 +104,7 @@ func (m *many[K, V]) begin(t *backgroundFlight[K, V], b *batch[K, V]) {
 
 // joinOne looks a key up, or joins its line.
 func (m *many[K, V]) joinOne(key K, b *batch[K, V], p *manyKey[K, V]) error {
-	if a, ok := m.c.lookup(key, forValue); ok {
+	if a, ok := m.c.lookup(key, m.why); ok {
 		p.hit, p.answer = a, &p.hit
 		if a.renew {
 			m.renew(key, b)
@@ -91,8 +112,8 @@ func (m *many[K, V]) joinOne(key K, b *batch[K, V], p *manyKey[K, V]) error {
 		}
 		return nil
 	}
-	err := m.c.flights.join(m.ctx, &request[K, V]{key: key, batch: b}, &p.joinResult)
-	if err != nil || p.f != nil {
+	err := m.c.flights.join(m.ctx, &request[K, V]{key: key, why: m.why, batch: b}, &p.joinResult)
+	if m.why == forValue && (err != nil || p.f != nil) {
 		m.c.countMiss(&p.joinResult)
 	}
 	return err
@@ -111,6 +132,9 @@ func (m *many[K, V]) collect(key K, p *manyKey[K, V]) (err error) {
 	if p.err != nil {
 		return p.err
 	}
+	if m.why == forced {
+		return p.refreshed(m.ctx)
+	}
 	var v V
 	if p.f == nil {
 		v, err = m.c.serve(m.ctx, key, *p.answer)
@@ -121,6 +145,17 @@ func (m *many[K, V]) collect(key K, p *manyKey[K, V]) (err error) {
 		m.got[key] = v
 	}
 	return err
+}
+
+// refreshed waits for a key that is refreshed, and returns the error of its load.
+func (j *joinResult[K, V]) refreshed(ctx context.Context) error {
+	if a := j.answer; a != nil {
+		return cmp.Or(a.loadErr, a.err)
+	}
+	if err := j.wait(ctx); err != nil {
+		return err
+	}
+	return j.f.loadErr
 }
 
 // leave leaves all lines. It is needed if the context or a wait panicked or ended the

@@ -53,6 +53,12 @@ type CacheOptions[K comparable, V any] struct {
 	// value is not stored. A nil TTLOf means TTL for all values.
 	TTLOf func(key K, v V) time.Duration
 
+	// IdleTTL is the time after which a value leaves if nobody asks for it, although its
+	// TTL is not over, or it could still be returned stale. It begins anew with each Get,
+	// GetMany or GetEntry of the key, and when a value is stored. Zero means that values
+	// need not be asked for.
+	IdleTTL time.Duration
+
 	// ErrorTTL is the time for which the error of a load is kept and returned instead
 	// of loading again. Zero means that errors are not kept. The error of a canceled
 	// load is never kept. While a stale value can be returned, callers get that instead
@@ -81,6 +87,19 @@ type CacheOptions[K comparable, V any] struct {
 	// once StaleWhileRevalidate is over.
 	StaleIfError time.Duration
 
+	// MaxBackoff is the longest time between two loads of a key for which a stale value can
+	// be returned. After a load that failed, the next one is due after ErrorTTL, or one
+	// second. That time doubles with each further failure in a row, up to MaxBackoff, and
+	// Jitter shortens it at random. A load that succeeds, a Put and an invalidation end
+	// the row. Refresh does not wait. Zero means that the time does not grow.
+	MaxBackoff time.Duration
+
+	// ReloadWith, if it is not nil, is called instead of the Loader if a value is still
+	// there for the key: by Refresh, by loads in the background, and when the value's time
+	// is over but it has not been removed yet. old is that value. It may be returned again,
+	// for example if the origin says that it has not changed. LoadMany is not replaced.
+	ReloadWith func(ctx context.Context, key K, old V) (V, error)
+
 	// MaxWaiters is the maximum number of callers that wait for one key. Further
 	// callers get [ErrTooManyWaiters] at once. Zero means no limit.
 	MaxWaiters int
@@ -90,16 +109,38 @@ type CacheOptions[K comparable, V any] struct {
 	// waits for a load in line lends that load its slot. Zero means no limit.
 	MaxLoads int
 
-	// LoadMany loads several keys at once for [Cache.GetMany]: those that are missing
-	// and those that are stale. Requested keys that are not in the returned map fail
-	// with the returned error, or with [ErrNotLoaded] if that is nil; the other keys
-	// succeed. Keys in the map that were not requested are stored too, unless a fresh
-	// value is stored for them, they are being loaded, or they were put or invalidated
-	// since the call began. The context of LoadMany is canceled when the last caller of
-	// each of its keys has left. LoadMany, and a Loader that GetMany calls, always runs
-	// in a goroutine of its own. Everything else is as for a Loader. A nil LoadMany
-	// means that GetMany calls the Loader for each key.
+	// LoadMany loads several keys at once for [Cache.GetMany] and [Cache.RefreshMany]: for
+	// GetMany those that are missing and those that are stale. With MaxBatch it loads the
+	// keys of other calls too. Requested keys that are not in the returned map fail with the
+	// returned error, or with [ErrNotLoaded] if that is nil; the other keys succeed. To
+	// return different errors for different keys, LoadMany returns a [KeyErrors]. Keys in
+	// the map that were not requested are stored too, unless a fresh value is stored for
+	// them, they are being loaded, or they were put or invalidated since the call began. The
+	// context of LoadMany is canceled when the last caller of each of its keys has left.
+	// LoadMany, and a Loader that GetMany or RefreshMany calls, always runs in a goroutine
+	// of its own. Everything else is as for a Loader. A nil LoadMany means that the Loader is called for each key.
 	LoadMany func(ctx context.Context, keys []K) (map[K]V, error)
+
+	// MaxBatch, if it is not zero, means that LoadMany is called instead of the Loader and
+	// ReloadWith, with up to MaxBatch keys. Loads of [Cache.Get], [Cache.GetEntry] and
+	// [Cache.Refresh], and the loads in the background that they start, are gathered until
+	// there are MaxBatch, or until BatchDelay after the first. If no slot of MaxLoads is
+	// free then, and there are fewer than MaxBatch, they are gathered until one is free. A
+	// key whose callers have all left by then is not loaded. [Cache.Close] ends the wait.
+	// The context of the call has the values of the first caller's context.
+	//
+	// Each load of a call waits for what the others wait for. So if LoadMany calls its own
+	// Cache, it gets [ErrCycle] for keys whose load waits for any key of its call.
+	//
+	// The Loader is still called for a key that is not equal to itself, such as NaN.
+	// MaxBatch needs LoadMany.
+	MaxBatch int
+
+	// BatchDelay is the longest time for which loads are gathered, apart from the wait for a
+	// slot. Zero means that no load is delayed: then only those are gathered that come
+	// before the goroutine of the call runs, or while it waits for a slot. BatchDelay needs
+	// MaxBatch.
+	BatchDelay time.Duration
 
 	// OnLoad is called after each load, once per requested key, when the results of all
 	// keys of the load are stored. It runs in the goroutine of the load, or in a new one
@@ -107,6 +148,21 @@ type CacheOptions[K comparable, V any] struct {
 	// OnLoad. A panic of OnLoad is dropped. If OnLoad panics or calls runtime.Goexit for
 	// one key, it is still called for the other keys. A nil OnLoad is not called.
 	OnLoad func(LoadInfo[K])
+
+	// OnRemove is called once for each value that was kept and is not any more, with the
+	// cause, after it has left the Cache. It is not called for errors, nor for a value
+	// that was never kept, like the result of a load during which its key was
+	// invalidated. A value that cannot be served any more because its time is over
+	// leaves when it is replaced or invalidated, or when other values are stored; the
+	// cause is [RemoveExpired] then.
+	//
+	// Put, Invalidate, InvalidateFunc, InvalidateAll and Close return when OnRemove has.
+	// For the other values it runs in the goroutine of a load, after the load's callers
+	// are woken, or in a goroutine of its own. It may run for several values at the same
+	// time, and, if a value was evicted, after Close has returned. A panic of OnRemove is
+	// dropped. If OnRemove panics or calls runtime.Goexit for one value, it is still
+	// called for the others. A nil OnRemove is not called.
+	OnRemove func(key K, v V, cause RemoveCause)
 }
 
 // LoadInfo describes a load that has ended.
@@ -136,12 +192,15 @@ func (o *CacheOptions[K, V]) check() error {
 	notNegative("MaxEntries", int64(o.MaxEntries))
 	notNegative("MaxWaiters", int64(o.MaxWaiters))
 	notNegative("MaxLoads", int64(o.MaxLoads))
+	notNegative("MaxBatch", int64(o.MaxBatch))
 	for name, d := range o.durations() {
 		refuse(d < 0, "%s is %v, must not be negative", name, d)
 	}
 	refuse(!(o.Jitter >= 0 && o.Jitter <= 1), "Jitter is %v, must be from 0 to 1", o.Jitter)
 	refuse(o.MaxEntries > 0 && o.MaxWeight > 0, "MaxEntries and MaxWeight are both set, choose one")
 	refuse(o.MaxWeight > 0 && o.Weigh == nil, "MaxWeight needs Weigh")
+	refuse(o.MaxBatch > 0 && o.LoadMany == nil, "MaxBatch needs LoadMany")
+	refuse(o.BatchDelay > 0 && o.MaxBatch == 0, "BatchDelay needs MaxBatch")
 	refuse(o.MaxWeight == 0 && o.Weigh != nil, "Weigh needs MaxWeight")
 	return errors.Join(errs...)
 }
@@ -149,7 +208,9 @@ func (o *CacheOptions[K, V]) check() error {
 func (o *CacheOptions[K, V]) durations() iter.Seq2[string, time.Duration] {
 	return func(yield func(string, time.Duration) bool) {
 		_ = yield("TTL", o.TTL) && yield("ErrorTTL", o.ErrorTTL) &&
-			yield("StaleWhileRevalidate", o.StaleWhileRevalidate) && yield("StaleIfError", o.StaleIfError)
+			yield("StaleWhileRevalidate", o.StaleWhileRevalidate) && yield("StaleIfError", o.StaleIfError) &&
+			yield("IdleTTL", o.IdleTTL) && yield("MaxBackoff", o.MaxBackoff) &&
+			yield("BatchDelay", o.BatchDelay)
 	}
 }
 

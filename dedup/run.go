@@ -2,7 +2,9 @@ package dedup
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"github.com/vigil-go/vigil/internal/load"
 )
@@ -11,9 +13,12 @@ import (
 // in the flight.
 type run[K comparable, V any] struct {
 	f     *flight[K, V]
-	first *caller   // a goroutine that can finish the flight, or nil
-	entry *entry[V] // what is to be stored
+	first *caller        // a goroutine that can finish the flight, or nil
+	entry *entry[V]      // what is to be stored
+	left  *removal[K, V] // what has left the store for it, or nil
+	late  time.Duration  // that the load took, if its result came after Close
 	stage stage
+	gone  bool // the load's error matches ErrGone
 }
 
 // A stage says how far a run has come.
@@ -56,12 +61,17 @@ func (r *run[K, V]) finishCrashed() {
 	}
 }
 
-// load calls do, or the backend's load.
+// load calls do, or the backend's load. The error may run user code when it is compared,
+// so this is a part of the load.
 func (r *run[K, V]) load(do func(ctx context.Context) (V, error)) (V, error) {
 	if do != nil {
 		return do(r.f.ctx)
 	}
-	return r.f.home.all.backend.load(r.f.ctx, r.f.key)
+	v, err := r.f.home.all.backend.load(r.f.ctx, r.f.key)
+	if err != nil {
+		r.gone = errors.Is(err, ErrGone)
+	}
+	return v, err
 }
 
 // run runs the load of a backgroundFlight in its goroutine.

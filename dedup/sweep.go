@@ -10,19 +10,28 @@ func (c *Cache[K, V]) sweepDue(n int) bool {
 
 // sweep deletes expired entries, unless another goroutine is doing so.
 func (c *Cache[K, V]) sweep() {
-	if !c.sweeping.TryLock() {
-		return
+	if c.sweeping.TryLock() {
+		c.onRemoveAll(c.sweepLocked())
 	}
+}
+
+// sweepLocked is sweep with sweeping locked. It unlocks sweeping, and returns the entries of
+// which OnRemove has to be told.
+func (c *Cache[K, V]) sweepLocked() (list removals[K, V]) {
 	defer c.sweeping.Unlock()
 	c.stored.Store(0)
 	now := clock()
 	for key, e := range c.store.All() {
-		if c.expired(e, now) {
-			schedpoint.At(schedpoint.CacheSweep)
-			c.store.DeleteIf(key, e)
+		if !c.expired(e, now) {
+			continue
+		}
+		schedpoint.At(schedpoint.CacheSweep)
+		if c.store.DeleteIf(key, e) {
+			list.add(c.removalOf(key, e, RemoveExpired))
 		}
 	}
 	c.sweepAt.Store(max(minSweep, int64(c.store.Len())))
+	return list
 }
 
 // minSweep is the least number of stores between two sweeps.

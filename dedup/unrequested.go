@@ -51,12 +51,21 @@ func (bs *batches[K, V]) noteChange(key K) {
 	}
 }
 
+// noteAll notes in each batch that any entry may change. No shard is locked.
+func (bs *batches[K, V]) noteAll() {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	for b := range bs.m {
+		b.allChanged = true
+	}
+}
+
 // wasChanged reports whether the entry of key has changed since b began.
 func (bs *batches[K, V]) wasChanged(b *batch[K, V], key K) bool {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
 	_, ok := b.changed[key]
-	return ok
+	return ok || b.allChanged
 }
 
 // An extra is a key that LoadMany returned without being asked for it, with its entry.
@@ -73,7 +82,7 @@ func (b *batch[K, V]) unrequested() (keys []K) {
 			found++
 		}
 	}
-	if found == len(b.vs) {
+	if found == len(b.vs) && !b.twice {
 		return nil
 	}
 	asked := make(map[K]struct{}, len(b.runs))
@@ -81,7 +90,7 @@ func (b *batch[K, V]) unrequested() (keys []K) {
 		asked[r.f.key] = struct{}{}
 	}
 	for key := range b.vs {
-		if _, ok := asked[key]; !ok && key == key {
+		if _, ok := asked[key]; !ok && key == key && b.errs[key] == nil {
 			keys = append(keys, key)
 		}
 	}
@@ -118,6 +127,7 @@ func (b *batch[K, V]) storeExtra(x extra[K, V]) bool {
 	if home.find(x.key) != nil || b.c.closed.Load() || b.epoch != b.c.epoch() || b.c.batches.wasChanged(b, x.key) || b.c.hasFresh(x.key) {
 		return false
 	}
-	b.c.set(x.key, x.entry)
+	x.entry.storedAt(clock())
+	b.left.add(b.c.removalOf(x.key, b.c.set(x.key, x.entry), RemoveReplaced))
 	return true
 }

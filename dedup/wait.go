@@ -15,7 +15,7 @@ func (j *joinResult[K, V]) fetch(ctx context.Context, do func(ctx context.Contex
 	switch {
 	case j.runsLoad():
 		return j.runLoad(do), nil
-	case j.created != nil:
+	case j.created != nil && j.f.batch == nil:
 		start(j.created)
 		j.yieldToLoad()
 	}

@@ -55,6 +55,10 @@ var arrows = map[string][]string{
 
 	"vigildebug":          {"await", "dedup", "waitmap", "notify", "waitgroup", "uringwake"},
 	"vigildebug/vigilvar": {"vigildebug"},
+
+	"httpcache":                  {"dedup", "notify", "waitgroup", "httpcache/internal/rfc9111"},
+	"httpcache/internal/rfc9111": {},
+	"httpcache/diskstore":        {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 }
 
 // forTests is what tests may import in addition to the module.

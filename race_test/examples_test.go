@@ -17,13 +17,13 @@ import (
 
 // withExamples are the packages in which every exported function and method is
 // called in an example.
-var withExamples = []string{"wake", "notify", "waitgroup", "vigildebug", "waitmap", "dedup", "await", "uringwake"}
+var withExamples = []string{"wake", "notify", "waitgroup", "vigildebug", "waitmap", "dedup", "await", "uringwake", "httpcache", "httpcache/diskstore"}
 
 // needNoExample are functions and methods that an example would not explain.
 var needNoExample = map[string][]string{
 	"vigildebug": {"Metrics.MarshalJSON"}, // called by encoding/json
 	// The methods of errors are called by packages fmt and errors.
-	"dedup":     {"KeyError.Error", "KeyError.Unwrap"},
+	"dedup":     {"KeyError.Error", "KeyError.Unwrap", "KeyErrors.Error", "KeyErrors.Unwrap"},
 	"uringwake": {"PanicError.Error", "PanicError.Unwrap"},
 }
 

@@ -3,6 +3,7 @@ package race_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -14,13 +15,17 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-var errLoad = errors.New("the load's error")
+var (
+	errLoad = errors.New("the load's error")
+	errGone = fmt.Errorf("%w, %w", errLoad, dedup.ErrGone)
+)
 
 // flying checks that every caller gets the result of a load that no caller had
 // before it came, or leaves, and that a load without callers is canceled.
 func flying(s *round, b *book) (check func()) {
 	f := &flown{round: s, b: b}
-	s.team("flights").start(8, 100, operation{"Do", f.do}, operation{"Do", f.do}, operation{"Do, wildly", f.doWildly}, operation{"Forget", f.forget}, operation{"InFlight", f.inFlight})
+	s.team("flights").start(8, 100, operation{"Do", f.do}, operation{"Do", f.do}, operation{"Do, wildly", f.doWildly}, operation{"DoChan", f.doChan},
+		operation{"Forget", f.forget}, operation{"ForgetUnshared", func(w *worker) { f.g.ForgetUnshared(w.r.IntN(keys)) }}, operation{"InFlight", f.inFlight})
 	f.alone(s)
 	return f.check
 }
@@ -113,6 +118,21 @@ func (f *flown) do(w *worker) {
 	f.b.received.Add(1)
 }
 
+// doChan receives the result, or leaves it where it is.
+func (f *flown) doChan(w *worker) {
+	ctx, done := w.until()
+	defer done()
+	how, pauses := w.r.IntN(8), w.r.IntN(20)
+	c := f.g.DoChan(ctx, w.r.IntN(keys), func(ctx context.Context) (int64, error) { return f.load(ctx, how, pauses) })
+	if w.r.IntN(8) == 0 {
+		return
+	}
+	r := <-c
+	if _, panicked := errors.AsType[*dedup.PanicError](r.Err); r.Err != nil && (r.Value != 0 || !panicked && !errors.Is(r.Err, errEnd) && !errors.Is(r.Err, errLoad)) {
+		f.t.Errorf("DoChan: %+v", r)
+	}
+}
+
 // doWildly unwinds, or its Park fails.
 func (f *flown) doWildly(w *worker) {
 	ctx, done := w.until()
@@ -182,17 +202,29 @@ func caching(s *round, b *book) (check func()) {
 	if s.r.IntN(2) == 0 {
 		o.TTL, o.ErrorTTL = 100*time.Microsecond, 100*time.Microsecond
 	}
+	if s.r.IntN(2) == 0 {
+		o.OnRemove = c.onRemove
+	}
+	if s.r.IntN(2) == 0 {
+		o.IdleTTL, o.MaxBackoff = 50*time.Microsecond, time.Millisecond
+		o.ReloadWith = func(ctx context.Context, key int, _ int64) (int64, error) { return c.load(ctx, key) }
+	}
 	c.waits = 3 * s.r.IntN(2)
 	o.MaxWaiters = c.waits
 	if s.r.IntN(2) == 0 {
 		o.LoadMany = c.loadMany
+		o.MaxBatch = s.r.IntN(keys)
+	}
+	if o.MaxBatch > 0 {
+		o.BatchDelay = time.Duration(s.r.IntN(2)) * 50 * time.Microsecond
 	}
 	var err error
 	if c.c, err = dedup.NewCache(c.load, o); err != nil {
 		s.t.Fatal(err)
 	}
-	s.team("cache").start(8, 100, operation{"Get", c.get}, operation{"Get", c.get}, operation{"Get, wildly", c.getWildly}, operation{"GetMany", c.getMany},
-		operation{"Refresh", c.refresh}, operation{"Invalidate", c.invalidate}, operation{"Invalidate all", c.invalidateAll}, operation{"Put", c.put})
+	s.team("cache").start(8, 100, operation{"Get", c.get}, operation{"GetEntry", c.getEntry}, operation{"Get, wildly", c.getWildly}, operation{"GetMany", c.getMany},
+		operation{"Refresh", c.refresh}, operation{"Invalidate", c.invalidate}, operation{"Invalidate all", c.invalidateAll}, operation{"Invalidate some", c.invalidateSome},
+		operation{"All", c.all}, operation{"Put", c.put})
 	return c.check
 }
 
@@ -206,12 +238,27 @@ type cached struct {
 	calls  atomic.Int64       // of OnLoad
 }
 
+// onRemove returns, panics or calls back.
+func (c *cached) onRemove(key int, v int64, cause dedup.RemoveCause) {
+	if cause < dedup.RemoveExpired || cause > dedup.RemoveReplaced {
+		c.t.Errorf("version %d of key %d was removed for the reason %d", v, key, cause)
+	}
+	switch v % 8 {
+	case 1:
+		wild(false)
+	case 3:
+		c.c.Peek(key)
+	}
+}
+
 func (c *cached) load(_ context.Context, key int) (int64, error) {
 	v := c.truth[key].Load()
 	runtime.Gosched()
 	switch v % 16 {
 	case 3:
 		return 0, errLoad
+	case 5:
+		return 0, errGone
 	case 7:
 		wild(v%32 == 7)
 	}
@@ -220,11 +267,16 @@ func (c *cached) load(_ context.Context, key int) (int64, error) {
 
 func (c *cached) loadMany(_ context.Context, want []int) (map[int]int64, error) {
 	found := make(map[int]int64)
+	failed := make(dedup.KeyErrors[int])
 	for _, key := range want {
-		found[key] = c.truth[key].Load()
+		if v := c.truth[key].Load(); v%16 == 5 {
+			failed[key] = errGone
+		} else {
+			found[key] = v
+		}
 		runtime.Gosched()
 	}
-	return found, nil
+	return found, failed
 }
 
 // onLoad returns, panics, exits or calls back.
@@ -272,6 +324,22 @@ func (c *cached) get(w *worker) {
 	c.account(key, floor, v, err)
 }
 
+func (c *cached) getEntry(w *worker) {
+	ctx, done := w.until()
+	defer done()
+	key := w.r.IntN(keys)
+	floor := c.spoilt[key].Load()
+	var e dedup.Entry[int64]
+	var err error
+	if w.exits(ctx, func() { e, err = c.c.GetEntry(ctx, key) }) {
+		e, err = dedup.Entry[int64]{}, errLoad
+	}
+	if e.HasValue != (err == nil) || err == nil && (e.Stored.IsZero() || e.Stale) {
+		c.t.Errorf("key %d: %+v, %v", key, e, err)
+	}
+	c.account(key, floor, e.Value, err)
+}
+
 // getWildly unwinds, or its Park fails.
 func (c *cached) getWildly(w *worker) {
 	ctx, done := w.until()
@@ -308,7 +376,13 @@ func (c *cached) refresh(w *worker) {
 	defer done()
 	key := w.r.IntN(keys)
 	var err error
-	if w.exits(ctx, func() { err = c.c.Refresh(ctx, key) }) {
+	if w.exits(ctx, func() {
+		if w.r.IntN(2) == 0 {
+			err = c.c.Refresh(ctx, key)
+		} else {
+			err = c.c.RefreshMany(ctx, []int{key})
+		}
+	}) {
 		err = errLoad
 	}
 	c.account(key, 0, 0, err)
@@ -330,6 +404,30 @@ func (c *cached) invalidateAll(*worker) {
 	c.c.InvalidateAll()
 	for key := range keys {
 		raise(&c.spoilt[key], v[key])
+	}
+}
+
+// invalidateSome does so for the values of one key, also for those of loads in flight.
+func (c *cached) invalidateSome(w *worker) {
+	key := w.r.IntN(keys)
+	v := c.truth[key].Add(1)
+	c.c.InvalidateFunc(func(k int, have int64) bool { return k == key && have < v })
+	raise(&c.spoilt[key], v)
+}
+
+// all checks that no version is there that was invalidated before.
+func (c *cached) all(*worker) {
+	var floor [keys]int64
+	for key := range keys {
+		floor[key] = c.spoilt[key].Load()
+	}
+	for key, v := range c.c.All() {
+		if v < floor[key] {
+			c.t.Errorf("key %d has version %d, after %d was invalidated", key, v, floor[key])
+		}
+		if e, ok := c.c.Entry(key); ok && e.HasValue && e.Value < floor[key] {
+			c.t.Errorf("key %d has an entry of version %d, after %d was invalidated", key, e.Value, floor[key])
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ func loads(s *round, _ *book) (check func()) {
 		operation{"a bad context", l.badContext},
 		operation{"InvalidateAll beside loads that fail", l.sweep}, operation{"Close beside everything", l.closeBesideAll},
 		operation{"a load of its own Cache", l.nested}, operation{"a circle of loads", l.circle},
-		operation{"a batch with a bad function", l.batch}, operation{"OnLoad outlasts its batch", l.slowOnLoad})
+		operation{"each value leaves once", l.removed}, operation{"a batch with a bad function", l.batch}, operation{"OnLoad outlasts its batch", l.slowOnLoad})
 	return func() {}
 }
 

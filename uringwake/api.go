@@ -218,7 +218,8 @@ func PollFD(ctx context.Context, fd int, events uint32) (uint32, error) {
 // Close closes fd as close(2) does, even if ctx has ended. Operations in flight on fd
 // continue on the file that it referred to. If the error matches unix.ECANCELED, the
 // kernel may not have closed fd. Where the kernel refuses the operation, Close uses
-// close(2). It corresponds to io_uring_prep_close; Linux 5.6.
+// close(2); so it does for a socket that lingers (SO_LINGER), since the operation would
+// block a loop's thread. It corresponds to io_uring_prep_close; Linux 5.6.
 func Close(ctx context.Context, fd int) error { return closeFD(ctx, fd) }
 
 // Sleep waits until the duration d has passed and returns nil, or returns an error if

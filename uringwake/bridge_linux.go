@@ -19,6 +19,7 @@ func init() {
 		}
 		return o, nil
 	}
+	bridge.AfterFunc = func(ctx context.Context, f func()) func() bool { return context.AfterFunc(tamed(ctx), f) }
 	bridge.HaveCancel = haveCancel
 	bridge.HaveBuffers = haveBuffersAhead
 	bridge.PrepareReceive = func(b bridge.Op, fd int, flags uint32) { b.(*op).prepareReceive(fd, flags) }

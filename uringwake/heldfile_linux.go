@@ -29,7 +29,7 @@ func (f *heldFile) duplicate() bool {
 
 func (f *heldFile) closeDuplicate() {
 	if f.duplicated {
-		unix.Close(f.fd)
+		closeAside(f.fd)
 	}
 }
 

@@ -45,6 +45,6 @@ func (o *op) drop() {
 	}
 	switch o.sqe.Opcode {
 	case ring.OpOpenat, ring.OpAccept, ring.OpSocket:
-		unix.Close(o.take())
+		closeAside(o.take())
 	}
 }

@@ -43,7 +43,7 @@ type op struct {
 	keep  unsafe.Pointer // what sqe points at: the kernel's until it has completed
 	until time.Duration  // of a timeout, by the clock of monotonic
 	time  ring.Timespec  // what is left of it: the kernel reads it here
-	again ring.Timespec  // until the next attempt to cancel
+	again uint8          // attempts to cancel that may have missed it: an index of pauses
 }
 
 type opState uint8
@@ -139,11 +139,23 @@ func (o *op) prepareCancel(s *ring.SQE) {
 
 // prepareAgain fills s with a timeout until the next request to cancel o.
 func (o *op) prepareAgain(s *ring.SQE) {
-	const most = 1 << 29 // ns, half a second
-	o.again.Nsec = min(max(2*o.again.Nsec, 1<<20), most)
-	s.PrepTimeout(&o.again, 0, 0)
+	o.again = min(o.again+1, uint8(len(pauses)-1))
+	s.PrepTimeout(o.pause(), 0, 0)
 	s.UserData = o.id.as(kindAgain)
 }
+
+// pause is how long to wait after the last attempt to cancel o.
+func (o *op) pause() *ring.Timespec { return &pauses[o.again] }
+
+// pauses follow the attempts to cancel an operation: from a millisecond to half a second.
+// The kernel reads them here when it takes the entry. By then the operation may have
+// completed and be gone.
+var pauses = func() (all [11]ring.Timespec) {
+	for i := range all {
+		all[i].Nsec = 1 << (19 + i)
+	}
+	return all
+}()
 
 // missed reports whether, by the result of a cancel, the operation may continue: it was
 // not found, maybe because it was between two places in the kernel.
@@ -187,7 +199,7 @@ func (o *op) brief() bool {
 func (o *op) recycle() {
 	o.drop()
 	o.state, o.canceling, o.resubmits = idle, false, 0
-	o.waker, o.keep, o.again = nil, nil, ring.Timespec{}
+	o.waker, o.keep, o.again = nil, nil, 0
 	o.interrupter, o.sink, o.retries = nil, nil, false
 	o.place = node[*op]{}
 }

@@ -388,11 +388,11 @@ func TestCancelIsTriedAgainEverMoreRarely(t *testing.T) {
 	var s ring.SQE
 	for want := int64(1 << 20); want < 1<<30; want *= 2 {
 		o.prepareAgain(&s)
-		require.Equal(t, ring.Timespec{Nsec: want}, o.again)
+		require.Equal(t, ring.Timespec{Nsec: want}, *o.pause())
 	}
 	for range 3 {
 		o.prepareAgain(&s)
-		require.Less(t, o.again.Nsec, int64(1e9+1e8))
+		require.Less(t, o.pause().Nsec, int64(1e9+1e8))
 	}
 	runtime.KeepAlive(&o)
 }
@@ -549,7 +549,7 @@ func TestWhatACompletionAsksForIsSubmitted(t *testing.T) {
 	d.paused = true
 	d.stepAndUnlock(nil)
 	d.mu.Lock()
-	for o.again.Nsec == 0 || d.unsubmitted() {
+	for o.again == 0 || d.unsubmitted() {
 		d.mu.Unlock()
 		runtime.Gosched()
 		d.mu.Lock()

@@ -172,7 +172,7 @@ func (q *ringQueue) cancelNow(o *op) (res int32) {
 // cancelLater cancels o once more after a while, where the kernel refuses timeouts.
 func (o *op) cancelLater() {
 	d, id := o.driver, o.id
-	time.AfterFunc(time.Duration(o.again.Nsec), func() { d.retryCancel(o, id) })
+	time.AfterFunc(time.Duration(o.pause().Nsec), func() { d.retryCancel(o, id) })
 }
 
 func (q *ringQueue) cancelAgain(o *op, id userData) {

@@ -68,6 +68,9 @@ func closeFD(ctx context.Context, fd int) error {
 	if here {
 		return closeNow(fd)
 	}
+	if lingers(fd) {
+		return tryBlocking(ctx, func() error { return closeNow(fd) })
+	}
 	err = closeOnRing(ctx, fd)
 	switch {
 	case declined(err) && declined(closeOnRing(ctx, -1)): // otherwise the second close fails with EBADF

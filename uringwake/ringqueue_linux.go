@@ -2,6 +2,7 @@ package uringwake
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -18,8 +19,8 @@ type ringQueue struct {
 	cq      *ring.CompletionQueue
 	ops     table
 	backlog backlog
-	paused  bool  // no entries are handed out: all operations go to the backlog
-	timed   []*op // timeouts in the submission queue: their time begins when the kernel takes them
+	paused  bool // no entries are handed out: all operations go to the backlog
+	timed   []timedEntry
 
 	getEvents uint32 // ring.EnterGetEvents where completions need it
 	// onOther takes the completions that are no operation's. It may be nil.
@@ -36,6 +37,13 @@ type ringQueue struct {
 	files, fixedBuffers fixedTable
 
 	enters, submitted, completed uint64
+}
+
+// timedEntry is a timeout in the submission queue. Its time begins when the kernel takes the
+// entry.
+type timedEntry struct {
+	op    *op
+	place uint32 // in the queue, 1 for the first entry
 }
 
 // backlog holds what waits for an entry of the submission queue, first come, first
@@ -105,7 +113,7 @@ func (q *ringQueue) tryEnqueue(o *op) bool {
 	o.state = submitted
 	q.held++
 	if o.sqe.Opcode == ring.OpTimeout && o.sqe.OpFlags&ring.TimeoutMultishot == 0 {
-		q.timed = append(q.timed, o)
+		q.timed = append(q.timed, timedEntry{o, q.sq.Ready()})
 	}
 	return true
 }
@@ -191,9 +199,10 @@ func (q *ringQueue) enter(wait uint32) unix.Errno {
 	}
 	q.enters++
 	q.setTimeouts()
+	before := q.sq.Ready()
 	n, err := q.sq.Enter(wait, flags)
 	q.submitted += uint64(n)
-	q.forgetTimeouts()
+	q.forgetTimeouts(before - q.sq.Ready())
 	e := errnoOf(err)
 	switch e {
 	case 0, unix.EINTR, unix.EAGAIN, unix.EBUSY:
@@ -207,18 +216,23 @@ func (q *ringQueue) enter(wait uint32) unix.Errno {
 
 // setTimeouts sets the times of the timeouts in the queue, which begin now.
 func (q *ringQueue) setTimeouts() {
-	for _, o := range q.timed {
-		o.time = ring.TimespecOf(max(o.until-monotonic(), 0))
+	for _, t := range q.timed {
+		t.op.time = ring.TimespecOf(max(t.op.until-monotonic(), 0))
 	}
 }
 
-// forgetTimeouts empties timed if the kernel has taken all entries: it has read
-// the times then.
-func (q *ringQueue) forgetTimeouts() {
-	if len(q.timed) > 0 && q.sq.Ready() == 0 {
-		clear(q.timed)
-		q.timed = q.timed[:0]
+// forgetTimeouts removes the timeouts that are among the first n entries, which the kernel
+// has taken: it has read their times, and they may complete and become something else.
+func (q *ringQueue) forgetTimeouts(n uint32) {
+	gone := 0
+	for i := range q.timed {
+		if place := &q.timed[i].place; *place > n {
+			*place -= n
+		} else {
+			gone++
+		}
 	}
+	q.timed = slices.Delete(q.timed, 0, gone)
 }
 
 // fatal ends the program when the kernel no longer serves a ring that it has made, as

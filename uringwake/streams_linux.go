@@ -32,7 +32,7 @@ func acceptStream(ctx context.Context, fd int) *stream {
 			o.sqe.PrepAcceptMultishot(fd, acceptFlags)
 		}
 	}
-	s.discard = func(nfd int32) { unix.Close(int(nfd)) }
+	s.discard = func(nfd int32) { closeAside(int(nfd)) }
 	return s
 }
 

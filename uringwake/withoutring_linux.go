@@ -39,6 +39,23 @@ func closeNow(fd int) error {
 	return nil
 }
 
+// lingers reports whether close of fd may wait for the other end of a connection (SO_LINGER),
+// and would block a loop's thread. The option belongs to the socket, and others may have set
+// it: whoever has a duplicate, and a listener for what it accepts.
+func lingers(fd int) bool {
+	l, err := unix.GetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER)
+	return err == nil && l.Onoff != 0 && l.Linger > 0
+}
+
+// closeAside closes fd, without making the caller wait.
+func closeAside(fd int) {
+	if lingers(fd) {
+		go unix.Close(fd)
+	} else {
+		unix.Close(fd)
+	}
+}
+
 // sleepOnTimer is Sleep by a timer of Go's runtime.
 func sleepOnTimer(ctx context.Context, d time.Duration) error {
 	if ctx.Err() != nil {

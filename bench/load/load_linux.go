@@ -13,8 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Script says what a connection sends next, and what must come back. Both stay as they
-// are until the next call for the same connection.
+// A Script says what a connection sends next, and what must come back: these bytes or, if
+// there are none, one answer of HTTP/1.1 with status 200. Both stay as they are until the
+// next call for the same connection.
 type Script func(conn, batch int) (send, want []byte)
 
 // Clients are connections to one server. They are not for concurrent use.
@@ -31,6 +32,8 @@ type conn struct {
 	fd         int
 	batch      int
 	send, want []byte // what is left of the batch
+	answer     answer // if want is nil at its beginning
+	byAnswer   bool
 	began      time.Duration
 	blocked    bool // the socket's buffer was full
 }
@@ -144,6 +147,9 @@ func (c *Clients) record(d time.Duration) {
 func (c *Clients) begin(i int, at time.Duration) error {
 	conn := &c.conns[i]
 	conn.send, conn.want = c.script(i, conn.batch)
+	if conn.byAnswer = conn.want == nil; conn.byAnswer {
+		conn.answer.begin()
+	}
 	conn.began = at
 	conn.batch++
 	return c.write(i)
@@ -184,6 +190,8 @@ func (c *Clients) move(i int) (back bool, err error) {
 		return false, err
 	case n == 0:
 		return false, errors.New("load: the server hung up")
+	case conn.byAnswer:
+		return conn.answer.take(c.buffer[:n])
 	case n > len(conn.want) || !bytes.Equal(c.buffer[:n], conn.want[:n]):
 		return false, fmt.Errorf("load: connection %d, batch %d: not what must come back", i, conn.batch-1)
 	}

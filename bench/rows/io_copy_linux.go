@@ -16,12 +16,19 @@ func copyRow() Row {
 		Name:  "io/copy",
 		Title: "Copies of a file",
 		About: "A file of 64 MiB that is in memory is copied to a new one by io.Copy, between files of package os, or of uringfs in a " +
-			"task. Both have the kernel copy (copy_file_range), or read and write 32 KiB at a time if io.Copy sees only a Reader " +
-			"and a Writer. CPU is that of the process, in the kernel as well.",
+			"task. Both have the kernel copy (copy_file_range) if io.Copy sees both files. If it sees only a Reader or only a Writer " +
+			"in place of one, the other file has the buffer, and if it sees both so, it reads and writes 32 KiB at a time. CPU is " +
+			"that of the process, in the kernel as well.",
 		Base: byFile,
 		jobs: func(set *Settings) []Job {
 			return contestJobs(set, []figure{{cpuFigure, "us of CPU/MiB"}, {rateFigure, "MiB/s"}}, []contest{
 				copyContest(set, "whole", func(to io.Writer, from io.Reader) (int64, error) { return io.Copy(to, from) }),
+				copyContest(set, "reader", func(to io.Writer, from io.Reader) (int64, error) {
+					return io.Copy(to, struct{ io.Reader }{from})
+				}),
+				copyContest(set, "writer", func(to io.Writer, from io.Reader) (int64, error) {
+					return io.Copy(struct{ io.Writer }{to}, from)
+				}),
 				copyContest(set, "32KiB", func(to io.Writer, from io.Reader) (int64, error) {
 					return io.Copy(struct{ io.Writer }{to}, struct{ io.Reader }{from})
 				}),

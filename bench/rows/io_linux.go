@@ -11,7 +11,7 @@ import (
 	"github.com/vigil-go/vigil/bench/server"
 )
 
-func ioRows() []Row { return []Row{echoRow(), helloRow(), fileIORow(), copyRow()} }
+func ioRows() []Row { return []Row{echoRow(), helloRow(), fileIORow(), copyRow(), cachesRow()} }
 
 // A figure of servers has a table of its own.
 type figure struct{ name, unit string }

@@ -17,9 +17,7 @@ func (f *front) watch(name string, showKeys bool) {
 		opts = append(opts, vigildebug.ShowKeys())
 	}
 	ends := []func(){
-		vigildebug.Cache(name, f.pages.Cache, opts...),
-		vigildebug.Group(name+", renewals", &f.pages.renewals, opts...),
-		vigildebug.WaitGroup(name+", fetches", f.fetches, opts...),
+		vigildebug.Group(name, f.Cache, opts...),
 		f.close,
 	}
 	f.close = func() {
@@ -38,7 +36,7 @@ func openWindow(address string) (url string, closeWindow func(), err error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/debug/vigil/", vigildebug.Handler())
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: onlyByAddress(address, mux), ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(listener)
 
 	// A look every second, so that the plots have a past.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,7 +17,7 @@ import (
 func demo(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 	introduce(stdout, cfg)
 	screen := cli.NewScreen(stdout, false)
-	logger := log.New(stderr, "dedupcache: ", 0)
+	logger := newLogger(stderr)
 
 	// First as many requests as the crowd gets answered in a part of the time,
 	// then those very requests again, with a little more time to make them.
@@ -51,7 +51,7 @@ The same requests twice (Zipf %v, seed %d), in %v at most:
 // It ends when every client has made its quota of requests, or after limit.
 // It returns the outcome, and how many requests each client made.
 func experiment(ctx context.Context, cfg *config, name string, coalesce bool, quota []int,
-	limit time.Duration, screen *cli.Screen, logger *log.Logger) (*outcome, []int, error) {
+	limit time.Duration, screen *cli.Screen, logger *slog.Logger) (*outcome, []int, error) {
 	lab, err := newLab(cfg, name, coalesce, logger)
 	if err != nil {
 		return nil, nil, err
@@ -83,7 +83,7 @@ type lab struct {
 	close   func()
 }
 
-func newLab(cfg *config, name string, coalesce bool, logger *log.Logger) (*lab, error) {
+func newLab(cfg *config, name string, coalesce bool, logger *slog.Logger) (*lab, error) {
 	l := &lab{origin: newOrigin(cfg.seed)}
 	behind, err := listenLoopback(l.origin, logger)
 	if err != nil {
@@ -108,12 +108,12 @@ func newLab(cfg *config, name string, coalesce bool, logger *log.Logger) (*lab, 
 }
 
 // listenLoopback serves h on a free port. The server's Addr says which.
-func listenLoopback(h http.Handler, logger *log.Logger) (*http.Server, error) {
+func listenLoopback(h http.Handler, logger *slog.Logger) (*http.Server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s := &http.Server{Addr: listener.Addr().String(), Handler: h, ErrorLog: logger, ReadHeaderTimeout: 10 * time.Second}
+	s := &http.Server{Addr: listener.Addr().String(), Handler: h, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelError), ReadHeaderTimeout: 10 * time.Second}
 	go s.Serve(listener)
 	return s, nil
 }
@@ -122,7 +122,7 @@ func (l *lab) line(name string) string {
 	answered := l.crowd.answered.Load()
 	part := max(float64(answered)/float64(max(1, l.planned)), float64(time.Since(l.start))/float64(l.limit))
 	return fmt.Sprintf("%-18s %s %6s answered %6s origin hits %4d waiting", name, cli.Bar(part, 8),
-		count(float64(answered)), count(float64(l.origin.asked.Load())), l.front.pages.waiting.now.Load())
+		count(float64(answered)), count(float64(l.origin.asked.Load())), l.front.Stats().Waiting)
 }
 
 func (l *lab) outcome(name string, took time.Duration) *outcome {

@@ -1,19 +1,18 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"math"
 	"net"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/vigil-go/vigil/examples/dedupcache/internal/httpcache"
 	"github.com/vigil-go/vigil/examples/internal/cli"
 )
 
@@ -21,10 +20,12 @@ import (
 type config struct {
 	// Both.
 	ttl       time.Duration
-	vary      []string
 	maxObject size
 	maxBytes  size
 	debug     string
+
+	check string   // the URL to look at
+	page  *url.URL // check, parsed
 
 	// The demo.
 	duration time.Duration
@@ -38,6 +39,17 @@ type config struct {
 	origin string
 	target *url.URL      // origin, parsed
 	drain  time.Duration // how long running requests may go on after a signal
+
+	proxyConfig
+	cert, key  string // files
+	accessLog  string
+	metrics    string
+	disk       string // a directory; "": none
+	diskBytes  size
+	conns      int
+	headerTime time.Duration // for a client to send its header
+	bodyTime   time.Duration // and each piece of its body
+	timeout    time.Duration // for the origin's header, and each piece of a body
 }
 
 func flagSet(c *config) *flag.FlagSet {
@@ -47,26 +59,33 @@ func flagSet(c *config) *flag.FlagSet {
 	f.IntVar(&c.keys, "keys", 60, "how many different pages they ask for")
 	f.Float64Var(&c.zipf, "zipf", 1.1, "how unequal the pages are: Zipf exponent, above 1")
 	f.Uint64Var(&c.seed, "seed", 1, "seed of everything random")
-	f.DurationVar(&c.ttl, "ttl", 300*time.Millisecond, "how long a page is fresh that does not say")
-	f.Func("vary", "headers that tell pages apart (default "+defaultVary+")", func(s string) error {
-		c.vary = httpcache.List([]string{s})
-		return nil
-	})
+	f.DurationVar(&c.ttl, "ttl", 0, "freshness of a page that does not say; demo: 300ms")
 	f.Var(&c.maxObject, "max-object", "the largest page that is kept")
 	f.Var(&c.maxBytes, "max-bytes", "how much all pages that are kept may take")
+	f.StringVar(&c.disk, "disk", "", "keep pages in this directory too, for the next start")
+	f.Var(&c.diskBytes, "disk-bytes", "how much all pages there may take")
 	f.StringVar(&c.debug, "debug", "", "serve a page of all waits and loads at this private address")
+	f.StringVar(&c.check, "check", "", "say what the answer for this URL would be kept for, and why")
 	f.StringVar(&c.listen, "listen", "", "serve on this address, like :8080; needs -origin")
 	f.StringVar(&c.origin, "origin", "", "the URL whose pages are served; needs -listen")
+	f.StringVar(&c.cert, "tls-cert", "", "serve HTTPS by this certificate file; needs -tls-key")
+	f.StringVar(&c.key, "tls-key", "", "the file of the certificate's private key")
+	f.StringVar(&c.accessLog, "access-log", "", "append a line for each request to this file; - is stdout")
+	f.StringVar(&c.metrics, "metrics", "", "serve /metrics for Prometheus on this private address")
+	f.IntVar(&c.conns, "max-conns", c.conns, "how many connections clients may have")
+	f.DurationVar(&c.headerTime, "header-time", c.headerTime, "how long a client may take to send a header")
+	f.DurationVar(&c.bodyTime, "body-time", c.bodyTime, "and each piece of a body")
+	f.DurationVar(&c.timeout, "origin-time", c.timeout, "and the origin, for a header or a piece of a body")
+	c.proxyConfig.flags(f)
+	f.DurationVar(&c.drain, "drain", c.drain, "how long running requests may go on after a signal")
 	return f
 }
-
-const defaultVary = "Accept-Encoding"
 
 // newConfig returns what holds without flags.
 func newConfig() *config {
 	return &config{
-		vary: []string{defaultVary}, maxObject: 32 << 20, maxBytes: 512 << 20,
-		drain: 10 * time.Second,
+		maxObject: 32 << 20, maxBytes: 512 << 20, drain: 10 * time.Second, diskBytes: 10 << 30,
+		conns: 10_000, headerTime: 10 * time.Second, bodyTime: 30 * time.Second, timeout: 30 * time.Second,
 	}
 }
 
@@ -82,26 +101,27 @@ func parse(args []string) (*config, error) {
 	if err := c.checkBoth(); err != nil {
 		return nil, err
 	}
+	if slices.Contains(set, "check") {
+		return c, c.checkPage(set)
+	}
 	if slices.Contains(set, "listen") || slices.Contains(set, "origin") {
 		return c, c.checkServer(set)
+	}
+	for _, name := range set {
+		if slices.Contains(serverFlags, name) || slices.Contains(proxyFlags, name) {
+			return nil, fmt.Errorf("-%s is for the server, it means nothing without -listen and -origin", name)
+		}
+	}
+	if !slices.Contains(set, "ttl") {
+		c.ttl = 300 * time.Millisecond
 	}
 	return c, c.checkDemo()
 }
 
 func (c *config) checkBoth() error {
-	for i, name := range c.vary {
-		c.vary[i] = http.CanonicalHeaderKey(name)
-		switch c.vary[i] {
-		case "Authorization", "Cookie", "Proxy-Authorization", "Range", "*":
-			return fmt.Errorf("-vary %s: what depends on that is never shared", name)
-		case "Connection", "Content-Length", "Expect", "Host", "If-Match", "If-Modified-Since", "If-None-Match",
-			"If-Range", "If-Unmodified-Since", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
-			return fmt.Errorf("-vary %s: that is about one request, no page depends on it", name)
-		}
-	}
 	switch {
-	case c.ttl <= 0:
-		return fmt.Errorf("-ttl %v: must be above 0", c.ttl)
+	case c.ttl < 0:
+		return fmt.Errorf("-ttl %v: must not be below 0", c.ttl)
 	case c.maxObject < 1<<10 || c.maxObject > 1<<30:
 		return fmt.Errorf("-max-object %v: must be from 1KiB to 1GiB", c.maxObject)
 	case c.maxBytes < c.maxObject:
@@ -128,8 +148,10 @@ func (c *config) checkDemo() error {
 }
 
 var (
-	demoFlags = []string{"duration", "clients", "keys", "zipf", "seed"}
-	bothFlags = []string{"ttl", "vary", "max-object", "max-bytes", "debug"}
+	demoFlags   = []string{"duration", "clients", "keys", "zipf", "seed"}
+	serverFlags = []string{"listen", "origin", "tls-cert", "tls-key", "max-conns", "header-time", "body-time",
+		"origin-time", "drain", "access-log", "metrics", "disk", "disk-bytes"}
+	bothFlags = []string{"ttl", "max-object", "max-bytes", "debug"}
 )
 
 func (c *config) checkServer(set []string) error {
@@ -152,6 +174,48 @@ func (c *config) checkServer(set []string) error {
 		return fmt.Errorf("-origin %q: %w", c.origin, err)
 	}
 	c.target = target
+	return c.checkLimits()
+}
+
+func (c *config) checkLimits() error {
+	for _, limit := range []struct {
+		name string
+		d    time.Duration
+	}{
+		{"header-time", c.headerTime}, {"body-time", c.bodyTime}, {"origin-time", c.timeout}, {"drain", c.drain},
+	} {
+		if limit.d <= 0 {
+			return fmt.Errorf("-%s %v: must be above 0", limit.name, limit.d)
+		}
+	}
+	if c.diskBytes < c.maxObject {
+		return fmt.Errorf("-disk-bytes %v: must be at least -max-object, %v", c.diskBytes, c.maxObject)
+	}
+	if c.conns < 1 {
+		return fmt.Errorf("-max-conns %d: must be at least 1", c.conns)
+	}
+	if err := checkAddress(c.metrics); c.metrics != "" && err != nil {
+		return fmt.Errorf("-metrics %q: %w", c.metrics, err)
+	}
+	if err := c.proxyConfig.checkNames(); err != nil {
+		return err
+	}
+	return c.checkCertificate()
+}
+
+// checkCertificate reads the certificate, so that what is wrong with it is said at once.
+func (c *config) checkCertificate() error {
+	switch {
+	case c.cert == "" && c.key == "":
+		return nil
+	case c.key == "":
+		return errors.New("-tls-cert needs -tls-key")
+	case c.cert == "":
+		return errors.New("-tls-key needs -tls-cert")
+	}
+	if _, err := tls.LoadX509KeyPair(c.cert, c.key); err != nil {
+		return fmt.Errorf("-tls-cert %s: %w", c.cert, cli.OneLine(err))
+	}
 	return nil
 }
 
@@ -228,6 +292,9 @@ for a page that is not there, its origin is asked once.
   go run ./examples/dedupcache -listen :8080 -origin https://example.org
       serves a real origin, until SIGINT or SIGTERM.
 
+  go run ./examples/dedupcache -check https://example.org/page
+      asks for the page once, and says what would be kept of it and why.
+
 `)
 	f := flagSet(newConfig())
 	section := func(title string, names ...string) {
@@ -237,8 +304,15 @@ for a page that is not there, its origin is asked once.
 		}
 	}
 	section("The demo", demoFlags...)
-	section("The server", "listen", "origin")
+	section("The server", serverFlags...)
+	section("Requests and answers of the server", proxyFlags...)
+	section("A look at one page", "check")
 	section("Both", bothFlags...)
+	b.WriteString(`
+-check takes -origin-time and -ignore-set-cookies too. Names and networks are
+lists with commas. POST /purge?url=/page, ?prefix=/dir/ or ?tag=news at the
+address of -metrics removes pages; with &soft they become stale instead.
+`)
 	b.WriteString("\nExit status: 0 done, 1 failed, 2 bad flags.\n")
 	return b.String()
 }

@@ -1,49 +1,66 @@
 package main
 
 import (
-	"context"
-	"hash/maphash"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
 
-	"github.com/vigil-go/vigil/dedup"
-	"github.com/vigil-go/vigil/waitgroup"
+	"github.com/vigil-go/vigil/examples/internal/histogram"
+	"github.com/vigil-go/vigil/httpcache"
+	"github.com/vigil-go/vigil/httpcache/diskstore"
 )
 
-// fetchTimeout is for an origin's header, and for each piece of a body.
-const fetchTimeout = 30 * time.Second
-
-// A front is what stands before an origin: a handler, its pages, and what there
-// is to know about them.
+// A front is a cache before an origin, and how fast it answers.
 type front struct {
-	*handler
-	asked *counted // requests that went to the origin
-	close func()   // ends what is under way; all users get errors
+	*httpcache.Cache
+	proxy     http.Handler
+	latency   histogram.Shared
+	transport *http.Transport
+	close     func() // ends what is under way; all clients get errors
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	defer func() { f.latency.Record(time.Since(start)) }()
+	f.proxy.ServeHTTP(w, r)
 }
 
 // newFront returns a front that coalesces, or one that does not.
-func newFront(cfg *config, target *url.URL, t http.RoundTripper, coalesce bool, log *log.Logger) (*front, error) {
-	asked := &counted{RoundTripper: t}
-	base, end := context.WithCancelCause(context.Background())
-	h := &handler{log: log, upstream: &upstream{
-		origin: target, transport: asked, vary: cfg.vary,
-		ttl: cfg.ttl, timeout: fetchTimeout, maxObject: int64(cfg.maxObject),
-		ticks: new(ticks), writes: writes{seed: maphash.MakeSeed()}, base: base, fetches: new(waitgroup.Group),
-	}}
-	pages, err := newPages(h.lead, uint64(cfg.maxBytes), coalesce)
+func newFront(cfg *config, target *url.URL, t *http.Transport, coalesce bool, log *slog.Logger) (*front, error) {
+	store, closeStore, err := openStore(cfg, log)
 	if err != nil {
-		end(nil)
 		return nil, err
 	}
-	h.pages, h.upstream.ended, h.proxy = pages, h.bodyEnded, newProxy(h)
-	return &front{handler: h, asked: asked, close: func() {
-		end(dedup.ErrClosed)
-		pages.Close()
-		h.fetches.Wait(context.Background())
-		if idle, ok := t.(interface{ CloseIdleConnections() }); ok {
-			idle.CloseIdleConnections()
+	options, proxy := cfg.options(log), cfg.proxyOptions()
+	options.NoCoalescing, options.Store, proxy.Transport = !coalesce, store, t
+	cache, err := httpcache.New(options)
+	if err != nil {
+		closeStore()
+		return nil, err
+	}
+	f := &front{Cache: cache, transport: t, proxy: cache.Proxy(target, proxy)}
+	f.close = func() {
+		cache.Close()
+		closeStore()
+		t.CloseIdleConnections()
+	}
+	return f, nil
+}
+
+// openStore opens the store in the directory that the flags name, if they do.
+func openStore(cfg *config, log *slog.Logger) (store httpcache.Store, end func(), err error) {
+	if cfg.disk == "" {
+		return nil, func() {}, nil
+	}
+	disk, err := diskstore.Open(cfg.disk, &diskstore.Options{MaxBytes: int64(cfg.diskBytes), Logger: log})
+	if err != nil {
+		return nil, nil, err
+	}
+	end = func() {
+		if err := disk.Close(); err != nil {
+			log.Error("the store could not be closed", "error", err)
 		}
-	}}, nil
+	}
+	return disk, end, nil
 }

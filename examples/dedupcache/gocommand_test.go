@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"log"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -110,7 +109,7 @@ func TestTwoGoCommandsDownloadEachFileOnce(t *testing.T) {
 	defer behind.Close()
 	target, err := url.Parse(behind.URL)
 	require.NoError(t, err)
-	front, err := newFront(newConfig(), target, realTransport(), true, log.New(io.Discard, "", 0))
+	front, err := newFront(newConfig(), target, realTransport(), true, newLogger(io.Discard))
 	require.NoError(t, err)
 	defer front.close()
 	before := httptest.NewServer(&meet{Handler: front, here: map[string]chan struct{}{}})
@@ -145,7 +144,7 @@ func TestTwoGoCommandsDownloadEachFileOnce(t *testing.T) {
 	for path, n := range origin.asked {
 		require.Equal(t, 1, n, path)
 	}
-	require.EqualValues(t, 2*len(origin.asked), front.stats.requests.Load())
+	require.EqualValues(t, 2*len(origin.asked), front.Stats().Requests)
 }
 
 // download has the go command download the modules that a new one in dir

@@ -23,6 +23,16 @@ const (
 // left to the cache.
 const originSays = "stale-if-error=10"
 
+// A gauge goes up and down and remembers its peak.
+type gauge struct{ now, top atomic.Int64 }
+
+func (g *gauge) add(n int64) {
+	now := g.now.Add(n)
+	for top := g.top.Load(); now > top && !g.top.CompareAndSwap(top, now); {
+		top = g.top.Load()
+	}
+}
+
 // An origin is slow, has a limited capacity and fails now and then. What it
 // does on the n-th request depends on seed and n only.
 type origin struct {

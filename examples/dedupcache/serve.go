@@ -5,44 +5,78 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/httpcache"
 )
 
 // serve puts the cache before a real origin until ctx ends, then drains.
 func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
-	logger := log.New(stderr, "dedupcache: ", 0)
+	logger := newLogger(stderr)
 	f, err := newFront(cfg, cfg.target, realTransport(), true, logger)
 	if err != nil {
 		return err
 	}
 	f.watch("pages", false)
 	defer f.close()
+	defer boundMemory(cfg.maxBytes, func() int64 { return f.Stats().Running })()
+	served, end, err := f.served(cfg, stdout)
+	if err != nil {
+		return err
+	}
+	defer end()
 	listener, err := net.Listen("tcp", cfg.listen)
 	if err != nil {
 		return err
 	}
 	server := &http.Server{
-		Handler: f, ErrorLog: logger, MaxHeaderBytes: 64 << 10,
-		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: served, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelError), MaxHeaderBytes: 64 << 10,
+		ReadHeaderTimeout: cfg.headerTime, IdleTimeout: 2 * time.Minute,
 	}
 	start, broken := time.Now(), make(chan error, 1)
-	go func() { broken <- server.Serve(promptListener{listener, clientTimeout}) }()
-	fmt.Fprintf(stdout, "serving %s\non      http://%s\nkeeping pages of up to %v, %v in all, until SIGINT or SIGTERM\n",
-		cfg.target, listener.Addr(), cfg.maxObject, cfg.maxBytes)
+	prompt := promptListener{newLimitedListener(listener, cfg.conns), clientTimeout}
+	scheme := "http"
+	if cfg.cert != "" {
+		scheme = "https"
+		go func() { broken <- server.ServeTLS(prompt, cfg.cert, cfg.key) }()
+	} else {
+		go func() { broken <- server.Serve(f.quick(cfg, server, prompt)) }()
+	}
+	fmt.Fprintf(stdout, "serving %s\non      %s://%s\nkeeping pages of up to %v, %v in all, until SIGINT or SIGTERM\n",
+		cfg.target, scheme, listener.Addr(), cfg.maxObject, cfg.maxBytes)
 
-	if err := await(ctx, broken, f, stdout); err != nil {
+	if err := untilStopped(ctx, broken, f, stdout); err != nil {
 		return err
 	}
 	drain(server, f, cfg.drain, stdout)
-	o := newOutcome("", f, &f.stats.latency, time.Since(start))
-	o.asked = f.asked.n.Load()
+	o := newOutcome("", f, &f.latency, time.Since(start))
+	o.asked = f.Stats().Origin
 	fmt.Fprintf(stdout, "\nserved for %v:\n%s", time.Since(start).Round(time.Second/10), table(o))
 	return nil
+}
+
+// quick returns a listener that answers most hits by itself. A log of all requests has
+// to see them.
+func (f *front) quick(cfg *config, server *http.Server, l net.Listener) net.Listener {
+	if cfg.accessLog != "" {
+		return l
+	}
+	return httpcache.QuickHits(server, l, f.proxy, f.latency.Record)
+}
+
+// newLogger returns a logger that writes a line for each failure.
+func newLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey && len(groups) == 0 {
+			return slog.Attr{}
+		}
+		return a
+	}}))
 }
 
 // clientTimeout is for a client to take a piece of what is written to it.
@@ -62,6 +96,39 @@ func (l promptListener) Accept() (net.Conn, error) {
 	}
 	return &promptConn{c, l.limit}, nil
 }
+
+// served returns what the server's clients talk to: f, with what the flags ask for around
+// it. end ends that.
+func (f *front) served(cfg *config, stdout io.Writer) (h http.Handler, end func(), err error) {
+	var ends []func()
+	end = func() {
+		for _, f := range slices.Backward(ends) {
+			f()
+		}
+	}
+	h = f
+	if cfg.metrics != "" {
+		url, endMetrics, err := f.serveMetrics(cfg.metrics)
+		if err != nil {
+			return nil, nil, err
+		}
+		ends = append(ends, endMetrics)
+		fmt.Fprintf(stdout, "metrics: %s\n", url)
+	}
+	if cfg.accessLog != "" {
+		out, err := openLog(cfg.accessLog, stdout)
+		if err != nil {
+			end()
+			return nil, nil, err
+		}
+		ends = append(ends, func() { out.Close() })
+		h = &accessLog{Handler: h, now: time.Now, out: out}
+	}
+	return h, end, nil
+}
+
+// piece is how many bytes of a write have a time limit of their own.
+const piece = 32 << 10
 
 type promptConn struct {
 	net.Conn
@@ -89,13 +156,13 @@ func (c *promptConn) CloseWrite() error {
 // realTransport is for an origin on the network.
 func realTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone() // proxies, HTTP/2, dial timeouts
-	t.DisableCompression = true                          // pages are handed on as they come
+	t.DisableCompression = true                          // bodies are handed on as they come
 	t.MaxIdleConnsPerHost = 64
 	return t
 }
 
-// await returns when ctx ends, or with the error that broke the server.
-func await(ctx context.Context, broken <-chan error, f *front, stdout io.Writer) (err error) {
+// untilStopped returns when ctx ends, or with the error that broke the server.
+func untilStopped(ctx context.Context, broken <-chan error, f *front, stdout io.Writer) (err error) {
 	work := func() {
 		select {
 		case <-ctx.Done():
@@ -111,20 +178,19 @@ func await(ctx context.Context, broken <-chan error, f *front, stdout io.Writer)
 }
 
 func (f *front) line() string {
-	s := &f.stats
+	s := f.Stats()
 	return fmt.Sprintf("requests %d  hits %d  coalesced %d  origin asked %d  running %d  waiting %d",
-		s.requests.Load(), s.hits(), s.from[joined].Load(), f.asked.n.Load(),
-		s.running.now.Load(), f.pages.waiting.now.Load())
+		s.Requests, s.Hits+s.Stale+s.Revalidated, s.Coalesced, s.Origin, s.Running, s.Waiting)
 }
 
 // drain stops accepting and lets running requests finish, for as long as limit.
 func drain(server *http.Server, f *front, limit time.Duration, stdout io.Writer) {
-	fmt.Fprintf(stdout, "draining for %v at most, running: %d\n", limit, f.stats.running.now.Load())
+	fmt.Fprintf(stdout, "draining for %v at most, running: %d\n", limit, f.Stats().Running)
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	err := server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		fmt.Fprintf(stdout, "time is up, cut off: %d\n", f.stats.running.now.Load())
+		fmt.Fprintf(stdout, "time is up, cut off: %d\n", f.Stats().Running)
 	}
 	f.close()
 	server.Close()

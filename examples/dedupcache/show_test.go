@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"io"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -10,10 +12,14 @@ import (
 )
 
 func TestProgressFitsIntoATerminal(t *testing.T) {
-	l := &lab{origin: newOrigin(1), front: &front{handler: &handler{pages: &pages{}}}, crowd: &crowd{}, planned: 1, limit: time.Hour, start: time.Now()}
+	cfg, err := parse(nil)
+	require.NoError(t, err)
+	f, err := newFront(cfg, &url.URL{Scheme: "http", Host: "origin.test"}, realTransport(), true, newLogger(io.Discard))
+	require.NoError(t, err)
+	defer f.close()
+	l := &lab{origin: newOrigin(1), front: f, crowd: &crowd{}, planned: 1, limit: time.Hour, start: time.Now()}
 	l.crowd.answered.Store(99_999)
 	l.origin.asked.Store(99_999)
-	l.front.pages.waiting.add(2000)
 	line := l.line("without coalescing")
 	require.Less(t, len(line), 80, line)
 	require.Contains(t, line, "[########]")

@@ -22,14 +22,13 @@ type outcome struct {
 }
 
 func newOutcome(name string, f *front, latency *histogram.Shared, took time.Duration) *outcome {
-	s := &f.stats
+	s := f.Stats()
 	return &outcome{
 		name: name, took: took,
-		requests: s.requests.Load(), errors: s.failed.Load(),
-		hits: s.hits(), stale: s.from[stale].Load(), renewed: s.from[renewed].Load(), joined: s.from[joined].Load(),
-		led: s.from[led].Load(), passed: s.from[passed].Load(),
-		peak: f.pages.waiting.top.Load(),
-		p50:  int64(latency.Quantile(.50)), p90: int64(latency.Quantile(.90)),
+		requests: s.Requests, errors: s.Failed,
+		hits: s.Hits + s.Stale + s.Revalidated, stale: s.Stale, renewed: s.Revalidated, joined: s.Coalesced,
+		led: s.Fetched, passed: s.Passed, peak: s.Waited,
+		p50: int64(latency.Quantile(.50)), p90: int64(latency.Quantile(.90)),
 		p99: int64(latency.Quantile(.99)), max: int64(latency.Quantile(1)),
 	}
 }

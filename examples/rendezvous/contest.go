@@ -52,12 +52,13 @@ type result struct {
 	cpu      time.Duration // of the server's process, for all of them
 }
 
+// rate is the median.
 func (r *result) rate() float64 {
 	if len(r.rates) == 0 {
 		return 0
 	}
-	sorted := slices.Sorted(slices.Values(r.rates))
-	return sorted[len(sorted)/2]
+	sorted, n := slices.Sorted(slices.Values(r.rates)), len(r.rates)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 // perMillion is the processor time of a million requests, in seconds.
@@ -81,6 +82,8 @@ func hold(ctx context.Context, cfg *config, stdout io.Writer) error {
 	if err := c.start(ctx); err != nil {
 		return err
 	}
+	fmt.Fprintf(stdout, "%d measurements: %d rounds of %d commands to %d servers, one after the other.\n",
+		c.measurements(), cfg.rounds, len(disciplines), len(c.contestants))
 	if err := c.run(ctx, cli.NewScreen(stdout, cfg.plain)); err != nil {
 		return err
 	}
@@ -191,10 +194,12 @@ func (c *contest) stop() {
 	}
 }
 
+func (c *contest) measurements() int { return c.cfg.rounds * len(disciplines) * len(c.contestants) }
+
 // run makes all rounds. In each round each discipline is measured of one contestant after
 // the other, and each round begins with another one.
 func (c *contest) run(ctx context.Context, screen *cli.Screen) error {
-	done, all := 0, c.cfg.rounds*len(disciplines)*len(c.contestants)
+	done, all := 0, c.measurements()
 	for round := range c.cfg.rounds {
 		for i, d := range disciplines {
 			for k := range c.contestants {
@@ -226,7 +231,7 @@ func (c *contest) measure(ctx context.Context, d discipline, who *contestant, r 
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("redis-benchmark: %w: %s", err, bytes.TrimSpace(out))
+		return failed(err, out)
 	}
 	rate, err := rateOf(out, d.command)
 	if err != nil {
@@ -235,6 +240,14 @@ func (c *contest) measure(ctx context.Context, d discipline, who *contestant, r 
 	after, err := who.process.CPU()
 	r.rates, r.requests, r.cpu = append(r.rates, rate), r.requests+n, r.cpu+after-before
 	return err
+}
+
+// failed is the error of a redis-benchmark that printed out.
+func failed(err error, out []byte) error {
+	if out = bytes.TrimSpace(out); len(out) == 0 {
+		return fmt.Errorf("redis-benchmark: %w", err)
+	}
+	return fmt.Errorf("redis-benchmark: %w: %s", err, out)
 }
 
 // rateOf finds the requests per second in what redis-benchmark prints with --csv.
@@ -272,6 +285,8 @@ func (c *contest) table() string {
 		b.WriteByte('\n')
 	}
 	fmt.Fprintf(&b, `
+tasks: this server, by tasks of io_uring loops. goroutines: this server, on
+package net. -P 16: each connection sends 16 requests, then reads the answers.
 req/s: requests per second, the median of %d rounds. redis-benchmark, with %d
 connections, uses the same processors as the server, so it depends on both.
 CPU s/M: seconds of processor time of the server's process per million requests.

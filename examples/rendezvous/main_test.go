@@ -93,6 +93,17 @@ func TestTableAndPlot(t *testing.T) {
 	require.Contains(t, b.String(), "LPOP -P 16")
 }
 
+func TestRateIsTheMedian(t *testing.T) {
+	for want, rates := range map[float64][]float64{0: nil, 5: {5}, 6: {8, 4}, 3: {1, 1000, 3}, 7: {9, 1, 5, 1000}} {
+		require.Equal(t, want, (&result{rates: rates}).rate())
+	}
+}
+
+func TestFailureEndsWithItsReason(t *testing.T) {
+	require.EqualError(t, failed(io.ErrUnexpectedEOF, []byte("\n")), "redis-benchmark: unexpected EOF")
+	require.EqualError(t, failed(io.ErrUnexpectedEOF, []byte("no\n")), "redis-benchmark: unexpected EOF: no")
+}
+
 func TestRate(t *testing.T) {
 	rate, err := rateOf([]byte("\"test\",\"rps\",\"avg\"\n\"GET\",\"123.45\",\"1\"\n"), "GET")
 	require.NoError(t, err)

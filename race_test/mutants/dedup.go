@@ -43,7 +43,7 @@ var ofDedup = []mutation{
 	},
 	{
 		file: "dedup/join.go", why: "a caller that can leave does not run the load",
-		old: "	if r.mayRun && info.Endless {\n", new: "	if r.mayRun && info.Parker == nil {\n",
+		old: "r.mayRun && info.Endless && !gathers {\n", new: "r.mayRun && info.Parker == nil && !gathers {\n",
 	},
 	{
 		file: "dedup/wait.go", why: "a caller that has made its parker looks for the result again",
@@ -71,7 +71,7 @@ var ofDedup = []mutation{
 	},
 	{
 		file: "dedup/finish.go", why: "a caller that runs a load does not wait for OnLoad",
-		old: "	if r.f.callerRuns {\n		go sweepAndReport(b, info, due)\n	} else {\n", new: "	{\n",
+		old: "	if r.f.callerRuns {\n		go sweepAndReport(b, info, r.left, due)\n	} else {\n", new: "	{\n",
 	},
 	{
 		file: "dedup/finish.go", why: "only a joinable flight is published",
@@ -119,7 +119,7 @@ var ofDedup = []mutation{
 	},
 	{
 		file: "dedup/cache.go", why: "a store checks whether the cache is closed",
-		old: "	if c.closed.Load() {\n		return nil\n	}\n", new: "",
+		old: "	if c.closed.Load() {\n		return nil, nil\n	}\n", new: "",
 	},
 	{
 		file: "internal/load/nested.go", in: "dedup", why: "a call that would close a cycle fails",
@@ -163,6 +163,71 @@ var ofDedup = []mutation{
 	},
 	{
 		file: "dedup/sweep.go", why: "a sweep does not remove an entry that was just stored",
-		old: "c.store.DeleteIf(key, e)", new: "c.store.Delete(key)",
+		old: "		if c.store.DeleteIf(key, e) {\n", new: "		if _, ok := c.store.Delete(key); ok {\n",
+	},
+	{
+		file: "dedup/backend.go", why: "an old value that has left does not come back with an error",
+		old: "		if c.store.Replace(f.key, old, next) || e == nil {\n			return nil\n		}\n		next = next.withoutValue()\n", new: "",
+		only: "TestAValueThatWasEvicted",
+	},
+	{
+		file: "dedup/kept.go", why: "InvalidateFunc detaches the loads in flight",
+		old: "	c.flights.forgetAll() //", new: "	//",
+		only: "TestInvalidateFunc",
+	},
+	{
+		file: "dedup/kept.go", why: "InvalidateFunc drops the extras of batches",
+		old: "	c.batches.noteAll()   //", new: "	//",
+		only: "TestInvalidateFunc",
+	},
+	{
+		file: "dedup/kept.go", why: "InvalidateFunc looks again at an entry that has changed",
+		old: "e, ok = c.store.Get(key) {\n			if c.invalidateIf", new: "ok = false {\n			if c.invalidateIf",
+		only: "TestInvalidateFunc",
+	},
+	{
+		file: "dedup/removal.go", why: "OnRemove is called for the others after one that exits",
+		old: "		if len(list) > 0 {\n			go c.onRemoveAll(list)\n		}\n", new: "",
+		only: "TestOnRemove",
+	},
+	{
+		file: "dedup/removal.go", why: "an evicted value is reported when it has left",
+		old: "	c.store.Flush()\n", new: "",
+		only: "TestEvicted",
+	},
+	{
+		file: "dedup/finish.go", why: "no old value is returned for a key that is gone",
+		old: " && !f.gone {", new: " {",
+		only: "TestGone|TestKeyErrors",
+	},
+	{
+		file: "dedup/freshness.go", why: "a value that was idle too long does not come back",
+		old: "!c.idle(e, now) {\n			e.used", new: "true {\n			e.used",
+		only: "TestIdle|FuzzCache",
+	},
+	{
+		file: "dedup/group.go", why: "DoChan does not wake its caller's parker",
+		old: "	ctx = load.ValuesOf(ctx) //", new: "	_ = load.ValuesOf //",
+		only: "TestDoChan",
+	},
+	{
+		file: "dedup/gather.go", why: "a gathered key that all callers have left is not loaded",
+		old: "return r.f.isCanceled() })", new: "return false })",
+		only: "TestEachCaller|TestABatch",
+	},
+	{
+		file: "dedup/gather.go", why: "a batch that has begun is not joined any more",
+		old: "	if b.c.gathering.take(b) != nil {\n		b.leave(ErrAbandoned)\n	}\n", new: "",
+		only: "TestGetsThat|TestEachCaller",
+	},
+	{
+		file: "dedup/batch.go", why: "LoadMany gets each gathered key once",
+		old: "		keys = unique(keys)\n", new: "",
+		only: "TestAGatheredKey",
+	},
+	{
+		file: "dedup/unrequested.go", why: "a key that was asked for twice hides no other one",
+		old: " && !b.twice {", new: " {",
+		only: "TestAGatheredKey",
 	},
 }

@@ -168,8 +168,8 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/ringqueue_linux.go", why: "a timeout begins when the kernel has it",
-		old:  "ring.TimespecOf(max(o.until-monotonic(), 0))",
-		new:  "ring.TimespecOf(o.until)",
+		old:  "ring.TimespecOf(max(t.op.until-monotonic(), 0))",
+		new:  "ring.TimespecOf(t.op.until)",
 		only: "TimeoutsBegin",
 	},
 	{
@@ -246,7 +246,7 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/once_linux.go", why: "a descriptor that nobody has taken is closed",
-		old:  "unix.Close(o.take())",
+		old:  "closeAside(o.take())",
 		new:  "o.take()",
 		only: "NobodyTakes",
 	},
@@ -382,9 +382,15 @@ var ofRings = []mutation{
 	},
 	{
 		file: "uringwake/ringqueue_linux.go", why: "a timeout that was refused starts again",
-		old:  "if len(q.timed) > 0 && q.sq.Ready() == 0 {",
-		new:  "if len(q.timed) > 0 {",
-		only: "TimeoutsBegin",
+		old:  "place; *place > n {",
+		new:  "place; *place > n && false {",
+		only: "TimeoutsBegin|TimeoutsThat",
+	},
+	{
+		file: "uringwake/ringqueue_linux.go", why: "the time of a timeout that the kernel has taken is not set",
+		old:  "place; *place > n {",
+		new:  "place; *place > n || q.sq.Ready() > 0 {",
+		only: "TimeoutsThat",
 	},
 	{
 		file: "uringwake/spawn_linux.go", why: "a child does not end because its starter has returned",

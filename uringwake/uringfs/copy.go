@@ -2,7 +2,9 @@ package uringfs
 
 import (
 	"context"
+	"errors"
 	"io"
+	"syscall"
 )
 
 // ReadFrom is [File.ReadFromContext] without a context.
@@ -21,7 +23,7 @@ func (f *File) ReadFromContext(ctx context.Context, r io.Reader) (int64, error) 
 	f.end()
 	src, limit := source(r)
 	if src == nil {
-		return io.Copy(bound{ctx, f}, r)
+		return copyThrough(bound{ctx, f}, r)
 	}
 	n, err := f.copyFrom(ctx, src, limit.N)
 	limit.N -= n
@@ -33,16 +35,63 @@ func (f *File) WriteTo(w io.Writer) (int64, error) { return f.WriteToContext(cur
 
 // WriteToContext reads f to its end and writes that to w. It returns the number of bytes
 // written. If w is a [*File], WriteToContext does what [File.ReadFromContext] of w does.
+// Otherwise, if w has a method ReadFrom, that is called for one part of f after the other;
+// a connection of package net or uringnet has the kernel copy a regular file.
 func (f *File) WriteToContext(ctx context.Context, w io.Writer) (int64, error) {
 	if err := f.begin(ctx, "read"); err != nil {
 		return 0, err
 	}
 	f.end()
-	if dst, ok := w.(*File); ok && dst != nil {
-		return dst.copyFrom(ctx, f, unlimited)
+	switch w := w.(type) {
+	case *File:
+		if w != nil {
+			return w.copyFrom(ctx, f, unlimited)
+		}
+	case io.ReaderFrom:
+		return f.giveTo(ctx, w)
 	}
-	return io.Copy(w, bound{ctx, f})
+	return copyThrough(w, bound{ctx, f})
 }
+
+// giveTo has w read f, in parts: the copy of one may be the kernel's, which does not look
+// at ctx.
+func (f *File) giveTo(ctx context.Context, w io.ReaderFrom) (done int64, err error) {
+	for {
+		piece := &io.LimitedReader{R: bound{ctx, f}, N: copyStep}
+		n, err := w.ReadFrom(piece)
+		done += n
+		if err != nil || piece.N > 0 {
+			return done, err
+		}
+		if err := ended(ctx); err != nil {
+			return done, f.fail("read", err)
+		}
+	}
+}
+
+// copyThrough is io.Copy with a buffer that becomes larger: in a task, each write takes
+// its way through the kernel's workers.
+func copyThrough(w io.Writer, r io.Reader) (done int64, err error) {
+	if r, ok := r.(io.WriterTo); ok {
+		return r.WriteTo(w)
+	}
+	for size := leastBuffer; ; size = mostBuffer {
+		piece := &io.LimitedReader{R: r, N: unlimited}
+		if size < mostBuffer {
+			piece.N = int64(4 * size)
+		}
+		n, err := io.CopyBuffer(w, piece, make([]byte, size))
+		done += n
+		if err != nil || piece.N > 0 {
+			return done, err
+		}
+	}
+}
+
+const (
+	leastBuffer = 32 << 10
+	mostBuffer  = 1 << 20
+)
 
 // bound is a File without ReadFrom and WriteTo, and with a context.
 type bound struct {
@@ -52,6 +101,9 @@ type bound struct {
 
 func (b bound) Read(p []byte) (int, error)  { return b.f.ReadContext(b.ctx, p) }
 func (b bound) Write(p []byte) (int, error) { return b.f.WriteContext(b.ctx, p) }
+
+// SyscallConn lets the kernel copy what a connection reads.
+func (b bound) SyscallConn() (syscall.RawConn, error) { return b.f.SyscallConn() }
 
 const unlimited = 1<<63 - 1
 
@@ -72,52 +124,59 @@ func source(r io.Reader) (*File, *io.LimitedReader) {
 }
 
 // copyFrom copies up to limit bytes from src: within the kernel as long as that works,
-// and then by reads and writes.
+// and then by reads and writes. A file that seems to end at once may be one of those, as
+// in /proc, that tell no size.
 func (f *File) copyFrom(ctx context.Context, src *File, limit int64) (done int64, err error) {
 	for limit > done && f.mayShare(src) {
-		n, again, err := f.copySome(ctx, src, min(limit-done, copyStep))
+		n, err := f.copySome(ctx, src, min(limit-done, copyTurn))
 		done += n
-		if err != nil {
-			return done, err
-		}
-		if !again {
+		if err == errNotShared || done == 0 && err == nil {
 			break
 		}
+		if err != nil || n == 0 {
+			return done, err
+		}
 	}
-	n, err := f.copyBuffered(ctx, src, limit-done)
+	if limit <= done {
+		return done, nil
+	}
+	n, err := copyThrough(bound{ctx, f}, io.LimitReader(bound{ctx, src}, limit-done))
 	return done + n, err
 }
 
-// copyStep is how much one system call copies: a copy is not canceled before its end.
-const copyStep = 4 << 20
+const (
+	copyTurn = 64 << 20 // how much is copied before other calls may use the files
+	copyStep = 4 << 20  // how much one system call copies, which is not canceled
+)
+
+// errNotShared means that the kernel does not copy between two files.
+var errNotShared = errors.New("uringfs: not within the kernel")
 
 // mayShare reports whether copy_file_range may work.
 func (f *File) mayShare(src *File) bool {
 	return f.waits == nil && src.waits == nil && !f.append && f.reader != src.reader
 }
 
-// copySome copies up to n bytes within the kernel. It reports false if no more can be
-// copied so, because that does not work here or src ends. A file that seems to end at
-// once may be one of those, as in /proc, that tell no size.
-func (f *File) copySome(ctx context.Context, src *File, n int64) (done int64, again bool, err error) {
+// copySome copies up to n bytes within the kernel. It copies none if src ends.
+func (f *File) copySome(ctx context.Context, src *File, n int64) (done int64, err error) {
 	if err := f.begin(ctx, "copy_file_range"); err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	defer f.end()
 	if err := src.begin(ctx, "copy_file_range"); err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	defer src.end()
 	unlock, err := lockBoth(ctx, f, src)
 	if err != nil {
-		return 0, false, f.fail("copy_file_range", err)
+		return 0, f.fail("copy_file_range", err)
 	}
 	defer unlock()
-	done, err = copyRange(ctx, f.fd, src.fd, n)
-	if err != nil && !isFallback(err) {
-		return done, false, f.fail("copy_file_range", err)
+	done, err = f.copyRange(ctx, src, n)
+	if isFallback(err) {
+		return done, errNotShared
 	}
-	return done, err == nil && done > 0, nil
+	return done, f.fail("copy_file_range", err)
 }
 
 // lockBoth waits for the turns to use both positions, in the order in which the files were
@@ -139,28 +198,3 @@ func lockBoth(ctx context.Context, f, src *File) (unlock func(), err error) {
 		first.reader.Unlock()
 	}, nil
 }
-
-// copyBuffered copies up to limit bytes by reads and writes.
-func (f *File) copyBuffered(ctx context.Context, src *File, limit int64) (done int64, err error) {
-	if limit <= 0 {
-		return 0, nil
-	}
-	buf := make([]byte, min(limit, copyBuffer))
-	for done < limit {
-		n, err := src.ReadContext(ctx, buf[:min(limit-done, copyBuffer)])
-		if err == io.EOF {
-			return done, nil
-		}
-		if err != nil {
-			return done, err
-		}
-		n, err = f.WriteContext(ctx, buf[:n])
-		done += int64(n)
-		if err != nil {
-			return done, err
-		}
-	}
-	return done, nil
-}
-
-const copyBuffer = 128 << 10

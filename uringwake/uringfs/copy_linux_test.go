@@ -8,9 +8,11 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake/uringfs"
@@ -79,6 +81,63 @@ func TestCopyToAWriter(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 6, n)
 		require.Equal(t, "456789", b.String())
+	})
+}
+
+// TestLargeCopyToAWriter writes all that a reader and a file have, in pieces that become
+// larger.
+func TestLargeCopyToAWriter(t *testing.T) {
+	bothWorlds(t, func(t *testing.T, ctx context.Context) {
+		text := large()
+		f := open(t, ctx, tempFile(t, text), os.O_RDONLY)
+		var b strings.Builder // has no ReadFrom
+		n, err := f.WriteToContext(ctx, &b)
+		require.NoError(t, err)
+		require.EqualValues(t, len(text), n)
+		require.True(t, text == b.String())
+	})
+}
+
+// takes is a writer whose ReadFrom is called.
+type takes struct {
+	io.Writer
+	read func(r io.Reader) (int64, error)
+}
+
+func (w takes) ReadFrom(r io.Reader) (int64, error) { return w.read(r) }
+
+// TestCopyToAReaderFrom gives it parts of the file, of which it also has the descriptor.
+func TestCopyToAReaderFrom(t *testing.T) {
+	bothWorlds(t, func(t *testing.T, ctx context.Context) {
+		text := large()
+		name := tempFile(t, text)
+		over, cancel := context.WithCancelCause(ctx)
+		var b bytes.Buffer
+		parts := 0
+		w := takes{nil, func(r io.Reader) (int64, error) {
+			parts++
+			c, err := r.(*io.LimitedReader).R.(syscall.Conn).SyscallConn()
+			require.NoError(t, err)
+			require.NoError(t, c.Control(func(fd uintptr) {
+				_, err := unix.Seek(int(fd), 0, io.SeekCurrent)
+				require.NoError(t, err)
+			}))
+			return b.ReadFrom(r)
+		}}
+		n, err := open(t, ctx, name, os.O_RDONLY).WriteToContext(over, w)
+		require.NoError(t, err)
+		require.EqualValues(t, len(text), n)
+		require.True(t, text == b.String())
+		require.Equal(t, 2, parts)
+
+		ends := takes{nil, func(r io.Reader) (int64, error) {
+			defer cancel(errCause)
+			return io.Copy(&b, r)
+		}}
+		n, err = open(t, ctx, name, os.O_RDONLY).WriteToContext(over, ends)
+		require.ErrorIs(t, err, errCause)
+		require.Less(t, n, int64(len(text)))
+		require.Positive(t, n)
 	})
 }
 
@@ -172,6 +231,49 @@ func TestCanceledCopy(t *testing.T) {
 		_, err = b.ReadFromContext(over, a)
 		require.ErrorIs(t, err, errCause)
 	})
+}
+
+// asked is a context whose method Done does something before.
+type asked struct {
+	context.Context
+	before func()
+}
+
+func (c asked) Done() <-chan struct{} {
+	c.before()
+	return c.Context.Done()
+}
+
+// TestCopyEndsEarly when its context ends, or a file is closed, while the kernel copies:
+// not before some of it is copied, and not after all of it.
+func TestCopyEndsEarly(t *testing.T) {
+	bothWorlds(t, func(t *testing.T, ctx context.Context) {
+		name := tempFile(t, large())
+		for _, closed := range []string{"", "source", "destination"} {
+			src, dst := open(t, ctx, name, os.O_RDONLY), open(t, ctx, tempFile(t, ""), os.O_WRONLY)
+			over, cancel := context.WithCancelCause(ctx)
+			want, end := errCause, func() { cancel(errCause) }
+			if f := map[string]*uringfs.File{"source": src, "destination": dst}[closed]; f != nil {
+				want, end = os.ErrClosed, sync.OnceFunc(func() { beginClose(f) })
+			}
+			n, err := dst.ReadFromContext(asked{over, end}, src)
+			require.ErrorIs(t, err, want, closed)
+			require.Positive(t, n, closed)
+			require.Less(t, n, int64(len(large())), closed)
+			cancel(nil)
+		}
+	})
+}
+
+// beginClose returns when f refuses new calls.
+func beginClose(f *uringfs.File) {
+	go f.Close()
+	for {
+		if _, err := f.SyscallConn(); err != nil {
+			return
+		}
+		runtime.Gosched()
+	}
 }
 
 // TestReaderThatLeaves panics or ends the goroutine: nothing is left locked, and the file

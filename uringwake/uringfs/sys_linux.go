@@ -127,14 +127,30 @@ func readLink(ctx context.Context, name string) (to string, err error) {
 	return string(buf[:n]), nil
 }
 
-// copyRange copies up to n bytes from one position to the other, within the kernel.
-func copyRange(ctx context.Context, to, from int, n int64) (done int64, err error) {
+// copyRange copies up to n bytes from one position to the other, within the kernel. When
+// ctx ends or a file is closed, it stops after the step at hand. It copies none if src
+// ends.
+func (f *File) copyRange(ctx context.Context, src *File, n int64) (done int64, err error) {
+	over := ctx.Done()
 	err = byCall(ctx, func() error {
-		m, err := unix.CopyFileRange(from, nil, to, nil, int(n), 0)
-		done = int64(m)
-		return err
+		for {
+			m, err := unix.CopyFileRange(src.fd, nil, f.fd, nil, int(min(n-done, copyStep)), 0)
+			done += int64(max(m, 0))
+			if err != nil || m == 0 || done == n || isClosed(over) || f.isClosing() || src.isClosing() {
+				return err
+			}
+		}
 	})
-	return max(done, 0), err
+	return done, err
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // modeBits returns the bits that the kernel has for a mode.

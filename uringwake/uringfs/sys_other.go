@@ -59,6 +59,8 @@ func readEntries(context.Context, int, []byte) (int, error) { return 0, uringwak
 
 func parseEntries([]byte) []rawEntry { return nil }
 
-func copyRange(context.Context, int, int, int64) (int64, error) { return 0, uringwake.Supported() }
+func (f *File) copyRange(context.Context, *File, int64) (int64, error) {
+	return 0, uringwake.Supported()
+}
 
 func isFallback(error) bool { return false }

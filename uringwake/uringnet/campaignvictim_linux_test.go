@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -46,7 +47,7 @@ func (v *victim) dial(ctx context.Context) (int64, error) {
 	if v.end == byDone {
 		network, to = "unix", v.l.Addr().String()
 	}
-	d := uringnet.Dialer{}
+	d := uringnet.Dialer{Control: v.control}
 	switch {
 	case v.end == byTime && v.state == starts:
 		d.Deadline = past
@@ -58,6 +59,15 @@ func (v *victim) dial(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	return 1, c.Close()
+}
+
+// control takes note of the socket of a dial, which is closed here before it waits.
+func (v *victim) control(_, _ string, c syscall.RawConn) error {
+	v.dialed.Store(&c)
+	if v.end == byClose && v.state == starts {
+		return uringnet.CloseUnder(c)
+	}
+	return nil
 }
 
 // tear begins the end. n operations are to be completed.
@@ -75,19 +85,31 @@ func (v *victim) tear(n int) (wait func()) {
 			require.NoError(v.t, v.c.SetDeadline(past))
 		}
 	case byClose:
-		if v.c != nil {
-			require.NoError(v.t, v.c.Close())
-		} else {
-			require.NoError(v.t, v.l.Close())
-		}
+		require.NoError(v.t, v.close())
 	case byPeer:
-		require.NoError(v.t, v.peer.Close())
+		if v.shut != nil {
+			v.shut()
+		} else {
+			require.NoError(v.t, v.peer.Close())
+		}
 	case byLoop:
 		done := make(chan struct{})
 		go func() { defer close(done); v.w.loop.Close(bg) }()
 		return func() { <-done }
 	}
 	return func() {}
+}
+
+func (v *victim) close() error {
+	switch {
+	case v.c != nil:
+		return v.c.Close()
+	case v.op == "accept":
+		return v.l.Close()
+	case v.state == waits:
+		return uringnet.CloseUnder(*v.dialed.Load())
+	}
+	return nil // control does it
 }
 
 // complete lets n operations complete.
@@ -180,13 +202,17 @@ func (v *victim) endLater() {
 // settle waits until what was started sleeps, some of it in line: tasks when posted functions have run in two
 // turns, between which its operation went to the kernel.
 func (v *victim) settle(inLine int) {
-	if v.w.loop == nil {
-		if v.op != "dial" {
-			testkit.SpinUntil(func() bool {
-				asleep, n := uringnet.Asleep(v.on(), v.op != "read" && v.op != "accept")
-				return asleep && n == inLine
-			})
+	if v.op == "dial" {
+		if v.end == byTime {
+			return // it may have ended already
 		}
+		testkit.SpinUntil(func() bool { return v.dialed.Load() != nil })
+	}
+	if v.w.loop == nil {
+		testkit.SpinUntil(func() bool {
+			asleep, n := uringnet.Asleep(v.on(), v.op != "read" && v.op != "accept")
+			return asleep && n == inLine
+		})
 		return
 	}
 	for range 2 {
@@ -198,8 +224,11 @@ func (v *victim) settle(inLine int) {
 
 // on is what the operation is on.
 func (v *victim) on() any {
-	if v.c != nil {
+	switch {
+	case v.c != nil:
 		return v.c
+	case v.op == "dial":
+		return *v.dialed.Load()
 	}
 	return v.l
 }
@@ -245,9 +274,12 @@ func orOpError(err error) error {
 }
 
 func (v *victim) checkPeerGone() {
-	if v.op == "read" {
+	switch v.op {
+	case "read":
 		require.Equal(v.t, io.EOF, v.err, v.transition)
-	} else {
+	case "dial":
+		require.ErrorIs(v.t, v.err, unix.ECONNREFUSED, v.transition)
+	default:
 		require.ErrorIs(v.t, v.err, unix.EPIPE, v.transition)
 	}
 }

@@ -10,13 +10,17 @@ import (
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
-func (s *sock) setDeadlines(t time.Time, read, write bool) error {
-	var err error
+// setDeadlines sets both, even if the waker of a reader panics or ends the goroutine.
+func (s *sock) setDeadlines(t time.Time, read, write bool) (err error) {
+	if write {
+		defer func() {
+			if failed := s.wr.setDeadline(t); failed != nil {
+				err = failed
+			}
+		}()
+	}
 	if read {
 		err = s.rd.setDeadline(t)
-	}
-	if write && err == nil {
-		err = s.wr.setDeadline(t)
 	}
 	return err
 }

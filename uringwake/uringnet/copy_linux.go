@@ -130,15 +130,15 @@ func (s *sock) repeat(ctx context.Context, on *side, f func(fd int) error) error
 	if on == &s.rd && s.in.disarm(ctx) > 0 {
 		return errUnread
 	}
-	for {
-		on.prepare()
-		if err := f(s.fd); err != unix.EAGAIN {
-			return err
-		}
-		if err := on.ready(ctx); err != nil {
-			return err
-		}
+	var err error
+	failed := on.repeat(ctx, attemptFunc(func(fd uintptr) bool {
+		err = f(int(fd))
+		return err != unix.EAGAIN
+	}))
+	if failed != nil {
+		return failed
 	}
+	return err
 }
 
 // sendFile writes a regular file. It has the lock all the time: the file does not wait for
@@ -149,16 +149,14 @@ func (s *sock) sendFile(ctx context.Context, from *source) (done int64, handled 
 	}
 	defer s.wr.leave()
 	for from.limit.N > 0 {
-		s.wr.prepare()
-		n, result, err := s.sendFileNow(ctx, from)
+		if err := s.wr.mayGoOn(ctx); err != nil {
+			return done, true, err
+		}
+		n, result, err := s.sendFilePart(ctx, from)
 		done += from.took(n)
 		switch {
 		case err != nil:
 			return done, true, err
-		case result == unix.EAGAIN:
-			if err := s.wr.ready(ctx); err != nil {
-				return done, true, err
-			}
 		case result == 0 && n == 0, done == 0 && refusesCopy(result):
 			return done, done > 0, nil // a file of the kernel may have content and no size
 		case result != 0 && result != unix.EINTR:
@@ -166,6 +164,18 @@ func (s *sock) sendFile(ctx context.Context, from *source) (done int64, handled 
 		}
 	}
 	return done, true, nil
+}
+
+// sendFilePart writes some of a regular file.
+func (s *sock) sendFilePart(ctx context.Context, from *source) (n int, result syscall.Errno, err error) {
+	failed := s.wr.repeat(ctx, attemptFunc(func(uintptr) bool {
+		n, result, err = s.sendFileNow(ctx, from)
+		return err != nil || result != unix.EAGAIN
+	}))
+	if failed != nil {
+		return 0, 0, failed
+	}
+	return n, result, err
 }
 
 // sendFileNow is one sendfile(2), which does not wait for the socket.

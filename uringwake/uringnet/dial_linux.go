@@ -99,13 +99,13 @@ func (d *Dialer) prepare(p plan, s *sock, addr net.Addr) error {
 	return from.bind(s.fd)
 }
 
-// connect connects the socket, and waits until the other end has answered.
+// connect connects the socket, and waits until the other end has answered. Goroutines wait
+// by a poll, too, so that the netpoller need not watch what only tasks use later.
 func (s *sock) connect(ctx context.Context, to *sockaddr) error {
 	if err := s.wr.enter(ctx); err != nil {
 		return err
 	}
 	defer s.wr.leave()
-	s.wr.prepare()
 	switch e := to.connect(s.fd); e {
 	case 0, unix.EISCONN:
 		return nil
@@ -113,15 +113,19 @@ func (s *sock) connect(ctx context.Context, to *sockaddr) error {
 	default:
 		return os.NewSyscallError("connect", e)
 	}
-	for {
-		if err := s.wr.ready(ctx); err != nil {
-			return err
-		}
-		s.wr.prepare()
-		if done, err := s.connected(); done {
-			return err
-		}
+	var result error
+	answered := attemptFunc(func(uintptr) (done bool) {
+		done, result = s.connected()
+		return done
+	})
+	err := s.wr.repeatBy(ctx, answered, (*side).ready)
+	if unsupportedHere(ctx, err) {
+		err = s.wr.repeat(ctx, answered)
 	}
+	if err != nil {
+		return err
+	}
+	return result
 }
 
 // connected reports whether the connection has been made, or has failed.

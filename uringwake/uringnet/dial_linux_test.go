@@ -56,23 +56,35 @@ func TestDialMisuse(t *testing.T) {
 
 // full returns a listener that lets no more connections in, so that dials wait.
 func full(t *testing.T) net.Addr {
+	addr, shut := fullUntil(t)
+	t.Cleanup(shut)
+	return addr
+}
+
+// fullUntil is full until shut is called: then the kernel refuses connections.
+func fullUntil(t *testing.T) (_ net.Addr, shut func()) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
-	t.Cleanup(func() { syscall.Close(fd) })
 	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 	require.NoError(t, syscall.Listen(fd, 0))
 	name, err := syscall.Getsockname(fd)
 	require.NoError(t, err)
 	addr := &net.TCPAddr{IP: net.IP{127, 0, 0, 1}, Port: name.(*syscall.SockaddrInet4).Port}
+	var in []net.Conn
 	for range 2 {
 		d := net.Dialer{Timeout: 100 * time.Millisecond}
 		c, err := d.Dial("tcp", addr.String())
 		if err != nil {
 			break
 		}
-		t.Cleanup(func() { c.Close() })
+		in = append(in, c)
 	}
-	return addr
+	return addr, func() {
+		require.NoError(t, syscall.Close(fd))
+		for _, c := range in {
+			c.Close()
+		}
+	}
 }
 
 func TestDialEnds(t *testing.T) {

@@ -3,10 +3,10 @@
 // net.Listener, so that code written for package net can use them.
 //
 // In a task, reads, writes, accepts and connects wait on the ring of the task's loop, and
-// suspend the task. In a goroutine they are system calls, and one that would block waits
-// until the ring that all goroutines share tells that the socket is ready. A method without
-// a context, such as [Conn.Read], finds out whether a task or a goroutine calls it. A Conn
-// may be used by any number of tasks of any loops, and by goroutines, at the same time.
+// suspend the task. In a goroutine they are system calls, and one that would block waits as
+// those of package net do, in Go's netpoller. A method without a context, such as
+// [Conn.Read], finds out whether a task or a goroutine calls it. A Conn may be used by any
+// number of tasks of any loops, and by goroutines, at the same time.
 //
 // A server has a task for each connection, started by one that accepts:
 //
@@ -53,8 +53,8 @@
 //
 // Where there is no io_uring, the functions that make a Conn, a Listener or a PacketConn
 // return the error of uringwake.Supported. Where the kernel refuses single operations on a
-// ring, system calls do the same. If such a call would have to wait, and the kernel refuses
-// polls or cancels too, it returns an error that matches errors.ErrUnsupported.
+// ring, system calls do the same. If such a call of a task would have to wait, and the kernel
+// refuses polls or cancels too, it returns an error that matches errors.ErrUnsupported.
 //
 // Errors differ from those of package net in two cases. While there are too many open files,
 // Accept waits instead of failing. The error of a dial that took too long matches both

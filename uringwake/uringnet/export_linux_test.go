@@ -1,7 +1,20 @@
 package uringnet
 
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+)
+
 // MostUnread is above what a Conn receives in advance, apart from one turn.
 const MostUnread = mostUnread
+
+// KernelCopies reports whether the kernel copies r to a stream.
+func KernelCopies(r io.Reader) bool {
+	_, ok := sourceOf(r)
+	return ok
+}
 
 // Streaming reports whether the multishot receive of c is armed, and how many bytes are
 // pending.
@@ -18,17 +31,40 @@ func ForgetPollFirst() func() {
 	return func() { noPollFirst.Store(old) }
 }
 
-// Asleep reports whether an operation of a side sleeps in user space, and how many are in
-// line behind it. The side is that of a Listener, or that of a Conn's reads or writes.
+// Asleep reports whether an operation of a side sleeps, and how many are in
+// line behind it. The side is that of a Listener, that of a Conn's reads or writes, or the
+// one that a dial waits on, by what its Control function has got.
 func Asleep(on any, write bool) (asleep bool, inLine int) {
 	s := sideOf(on, write)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.waiter != nil, s.lock.Waiters()
+	asleep = s.waiter != nil || s.state.Load()&sleeping != 0 || s.interrupter.Attached()
+	return asleep, s.lock.Waiters()
 }
+
+// InterruptLate interrupts the sleep of a side in the netpoller as one does that was meant
+// for an operation before. A goroutine has slept on that side.
+func InterruptLate(c *Conn, write bool) {
+	s := sideOf(c, write)
+	s.sock.netpoll.Load().side(s).interrupt()
+}
+
+// Watched reports whether the netpoller watches the socket of c.
+func Watched(c *Conn) bool { return c.s.netpoll.Load() != nil }
+
+// OwnerClosed reports whether the file that owns the watched descriptor of c is closed. One
+// that is not would close the number later, when it may be another file's.
+func OwnerClosed(c *Conn) bool {
+	return errors.Is(c.s.netpoll.Load().file.Close(), os.ErrClosed)
+}
+
+// CloseUnder closes the socket that a Control function has got, in the middle of a dial.
+func CloseUnder(c syscall.RawConn) error { return c.(*rawConn).s.close() }
 
 func sideOf(on any, write bool) *side {
 	switch on := on.(type) {
+	case *rawConn:
+		return &on.s.wr
 	case *Listener:
 		return &on.s.rd
 	case *Conn:
@@ -37,5 +73,5 @@ func sideOf(on any, write bool) *side {
 		}
 		return &on.s.rd
 	}
-	panic("neither Listener nor Conn")
+	panic("neither Listener, Conn nor RawConn")
 }

@@ -32,6 +32,7 @@ func TestUnreachableConnIsClosed(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		defer l.Close()
+		warm(t)
 		before := descriptors(t)
 		w.do(func(ctx context.Context) {
 			for range 5 {
@@ -54,6 +55,7 @@ func TestUnreachableConnIsClosed(t *testing.T) {
 
 func TestUnreachableListenerIsClosed(t *testing.T) {
 	inWorlds(t, func(t *testing.T, w world) {
+		warm(t)
 		before := descriptors(t)
 		w.do(func(ctx context.Context) {
 			l, err := uringnet.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -68,6 +70,7 @@ func TestUnreachableListenerIsClosed(t *testing.T) {
 
 func TestUnreachablePacketConnIsClosed(t *testing.T) {
 	inWorlds(t, func(t *testing.T, w world) {
+		warm(t)
 		before := descriptors(t)
 		w.do(func(ctx context.Context) {
 			c, err := uringnet.ListenPacket(ctx, "udp", "127.0.0.1:0")

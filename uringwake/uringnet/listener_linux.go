@@ -3,8 +3,8 @@ package uringnet
 import (
 	"context"
 	"errors"
-	"os"
 	"sync"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -104,20 +104,25 @@ func (l *Listener) accepted(fd int, peer *sockaddr) *Conn {
 
 // acceptNow is accept by system calls.
 func (s *sock) acceptNow(ctx context.Context, peer *sockaddr) (int, error) {
+	var fd int
+	var e syscall.Errno
+	err := s.rd.repeat(ctx, attemptFunc(func(uintptr) bool {
+		fd, e = peer.acceptUnbroken(s.fd)
+		return e != unix.EAGAIN
+	}))
+	if err == nil {
+		err = errnoError("accept4", e)
+	}
+	return fd, err
+}
+
+// acceptUnbroken is accept that leaves out connections that were closed before.
+func (a *sockaddr) acceptUnbroken(fd int) (int, syscall.Errno) {
 	for {
-		s.rd.prepare()
-		peer.n = unix.SizeofSockaddrAny
-		fd, e := peer.accept(s.fd)
-		switch e {
-		case 0:
-			return fd, nil
-		case unix.EAGAIN:
-			if err := s.rd.ready(ctx); err != nil {
-				return 0, err
-			}
-		case unix.EINTR, unix.ECONNABORTED: // the connection was closed before it was accepted
-		default:
-			return 0, os.NewSyscallError("accept4", e)
+		a.n = unix.SizeofSockaddrAny
+		n, e := a.accept(fd)
+		if e != unix.EINTR && e != unix.ECONNABORTED {
+			return n, e
 		}
 	}
 }

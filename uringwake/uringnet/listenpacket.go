@@ -45,9 +45,9 @@ func (c *ListenConfig) listenPacket(ctx context.Context, network, address string
 	if err := mayOpen(ctx, network); err != nil {
 		return nil, packetError(ctx, "listen", network, nil, err)
 	}
-	l := net.ListenConfig{Control: c.Control}
+	l := net.ListenConfig{Control: lending(c.Control)}
 	if c.ReusePort {
-		l.Control = c.reusePort
+		l.Control = lending(c.reusePort)
 	}
 	var opened net.PacketConn
 	var err error
@@ -83,7 +83,7 @@ func (d *Dialer) dialPacket(ctx context.Context, network, address string) (*Pack
 	if err := mayOpen(ctx, network); err != nil {
 		return nil, packetError(ctx, "dial", network, d.LocalAddr, err)
 	}
-	n := net.Dialer{LocalAddr: d.LocalAddr, Resolver: d.Resolver, Control: d.Control}
+	n := net.Dialer{LocalAddr: d.LocalAddr, Resolver: d.Resolver, Control: lending(d.Control)}
 	var opened net.Conn
 	var err error
 	uringwake.Blocking(ctx, func() { opened, err = n.DialContext(wake.WithParker(ctx, nil), network, address) })

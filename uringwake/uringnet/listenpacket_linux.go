@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -45,6 +46,62 @@ func duplicate(c any) (fd int, err error) {
 	}
 	bad := raw.Control(func(n uintptr) { fd, err = unix.FcntlInt(n, unix.F_DUPFD_CLOEXEC, 0) })
 	return fd, errors.Join(bad, os.NewSyscallError("fcntl", err))
+}
+
+// lending is a Control function that closes the socket if control panics or ends the
+// goroutine. Package net would leave it open: it has no other reference to it then.
+func lending(control func(string, string, syscall.RawConn) error) func(string, string, syscall.RawConn) error {
+	if control == nil {
+		return nil
+	}
+	return func(network, address string, raw syscall.RawConn) error {
+		lent := &lentConn{raw: raw}
+		returned := false
+		defer func() {
+			if !returned {
+				lent.close()
+			}
+		}()
+		err := control(network, address, lent)
+		returned = true
+		return err
+	}
+}
+
+// lentConn is what a Control function gets. It fails when the socket has been closed, since
+// the number may be another file's by then.
+type lentConn struct {
+	raw    syscall.RawConn
+	mu     sync.RWMutex // held by calls, so that the socket is closed after them
+	closed bool
+}
+
+func (c *lentConn) Control(f func(fd uintptr)) error {
+	return c.use(func() error { return c.raw.Control(f) })
+}
+
+func (c *lentConn) Read(f func(fd uintptr) bool) error {
+	return c.use(func() error { return c.raw.Read(f) })
+}
+
+func (c *lentConn) Write(f func(fd uintptr) bool) error {
+	return c.use(func() error { return c.raw.Write(f) })
+}
+
+func (c *lentConn) use(f func() error) error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.closed {
+		return net.ErrClosed
+	}
+	return f()
+}
+
+func (c *lentConn) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	c.raw.Control(func(fd uintptr) { unix.Close(int(fd)) })
 }
 
 func setReusePort(fd int) error { return setOption(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }

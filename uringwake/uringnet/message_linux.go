@@ -22,6 +22,10 @@ type message struct {
 
 	interrupter    bridge.Interrupter // of a task that transfers it
 	next, previous *message           // in its messageList
+
+	direction *direction // of now
+	n         int        // of the last attempt
+	errno     syscall.Errno
 }
 
 var messages = sync.Pool{New: func() any { return new(message) }}
@@ -116,6 +120,15 @@ func (m *message) bySystemCall(ctx context.Context, fd int, d *direction) (int, 
 		return 0, &ring.Error{Call: d.call, Errno: e}
 	}
 	return n, nil
+}
+
+// now implements attempt.
+func (m *message) now(fd uintptr) bool {
+	m.n, m.errno = m.transfer(int(fd), m.direction)
+	for m.errno == unix.EINTR {
+		m.n, m.errno = m.transfer(int(fd), m.direction)
+	}
+	return m.errno != unix.EAGAIN
 }
 
 // transfer makes the system call, without waiting.

@@ -86,7 +86,6 @@ func setUserTimeout(fd int, d time.Duration) error {
 func (s *sock) setLinger(sec int) error {
 	l := unix.Linger{Onoff: int32(number(sec >= 0)), Linger: int32(max(sec, 0))}
 	return s.control(func(fd int) error {
-		s.lingers.Store(sec > 0)
 		return os.NewSyscallError("setsockopt", unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &l))
 	})
 }

@@ -110,20 +110,11 @@ func (s *side) inTurn(ctx context.Context, m *message, d *direction) (int, error
 		return 0, err
 	}
 	defer s.leave()
-	for {
-		s.prepare()
-		switch n, e := m.transfer(s.sock.fd, d); e {
-		case 0:
-			return n, nil
-		case unix.EAGAIN:
-			if err := s.wait(ctx); err != nil {
-				return 0, err
-			}
-		case unix.EINTR:
-		default:
-			return 0, errnoError(d.call, e)
-		}
+	m.direction = d
+	if err := s.repeat(ctx, m); err != nil {
+		return 0, err
 	}
+	return m.n, errnoError(d.call, m.errno)
 }
 
 // awaitRoom waits until there may be room for m, in the socket's own buffer, or in the

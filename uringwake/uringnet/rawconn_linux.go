@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"syscall"
 
+	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
@@ -50,15 +51,10 @@ func (r *rawConn) repeat(on *side, f func(fd uintptr) bool) error {
 	if on == &r.s.rd && r.s.in.disarm(ctx) > 0 {
 		return errUnread
 	}
-	for {
-		on.prepare()
-		if f(uintptr(r.s.fd)) {
-			return nil
-		}
-		if err := on.wait(ctx); err != nil {
-			return err
-		}
+	if uringwake.TaskFrom(ctx) != nil {
+		return on.repeatBy(ctx, attemptFunc(f), (*side).wait) // for a change, whatever f has left
 	}
+	return on.repeat(ctx, attemptFunc(f))
 }
 
 // errUnread: f would not find these bytes, which come before those that it finds.

@@ -3,6 +3,7 @@ package uringnet_test
 import (
 	"context"
 	"errors"
+	"io"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -10,9 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/uringwake/internal/refuse"
 	"github.com/vigil-go/vigil/uringwake/ring"
 	"github.com/vigil-go/vigil/uringwake/uringnet"
+	"github.com/vigil-go/vigil/wake"
 )
 
 // refusedOpcodes has the operations that a kernel may refuse. mustWork says that all is
@@ -66,13 +69,16 @@ func TestRefusedOperations(t *testing.T) {
 	}
 }
 
-// TestRefusedWaitOfWrite: a write that has to wait fails where nothing can wait. It does
-// not try again and again.
+// TestRefusedWaitOfWrite: a write that has to wait on a ring fails where no ring can wait. It
+// does not try again and again.
 func TestRefusedWaitOfWrite(t *testing.T) {
 	if !refuse.Child(t, refuse.NoOpcodes(refusedOpcodes["all"].opcodes...)) {
 		return
 	}
 	packetWorlds(t, func(t *testing.T, ctx context.Context) {
+		if uringwake.TaskFrom(ctx) == nil { // else it would sleep in the netpoller
+			ctx = wake.WithParker(ctx, wake.NewParker())
+		}
 		f, _ := filePair(t, unix.SOCK_STREAM)
 		c, err := uringnet.FileConn(f)
 		require.NoError(t, err)
@@ -82,6 +88,31 @@ func TestRefusedWaitOfWrite(t *testing.T) {
 		require.ErrorIs(t, err, errors.ErrUnsupported)
 		require.NoError(t, c.Close())
 	})
+}
+
+// TestGoroutinesSleepWhereRingsRefuse: the netpoller does not need the ring.
+func TestGoroutinesSleepWhereRingsRefuse(t *testing.T) {
+	if !refuse.Child(t, refuse.NoOpcodes(refusedOpcodes["all"].opcodes...)) {
+		return
+	}
+	f, g := filePair(t, unix.SOCK_STREAM)
+	a, err := uringnet.FileConn(f)
+	require.NoError(t, err)
+	b, err := uringnet.FileConn(g)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	require.NoError(t, g.Close())
+	const size = 16 << 20 // more than the socket has room for
+	done := world{t, nil}.start(func(context.Context) {
+		_, err := a.Write(make([]byte, size))
+		require.NoError(t, err)
+		require.NoError(t, a.Close())
+	})
+	n, err := io.Copy(io.Discard, b)
+	require.NoError(t, err)
+	require.Equal(t, int64(size), n)
+	<-done
+	require.NoError(t, b.Close())
 }
 
 func echoStream(t *testing.T, ctx context.Context) error {

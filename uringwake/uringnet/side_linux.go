@@ -13,7 +13,6 @@ import (
 
 	"github.com/vigil-go/vigil/await"
 	"github.com/vigil-go/vigil/internal/waitq"
-	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 	"github.com/vigil-go/vigil/uringwake/ring"
 	"github.com/vigil-go/vigil/wake"
@@ -24,9 +23,12 @@ import (
 // context ends, at the side's deadline, or when the socket is closed.
 //
 // A task has the ring do the operation, which the interrupter may cancel. A goroutine
-// makes the system call, and if that would block waits in user space until the kernel has
-// signaled that the socket may be ready. For that the ring of all goroutines has one poll
-// that stays: a waiter that gives up leaves it alone, and the next one finds it.
+// makes the system call, and if that would block sleeps in Go's netpoller, see netpollSide.
+//
+// Code that cannot sleep there, under a parker of its own or in the function of a RawConn in
+// a task, waits in user space until the kernel has signaled that the socket may be ready.
+// For that the ring of all goroutines has one poll that stays: a waiter that gives up leaves
+// it alone, and the next one finds it.
 //
 //	signaled is cleared -> system call -> EAGAIN -> sleep until signaled -> ...
 //
@@ -36,8 +38,9 @@ type side struct {
 	sock        *sock
 	events      uint32      // what the poll waits for
 	lock        await.Mutex // held by the operation
+	portion     portion     // of it
 	interrupter bridge.Interrupter
-	parker      wake.Parker   // of the goroutines that wait, which the lock lets do so in turn
+	parker      wake.Parker   // of the goroutines that wait in user space, which the lock lets do so in turn
 	state       atomic.Uint32 // expired and closing; changed under mu
 	signaled    atomic.Bool   // the socket may have become ready
 
@@ -57,6 +60,7 @@ type side struct {
 const (
 	expired uint32 = 1 << iota // the deadline has passed
 	closing
+	sleeping // who has the lock is a goroutine in the netpoller, or about to be
 )
 
 func (s *side) init(of *sock, events uint32) { s.sock, s.events = of, events }
@@ -75,15 +79,27 @@ func (s *side) enter(ctx context.Context) error {
 
 func (s *side) leave() { s.lock.Unlock() }
 
+// writes reports whether s is the side of writes.
+func (s *side) writes() bool { return s == &s.sock.wr }
+
 // ended returns why operations may not wait, or nil.
 func (s *side) ended() error {
 	switch state := s.state.Load(); {
-	case state == 0:
-		return nil
 	case state&closing != 0:
 		return net.ErrClosed
+	case state&expired != 0:
+		return os.ErrDeadlineExceeded
 	}
-	return os.ErrDeadlineExceeded
+	return nil
+}
+
+// mayGoOn returns why an operation that has done a part must stop, or nil. Where there is
+// always room, it never waits, and would not notice.
+func (s *side) mayGoOn(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return waitq.ContextError(ctx)
+	}
+	return s.ended()
 }
 
 // retry reports whether an operation is to be tried again that the ring has ended with
@@ -132,6 +148,9 @@ func (s *side) interrupt() {
 	if w != nil {
 		w.Wake()
 	}
+	if s.state.Load()&sleeping != 0 {
+		s.sock.netpoll.Load().side(s).interrupt()
+	}
 }
 
 // prepare is called before each attempt that may be answered by EAGAIN.
@@ -141,12 +160,9 @@ func (s *side) prepare() {
 	}
 }
 
-// ready waits until the socket may be ready: a task by its loop's ring, a goroutine by the
-// poll. Whoever calls it has the lock.
+// ready waits until the socket may be ready, by a poll of its own or, where the ring refuses
+// that, by the poll that stays. Whoever calls it has the lock.
 func (s *side) ready(ctx context.Context) error {
-	if uringwake.TaskFrom(ctx) == nil {
-		return s.wait(ctx)
-	}
 	err := s.pollOnce(ctx)
 	if unsupportedHere(ctx, err) {
 		return s.wait(ctx)
@@ -154,8 +170,7 @@ func (s *side) ready(ctx context.Context) error {
 	return err
 }
 
-// pollOnce waits by a poll of its own: in a task, and where the kernel refuses the one that
-// stays.
+// pollOnce waits by a poll of its own.
 func (s *side) pollOnce(ctx context.Context) error {
 	o, err := bridge.NewOp(ctx)
 	if err != nil {
@@ -174,6 +189,9 @@ func (s *side) wait(ctx context.Context) error {
 	p := s.parkerFor(ctx)
 	s.setWaiter(p)
 	defer s.setWaiter(nil)
+	if err := s.mayGoOn(ctx); err != nil { // it may be signaled again and again
+		return err
+	}
 	for {
 		if s.signaled.Load() {
 			return nil
@@ -278,15 +296,17 @@ func (s *side) Completed(res int32, flags uint32, _ []byte) wake.Waker {
 	return s.waiter
 }
 
-// shut ends this side's operations for good.
+// shut ends this side's operations for good. A second call does nothing.
 func (s *side) shut() {
 	s.mu.Lock()
-	s.state.Or(closing)
+	first := s.state.Or(closing)&closing == 0
 	if s.timer != nil {
 		s.timer.Stop()
 	}
 	s.mu.Unlock()
-	s.interrupt()
+	if first {
+		s.interrupt()
+	}
 }
 
 // drain waits until no operation uses the side, and until the kernel has ended its poll.
@@ -317,27 +337,27 @@ func (s *side) polling() (poll bridge.Handle, armed bool) {
 // setDeadline ends operations at t, and lets them begin again if t is later than now or
 // zero.
 func (s *side) setDeadline(t time.Time) error {
-	now := time.Now()
-	left := t.Sub(now) // by the monotonic clock from here on
+	now, left := remaining(t)
+	late := !t.IsZero() && left <= 0
 	s.mu.Lock()
 	if s.state.Load()&closing != 0 {
 		s.mu.Unlock()
 		return net.ErrClosed
 	}
-	if s.timer != nil {
+	if !s.until.IsZero() {
 		s.timer.Stop()
+		s.until = time.Time{}
 	}
-	s.until = time.Time{}
-	late := !t.IsZero() && left <= 0
-	if late {
-		s.state.Or(expired)
-	} else {
+	if !late && s.state.Load()&expired != 0 {
 		s.state.And(^expired)
 		s.interrupter.Reset()
-		if !t.IsZero() {
-			s.until = now.Add(left)
-			s.startTimer(left)
-		}
+	}
+	switch {
+	case late:
+		s.state.Or(expired)
+	case !t.IsZero():
+		s.until = now.Add(left)
+		s.startTimer(left)
 	}
 	s.mu.Unlock()
 	if late {
@@ -345,6 +365,23 @@ func (s *side) setDeadline(t time.Time) error {
 	}
 	return nil
 }
+
+// remaining returns the time until t, by the monotonic clock, and now if t is not past. It
+// does not look at the clock if it need not: net/http sets a deadline of zero several times
+// per request, and one of 1970.
+func remaining(t time.Time) (now time.Time, left time.Duration) {
+	switch {
+	case t.IsZero():
+		return time.Time{}, 0
+	case t.Before(longAgo):
+		return time.Time{}, -1
+	}
+	now = time.Now()
+	return now, t.Sub(now)
+}
+
+// longAgo is past, also in a testing/synctest bubble, whose time begins later.
+var longAgo = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // startTimer is called with s.mu held.
 func (s *side) startTimer(d time.Duration) {

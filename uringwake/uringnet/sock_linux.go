@@ -31,10 +31,10 @@ type sock struct {
 	local   net.Addr
 	remote  net.Addr
 	rd, wr  side
-	lingers atomic.Bool     // closing the descriptor may block
 	vector  vector          // of the write in progress
 	cleanup runtime.Cleanup // closes it when its owner is unreachable
 	in      stream
+	netpoll atomic.Pointer[netpoll]
 	drained bool // the last read on a ring left nothing; under rd's lock
 
 	// word counts uses that are not a side's.
@@ -96,20 +96,32 @@ func (s *sock) leave() {
 	}
 }
 
-// close ends the operations of both sides, waits until the last user has left, and closes
-// the descriptor.
+// close closes the socket.
 func (s *sock) close() error {
 	if s.word.Or(1)&1 != 0 {
 		return net.ErrClosed
 	}
 	s.cleanup.Stop()
-	ctx := context.WithoutCancel(bridge.Current())
+	return s.finish(context.WithoutCancel(bridge.Current()))
+}
+
+// finish ends the operations of both sides, waits until the last user has left, and closes
+// the descriptor. A waker of an operation may panic or end the goroutine: then another one
+// finishes.
+func (s *sock) finish(ctx context.Context) error {
+	unwound := true
+	defer func() {
+		if unwound {
+			go s.finish(context.Background())
+		}
+	}()
 	s.rd.shut()
 	s.wr.shut()
 	s.rd.drain(ctx)
 	s.in.disarm(ctx)
 	s.wr.drain(ctx)
 	s.awaitUsers(ctx)
+	unwound = false
 	return s.closeFD(ctx)
 }
 
@@ -123,12 +135,16 @@ func (s *sock) awaitUsers(ctx context.Context) {
 	}
 }
 
-// closeFD closes the descriptor. A socket that lingers blocks the thread.
+// closeFD closes the descriptor, which its file owns if the netpoller watches it.
 func (s *sock) closeFD(ctx context.Context) (err error) {
-	if !s.lingers.Load() {
+	p := s.netpoll.Load()
+	if p == nil {
 		return sysError("close", uringwake.Close(ctx, s.fd))
 	}
-	uringwake.Blocking(ctx, func() { err = os.NewSyscallError("close", unix.Close(s.fd)) })
+	if l, err := unix.GetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER); err == nil && l.Onoff == 0 {
+		return p.close()
+	}
+	uringwake.Blocking(ctx, func() { err = p.close() }) // it may wait for the other end
 	return err
 }
 

@@ -39,6 +39,9 @@ func (s *sock) spliceFrom(ctx context.Context, from *source) (done int64, handle
 	}
 	defer c.close()
 	for from.limit.N > 0 {
+		if err := s.wr.mayGoOn(ctx); err != nil { // before it takes what it could not write
+			return done, true, err
+		}
 		if err := c.fill(ctx, from); err == errUnread {
 			return done, false, nil // it is read, and so is the rest
 		} else if err != nil {

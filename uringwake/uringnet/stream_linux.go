@@ -258,20 +258,27 @@ func refusal(e unix.Errno) bool {
 func (f *stream) Wake() {
 	side := &f.sock.rd
 	side.mu.Lock()
-	reader, h, cancel := side.waiter, f.receive, f.armed && f.full
-	var leavers []wake.Waker
+	var wakers []wake.Waker
+	if side.waiter != nil {
+		wakers = append(wakers, side.waiter)
+	}
+	h, cancel := f.receive, f.armed && f.full
 	if !f.armed {
-		leavers, f.leavers = f.leavers, nil
+		wakers, f.leavers = append(wakers, f.leavers...), nil
 	}
 	side.mu.Unlock()
 	if cancel {
 		h.Cancel()
 	}
-	if reader != nil {
-		reader.Wake()
-	}
-	for _, w := range leavers {
-		w.Wake()
+	wakeAll(wakers)
+}
+
+// wakeAll calls all wakers, even if one panics or ends the goroutine: a reader's may be of a
+// foreign type.
+func wakeAll(wakers []wake.Waker) {
+	if len(wakers) > 0 {
+		defer wakeAll(wakers[1:])
+		wakers[0].Wake()
 	}
 }
 

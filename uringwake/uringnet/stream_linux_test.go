@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/uringwake/uringnet"
 	"github.com/vigil-go/vigil/wake"
@@ -349,21 +350,22 @@ func TestLoopClosesUnderStream(t *testing.T) {
 	})
 }
 
-// rudeParker ends the goroutine that wakes it, once.
+// rudeParker calls end when it is woken, once.
 type rudeParker struct {
 	wake.Parker
+	end  func()
 	once sync.Once
 }
 
 func (p *rudeParker) Wake() {
 	p.Parker.Wake()
-	p.once.Do(runtime.Goexit)
+	p.once.Do(p.end)
 }
 
 // TestRudeReaderOfStream: the loop goes on.
 func TestRudeReaderOfStream(t *testing.T) {
 	onStream(t, func(t *testing.T, w world, a, b *uringnet.Conn) {
-		ctx := wake.WithParker(bg, &rudeParker{Parker: wake.NewParker()})
+		ctx := wake.WithParker(bg, &rudeParker{Parker: wake.NewParker(), end: runtime.Goexit})
 		read := world{t, nil}.start(func(context.Context) {
 			_, err := a.ReadContext(ctx, make([]byte, 2))
 			require.NoError(t, err)
@@ -379,6 +381,24 @@ func TestRudeReaderOfStream(t *testing.T) {
 		for range 3 {
 			exchange(t, w, b, a)
 		}
+	})
+}
+
+// TestRudeReaderAndLeaver: who waits for the end of the receive is woken all the same.
+func TestRudeReaderAndLeaver(t *testing.T) {
+	onStream(t, func(t *testing.T, w world, a, b *uringnet.Conn) {
+		ctx := wake.WithParker(bg, &rudeParker{Parker: wake.NewParker(), end: runtime.Goexit})
+		read := world{t, nil}.start(func(context.Context) {
+			_, err := a.ReadContext(ctx, make([]byte, 2))
+			require.NoError(t, err)
+		})
+		testkit.SpinUntil(func() bool { asleep, _ := uringnet.Asleep(a, false); return asleep })
+		f, err := a.File()
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		_, err = b.Write([]byte("x"))
+		require.NoError(t, err)
+		<-read
 	})
 }
 

@@ -52,21 +52,7 @@ func (s *sock) receiveAnyhow(ctx context.Context, t *uringwake.Task, p []byte) (
 
 // receive is read by system calls.
 func (s *sock) receive(ctx context.Context, p []byte) (int, error) {
-	for {
-		s.rd.prepare()
-		n, e := recv(s.fd, p)
-		switch e {
-		case 0:
-			return n, nil
-		case unix.EAGAIN:
-			if err := s.rd.ready(ctx); err != nil {
-				return 0, err
-			}
-		case unix.EINTR:
-		default:
-			return 0, errnoError("read", e)
-		}
-	}
+	return s.rd.transfer(ctx, recv, "read", p)
 }
 
 // receiveOnRing is read in a task of l. If the last such read left nothing, the kernel
@@ -127,26 +113,15 @@ func (s *sock) write(ctx context.Context, p []byte) (done int, err error) {
 		case n == 0:
 			return done, io.ErrUnexpectedEOF
 		}
+		if err := s.wr.mayGoOn(ctx); err != nil {
+			return done, err
+		}
 	}
 }
 
 // send writes a part of p by system calls.
 func (s *sock) send(ctx context.Context, p []byte) (int, error) {
-	for {
-		s.wr.prepare()
-		n, e := send(s.fd, p)
-		switch e {
-		case 0:
-			return n, nil
-		case unix.EAGAIN:
-			if err := s.wr.ready(ctx); err != nil {
-				return 0, err
-			}
-		case unix.EINTR:
-		default:
-			return 0, errnoError("write", e)
-		}
-	}
+	return s.wr.transfer(ctx, send, "write", p)
 }
 
 // sendOnRing writes p, or a part of it, in a task.

@@ -17,6 +17,9 @@ import (
 type vector struct {
 	header unix.Msghdr
 	iovecs []unix.Iovec
+
+	n     int // of the last attempt
+	errno syscall.Errno
 }
 
 const (
@@ -74,6 +77,9 @@ func (s *sock) writev(ctx context.Context, buffers [][]byte) (done int64, err er
 		if len(buffers) == 0 {
 			return done, nil
 		}
+		if err := s.wr.mayGoOn(ctx); done > 0 && err != nil {
+			return done, err
+		}
 		s.vector.fill(buffers, skip)
 		n, err := send(s, ctx)
 		done += int64(n)
@@ -91,21 +97,22 @@ func (s *sock) writev(ctx context.Context, buffers [][]byte) (done int64, err er
 
 // sendVector writes a part of the vector by system calls.
 func (s *sock) sendVector(ctx context.Context) (int, error) {
+	v := &s.vector
+	if err := s.wr.repeat(ctx, v); err != nil {
+		return 0, err
+	}
+	return v.n, errnoError("write", v.errno)
+}
+
+// now is sendmsg(2) that does not wait. It implements attempt.
+func (v *vector) now(fd uintptr) bool {
 	for {
-		s.wr.prepare()
-		n, _, e := syscall.Syscall(unix.SYS_SENDMSG, uintptr(s.fd),
-			uintptr(unsafe.Pointer(&s.vector.header)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-		switch e {
-		case 0:
-			return int(n), nil
-		case unix.EAGAIN:
-			if err := s.wr.ready(ctx); err != nil {
-				return 0, err
-			}
-		case unix.EINTR:
-		default:
-			return 0, errnoError("write", e)
+		n, _, e := syscall.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&v.header)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		if e == unix.EINTR {
+			continue
 		}
+		v.n, v.errno = result(n, e)
+		return e != unix.EAGAIN
 	}
 }
 

@@ -11,14 +11,18 @@ import (
 )
 
 // Bounds are the bounds of a Store: either Entries, or Weight and Weigh.
-type Bounds[E any] struct {
+type Bounds[K, E any] struct {
 	Entries int
 	Weight  uint64
 	Weigh   func(e E) uint32 // returns the same for the same element; must not use the Store
+
+	// OnEvict, if it is not nil, is called once for each element that is evicted, before
+	// it has left and with a lock held. It must not use the Store.
+	OnEvict func(key K, e E)
 }
 
 // limit returns the bound, of the number or of the weight of elements.
-func (b *Bounds[E]) limit() int64 {
+func (b *Bounds[K, E]) limit() int64 {
 	const most = math.MaxInt64 / 2
 	if b.Weight != 0 {
 		return int64(min(b.Weight, most))
@@ -27,7 +31,7 @@ func (b *Bounds[E]) limit() int64 {
 }
 
 // weigh returns what e adds to what limit bounds.
-func (b *Bounds[E]) weigh(e E) int64 {
+func (b *Bounds[K, E]) weigh(e E) int64 {
 	if b.Weight != 0 {
 		return int64(b.Weigh(e))
 	}
@@ -36,7 +40,7 @@ func (b *Bounds[E]) weigh(e E) int64 {
 
 // NewBounded returns a Store that evicts. It does not use otter's expiry, and so has
 // neither a clock nor a goroutine that stays.
-func NewBounded[K, E comparable](b Bounds[E]) (Store[K, E], error) {
+func NewBounded[K, E comparable](b Bounds[K, E]) (Store[K, E], error) {
 	s := &bounded[K, E]{bounds: b}
 	o := &otter.Options[K, E]{
 		MaximumSize:      b.Entries,
@@ -58,7 +62,7 @@ func NewBounded[K, E comparable](b Bounds[E]) (Store[K, E], error) {
 // exceed that evicts, and then tries again.
 type bounded[K, E comparable] struct {
 	c         *otter.Cache[K, E]
-	bounds    Bounds[E]
+	bounds    Bounds[K, E]
 	used      atomic.Int64
 	evicting  atomic.Int64 // the part of used that was evicted, or is about to be
 	evictions atomic.Uint64
@@ -137,6 +141,9 @@ func (s *bounded[K, E]) onDeletion(d otter.DeletionEvent[K, E]) {
 	if d.WasEvicted() {
 		s.evicting.Add(s.bounds.weigh(d.Value))
 		s.evictions.Add(1)
+		if s.bounds.OnEvict != nil {
+			s.bounds.OnEvict(d.Key, d.Value)
+		}
 	}
 }
 
@@ -149,20 +156,47 @@ func (s *bounded[K, E]) evict() {
 }
 
 // Set stores e, unless it is heavier than the bound.
-func (s *bounded[K, E]) Set(key K, e E) {
+func (s *bounded[K, E]) Set(key K, e E) (old E, ok bool) {
 	w, limit := s.bounds.weigh(e), s.bounds.limit()
 	if w > limit {
-		s.Delete(key)
 		s.evictions.Add(1)
-		return
+		return s.Delete(key)
 	}
 	s.reserve(w, limit)
 	s.setsRunning.Add(1)
-	old, fresh := s.c.Set(key, e)
+	was, fresh := s.c.Set(key, e)
 	s.setsRunning.Add(-1)
 	if !fresh {
+		old, ok = was, true
 		s.used.Add(-s.bounds.weigh(old))
 	}
+	s.evictExcess(limit)
+	return old, ok
+}
+
+// Replace stores e, which must not be heavier than the bound, if old is stored.
+func (s *bounded[K, E]) Replace(key K, old, e E) (replaced bool) {
+	limit := s.bounds.limit()
+	s.reserve(s.bounds.weigh(e), limit)
+	s.setsRunning.Add(1)
+	s.c.ComputeIfPresent(key, func(now E) (E, otter.ComputeOp) {
+		if replaced = now == old; replaced {
+			return e, otter.WriteOp
+		}
+		return now, otter.CancelOp
+	})
+	s.setsRunning.Add(-1)
+	gone := e
+	if replaced {
+		gone = old
+	}
+	s.used.Add(-s.bounds.weigh(gone))
+	s.evictExcess(limit)
+	return replaced
+}
+
+// evictExcess evicts when there is an eighth more than the bound.
+func (s *bounded[K, E]) evictExcess(limit int64) {
 	if s.used.Load()-s.evicting.Load() > limit+limit/8 {
 		s.evict()
 	}
@@ -181,10 +215,11 @@ func (s *bounded[K, E]) reserve(w, limit int64) {
 	}
 }
 
-func (s *bounded[K, E]) Delete(key K) {
-	if old, ok := s.c.Invalidate(key); ok {
+func (s *bounded[K, E]) Delete(key K) (old E, ok bool) {
+	if old, ok = s.c.Invalidate(key); ok {
 		s.used.Add(-s.bounds.weigh(old))
 	}
+	return old, ok
 }
 
 func (s *bounded[K, E]) Clear() {
@@ -193,13 +228,15 @@ func (s *bounded[K, E]) Clear() {
 	}
 }
 
+// Flush waits for the lock under which all evictions are.
+func (s *bounded[K, E]) Flush() { s.evict() }
+
 func (s *bounded[K, E]) Get(key K) (E, bool)  { return s.c.GetIfPresent(key) }
 func (s *bounded[K, E]) Len() int             { return s.c.EstimatedSize() }
 func (s *bounded[K, E]) All() iter.Seq2[K, E] { return s.c.All() }
 func (s *bounded[K, E]) Evictions() uint64    { return s.evictions.Load() }
 
-func (s *bounded[K, E]) DeleteIf(key K, e E) {
-	deleted := false
+func (s *bounded[K, E]) DeleteIf(key K, e E) (deleted bool) {
 	s.c.ComputeIfPresent(key, func(old E) (E, otter.ComputeOp) {
 		if deleted = old == e; deleted {
 			return old, otter.InvalidateOp
@@ -209,4 +246,5 @@ func (s *bounded[K, E]) DeleteIf(key K, e E) {
 	if deleted {
 		s.used.Add(-s.bounds.weigh(e))
 	}
+	return deleted
 }

@@ -21,23 +21,23 @@ func TestNeverTwiceTheBound(t *testing.T) {
 	for _, writers := range []int{1, 8} {
 		for _, bound := range []int{1, 2, 10, 1000} {
 			t.Run(fmt.Sprintf("%d writers, %d entries", writers, bound), func(t *testing.T) {
-				storeMuch(t, writers, Bounds[*weighed]{Entries: bound}, func(*rand.Rand) uint32 { return 1 })
+				storeMuch(t, writers, Bounds[int, *weighed]{Entries: bound}, func(*rand.Rand) uint32 { return 1 })
 			})
 			t.Run(fmt.Sprintf("%d writers, weight %d", writers, 100*bound), func(t *testing.T) {
-				b := Bounds[*weighed]{Weight: 100 * uint64(bound), Weigh: func(e *weighed) uint32 { return e.weight }}
+				b := Bounds[int, *weighed]{Weight: 100 * uint64(bound), Weigh: func(e *weighed) uint32 { return e.weight }}
 				storeMuch(t, writers, b, func(r *rand.Rand) uint32 { return r.Uint32N(150) })
 			})
 		}
 	}
 }
 
-func storeMuch(t *testing.T, writers int, b Bounds[*weighed], weight func(*rand.Rand) uint32) {
+func storeMuch(t *testing.T, writers int, b Bounds[int, *weighed], weight func(*rand.Rand) uint32) {
 	rounds := 3000
 	if testing.Short() {
 		rounds = 300
 	}
 	synctest.Test(t, func(t *testing.T) {
-		made, err := NewBounded[int](b)
+		made, err := NewBounded(b)
 		require.NoError(t, err)
 		s := made.(*bounded[int, *weighed])
 		var over atomic.Int64
@@ -97,7 +97,7 @@ func (s *bounded[K, E]) there() (sum int64) {
 // TestTooHeavy: an element that is heavier than the bound is not stored, and replaces
 // what was stored.
 func TestTooHeavy(t *testing.T) {
-	s, err := NewBounded[int](Bounds[*weighed]{Weight: 100, Weigh: func(e *weighed) uint32 { return e.weight }})
+	s, err := NewBounded(Bounds[int, *weighed]{Weight: 100, Weigh: func(e *weighed) uint32 { return e.weight }})
 	require.NoError(t, err)
 	s.Set(1, &weighed{100})
 	s.Set(1, &weighed{101})
@@ -109,7 +109,7 @@ func TestTooHeavy(t *testing.T) {
 // TestMaintainInline: the work that a Set leaves is done when Maintain returns, if it is
 // inline.
 func TestMaintainInline(t *testing.T) {
-	s, err := NewBounded[int](Bounds[*weighed]{Entries: 10})
+	s, err := NewBounded(Bounds[int, *weighed]{Entries: 10})
 	require.NoError(t, err)
 	for i := range 1000 {
 		s.Set(i, &weighed{1})
@@ -122,7 +122,7 @@ func TestMaintainInline(t *testing.T) {
 // whether or not the Set has come to its Maintain.
 func TestExecuteOfAGet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		made, err := NewBounded[int](Bounds[*weighed]{Entries: 10})
+		made, err := NewBounded(Bounds[int, *weighed]{Entries: 10})
 		require.NoError(t, err)
 		s := made.(*bounded[int, *weighed])
 		n := 0
@@ -144,7 +144,7 @@ func TestExecuteOfAGet(t *testing.T) {
 
 // TestStressExecute: the work of a Get is done, whatever a Set does at the same time.
 func TestStressExecute(t *testing.T) {
-	made, err := NewBounded[int](Bounds[*weighed]{Entries: 10})
+	made, err := NewBounded(Bounds[int, *weighed]{Entries: 10})
 	require.NoError(t, err)
 	s := made.(*bounded[int, *weighed])
 	for range 20_000 {
@@ -175,7 +175,7 @@ func TestSetDuringEviction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var holdUp, held atomic.Bool
 		release := make(chan struct{})
-		made, err := NewBounded[int](Bounds[*weighed]{Weight: 500, Weigh: func(e *weighed) uint32 {
+		made, err := NewBounded(Bounds[int, *weighed]{Weight: 500, Weigh: func(e *weighed) uint32 {
 			if holdUp.Load() && held.CompareAndSwap(false, true) {
 				<-release
 			}
@@ -206,7 +206,7 @@ func TestSetDuringEviction(t *testing.T) {
 // looked for again, since what follows its Set may not see it either.
 func TestCatchUpAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		made, err := NewBounded[int](Bounds[*weighed]{Entries: 10})
+		made, err := NewBounded(Bounds[int, *weighed]{Entries: 10})
 		require.NoError(t, err)
 		s := made.(*bounded[int, *weighed])
 		s.used.Add(11)

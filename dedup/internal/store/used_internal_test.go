@@ -14,9 +14,9 @@ import (
 // TestUsed: the count equals what is stored, after goroutines have stored and deleted the
 // same few keys and elements at the same time.
 func TestUsed(t *testing.T) {
-	for _, b := range []Bounds[*weighed]{{Entries: 1}, {Entries: 7}, {Weight: 50, Weigh: func(e *weighed) uint32 { return e.weight }}} {
+	for _, b := range []Bounds[int, *weighed]{{Entries: 1}, {Entries: 7}, {Weight: 50, Weigh: func(e *weighed) uint32 { return e.weight }}} {
 		t.Run(fmt.Sprint(b.Entries, b.Weight), func(t *testing.T) {
-			made, err := NewBounded[int](b)
+			made, err := NewBounded(b)
 			require.NoError(t, err)
 			s := made.(*bounded[int, *weighed])
 			same := []*weighed{{0}, {1}, {50}, {51}, {7}}
@@ -54,11 +54,11 @@ func TestUsed(t *testing.T) {
 // TestHugeBounds do not overflow.
 func TestHugeBounds(t *testing.T) {
 	weigh := func(e *weighed) uint32 { return e.weight }
-	for _, b := range []Bounds[*weighed]{
+	for _, b := range []Bounds[int, *weighed]{
 		{Weight: math.MaxUint64, Weigh: weigh}, {Weight: 1 << 63, Weigh: weigh}, {Weight: 1<<63 - 1, Weigh: weigh},
 		{Entries: math.MaxInt}, {Weight: 1, Weigh: weigh},
 	} {
-		s, err := NewBounded[int](b)
+		s, err := NewBounded(b)
 		require.NoError(t, err)
 		for i := range 1000 {
 			s.Set(i, &weighed{math.MaxUint32})
@@ -74,7 +74,7 @@ func TestHugeBounds(t *testing.T) {
 // bound, and one that is being evicted.
 func TestOneWriter(t *testing.T) {
 	for _, n := range []int{1, 10, 100, 1000, 10000} {
-		s, err := NewBounded[int](Bounds[*weighed]{Entries: n})
+		s, err := NewBounded(Bounds[int, *weighed]{Entries: n})
 		require.NoError(t, err)
 		most := 0
 		for i := range 4 * n {

@@ -81,3 +81,10 @@ func (s *Shared) Quantile(q float64) time.Duration {
 	defer s.mu.Unlock()
 	return s.h.Quantile(q)
 }
+
+// Count is that of Histogram.Count.
+func (s *Shared) Count() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.h.Count()
+}

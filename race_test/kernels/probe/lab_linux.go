@@ -27,9 +27,14 @@ const patience = time.Minute
 
 // in runs a probe in a new lab. The thread is the probe's: rings of one thread
 // and registered rings are part of what is probed.
-func in(f func(l *lab) finding) (found finding) {
+func in(f probe) finding {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	return ended(f)
+}
+
+// ended runs a probe in a new lab, and ends that.
+func ended(f probe) (found finding) {
 	l := new(lab)
 	defer func() {
 		l.end()

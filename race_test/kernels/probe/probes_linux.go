@@ -38,8 +38,10 @@ func probes() map[string]map[string]probe {
 	for _, some := range []map[string]probe{timeoutFlags, pollFlags, networkFlags, messageFlags, nopFlags, fileFlags, registerFlags} {
 		maps.Copy(all[kindFlag], some)
 	}
-	for name, f := range face {
-		all[kindFace][name] = tryFace(f)
+	for _, some := range []map[string]trial{face, fileCalls, socketCalls, streamCalls, submissionCalls} {
+		for name, f := range some {
+			all[kindFace][name] = tryFace(f)
+		}
 	}
 	return all
 }

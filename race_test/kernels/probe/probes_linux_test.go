@@ -2,6 +2,11 @@ package main
 
 import (
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,6 +28,34 @@ func TestEveryClaimHasAProbe(t *testing.T) {
 			require.True(t, kind == kindFace || claimed[[2]string{kind, name}], "%s %s is of nothing", kind, name)
 		}
 	}
+}
+
+// A function of package uringwake's that asks the kernel for something has a trial, and
+// no trial is of anything else.
+func TestEveryFunctionHasATrial(t *testing.T) {
+	var tried []string
+	for name := range probes()[kindFace] {
+		tried = append(tried, name)
+	}
+	require.ElementsMatch(t, functions(t), tried)
+}
+
+// functions returns the names of package uringwake's, without those that only run the
+// caller's code, look at a context, or start what another one makes.
+func functions(t *testing.T) (names []string) {
+	files, err := filepath.Glob(filepath.Join(root, "uringwake", "api*.go"))
+	require.NoError(t, err)
+	for _, name := range append(files, filepath.Join(root, "uringwake", "runtime.go")) {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		require.NoError(t, err)
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if ok && fn.Recv == nil && fn.Name.IsExported() && !slices.Contains([]string{"Blocking", "TaskFrom", "Start"}, fn.Name.Name) {
+				names = append(names, fn.Name.Name)
+			}
+		}
+	}
+	return names
 }
 
 // What is recorded of this kernel's version is so here: what can be told both

@@ -123,6 +123,13 @@ func (i *Interrupter) Hit() bool {
 	return i.hit
 }
 
+// Attached reports whether there is an operation that Interrupt would cancel.
+func (i *Interrupter) Attached() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.now.op != nil
+}
+
 // Detach is called by the driver when the operation has completed.
 func (i *Interrupter) Detach() {
 	i.mu.Lock()
@@ -145,3 +152,7 @@ var PrepareReceive func(op Op, fd int, flags uint32)
 
 // BufferSize is the size of a provided buffer, in bytes.
 const BufferSize = 4096
+
+// AfterFunc is that of package context, for which ctx may be of any type: its methods may
+// return what they should not.
+var AfterFunc func(ctx context.Context, f func()) (stop func() bool)

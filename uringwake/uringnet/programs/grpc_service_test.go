@@ -95,7 +95,7 @@ func both(srv any, s grpc.ServerStream) error {
 type grpcSite struct {
 	*grpc.Server
 	*service
-	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	dial   dialFunc
 	client *grpc.ClientConn
 	wait   func() error // what Serve returned
 }
@@ -109,22 +109,27 @@ func (w world) serveGRPC(t *testing.T, network string, secure bool, o ...grpc.Se
 		o = append(o, grpc.Creds(credentials.NewTLS(server)))
 		creds = credentials.NewTLS(client)
 	}
-	dial := w.dialer(l)
-	client, err := grpc.NewClient("passthrough:///"+host, grpc.WithTransportCredentials(creds),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, "", "") }))
-	require.NoError(t, err)
-
-	s := &grpcSite{grpc.NewServer(o...), &service{make(chan error, 100), make(chan error, 100)}, dial, client, nil}
+	s := &grpcSite{Server: grpc.NewServer(o...), service: &service{make(chan error, 100), make(chan error, 100)}, dial: w.dialer(l)}
 	s.RegisterService(&echoService, s.service)
 	result := make(chan error, 1)
 	go func() { result <- s.Serve(l) }()
 	s.wait = sync.OnceValue(func() error { return <-result })
 	t.Cleanup(func() {
-		require.NoError(t, client.Close())
 		s.Stop()
 		require.NoError(t, s.wait())
 	})
+	s.client = newGRPCClient(t, s.dial, grpc.WithTransportCredentials(creds))
 	return s
+}
+
+// newGRPCClient returns a client that is closed when the test has ended.
+func newGRPCClient(t *testing.T, dial dialFunc, o ...grpc.DialOption) *grpc.ClientConn {
+	t.Helper()
+	o = append(o, grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, "", "") }))
+	client, err := grpc.NewClient("passthrough:///"+host, o...)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	return client
 }
 
 func (s *grpcSite) unary(ctx context.Context, text string) (string, error) {

@@ -28,11 +28,13 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
 // A world has the two functions through which the programs get their connections.
 type world struct {
 	name   string
 	listen func(ctx context.Context, network, address string) (net.Listener, error)
-	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	dial   dialFunc
 	adopt  func(f *os.File) (net.Conn, error) // as net.FileConn
 }
 
@@ -70,7 +72,7 @@ func socketDir(t *testing.T) string {
 }
 
 // dialer returns a dial function for the listener, whatever it is told to dial.
-func (w world) dialer(l net.Listener) func(ctx context.Context, network, address string) (net.Conn, error) {
+func (w world) dialer(l net.Listener) dialFunc {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return w.dial(ctx, l.Addr().Network(), l.Addr().String())
 	}

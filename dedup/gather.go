@@ -1,0 +1,74 @@
+package dedup
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// A gathering is the batch that new flights of single keys join; see
+// [CacheOptions].MaxBatch. Its mutex is locked while a shard is locked.
+type gathering[K comparable, V any] struct {
+	mu   sync.Mutex
+	open *batch[K, V] // nil: the next flight begins one
+}
+
+// gathers reports whether the load of key is to be part of a batch. A NaN is not, because
+// LoadMany could return no value for it.
+func (c *Cache[K, V]) gathers(key K) bool { return c.o.MaxBatch > 0 && key == key }
+
+// gather adds a new flight to the batch that gathers. The shard is locked. If the batch is
+// full it begins now, unless its timer has started it.
+func (c *Cache[K, V]) gather(f *flight[K, V]) {
+	g := &c.gathering
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open == nil {
+		b := c.newBatch(f.ctx.Values)
+		b.timer = time.AfterFunc(c.o.BatchDelay, b.run)
+		g.open = b
+	}
+	b := g.open
+	b.join()
+	f.batch = b
+	b.runs = append(b.runs, run[K, V]{f: f})
+	if len(b.runs) < c.o.MaxBatch {
+		return
+	}
+	g.open = nil
+	b.leave(nil) // f is not canceled
+	if b.timer.Stop() {
+		start(b)
+	}
+}
+
+// take returns the batch that gathers, which does not gather any more. If b is not nil, it
+// returns b or nil.
+func (g *gathering[K, V]) take(b *batch[K, V]) *batch[K, V] {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open == nil || b != nil && b != g.open {
+		return nil
+	}
+	b, g.open = g.open, nil
+	return b
+}
+
+// close cancels the batch that gathers, whose flights are closed.
+func (g *gathering[K, V]) close() {
+	if b := g.take(nil); b != nil {
+		b.timer.Stop()
+		b.leave(ErrClosed)
+	}
+}
+
+// complete ends the gathering of b, which has a slot. Keys that all callers have left are
+// not loaded. Nobody knows their flights any more.
+func (b *batch[K, V]) complete() {
+	if b.c.gathering.take(b) != nil {
+		b.leave(ErrAbandoned)
+	}
+	if b.timer != nil {
+		b.runs = slices.DeleteFunc(b.runs, func(r run[K, V]) bool { return r.f.isCanceled() })
+	}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A client that stops reading must not hold its page, and the fetch of it.
+func TestConnectionThatTakesNothingIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		defer there.Close()
+		c := &promptConn{here, 30 * time.Second}
+		wrote := make(chan error, 1)
+		go func() {
+			n, err := c.Write(make([]byte, 3*piece))
+			wrote <- errors.Join(err, fmt.Errorf("%d bytes", n))
+		}()
+		for range 2 { // slow, but not too slow
+			time.Sleep(29 * time.Second)
+			_, err := io.ReadFull(there, make([]byte, piece))
+			require.NoError(t, err)
+		}
+		require.ErrorContains(t, <-wrote, fmt.Sprintf("timeout\n%d bytes", 2*piece))
+	})
+}
+
+func TestListenerIsImpatient(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	l := promptListener{inner, time.Minute}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	c, err := l.Accept()
+	require.NoError(t, err)
+	defer c.Close()
+	require.Equal(t, time.Minute, c.(*promptConn).limit)
+	require.NoError(t, l.Close())
+	_, err = l.Accept()
+	require.ErrorIs(t, err, net.ErrClosed)
+}

@@ -1,0 +1,191 @@
+package httpcache
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
+)
+
+// A fate is what an answer's Cache-Status field says about it (RFC 9211).
+type fate struct {
+	forward   string // why the origin was asked; "": it was not, this is a hit
+	status    int    // that of the origin; 0: it is not known
+	stored    bool
+	collapsed bool // with the request of another user
+	kept      bool // ttl is known
+	ttl       time.Duration
+	detail    string // a token
+	key       string
+}
+
+// Why the origin was asked.
+const (
+	forMethod  = "method"    // it is not about what is kept
+	forBypass  = "bypass"    // it is not for a shared cache
+	forRequest = "request"   // the user wants it
+	forNothing = "uri-miss"  // nothing is kept of the URL
+	forVariant = "vary-miss" // only what suits others is
+	forMiss    = "miss"      // neither: what is kept does not hold, or is not shared
+	forStale   = "stale"
+)
+
+// line returns the field's member for a cache that has a name.
+func (t fate) line(name string) string {
+	b := append(make([]byte, 0, 96), name...)
+	switch {
+	case t.forward != "":
+		b = append(append(b, "; fwd="...), t.forward...)
+	case t.detail == "":
+		b = append(b, "; hit"...)
+	}
+	if t.forward != "" && t.status > 0 {
+		b = strconv.AppendInt(append(b, "; fwd-status="...), int64(t.status), 10)
+	}
+	if t.kept {
+		b = strconv.AppendInt(append(b, "; ttl="...), seconds(t.ttl), 10)
+	}
+	for _, flag := range []struct {
+		set  bool
+		name string
+	}{{t.stored, "; stored"}, {t.collapsed, "; collapsed"}} {
+		if flag.set {
+			b = append(b, flag.name...)
+		}
+	}
+	if t.key != "" {
+		b = append(append(b, "; key="...), quoted(t.key)...)
+	}
+	if t.detail != "" {
+		b = append(append(b, "; detail="...), t.detail...)
+	}
+	return string(b)
+}
+
+// fateOf says what a gets: e, from a source, or nothing.
+func (f *front) fateOf(a *ask, e *response, from source) fate {
+	t := fate{forward: a.why, status: a.failed, collapsed: from == joined}
+	if f.ShowKeys {
+		t.key = a.URL.RequestURI()
+	}
+	if e == nil {
+		return t
+	}
+	now := time.Now()
+	t.ttl = e.left(now)
+	switch {
+	case from == hit || a.why == "":
+		t.forward, t.collapsed, t.kept = "", false, true
+		return t
+	case from == stale:
+		t.kept = true
+		return t
+	case e.revalidated:
+		t.status = http.StatusNotModified
+	default:
+		t.status = e.status
+	}
+	t.stored = !e.personal && !e.isFailure(now) && e.keptFor(now) > 0
+	t.kept = t.stored
+	return t
+}
+
+// fate says what becomes of a request that passes through.
+func (p *passing) fate(status int) fate {
+	t := p.front.fateAlone(p.client, status)
+	if p.verdict != (pageKey{}) {
+		t.forward = forMiss
+	}
+	return t
+}
+
+// fateAlone says what becomes of r, which has nothing to do with what is kept.
+func (f *front) fateAlone(r *http.Request, status int) fate {
+	t := fate{forward: whyPassed(r), status: status}
+	if f.ShowKeys {
+		t.key = r.URL.RequestURI()
+	}
+	return t
+}
+
+// whyAsked returns why e, which is kept for a URL, or is nil, does not do for a.
+func whyAsked(a *ask, url, key pageKey, e *response) string {
+	switch {
+	case e == nil && key != url:
+		return forVariant
+	case e == nil:
+		return forNothing
+	case e.asked < a.written:
+		return forMiss
+	case e.left(time.Now()) > 0:
+		return forRequest
+	}
+	return forStale
+}
+
+// seconds rounds down: what has been stale for a moment has a negative time left.
+func seconds(d time.Duration) int64 {
+	s := int64(d / time.Second)
+	if d%time.Second < 0 {
+		s--
+	}
+	return s
+}
+
+// addStatus appends a member to the Cache-Status of a response: caches nearer to
+// the origin come first.
+func addStatus(h http.Header, line string) {
+	if above := h["Cache-Status"]; len(above) > 0 {
+		line = strings.Join(above, ", ") + ", " + line
+	}
+	h["Cache-Status"] = []string{line}
+}
+
+// whyPassed returns why r goes to the origin by itself.
+func whyPassed(r *http.Request) string {
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		return forMethod
+	case rfc9111.Parse(r.Header["Cache-Control"]).NoStore:
+		return forRequest
+	case len(r.Header["Range"]) > 0:
+		return forMiss
+	}
+	return forBypass
+}
+
+var errName = errors.New("httpcache: Name has a character that is not printable ASCII")
+
+// nameOf returns the name of a cache as an item of a structured field.
+func nameOf(name string) (string, error) {
+	for i := range len(name) {
+		if name[i] < ' ' || name[i] > '~' {
+			return "", errName
+		}
+	}
+	if rfc9111.IsToken(name) {
+		return name, nil
+	}
+	return quoted(name), nil
+}
+
+// quoted returns s as a string of a structured field. What such a string cannot
+// have is percent-encoded.
+func quoted(s string) string {
+	b := append(make([]byte, 0, len(s)+2), '"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < ' ' || c > '~':
+			const hex = "0123456789ABCDEF"
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(append(b, '"'))
+}

@@ -1,0 +1,239 @@
+package httpcache
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"sync"
+	"time"
+)
+
+// debts are what the saver must do, or else what is stored would be used though it
+// does not hold any more:
+//
+//	drops  delete the record of a key. Until then, it is not loaded.
+//	marks  replace the mark of a page. Until then, the ticks of writes keep what
+//	       is older from being used.
+//	sweep  have purges reach the Store. Until then, what is loaded has not seen them.
+//	wipe   delete everything, because there were too many of these. Until then,
+//	       nothing is loaded.
+//
+// What fails is tried again.
+type debts struct {
+	due chan struct{} // has room for one
+
+	mu    sync.Mutex
+	drops map[string]struct{}
+	marks map[string]struct{}
+	sweep int // purges that have not reached the Store
+	wipe  bool
+}
+
+const (
+	maxDebts  = 1 << 12
+	nextTrial = time.Second // after a failure
+)
+
+func newDebts() debts {
+	return debts{due: make(chan struct{}, 1), drops: map[string]struct{}{}, marks: map[string]struct{}{}}
+}
+
+func (d *debts) drop(key string) { d.add(d.drops, key) }
+func (d *debts) mark(uri string) { d.add(d.marks, uri) }
+
+// purged notes a purge. It returns true if the saver need not see it.
+func (d *debts) purged() bool {
+	d.mu.Lock()
+	defer d.remind()
+	defer d.mu.Unlock()
+	if d.sweep++; d.sweep > maxDebts {
+		d.sweep, d.wipe = 0, true
+	}
+	return d.wipe
+}
+
+func (d *debts) add(to map[string]struct{}, what string) {
+	d.mu.Lock()
+	to[what] = struct{}{}
+	if len(d.drops)+len(d.marks) > maxDebts {
+		clear(d.drops)
+		clear(d.marks)
+		d.wipe = true
+	}
+	d.mu.Unlock()
+	d.remind()
+}
+
+func (d *debts) remind() {
+	select {
+	case d.due <- struct{}{}:
+	default:
+	}
+}
+
+// holds reports whether the record of key is not to be loaded.
+func (d *debts) holds(key string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.drops[key]
+	return ok || d.wipe
+}
+
+// first returns a debt, which stays until it is paid. All of them are zero if there is none.
+func (d *debts) first() (drop, mark string, wipe bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.wipe {
+		return "", "", true
+	}
+	for drop = range d.drops {
+		return drop, "", false
+	}
+	for mark = range d.marks {
+		return "", mark, false
+	}
+	return "", "", false
+}
+
+// paid ends a debt. Only the saver saves, so one that was added again meanwhile is paid as well.
+func (d *debts) paid(drop, mark string, wipe bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.drops, drop)
+	delete(d.marks, mark)
+	if wipe {
+		d.wipe = false
+	}
+}
+
+func (d *debts) swept() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sweep = 0
+}
+
+// settle pays all debts, and has purges reach the Store. It fails with the first failure.
+func (s *storage) settle() error {
+	for {
+		drop, mark, wipe := s.debts.first()
+		var err error
+		switch {
+		case wipe:
+			err = s.call(s.wipe)
+		case drop != "":
+			err = s.call(func() error { return s.Store.Delete(drop) })
+		case mark != "":
+			err = s.call(func() error { return s.put(&record{Key: markOf(mark), Mark: rand.Text()}) })
+		default:
+			return s.sweep()
+		}
+		if err != nil {
+			return err
+		}
+		s.debts.paid(drop, mark, wipe)
+	}
+}
+
+// put saves a record without a body.
+func (s *storage) put(h *record) error {
+	p, err := h.encode()
+	if err != nil {
+		return err
+	}
+	return s.Store.Save(h.Key, p, bytes.NewReader(nil))
+}
+
+func (s *storage) wipe() error {
+	for key := range s.Store.Heads() {
+		if err := s.Store.Delete(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweep has all purges reach the Store that have not yet, at once.
+func (s *storage) sweep() error {
+	first := s.swept.Load().next.Load()
+	if first == nil {
+		return nil
+	}
+	last := first
+	for p := first; p != nil; p = p.next.Load() {
+		last = p
+	}
+	err := s.call(func() error {
+		for key, p := range s.Store.Heads() {
+			h, err := parseHead(key, p)
+			if err != nil {
+				s.debts.drop(key)
+				continue
+			}
+			if h.Status == 0 {
+				continue // purges are about responses
+			}
+			if err := s.purge(h, first, last); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		s.debts.swept()
+		s.swept.Store(last)
+	}
+	return err
+}
+
+// purge has the purges from first to last hold for the record with the head h.
+func (s *storage) purge(h *record, first, last *purge) error {
+	e := &response{home: pageKey{uri: h.URI, host: h.Host}, tags: h.Tags}
+	e.since.Store(h.Since)
+	for p := first; ; p = p.next.Load() {
+		if p.selects(e) {
+			e.suffer(p)
+		}
+		if p == last {
+			break
+		}
+	}
+	switch since := e.since.Load(); since {
+	case h.Since:
+		return nil
+	case removed:
+		return s.Store.Delete(h.Key)
+	default:
+		return s.softly(h.Key, since)
+	}
+}
+
+// softly makes the record of a key stale. It is written anew: it has one head.
+func (s *storage) softly(key string, since int64) error {
+	p, body, _, err := s.Store.Load(key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	h, err := parseHead(key, p)
+	if err != nil {
+		return s.Store.Delete(key)
+	}
+	h.Since = since
+	if p, err = h.encode(); err != nil {
+		return err
+	}
+	return s.Store.Save(key, p, body)
+}
+
+// epochOf returns the epoch of a page.
+func (s *storage) epochOf(ctx context.Context, uri string) string {
+	if h := s.loadHead(ctx, markOf(uri)); h != nil {
+		return h.Mark
+	}
+	return ""
+}

@@ -1,0 +1,141 @@
+package diskstore
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Load returns what was saved under key last, once it has checked all of it. The error
+// matches fs.ErrNotExist if there is nothing, or what there was is damaged. The
+// caller reads the body, of size bytes, and closes it.
+func (s *Store) Load(key string) (head []byte, body io.ReadCloser, size int64, err error) {
+	if err := s.begin(); err != nil {
+		return nil, nil, 0, err
+	}
+	defer s.busy.Done()
+	e := s.hold(key)
+	if e == nil {
+		return nil, nil, 0, absent(key)
+	}
+	r, err := s.check(e)
+	if err != nil {
+		s.logger.Error("diskstore: a response is damaged, removed", "key", key, "error", err)
+		s.remove(e)
+		s.release(e)
+		return nil, nil, 0, absent(key)
+	}
+	return r.head, &reader{store: s, entry: e, left: r.size}, r.size, nil
+}
+
+func absent(key string) error { return fmt.Errorf("diskstore: %q: %w", key, fs.ErrNotExist) }
+
+// hold returns the entry of key, used now and with one more reader, or nil.
+func (s *Store) hold(key string) *entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[key]
+	if e != nil {
+		e.readers++
+		s.used.MoveToFront(e.at)
+	}
+	return e
+}
+
+// release is the end of one reader. The last one of what was deleted removes
+// its chunks.
+func (s *Store) release(e *entry) {
+	s.mu.Lock()
+	e.readers--
+	last := e.doomed && e.readers == 0
+	s.mu.Unlock()
+	if last && s.begin() == nil {
+		defer s.busy.Done()
+		s.update(func(tx *bolt.Tx) error { return deleteChunks(tx, e.id) })
+	}
+}
+
+// check reads all of e once.
+func (s *Store) check(e *entry) (r record, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		if r, err = parseRecord(tx.Bucket(heads).Get([]byte(e.key))); err != nil {
+			return err
+		}
+		if r.id != e.id {
+			return errDamaged
+		}
+		left := r.size
+		for i := uint32(0); left > 0; i++ {
+			p, err := unseal(tx.Bucket(chunks).Get(chunkKey(e.id, i)))
+			if err != nil || len(p) == 0 {
+				return errDamaged
+			}
+			left -= int64(len(p))
+		}
+		if left != 0 {
+			return errDamaged
+		}
+		return nil
+	})
+	return r, err
+}
+
+// A reader reads a body, a chunk at a time. It belongs to one goroutine.
+type reader struct {
+	store  *Store
+	entry  *entry
+	index  uint32
+	buf    []byte // of the chunk, what was not read
+	chunk  []byte // the memory of buf
+	left   int64  // bytes that were not read
+	closed bool
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	switch {
+	case r.closed:
+		return 0, fs.ErrClosed
+	case r.left == 0:
+		return 0, io.EOF
+	case len(p) == 0:
+		return 0, nil
+	}
+	if len(r.buf) == 0 {
+		if err := r.next(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.buf)
+	r.buf = r.buf[n:]
+	r.left -= int64(n)
+	return n, nil
+}
+
+// next copies the next chunk: a transaction that is open for long keeps others
+// from using the file's free room.
+func (r *reader) next() error {
+	if err := r.store.begin(); err != nil {
+		return err
+	}
+	defer r.store.busy.Done()
+	return r.store.view(func(tx *bolt.Tx) error {
+		p, err := unseal(tx.Bucket(chunks).Get(chunkKey(r.entry.id, r.index)))
+		if err != nil || len(p) == 0 || int64(len(p)) > r.left {
+			return fmt.Errorf("diskstore: %q: %w", r.entry.key, errDamaged)
+		}
+		r.chunk = append(r.chunk[:0], p...)
+		r.buf = r.chunk
+		r.index++
+		return nil
+	})
+}
+
+func (r *reader) Close() error {
+	if !r.closed {
+		r.closed = true
+		r.store.release(r.entry)
+	}
+	return nil
+}

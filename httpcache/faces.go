@@ -1,0 +1,190 @@
+package httpcache
+
+import (
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httputil"
+)
+
+// Handler returns a handler that answers requests by what is kept, and else by
+// next. The host and the scheme of a request are part of what tells pages apart.
+//
+// A shared request to next has the header of the client whose request was first and
+// that client's address, without conditions and ranges. It ends with its
+// last client, and at the latest after Options.Timeout if next has not begun its answer. A
+// panic in it is status 502, and is logged. Requests that are not shared go to next as
+// they came; a panic in them is the server's affair.
+//
+// The responses of two Handlers of one cache are kept apart. Handler panics if next is nil.
+func (c *Cache) Handler(next http.Handler) http.Handler {
+	if next == nil {
+		panic("httpcache: Handler needs a handler")
+	}
+	f := &front{Cache: c, site: c.siteOf("handler"), transport: counted{viaHandler{next}, &c.stats.asked}, isHandler: true}
+	f.proxy = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.stats.asked.Add(1)
+		next.ServeHTTP(&overheard{ResponseWriter: w, front: f, request: r}, r)
+	})
+	return f
+}
+
+// An overheard response of a handler is looked at before it goes on to the client.
+type overheard struct {
+	http.ResponseWriter
+	front   *front
+	request *http.Request
+	done    bool
+}
+
+// Unwrap lets an http.ResponseController flush and hijack.
+func (w *overheard) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *overheard) WriteHeader(status int) {
+	if !w.done && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.done = true
+		w.front.hear(&http.Response{StatusCode: status, Header: w.Header(), Request: w.request})
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *overheard) Write(p []byte) (int, error) {
+	if !w.done {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Flush is for handlers that look for an http.Flusher.
+func (w *overheard) Flush() {
+	if !w.done {
+		w.WriteHeader(http.StatusOK)
+	}
+	http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Transport returns an http.RoundTripper that answers requests by what is kept, and
+// else by next; nil stands for http.DefaultTransport. An error of next is the error of all
+// requests that waited for it.
+//
+// With Options.Private it is the cache of one user, like that of a browser.
+//
+// The responses of two Transports of one cache are kept apart.
+func (c *Cache) Transport(next http.RoundTripper) http.RoundTripper {
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	f := &front{Cache: c, site: c.siteOf("transport"), transport: counted{next, &c.stats.asked}, isClient: true}
+	f.proxy = http.HandlerFunc(f.forward)
+	return &roundTripper{f}
+}
+
+// A roundTripper is the face of a front to programs that make requests.
+type roundTripper struct{ front *front }
+
+// RoundTrip implements http.RoundTripper.
+func (c *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	f := c.front
+	if whyAlone(r) != "" {
+		return f.bypass(r)
+	}
+	if r.Body != nil {
+		r.Body.Close()
+	}
+	in := r.Clone(r.Context())
+	in.Body, in.RequestURI = http.NoBody, r.URL.RequestURI()
+	in.Proto, in.ProtoMajor, in.ProtoMinor = "HTTP/1.1", 1, 1
+	if in.Host == "" {
+		in.Host = r.URL.Host
+	}
+	res, err := viaHandler{f}.RoundTrip(in)
+	if err == nil {
+		res.Request = r
+	}
+	return res, err
+}
+
+// CloseIdleConnections closes those of the transport behind the cache.
+func (c *roundTripper) CloseIdleConnections() {
+	next := c.front.transport.(counted).RoundTripper
+	if idle, ok := next.(interface{ CloseIdleConnections() }); ok {
+		idle.CloseIdleConnections()
+	}
+}
+
+// bypass makes a request that has nothing to do with what is kept, unless it
+// changes that.
+func (f *front) bypass(r *http.Request) (*http.Response, error) {
+	f.stats.requests.Add(1)
+	f.stats.from[passed].Add(1)
+	res, err := f.transport.RoundTrip(r)
+	if err != nil {
+		f.stats.failed.Add(1)
+		return nil, err
+	}
+	f.noteWriteBy(r, res)
+	res.Header.Set("X-Cache", passed.String())
+	addStatus(res.Header, f.fateAlone(r, res.StatusCode).line(f.name))
+	return res, nil
+}
+
+// forward makes a request that is not shared after all.
+func (f *front) forward(w http.ResponseWriter, r *http.Request) {
+	out := r.Clone(r.Context())
+	out.RequestURI = ""
+	res, err := f.transport.RoundTrip(out)
+	if err != nil {
+		passingOf(r).fail(err)
+		return
+	}
+	defer res.Body.Close()
+	res.Request = r
+	f.hear(res)
+	maps.Copy(w.Header(), res.Header)
+	for name := range res.Trailer {
+		w.Header().Add("Trailer", name)
+	}
+	w.WriteHeader(res.StatusCode)
+	if _, err := io.Copy(w, res.Body); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	maps.Copy(w.Header(), res.Trailer)
+}
+
+// hear looks at a response that passes through.
+func (f *front) hear(res *http.Response) {
+	p := passingOf(res.Request)
+	p.heard()
+	addStatus(res.Header, p.fate(res.StatusCode).line(f.name))
+	f.noteWrite(res)
+	f.reconsider(res)
+	if res.StatusCode >= 500 {
+		f.stats.failed.Add(1)
+	}
+}
+
+// aimNext lets a shared request go to a handler, or to the transport of a client.
+func (f *front) aimNext(pr *httputil.ProxyRequest) {
+	out, in := pr.Out, pr.In
+	out.URL = in.URL
+	out.Host, out.Proto, out.ProtoMajor, out.ProtoMinor = in.Host, in.Proto, in.ProtoMajor, in.ProtoMinor
+	if f.isHandler {
+		out.RequestURI, out.RemoteAddr, out.TLS, out.Body = in.RequestURI, in.RemoteAddr, in.TLS, http.NoBody
+	}
+}
+
+// wantsError returns what is to be told an error instead of a page about it, nil if w is
+// the response of a server.
+func (f *front) wantsError(w http.ResponseWriter) *pipeWriter {
+	for f.isClient {
+		switch inner := w.(type) {
+		case *pipeWriter:
+			return inner
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = inner.Unwrap()
+		default:
+			return nil
+		}
+	}
+	return nil
+}

@@ -1,0 +1,289 @@
+package httpcache
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/http/httputil"
+	"net/url"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
+)
+
+// A pageKey tells pages apart.
+type pageKey struct {
+	front       *front
+	method, uri string
+	cookies     string // that tell pages apart
+
+	// What the origin is told of the client's side, which may show in its answer.
+	scheme, host string
+
+	vary string // of a response that depends on request fields: their values
+}
+
+// only returns a place of a's own, where nothing is kept.
+func (k pageKey) only(a *ask) pageKey {
+	k.vary = "only " + strconv.FormatUint(a.tick, 10)
+	return k
+}
+
+func (k pageKey) String() string { return k.method + " " + k.uri }
+
+// url returns the key of all responses of k's URL.
+func (k pageKey) url() pageKey {
+	k.vary = ""
+	return k
+}
+
+// weight is about how many bytes of memory a key takes.
+func (k pageKey) weight() uint32 {
+	return uint32(len(k.uri) + len(k.cookies) + len(k.host) + len(k.vary))
+}
+
+var errTimeout = fmt.Errorf("origin: took too long: %w", context.DeadlineExceeded)
+
+// An exchange is one request to the origin, and the body that comes back.
+type exchange struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	alarm  *time.Timer // cancels it; stopped while we do not wait for the origin
+	limit  time.Duration
+	method string
+}
+
+func (f *front) newExchange(method string) *exchange {
+	return f.newExchangeWithin(method, f.Timeout)
+}
+
+func (f *front) newExchangeWithin(method string, limit time.Duration) *exchange {
+	x := &exchange{limit: limit, method: method}
+	x.ctx, x.cancel = context.WithCancelCause(f.base)
+	x.alarm = time.AfterFunc(x.limit, func() { x.cancel(errTimeout) })
+	return x
+}
+
+func (x *exchange) expect() { x.alarm.Reset(x.limit) }
+func (x *exchange) relax()  { x.alarm.Stop() }
+
+// fetch asks the origin for key, with the header of a, and returns when the
+// header of the answer is there; the body arrives by itself then. old, unless it is nil, is what was kept: the origin
+// may say that it still holds.
+//
+// The end of ctx ends a fetch until the header is there, and no more after.
+func (f *front) fetch(ctx context.Context, a *ask, key pageKey, old *response) (*response, error) {
+	x := f.newExchange(key.method)
+	leave := context.AfterFunc(ctx, func() { x.cancel(context.Cause(ctx)) })
+	e, res, err := f.ask(x, a, key, old)
+	x.relax()
+	if !leave() && err == nil {
+		res.Body.Close()
+		err = context.Cause(ctx)
+	}
+	switch {
+	case err != nil:
+		x.cancel(nil)
+		return nil, err
+	case e == nil: // a 304 about something else
+		res.Body.Close()
+		x.cancel(nil)
+		return f.fetch(ctx, a, key, nil)
+	}
+	f.receive(x, a, e, res)
+	if e.isFailure(time.Now()) {
+		return nil, badStatus{e}
+	}
+	return e, nil
+}
+
+// ask makes the request and judges what comes back. Without an error, the body
+// is left to be closed.
+func (f *front) ask(x *exchange, a *ask, key pageKey, old *response) (*response, *http.Response, error) {
+	req, err := f.request(x.ctx, a, key, old)
+	if err != nil {
+		return nil, nil, err
+	}
+	seen, tick, asked := f.purges.last.Load(), f.ticks.next(), time.Now()
+	res, err := f.transport.RoundTrip(req)
+	if err != nil {
+		if x.ctx.Err() != nil {
+			err = context.Cause(x.ctx)
+		}
+		return nil, nil, fmt.Errorf("origin: %w", err)
+	}
+	res.Request = req
+	e := f.judge(req, res, old, asked)
+	if e != nil {
+		e.asked, e.landed = tick, f.ticks.next()
+		e.seen.Store(seen)
+		f.place(e, a, key)
+	}
+	return e, res, nil
+}
+
+// request returns the shared request for key, which has the end-to-end header
+// of a.
+func (f *front) request(ctx context.Context, a *ask, key pageKey, old *response) (*http.Request, error) {
+	uri, err := url.ParseRequestURI(key.uri)
+	if err != nil {
+		return nil, err
+	}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: a.inform})
+	req := (&http.Request{Method: key.method, URL: uri, Header: sharedFields(a.Header)}).WithContext(ctx)
+	req.Header.Set("Accept-Encoding", codingsOf(a.Header["Accept-Encoding"]).String())
+	if old != nil {
+		rfc9111.AskIfChanged(req.Header, old.header)
+	}
+	pr := &httputil.ProxyRequest{In: a.Request, Out: req}
+	f.aim(pr, true)
+	return pr.Out, nil
+}
+
+// place says where e belongs, which a fetch of a for key has brought.
+func (f *front) place(e *response, a *ask, key pageKey) {
+	e.home, e.selected = key, selecting(e.vary, a.Header)
+	if !e.personal && !e.isFailure(time.Now()) {
+		e.home = f.pages.learn(key.url(), e, a.Header)
+	}
+}
+
+// judge makes a response of what the origin sent, without its body: nothing if
+// it is no answer to req.
+func (c *Cache) judge(req *http.Request, res *http.Response, old *response, asked time.Time) *response {
+	now := time.Now()
+	e := &response{status: res.StatusCode, header: rfc9111.EndToEnd(res.Header), tags: tagsOf(res.Header)}
+	if e.header.Get("Date") == "" {
+		e.header.Set("Date", now.UTC().Format(http.TimeFormat))
+	}
+	if res.StatusCode == http.StatusNotModified && isConditional(req) {
+		if !rfc9111.IsAbout(e.header, old.header) {
+			return nil
+		}
+		e.status, e.header, e.body, e.trailer = old.status, rfc9111.Freshen(old.header, e.header), old.body, old.trailer
+		e.revalidated = true
+		if e.tags == nil {
+			e.tags = old.tags
+		}
+	}
+	less := c.withoutSetCookies(e.header)
+	e.policy = rfc9111.PolicyOf(e.status, less, asked, now, c.rules)
+	e.born = now.Add(-e.policy.Age)
+	var known bool
+	e.vary, known = varyOf(e.header)
+	if e.personal = c.whyPersonal(req, &e.policy, known) != ""; !e.personal {
+		e.header = less
+	}
+	if above := e.header["Cache-Status"]; len(above) > 0 {
+		e.above = strings.Join(above, ", ") + ", "
+	}
+	for _, name := range []string{"Age", "Cache-Status", "Surrogate-Key", "X-Cache"} { // the last is of a cache further up
+		e.header.Del(name)
+	}
+	return e
+}
+
+// whyPersonal returns why a response to req is for nobody else, or "". known tells
+// whether it is known what it depends on.
+func (c *Cache) whyPersonal(req *http.Request, p *rfc9111.Policy, known bool) string {
+	switch {
+	case p.Personal:
+		return p.Why
+	case !known:
+		return "Vary"
+	case !p.ForAll && !c.Private && len(req.Header["Authorization"]) > 0:
+		return "Authorization"
+	}
+	return ""
+}
+
+// whyDropped returns why e is not kept, or "". The body has a length, or -1 if that
+// is not known.
+func (c *Cache) whyDropped(e *response, length int64, now time.Time) string {
+	switch {
+	case e.personal:
+		return "not shared"
+	case e.isFailure(now):
+		return "a failure of the origin"
+	case length > c.MaxObject:
+		return "larger than MaxObject"
+	case e.keptFor(now) <= 0:
+		return "not fresh, and of no use when stale"
+	}
+	return ""
+}
+
+func isConditional(r *http.Request) bool {
+	return len(r.Header["If-None-Match"])+len(r.Header["If-Modified-Since"]) > 0
+}
+
+// receive lets the body of e arrive, if there is a new one.
+func (f *front) receive(x *exchange, a *ask, e *response, res *http.Response) {
+	if e.revalidated || hasNoBody(x.method, e.status) {
+		res.Body.Close()
+		x.cancel(nil)
+		return
+	}
+	stored := f.whyDropped(e, res.ContentLength, time.Now()) == ""
+	b := newBody(f.budget, page{f, e.home}, stored, streamOptions{
+		announced: res.ContentLength, limit: f.MaxObject, window: f.window,
+		patience: f.Patience, grace: f.Grace, resume: f.resumer(e, res),
+		background: a.tick == 0 && stored && res.ContentLength >= 0, // nobody waits
+	}, x.cancel)
+	e.body = b
+	s, src := b.stream.Load(), e.withTrailer(res)
+	f.fetches.Go(func() { f.fill(x, s, src, func(err error) { f.bodyEnded(e, stored, err) }) })
+}
+
+func hasNoBody(method string, status int) bool {
+	return method == http.MethodHead || status < 200 || status == http.StatusNoContent || status == http.StatusNotModified
+}
+
+// fill is the arrival of a body, whose end is told to ended. It comes to an end
+// though src may panic, or call runtime.Goexit: readers wait for it.
+func (f *front) fill(x *exchange, s *stream, src io.ReadCloser, ended func(error)) {
+	err := errUnwound
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: it panicked: %v\n%s", errUnwound, p, debug.Stack())
+		}
+		s.finish(err)
+		x.relax()
+		src.Close()
+		x.cancel(nil)
+		ended(err)
+	}()
+	err = s.fill(x.ctx, src, x.expect, x.relax)
+}
+
+// keyOf returns what r asks for, if it is done in a shared request. The path is
+// compared as the origin gets it, byte by byte.
+func (f *front) keyOf(method string, r *http.Request) pageKey {
+	host, scheme := f.keyHost(r)
+	key := pageKey{front: f, method: method, scheme: scheme, host: host, uri: r.URL.RequestURI()}
+	if cookies := r.Header["Cookie"]; len(cookies) > 0 && !f.Private {
+		key.cookies = cookies[0] // the others are gone, see withoutCookies
+	}
+	return key
+}
+
+// sharedFields returns what the shared request takes over of a user's header:
+// all that is end-to-end, but not what is about that user's copy of the page.
+func sharedFields(user http.Header) http.Header {
+	h := rfc9111.EndToEnd(user)
+	for _, name := range []string{
+		"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range",
+		"Content-Length", "Expect", "Proxy-Authorization",
+	} {
+		h.Del(name)
+	}
+	if len(h["User-Agent"]) == 0 {
+		h["User-Agent"] = []string{""} // else the transport names itself
+	}
+	return h
+}

@@ -1,0 +1,244 @@
+package httpcache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
+)
+
+// An ask is one user's request for a page.
+type ask struct {
+	*http.Request
+	interim interim
+	copied  bool   // the Request is our own
+	tick    uint64 // when it came
+	written uint64 // when the page was last written to before that
+	says    rfc9111.Directives
+	why     string                   // the origin was asked for it; "": it was not
+	failed  int                      // the status of a failure that it waited for
+	led     atomic.Bool              // a fetch was started for it
+	own     atomic.Pointer[response] // what that brought, if it is for nobody else
+
+	// credentials: it is answered only by what is meant for all (RFC 9111, 3.5),
+	// and otherwise for itself.
+	credentials bool
+}
+
+// newAsk returns the ask for r, which w answers.
+func (f *front) newAsk(r *http.Request, w http.ResponseWriter) *ask {
+	a := &ask{Request: r, interim: interim{w: w}, tick: f.ticks.next(), says: saysOf(r.Header)}
+	a.credentials = !f.Private && len(r.Header["Authorization"]) > 0
+	return a
+}
+
+// isPicky reports whether a is not answered by any shared fetch.
+func (a *ask) isPicky() bool { return wantsPart(a.Request) || a.says.OnlyIfCached || a.says.NoStore }
+
+// saysOf reads what a request says about caches. Pragma counts only where there
+// is no Cache-Control, and only if it says no-cache (RFC 9111, 5.4).
+func saysOf(h http.Header) rfc9111.Directives {
+	says := rfc9111.Parse(h["Cache-Control"])
+	if len(h["Cache-Control"]) == 0 && len(h["Pragma"]) > 0 {
+		says.NoCache = rfc9111.Parse(h["Pragma"]).NoCache
+	}
+	return says
+}
+
+type askKey struct{}
+
+// in returns ctx with the ask: a fetch has the values of the context that it
+// was started with, so it knows who its leader is, and takes over its header.
+// That may be changed once the leader is gone, so it is copied.
+func (a *ask) in(ctx context.Context) context.Context {
+	if !a.copied {
+		a.Request, a.copied = a.Request.Clone(ctx), true
+	}
+	return context.WithValue(ctx, askKey{}, a)
+}
+
+// askOf returns the ask of the leader of the fetch whose context is ctx.
+func askOf(ctx context.Context) *ask { return ctx.Value(askKey{}).(*ask) }
+
+// find returns a response that a may be answered with, nil if a is to ask the
+// origin by itself, or why there is none.
+//
+// What is kept is used while it is fresh. When it is stale, the origin is asked
+// again, once for all users that ask at that time. A user may have any response
+// that the origin was asked for after the user came. So of the users of a page that
+// is never fresh (no-cache), the first has the first fetch, and all that come
+// while it is under way share the next: none of them gets what was true
+// only before. Each waits for two fetches at most, but for a page that is
+// dropped meanwhile, and one more if the first shows that the page is another
+// one for other users.
+func (f *front) find(a *ask, url pageKey) (*response, source, error) {
+	key, e := f.pages.kept(url, a)
+	for range maxTurns {
+		if e != nil {
+			if from, ok := f.use(a, key, e); ok {
+				return e, from, nil
+			}
+		}
+		if e != nil && e.personal || f.verdicts.has(url) {
+			return nil, passed, nil
+		}
+		if a.why == "" {
+			a.why = whyAsked(a, url, key, e)
+		}
+		next, err := f.share(a, key, e)
+		if bad, ok := errors.AsType[badStatus](err); ok {
+			a.failed = bad.status
+		}
+		if err == nil && next.wasStored() {
+			a.why = "" // the origin was not asked
+		}
+		switch {
+		case err != nil && e != nil && a.Context().Err() == nil && e.staleFor(a, time.Now(), e.staleIfError(a)):
+			return e, stale, nil
+		case err != nil:
+			return nil, a.sourceOf(nil), hardened(e, err)
+		case next.suits(a, key):
+			key, e = next.home, next
+		default:
+			key, e = f.pages.kept(url, a)
+		}
+	}
+	return nil, passed, nil
+}
+
+// maxTurns is how many fetches a user waits for. More are needed only if what
+// the page depends on changes all the time.
+const maxTurns = 8
+
+// use reports whether a is answered by e, which suits it, as it is now.
+func (f *front) use(a *ask, key pageKey, e *response) (source, bool) {
+	switch now := time.Now(); {
+	case e.personal:
+		return passed, e == a.own.Load()
+	case e.freshFor(a, now):
+		return a.sourceOf(e), true
+	case e.staleFor(a, now, e.policy.StaleWhileRevalidate):
+		f.renewLater(a, key, e)
+		return stale, true
+	case !e.policy.MustRevalidate && e.staleFor(a, now, a.says.MaxStale.For):
+		return stale, true
+	}
+	return passed, false
+}
+
+// share waits for a fetch that replaces old, or brings what is not there at all.
+func (f *front) share(a *ask, key pageKey, old *response) (*response, error) {
+	ctx := a.in(a.Context())
+	if old != nil && old.isRemoved() {
+		f.pages.drop(key, old)
+		old = nil
+	}
+	if a.credentials {
+		return f.pages.renew(ctx, key.only(a), old)
+	}
+	if old == nil {
+		return f.pages.get(ctx, key)
+	}
+	return f.pages.renew(ctx, key, old)
+}
+
+// hardened says that old must not be used, if that is why err is all there is.
+func hardened(old *response, err error) error {
+	if _, ok := errors.AsType[badStatus](err); ok || old == nil || !old.policy.MustRevalidate {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errStale, err)
+}
+
+// sourceOf says what e is to a; nil is a fetch that failed.
+func (a *ask) sourceOf(e *response) source {
+	switch {
+	case a.led.Load() && e != nil && e.revalidated:
+		return renewed
+	case a.led.Load():
+		return led
+	case e == nil || e.landed > a.tick:
+		return joined
+	}
+	return hit
+}
+
+// renewLater replaces e, which is stale but good enough for a, behind the
+// users' backs. The fetch has the header of a.
+func (f *front) renewLater(a *ask, key pageKey, e *response) {
+	if !e.renewing.CompareAndSwap(false, true) {
+		return
+	}
+	ctx := (&ask{Request: a.Request, credentials: a.credentials}).in(f.base)
+	f.fetches.Go(func() {
+		defer e.renewing.Store(false) // for the next try, if this one failed
+		f.pages.renew(ctx, key, e)
+	})
+}
+
+// lead is the upstream's fetch, for the user that started it.
+func (f *front) lead(ctx context.Context, key pageKey, old *response) (*response, error) {
+	a := askOf(ctx)
+	if old == nil {
+		if e := f.recall(ctx, a, key); e != nil {
+			if e.home != key {
+				f.pages.keep(e.home, e)
+			}
+			return e, nil
+		}
+	}
+	a.led.Store(true)
+	e, err := f.fetch(ctx, a, key, old)
+	bad, isBad := errors.AsType[badStatus](err)
+	switch {
+	case isBad && bad.personal:
+		a.own.Store(bad.response)
+	case err == nil && e.personal:
+		a.own.Store(e)
+		if !a.credentials {
+			f.verdicts.add(key)
+		}
+	case err == nil && key.method == http.MethodHead:
+		f.headAnswered(a, key, e)
+	case err == nil && e.home != key:
+		f.pages.keep(e.home, e)
+	case err != nil && !isBad:
+		f.complain(ctx, key.String(), err)
+	}
+	if err == nil {
+		f.headArrived(a, e, old)
+	}
+	return e, err
+}
+
+// headArrived has the Store follow: e may be all there is, or end what was there.
+func (f *front) headArrived(a *ask, e, old *response) {
+	kept := e.keptAt(e.home, time.Now()) > 0
+	if old != nil && (!kept || e.home != old.home) && (!e.personal || e.status < 400 && !a.credentials) {
+		old.replaced.Store(true)
+		f.storage.forget(old.home)
+	}
+	if kept && (e.body == nil || e.revalidated) {
+		f.storage.later(e)
+	}
+}
+
+// bodyEnded is told when the body of e is there, or will not come; stored says
+// whether it was to be kept.
+func (f *front) bodyEnded(e *response, stored bool, err error) {
+	if err != io.EOF && !errors.Is(err, errUnread) {
+		f.complain(f.base, e.home.String(), fmt.Errorf("the body broke off: %w", err))
+	}
+	f.pages.settle(e.home)
+	switch {
+	case stored && err == io.EOF && e.body.kept.Load():
+		f.storage.later(e)
+	case stored && f.base.Err() == nil:
+		f.storage.forget(e.home)
+	}
+}

@@ -1,0 +1,245 @@
+package httpcache
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
+)
+
+// received returns r as if it had come without the fields that its Connection
+// names, so that the key, and the origin, do not see them. But a client cannot
+// remove what is for all recipients by naming it there; nor change to another
+// version of HTTP, or to TLS, in which the origin would be asked past the cache.
+func received(r *http.Request) *http.Request {
+	options := rfc9111.List(r.Header["Connection"])
+	options = slices.DeleteFunc(options, func(o string) bool {
+		return strings.EqualFold(o, "close") || strings.EqualFold(o, "keep-alive")
+	})
+	if len(options) == 0 {
+		return r
+	}
+	r = r.WithContext(r.Context())
+	r.Header = maps.Clone(r.Header)
+	for _, name := range options {
+		if name = textproto.CanonicalMIMEHeaderKey(name); !isForAll(name) {
+			delete(r.Header, name)
+		}
+	}
+	delete(r.Header, "Connection")
+	if !listed(options, "Upgrade") || slices.ContainsFunc(rfc9111.List(r.Header["Upgrade"]), isHTTP) {
+		delete(r.Header, "Upgrade")
+	} else {
+		r.Header["Connection"] = []string{"Upgrade"}
+	}
+	return r
+}
+
+// isForAll tells fields that Connection cannot make fields of one hop: those that
+// say what is asked for, by whom and on which way; and Te and Upgrade, which are
+// looked at later.
+func isForAll(name string) bool {
+	switch name {
+	case "Authorization", "Cookie", "Host", "Date", "Origin", "Expect",
+		"Cache-Control", "Pragma", "Range", "Te", "Upgrade", "Via", "User-Agent":
+		return true
+	}
+	return isForwarding(name) || strings.HasPrefix(name, "If-") || strings.HasPrefix(name, "Content-")
+}
+
+func isHTTP(protocol string) bool {
+	protocol = strings.ToLower(protocol)
+	for _, start := range []string{"h2", "h3", "http", "tls"} {
+		if strings.HasPrefix(protocol, start) {
+			return true
+		}
+	}
+	return false
+}
+
+// isForwarding tells fields in which proxies say whom they speak for.
+func isForwarding(name string) bool {
+	return strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || name == "X-Real-Ip"
+}
+
+// trusts reports whether the peer that r comes from is one of the proxies that
+// are believed.
+func (f *front) trusts(r *http.Request) bool {
+	if len(f.opts.TrustedProxies) == 0 {
+		return false
+	}
+	peer, err := peerOf(r)
+	return err == nil && slices.ContainsFunc(f.opts.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(peer) })
+}
+
+// peerOf returns the address that r comes from; it has none if that is a Unix socket.
+func peerOf(r *http.Request) (netip.Addr, error) {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	return peer.Addr().Unmap().WithZone(""), err
+}
+
+// told returns the host and the scheme that the client asked with, as the origin
+// is told, which it may use in its answer.
+func (f *front) told(r *http.Request) (host, scheme string) {
+	host, scheme = strings.ToLower(r.Host), "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if !f.trusts(r) {
+		return host, scheme
+	}
+	if said := r.Header["X-Forwarded-Host"]; len(said) > 0 {
+		host = strings.Join(said, ", ")
+	}
+	if said := r.Header["X-Forwarded-Proto"]; len(said) > 0 {
+		scheme = strings.Join(said, ", ")
+	}
+	return host, scheme
+}
+
+// keyHost returns all that the origin is told about the client's host and scheme
+// and that may show in its answer, to tell pages apart by.
+func (f *front) keyHost(r *http.Request) (host, scheme string) {
+	if f.isClient {
+		return r.Host, r.URL.Scheme
+	}
+	host, scheme = f.told(r)
+	if !f.trusts(r) {
+		return host, scheme
+	}
+	for part := range strings.FieldsFuncSeq(strings.Join(r.Header["Forwarded"], ","), isPunct) {
+		part = strings.ToLower(strings.TrimSpace(part))
+		if strings.HasPrefix(part, "host=") || strings.HasPrefix(part, "proto=") {
+			scheme += " " + part
+		}
+	}
+	return host + " " + strings.ToLower(r.Host), scheme
+}
+
+func isPunct(c rune) bool { return c == ',' || c == ';' }
+
+// introduce says in pr.Out who asks, and through whom. pr.Out.Header has the
+// client's end-to-end fields, perhaps without those of forwarding.
+func (f *front) introduce(pr *httputil.ProxyRequest) {
+	if f.opts.Via == "" {
+		return // no proxy
+	}
+	h, trusted := pr.Out.Header, f.trusts(pr.In)
+	for name := range h {
+		// Some origins take an underscore for a hyphen.
+		plain := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		if name == "Proxy" || isForwarding(plain) && (!trusted || plain != name) {
+			delete(h, name)
+		}
+	}
+	if trusted {
+		for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded"} {
+			if said := pr.In.Header[name]; len(said) > 0 {
+				h[name] = slices.Clone(said)
+			}
+		}
+	}
+	f.addForwarding(h, pr.In)
+	h.Add("Via", fmt.Sprintf("%d.%d %s", pr.In.ProtoMajor, pr.In.ProtoMinor, f.opts.Via))
+}
+
+// addForwarding appends the peer that r comes from to what is said about those
+// before it.
+func (f *front) addForwarding(h http.Header, r *http.Request) {
+	host, scheme := f.told(r)
+	h.Set("X-Forwarded-Host", host)
+	h.Set("X-Forwarded-Proto", scheme)
+	node := "unknown"
+	if peer, err := peerOf(r); err == nil {
+		h.Set("X-Forwarded-For", strings.Join(append(h["X-Forwarded-For"], peer.String()), ", "))
+		if node = peer.String(); peer.Is6() {
+			node = `"[` + node + `]"`
+		}
+	}
+	if f.opts.Forwarded || len(h["Forwarded"]) > 0 {
+		own, scheme := strings.ToLower(r.Host), "http"
+		if r.TLS != nil {
+			scheme = "https"
+		}
+		element := fmt.Sprintf("for=%s;host=%q;proto=%s", node, own, scheme)
+		h.Set("Forwarded", strings.Join(append(h["Forwarded"], element), ", "))
+	}
+}
+
+// looped reports whether r has been here already.
+func (f *front) looped(r *http.Request) bool {
+	for _, hop := range rfc9111.List(r.Header["Via"]) {
+		if parts := strings.Fields(hop); len(parts) > 1 && f.opts.Via != "" && strings.EqualFold(parts[1], f.opts.Via) {
+			return true
+		}
+	}
+	return false
+}
+
+// climbs reports whether some origin may take a segment of path for "..". Path is
+// decoded once; others decode again, cut off parameters, or take a backslash for
+// a slash.
+func climbs(path string) bool {
+	if !strings.Contains(path, "..") && !strings.Contains(path, "%") {
+		return false
+	}
+	for segment := range strings.FieldsFuncSeq(decoded(path), func(c rune) bool { return c == '/' || c == '\\' }) {
+		if end := strings.IndexAny(segment, ";?#\x00 \t\r\n"); end >= 0 {
+			segment = segment[:end]
+		}
+		if segment == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// decoded returns path percent-decoded as often as that changes it, in one pass.
+func decoded(path string) string {
+	out := make([]byte, 0, len(path))
+	for i := range len(path) {
+		out = append(out, path[i])
+		for at := len(out) - 3; at >= 0 && out[at] == '%'; at = len(out) - 3 {
+			high, low := unhex(out[at+1]), unhex(out[at+2])
+			if high < 0 || low < 0 {
+				break
+			}
+			out = append(out[:at], byte(high<<4|low))
+		}
+	}
+	return string(out)
+}
+
+func unhex(c byte) int {
+	return strings.IndexByte("0123456789abcdef", lower(c))
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'F' {
+		return c | 0x20
+	}
+	return c
+}
+
+// isToken reports whether s can stand where HTTP wants a token (RFC 9110, 5.6.2).
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
+		return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
+	})
+}
+
+// listed reports whether a field that is a list has a value, in any case.
+func listed(fields []string, value string) bool {
+	for _, v := range rfc9111.List(fields) {
+		if strings.EqualFold(v, value) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,192 @@
+package httpcache
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/vigil-go/vigil/dedup"
+)
+
+// A source says where an answer came from. Users see it in the X-Cache header.
+type source int8
+
+const (
+	passed  source = iota // from the origin, for this request only
+	led                   // from the origin, by a fetch that this request started
+	joined                // from the origin, by a fetch that was under way: coalesced
+	renewed               // from the cache; this request asked the origin whether it holds
+	hit                   // from the cache
+	stale                 // from the cache, past its time, as it may be
+)
+
+func (s source) String() string { return s.field()[0] }
+
+var sources = [...]string{"passed", "fetched", "joined", "revalidated", "hit", "stale"}
+
+// field returns the values of X-Cache. They are shared by all, and have no room
+// for another one.
+func (s source) field() []string { return sources[s : s+1 : s+1] }
+
+// A front is one of the ways in which a cache is used: it answers requests by
+// what is kept, and asks its origin for the rest.
+type front struct {
+	*Cache
+	site      string // its name in the Store
+	origin    *url.URL
+	transport http.RoundTripper
+	proxy     http.Handler // passes a request on, by itself
+	opts      ProxyOptions // those of no proxy are zero
+
+	isHandler, isClient bool // else it is a proxy, which has an origin
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.stats.running.add(1)
+	defer f.stats.running.add(-1)
+	f.stats.requests.Add(1)
+
+	r = received(r)
+	if no := f.refusalOf(r); no != nil && f.origin != nil {
+		f.stats.failed.Add(1)
+		f.refuse(w, no)
+		return
+	}
+	if whyAlone(r) != "" || overrides(r) || !f.serve(w, r) {
+		f.pass(w, r)
+	}
+}
+
+// overrides reports whether r names another method or page in its header than in
+// its first line. Some origins believe that, so no other client may have the answer.
+func overrides(r *http.Request) bool {
+	for _, name := range []string{
+		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url",
+	} {
+		if len(r.Header[name]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// whyAlone returns what keeps the answer to r from being anybody's, "" if it is a
+// plain GET or HEAD that asks for nothing special.
+func whyAlone(r *http.Request) string {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return "method " + r.Method
+	}
+	for _, name := range []string{"Proxy-Authorization", "Upgrade", "If-Match", "If-Unmodified-Since"} {
+		if len(r.Header[name]) > 0 {
+			return name
+		}
+	}
+	if r.ContentLength != 0 {
+		return "Content-Length"
+	}
+	return ""
+}
+
+// serve answers r from the cache or a shared fetch. It returns false, and has
+// written nothing, if r is to have the origin to itself after all.
+func (f *front) serve(w http.ResponseWriter, r *http.Request) bool {
+	shared, ok := f.withoutCookies(r)
+	if !ok {
+		return false
+	}
+	a := f.newAsk(shared, w)
+	defer a.interim.end() // if it is not over by then
+	url := f.choose(a)
+	a.written = f.writes.last(url.uri)
+	for range 3 { // a body may be lost before we have hold of it
+		if a.isPicky() && !f.has(url, a) && !f.bring(url, a) && !f.fills(a, url) {
+			return f.without(w, a)
+		}
+		e, from, err := f.find(a, url)
+		a.interim.end()
+		switch {
+		case err != nil:
+			return f.fail(w, a, from, err)
+		case e == nil:
+			f.passAs(w, r, url)
+			return true
+		case wantsPart(r) && f.tooLarge(e):
+			f.large.add(url)
+			return false
+		case f.deliver(w, a, e, from):
+			return true
+		}
+		f.pages.drop(e.home, e)
+	}
+	return false
+}
+
+// choose returns the URL of which a response answers a. One that was fetched for
+// GET answers HEAD as well, if it is there.
+func (f *front) choose(a *ask) pageKey {
+	url := f.keyOf(http.MethodGet, a.Request)
+	if a.Method == http.MethodHead {
+		if _, e := f.pages.kept(url, a); e == nil || e.left(time.Now()) <= 0 {
+			url.method = http.MethodHead
+		}
+	}
+	return url
+}
+
+// has reports whether the page is there for a, whole if a part of it is asked
+// for.
+func (f *front) has(url pageKey, a *ask) bool {
+	_, e := f.pages.kept(url, a)
+	return e != nil && e.freshFor(a, time.Now()) && (!wantsPart(a.Request) || e.canCut())
+}
+
+// without answers a request for a page that is not there.
+func (f *front) without(w http.ResponseWriter, a *ask) bool {
+	if !a.says.OnlyIfCached {
+		return false
+	}
+	f.stats.from[hit].Add(1)
+	addStatus(w.Header(), fate{detail: "only-if-cached"}.line(f.name))
+	http.Error(w, "not in the cache", http.StatusGatewayTimeout)
+	return true
+}
+
+// deliver writes e, as a response from a source.
+func (f *front) deliver(w http.ResponseWriter, a *ask, e *response, from source) bool {
+	f.stats.from[from].Add(1)
+	w.Header()["Cache-Status"] = []string{e.above + f.fateOf(a, e, from).line(f.name)}
+	if e.writeTo(w, a.Request, from) {
+		return true
+	}
+	w.Header().Del("Cache-Status")
+	f.stats.from[from].Add(^uint64(0))
+	return false
+}
+
+// fail tells a user what became of the fetch, and returns false if the user is
+// to ask the origin separately. The origin's own error page is handed on as it is.
+func (f *front) fail(w http.ResponseWriter, a *ask, from source, err error) bool {
+	if a.Context().Err() != nil {
+		f.stats.from[from].Add(1)
+		return true // the user has left
+	}
+	bad, ok := errors.AsType[badStatus](err)
+	if ok && bad.personal {
+		from = passed
+	}
+	if ok && (!bad.isFor(a) || !f.deliver(w, a, bad.response, from)) {
+		return false
+	}
+	f.stats.failed.Add(1)
+	if ok {
+		return true
+	}
+	f.stats.from[from].Add(1)
+	if p, ok := errors.AsType[*dedup.PanicError](err); ok && from == led {
+		f.Logger.Error("httpcache: " + p.Error())
+	}
+	addStatus(w.Header(), f.fateOf(a, nil, from).line(f.name))
+	f.explain(w, err)
+	return true
+}

@@ -1,0 +1,72 @@
+package httpcache
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// noteWrite keeps in mind that a request that passed through may have changed
+// its page, and those that the answer names (RFC 9111, 4.4). Methods that are
+// not known count as unsafe.
+func (f *front) noteWrite(res *http.Response) {
+	f.noteWriteBy(passingOf(res.Request).client, res)
+}
+
+// noteWriteBy is noteWrite, for a response to r.
+func (f *front) noteWriteBy(r *http.Request, res *http.Response) {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return
+	}
+	if res.StatusCode < 200 || res.StatusCode >= 400 {
+		return
+	}
+	tick := f.ticks.next()
+	f.noteWriteTo(r.URL.RequestURI(), tick)
+	for _, name := range []string{"Location", "Content-Location"} {
+		for _, uri := range f.pagesNamed(r, res.Header.Get(name)) {
+			f.noteWriteTo(uri, tick)
+		}
+	}
+}
+
+func (f *front) noteWriteTo(uri string, tick uint64) {
+	f.writes.add(uri, tick)
+	if f.storage != nil {
+		f.storage.debts.mark(uri)
+	}
+}
+
+// pagesNamed returns which pages a reference in the answer to r can mean. It may
+// count from the client's view or from the origin's, whose path comes first.
+func (f *front) pagesNamed(r *http.Request, reference string) []string {
+	ref, err := url.Parse(reference)
+	if reference == "" || err != nil {
+		return nil
+	}
+	host, _ := f.told(r)
+	origin := f.origin
+	if origin == nil {
+		origin = &url.URL{Host: r.URL.Host}
+	}
+	for _, known := range []string{"", r.Host, host, origin.Host} {
+		if ref.Opaque != "" || hostOf(ref.Host) != hostOf(known) {
+			continue
+		}
+		uri := r.URL.ResolveReference(&url.URL{Path: ref.Path, RawPath: ref.RawPath, RawQuery: ref.RawQuery, ForceQuery: ref.ForceQuery})
+		named := []string{uri.RequestURI()}
+		base := strings.TrimSuffix(origin.EscapedPath(), "/")
+		if below, ok := strings.CutPrefix(named[0], base); ok && base != "" {
+			named = append(named, "/"+strings.TrimPrefix(below, "/"))
+		}
+		return named
+	}
+	return nil
+}
+
+// hostOf returns a host without the port that need not be said, of either scheme.
+func hostOf(host string) string {
+	host = strings.ToLower(host)
+	return strings.TrimSuffix(strings.TrimSuffix(host, ":80"), ":443")
+}

@@ -1,0 +1,185 @@
+package httpcache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// pass lets r have the origin to itself.
+func (f *front) pass(w http.ResponseWriter, r *http.Request) { f.passAs(w, r, pageKey{}) }
+
+// passAs lets r have the origin to itself, because of a verdict unless that is zero.
+func (f *front) passAs(w http.ResponseWriter, r *http.Request, verdict pageKey) {
+	f.stats.from[passed].Add(1)
+	p := f.newPassing(w, r)
+	p.verdict = verdict
+	defer p.end()
+	f.proxy.ServeHTTP(p, p.request)
+}
+
+// A passing is a request that passes through, and where its answer goes to.
+// While the origin is waited for, its alarm is set.
+type passing struct {
+	http.ResponseWriter
+	front   *front
+	client  *http.Request
+	request *http.Request // what passes through, which ends with cancel
+	cancel  context.CancelCauseFunc
+	alarm   *time.Timer
+	own     http.Header // of the answer: what is not the origin's
+	verdict pageKey     // if it is not zero, the request might have been shared but for that
+
+	mu       sync.Mutex
+	answered bool  // the origin's header is there
+	broken   error // why the client's body does not come
+}
+
+type passingKey struct{} // of a passing, in the context of its request
+
+func passingOf(r *http.Request) *passing { return r.Context().Value(passingKey{}).(*passing) }
+
+func (f *front) newPassing(w http.ResponseWriter, r *http.Request) *passing {
+	p := &passing{ResponseWriter: w, front: f, client: r, own: maps.Clone(w.Header())}
+	clear(w.Header()) // which an interim response would send, and lose
+	ctx, cancel := context.WithCancelCause(r.Context())
+	p.cancel = cancel
+	p.alarm = time.AfterFunc(f.Timeout, func() { cancel(errTimeout) })
+	if f.origin == nil { // a handler, and a client's transport, may take as long as they like
+		p.heard()
+	}
+	p.request = r.WithContext(context.WithValue(ctx, passingKey{}, p))
+	if r.Body != nil && r.Body != http.NoBody {
+		stall := time.AfterFunc(time.Hour, p.stalled)
+		stall.Stop()
+		p.request.Body = &upload{r.Body, p, stall}
+	}
+	return p
+}
+
+func (p *passing) end() {
+	p.heard()
+	p.cancel(nil)
+}
+
+// heard says that the origin's header is there: all limits end.
+func (p *passing) heard() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answered = true
+	p.alarm.Stop()
+}
+
+// relax says that the client is waited for, not the origin.
+func (p *passing) relax() { p.alarm.Stop() }
+
+// expect says that the client has done its part.
+func (p *passing) expect() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.answered {
+		p.alarm.Reset(p.front.Timeout)
+	}
+}
+
+var errStalled = errors.New("the request's body does not arrive")
+
+// stalled ends a request whose body does not arrive. A read of it that is under
+// way ends as well: the server waits for it before it closes the connection.
+func (p *passing) stalled() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.answered {
+		return
+	}
+	p.broken = errStalled
+	http.NewResponseController(p.ResponseWriter).SetReadDeadline(time.Unix(1, 0))
+	p.cancel(errStalled)
+}
+
+// spoil notes that the client's body is broken, by the first error of several.
+func (p *passing) spoil(err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.broken == nil {
+		p.broken = err
+	}
+	return p.broken
+}
+
+// An upload is the client's body on its way to the origin.
+type upload struct {
+	io.ReadCloser
+	passing *passing
+	stall   *time.Timer
+}
+
+func (u *upload) Read(b []byte) (int, error) {
+	u.passing.relax()
+	u.stall.Reset(u.passing.front.opts.BodyTimeout)
+	n, err := u.ReadCloser.Read(b)
+	u.stall.Stop()
+	u.passing.expect()
+	if err != nil && err != io.EOF {
+		err = u.passing.spoil(err)
+	}
+	return n, err
+}
+
+// fail tells the client why there is no answer of the origin. A body that the
+// client broke off is no failure of the origin.
+func (p *passing) fail(err error) {
+	p.mu.Lock()
+	broken := p.broken
+	p.mu.Unlock()
+	f, ctx := p.front, p.client.Context()
+	switch {
+	case broken != nil: // which may have ended ctx
+		f.refuse(p, badBody(broken))
+		return
+	case ctx.Err() != nil:
+		return // the client has left
+	}
+	if cause := context.Cause(p.request.Context()); cause != nil {
+		err = cause
+	}
+	f.stats.failed.Add(1)
+	f.complain(ctx, p.client.Method+" "+p.client.URL.RequestURI(), err)
+	addStatus(p.Header(), p.fate(0).line(f.name))
+	f.explain(p, fmt.Errorf("origin: %w", err))
+}
+
+// Unwrap lets an http.ResponseController flush and hijack.
+func (p *passing) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+// WriteHeader writes interim responses to clients that understand them, and then
+// the header as it came: a type that the origin did not tell is not guessed.
+func (p *passing) WriteHeader(status int) {
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		if isInterim(p.client, status) {
+			p.ResponseWriter.WriteHeader(status)
+		}
+		return
+	}
+	h := p.Header()
+	h.Set("X-Cache", passed.String())
+	for name, values := range p.own {
+		h[name] = append(h[name], values...)
+	}
+	if !p.front.isHandler {
+		keepType(h)
+	}
+	p.ResponseWriter.WriteHeader(status)
+}
+
+// keepType keeps net/http from guessing the type of a body.
+func keepType(h http.Header) {
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil
+	}
+}

@@ -1,0 +1,370 @@
+package httpcache
+
+import (
+	"bytes"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// QuickHits returns a listener for server, whose handler is h or has h in it, and which
+// is to serve l. h is from [Cache.Proxy]. Connections of the listener answer requests for small
+// pages that are kept and fresh before the server sees them, with the same bytes as h
+// would but for the order of the fields. That takes much less time than the server
+// does for a request, and it happens only if a request is as plain as most are: GET, HTTP/1.1
+// without TLS, only fields that browsers send without being asked to, and no byte
+// that could be read in two ways. All else goes to the server.
+//
+// Handlers around h do not see these requests; answered, unless it is nil, is called
+// after each of them, by the goroutine of its connection, with the time that it took.
+// An answer that is being written when the server shuts down or closes has 5 s to
+// come to its end.
+//
+// QuickHits sets server.ConnState, and calls the function that was there. It panics if h
+// is not from Proxy.
+func QuickHits(server *http.Server, l net.Listener, h http.Handler, answered func(time.Duration)) net.Listener {
+	f, ok := h.(*front)
+	if !ok || f.origin == nil {
+		panic("httpcache: QuickHits needs a handler from Proxy")
+	}
+	before := server.ConnState
+	server.ConnState = func(c net.Conn, state http.ConnState) {
+		if q, ok := c.(*quickConn); ok && state == http.StateIdle {
+			q.between.Store(true)
+		}
+		if before != nil {
+			before(c, state)
+		}
+	}
+	return &quickListener{l, f, server, answered}
+}
+
+type quickListener struct {
+	net.Listener
+	front    *front
+	server   *http.Server
+	answered func(time.Duration)
+}
+
+func (l *quickListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	q := &quickConn{Conn: c, of: l}
+	q.between.Store(true)
+	return q, nil
+}
+
+// A quickConn is between two requests from when it is accepted, or its server says
+// that it is idle, until it hands bytes over to the server. Only then its server
+// reads nothing but the beginning of a request.
+type quickConn struct {
+	net.Conn
+	of      *quickListener
+	between atomic.Bool
+	rest    []byte // of what was read, what the server has not got
+	buf     []byte
+	used    bool // a request was answered since the server set the deadline
+	renewed time.Time
+
+	mu      sync.Mutex
+	writing bool // an answer
+	closed  bool // while one was being written
+}
+
+// maxQuickHead is how many bytes a request may have that is answered quickly, and
+// maxQuickBody the body of its answer.
+const (
+	maxQuickHead = 4 << 10
+	maxQuickBody = 64 << 10
+)
+
+func (q *quickConn) Read(p []byte) (int, error) {
+	for {
+		if len(q.rest) > 0 {
+			n := copy(p, q.rest)
+			q.rest = q.rest[n:]
+			return n, nil
+		}
+		if !q.between.Load() {
+			return q.Conn.Read(p)
+		}
+		if q.buf == nil {
+			q.buf = make([]byte, maxQuickHead)
+		}
+		n, err := q.Conn.Read(q.buf)
+		if n == 0 {
+			return 0, err
+		}
+		q.rest = q.answerAll(q.buf[:n])
+		if len(q.rest) > 0 {
+			q.handOver()
+		}
+	}
+}
+
+// answerAll answers requests at the beginning of data, and returns what the server
+// is to read.
+func (q *quickConn) answerAll(data []byte) (rest []byte) {
+	for len(data) > 0 {
+		start := time.Now()
+		size, ok := q.answer(data)
+		if !ok {
+			return data
+		}
+		data = data[size:]
+		q.stayOpen(start)
+		if q.of.answered != nil {
+			q.of.answered(time.Since(start))
+		}
+	}
+	return nil
+}
+
+// stayOpen lets the time in which a connection may be idle begin anew. Now and then is
+// enough.
+func (q *quickConn) stayOpen(now time.Time) {
+	if q.used && now.Sub(q.renewed) < time.Second {
+		return
+	}
+	q.used, q.renewed = true, now
+	q.Conn.SetReadDeadline(deadline(now, q.of.server.IdleTimeout, q.of.server.ReadTimeout))
+}
+
+// handOver lets the server read. It has set the time for a header when the
+// connection was idle, which may be long ago.
+func (q *quickConn) handOver() {
+	q.between.Store(false)
+	if q.used {
+		q.used = false
+		q.Conn.SetReadDeadline(deadline(time.Now(), q.of.server.ReadHeaderTimeout, q.of.server.ReadTimeout))
+	}
+}
+
+// deadline returns when the first of two durations that is not zero is over.
+func deadline(now time.Time, d, otherwise time.Duration) time.Time {
+	if d == 0 {
+		d = otherwise
+	}
+	if d <= 0 {
+		return time.Time{}
+	}
+	return now.Add(d)
+}
+
+// lastWrite is how long an answer may take whose connection is closed meanwhile.
+const lastWrite = 5 * time.Second
+
+// Close lets an answer that is being written come to its end, but does not wait for
+// that: a server that shuts down takes the connection for idle, and has a lock.
+func (q *quickConn) Close() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.writing {
+		return q.Conn.Close()
+	}
+	q.closed = true
+	return q.Conn.SetWriteDeadline(time.Now().Add(lastWrite))
+}
+
+// write writes an answer. After an error the next Read fails.
+func (q *quickConn) write(b []byte) {
+	q.mu.Lock()
+	q.writing = true
+	q.mu.Unlock()
+	q.Conn.Write(b)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.writing = false
+	if q.closed {
+		q.Conn.Close()
+	}
+}
+
+// CloseWrite lets net/http say goodbye before it hangs up.
+func (q *quickConn) CloseWrite() error {
+	if half, ok := q.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+var quickBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// answer answers the request at the beginning of data, and returns its size. It
+// returns false, and has written nothing, if that is for the server to do.
+func (q *quickConn) answer(data []byte) (size int, ok bool) {
+	r, size := parseQuick(data)
+	if r == nil {
+		return 0, false
+	}
+	r.RemoteAddr = q.Conn.RemoteAddr().String()
+	f := q.of.front
+	a, url := f.newAsk(r, nil), f.keyOf(http.MethodGet, r)
+	a.written = f.writes.last(url.uri)
+	_, e := f.pages.kept(url, a)
+	if e == nil || !e.isQuick() || !e.freshFor(a, time.Now()) || !e.body.open() {
+		return 0, false
+	}
+	defer e.body.release()
+	e.body.visit()
+	f.stats.requests.Add(1)
+	f.stats.from[hit].Add(1)
+	buf := quickBuffers.Get().(*[]byte)
+	*buf = f.appendAnswer((*buf)[:0], a, e)
+	q.write(*buf)
+	quickBuffers.Put(buf)
+	return size, true
+}
+
+// isQuick reports whether the response is one that a quickConn answers by.
+func (e *response) isQuick() bool {
+	return e.status == http.StatusOK && e.body != nil && e.body.whole.Load() && e.body.length <= maxQuickBody &&
+		e.trailer.isEmpty() && !e.personal && e.quickHead() != nil
+}
+
+// appendAnswer appends what answers a, by e.
+func (f *front) appendAnswer(b []byte, a *ask, e *response) []byte {
+	b = append(b, e.quickHead()...)
+	b = appendField(b, "X-Cache", hit.String())
+	b = appendField(b, "Age", e.age())
+	b = appendField(b, "Content-Length", e.body.field[0])
+	b = appendField(b, "Cache-Status", e.above+f.fateOf(a, e, hit).line(f.name))
+	b = append(b, "\r\n"...)
+	for _, c := range e.body.chunks {
+		b = append(b, c.data...)
+	}
+	return b
+}
+
+func appendField(b []byte, name, value string) []byte {
+	b = append(append(b, name...), ": "...)
+	return append(append(b, value...), "\r\n"...)
+}
+
+// quickHead returns the first lines of all answers by e, which are made once; nil if
+// they cannot be written as they are.
+func (e *response) quickHead() []byte {
+	if head := e.head.Load(); head != nil {
+		return *head
+	}
+	head := []byte("HTTP/1.1 200 OK\r\n")
+	for _, name := range slices.Sorted(func(yield func(string) bool) {
+		for name := range e.header {
+			if !yield(name) {
+				return
+			}
+		}
+	}) {
+		for _, value := range e.header[name] {
+			if name == "Content-Length" {
+				continue
+			}
+			if strings.ContainsAny(name+value, "\r\n\x00") || strings.TrimSpace(value) != value || name == "" {
+				head = nil
+				e.head.Store(&head)
+				return nil
+			}
+			head = appendField(head, name, value)
+		}
+	}
+	e.head.Store(&head)
+	return head
+}
+
+// quickFields are the fields that a request may have, each once.
+var quickFields = map[string]string{
+	"host": "Host", "user-agent": "User-Agent", "accept": "Accept", "accept-encoding": "Accept-Encoding",
+	"accept-language": "Accept-Language", "referer": "Referer", "dnt": "Dnt", "priority": "Priority",
+	"upgrade-insecure-requests": "Upgrade-Insecure-Requests", "connection": "Connection",
+	"sec-fetch-dest": "Sec-Fetch-Dest", "sec-fetch-mode": "Sec-Fetch-Mode", "sec-fetch-site": "Sec-Fetch-Site",
+	"sec-fetch-user": "Sec-Fetch-User", "sec-ch-ua": "Sec-Ch-Ua", "sec-ch-ua-mobile": "Sec-Ch-Ua-Mobile",
+	"sec-ch-ua-platform": "Sec-Ch-Ua-Platform",
+}
+
+var headEnd, lineEnd = []byte("\r\n\r\n"), []byte("\r\n")
+
+// parseQuick returns the request at the beginning of data, and its size; nil if there
+// is none that is whole and plain.
+func parseQuick(data []byte) (r *http.Request, size int) {
+	end := bytes.Index(data, headEnd)
+	if end < 0 || !isPlain(data[:end]) {
+		return nil, 0
+	}
+	line, fields, _ := bytes.Cut(data[:end], lineEnd)
+	uri, ok := bytes.CutPrefix(line, []byte("GET /"))
+	if !ok {
+		return nil, 0
+	}
+	if uri, ok = bytes.CutSuffix(uri, []byte(" HTTP/1.1")); !ok || !isPlainPath(uri) {
+		return nil, 0
+	}
+	r = &http.Request{
+		Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		RequestURI: "/" + string(uri), Header: make(http.Header, 8), Body: http.NoBody,
+	}
+	path, query, asked := strings.Cut(r.RequestURI, "?")
+	r.URL = &url.URL{Path: path, RawQuery: query, ForceQuery: asked && query == ""}
+	for len(fields) > 0 {
+		line, fields, _ = bytes.Cut(fields, lineEnd)
+		if !addQuick(r, line) {
+			return nil, 0
+		}
+	}
+	if r.Host == "" {
+		return nil, 0
+	}
+	return r, end + len(headEnd)
+}
+
+// addQuick adds a field, if it is one of those that a request may have.
+func addQuick(r *http.Request, line []byte) bool {
+	name, value, ok := strings.Cut(string(line), ": ")
+	name, known := quickFields[strings.ToLower(name)]
+	if !ok || !known || value == "" || strings.TrimSpace(value) != value || len(r.Header[name]) > 0 {
+		return false
+	}
+	switch name {
+	case "Host":
+		if r.Host != "" {
+			return false
+		}
+		r.Host = value
+		return true
+	case "Connection":
+		return strings.EqualFold(value, "keep-alive")
+	}
+	r.Header[name] = []string{value}
+	return true
+}
+
+// isPlain reports whether data has printable ASCII only, in lines that end in CR LF.
+func isPlain(data []byte) bool {
+	for i, c := range data {
+		switch {
+		case c >= ' ' && c < 0x7f:
+		case c == '\r' && i+1 < len(data) && data[i+1] == '\n':
+		case c == '\n' && i > 0 && data[i-1] == '\r':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// isPlainPath reports whether a path, perhaps with a query, has only characters that
+// are written in one way.
+func isPlainPath(uri []byte) bool {
+	for _, c := range uri {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !bytes.Contains([]byte("-._~/?=&+,:@"), []byte{c}) {
+			return false
+		}
+	}
+	return !bytes.Contains(uri, []byte("..")) && !bytes.HasPrefix(uri, []byte("/"))
+}

@@ -1,0 +1,136 @@
+package httpcache
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+
+	"github.com/vigil-go/vigil/dedup"
+)
+
+// A refusal is the answer to a request that does not reach the origin, or not
+// whole, for a reason that is in the request.
+type refusal struct {
+	status int
+	kind   string // the error type of Proxy-Status (RFC 9209, 2.3)
+	says   string
+}
+
+// refusalOf returns why the origin is not asked for r, nil if it may be.
+func (f *front) refusalOf(r *http.Request) *refusal {
+	switch {
+	case !strings.HasPrefix(r.URL.Path, "/"): // "*", "http:page", or for CONNECT
+		return &refusal{http.StatusBadRequest, "http_request_error", "no path"}
+	case climbs(r.URL.Path):
+		return &refusal{http.StatusBadRequest, "http_request_error", "a path must not have .. in it"}
+	case strings.ContainsAny(r.Host, " \t\"'<>\\^`{|}/?#@,;"):
+		return &refusal{http.StatusBadRequest, "http_request_error", "no host"}
+	case f.looped(r):
+		return &refusal{http.StatusLoopDetected, "proxy_loop_detected", "the request has been here already"}
+	}
+	return nil
+}
+
+// badBody returns what is answered to a body that broke off, or does not come.
+func badBody(err error) *refusal {
+	status := http.StatusBadRequest
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		status = http.StatusRequestEntityTooLarge
+	} else if ne, ok := errors.AsType[net.Error](err); err == errStalled || ok && ne.Timeout() {
+		status = http.StatusRequestTimeout
+	}
+	return &refusal{status, "http_request_error", http.StatusText(status)}
+}
+
+func (f *front) refuse(w http.ResponseWriter, no *refusal) {
+	f.proxyStatus(w, no.kind)
+	http.Error(w, no.says, no.status)
+}
+
+// explain answers a request that failed with err.
+func (f *front) explain(w http.ResponseWriter, err error) {
+	if p := f.wantsError(w); p != nil {
+		p.fail(err)
+		return
+	}
+	f.proxyStatus(w, kindOf(err))
+	status := statusOf(err)
+	http.Error(w, http.StatusText(status), status)
+}
+
+func (f *front) proxyStatus(w http.ResponseWriter, kind string) {
+	if f.opts.Via != "" {
+		w.Header().Add("Proxy-Status", fmt.Sprintf("%q; error=%s", f.opts.Via, kind))
+	}
+}
+
+// errStale is a failure to replace what must not be used any more.
+var errStale = errors.New("stale, and the origin cannot be asked")
+
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, dedup.ErrClosed), errors.Is(err, dedup.ErrTooManyWaiters):
+		return http.StatusServiceUnavailable
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errStale):
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusBadGateway
+}
+
+// kindOf returns what RFC 9209 calls err. Where it is not known that a
+// connection was there, the origin counts as not available.
+func kindOf(err error) string {
+	if kind := networkKind(err); kind != "" {
+		return kind
+	}
+	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, alert := errors.AsType[tls.AlertError](err)
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
+	_, panicked := errors.AsType[*dedup.PanicError](err)
+	switch {
+	case errors.Is(err, dedup.ErrTooManyWaiters):
+		return "connection_limit_reached"
+	case errors.Is(err, dedup.ErrClosed), panicked:
+		return "proxy_internal_error"
+	case badCertificate:
+		return "tls_certificate_error"
+	case alert:
+		return "tls_alert_received"
+	case noTLS:
+		return "tls_protocol_error"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "http_response_timeout"
+	case strings.Contains(err.Error(), "malformed HTTP"): // net/http has no type for it
+		return "http_protocol_error"
+	}
+	return "destination_unavailable"
+}
+
+// networkKind returns what RFC 9209 calls err, if it is one of a connection.
+func networkKind(err error) string {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		if dns.IsTimeout {
+			return "dns_timeout"
+		}
+		return "dns_error"
+	}
+	op, _ := errors.AsType[*net.OpError](err)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection_refused"
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return "destination_ip_unroutable"
+	case op != nil && op.Op == "dial" && op.Timeout():
+		return "connection_timeout"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "connection_terminated"
+	}
+	return ""
+}

@@ -1,0 +1,170 @@
+package httpcache
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// A save is a response that waits to be saved.
+type save struct {
+	*response
+	names []string // of the rule that its place follows
+}
+
+// later has e be saved. It does not wait, and does not hold e's body: one that is evicted
+// meanwhile is not saved. What is stored of another version does not outlive that.
+func (s *storage) later(e *response) {
+	if s == nil || e.home.method != http.MethodGet {
+		return
+	}
+	j := save{response: e}
+	if e.home.vary != "" {
+		rule, ok := s.pages.Peek(e.home.url())
+		if !ok || rule.rule == nil {
+			s.lose(e)
+			return
+		}
+		j.names = rule.rule.names
+	}
+	select {
+	case s.saves <- j:
+	default:
+		s.lose(e)
+	}
+}
+
+// lose notes that e is not saved.
+func (s *storage) lose(e *response) {
+	s.dropped.Add(1)
+	s.debts.drop(e.home.stored())
+}
+
+// forget has what is stored at a place be deleted.
+func (s *storage) forget(place pageKey) {
+	if s != nil && place.method == http.MethodGet {
+		s.debts.drop(place.stored())
+	}
+}
+
+// work is the saver.
+func (s *storage) work() {
+	defer close(s.done)
+	again := time.NewTimer(0)
+	defer again.Stop()
+	for {
+		select {
+		case <-s.closed:
+			s.finish()
+			return
+		case j := <-s.saves:
+			s.settle() // what was to go before j came
+			s.save(j)
+		case <-s.debts.due:
+		case <-again.C:
+		}
+		if s.settle() != nil {
+			again.Reset(nextTrial)
+		}
+	}
+}
+
+// finish does what is left.
+func (s *storage) finish() {
+	for !s.isOver() {
+		select {
+		case j := <-s.saves:
+			s.settle()
+			s.save(j)
+		default:
+			s.settle()
+			return
+		}
+	}
+}
+
+// save saves a response, if it still holds.
+func (s *storage) save(j save) {
+	e, kept := j.response, false
+	if newer, ok := s.pages.Peek(e.home); e.replaced.Load() || ok && newer.asked > e.asked {
+		return // it has its own turn, or had
+	}
+	err := s.call(func() (err error) {
+		if kept = e.body == nil || e.body.open(); !kept {
+			return nil
+		}
+		if e.body != nil {
+			defer e.body.release()
+		}
+		kept, err = s.write(j)
+		return err
+	})
+	if err != nil || !kept {
+		s.lose(e)
+		return
+	}
+	s.saved.Add(1)
+}
+
+// holds reports whether e is still to be kept: no write, purge or time has ended it.
+func (s *storage) holds(e *response, now time.Time) bool {
+	return e.asked >= s.writes.last(e.home.uri) && !e.isRemoved() && !e.isFailure(now) && e.keptAt(e.home, now) > 0
+}
+
+// write saves a response whose body, if it has one, is open. It returns false if it
+// is not to be saved.
+func (s *storage) write(j save) (bool, error) {
+	if !s.holds(j.response, time.Now()) {
+		return false, nil
+	}
+	if len(j.names) > 0 {
+		if err := s.writeRule(j); err != nil {
+			return false, err
+		}
+	}
+	mark, err := s.read(markOf(j.home.uri))
+	if err != nil {
+		return false, err
+	}
+	p, err := s.headOf(j.response, mark.Mark).encode()
+	if err != nil {
+		return false, err
+	}
+	body := io.Reader(bytes.NewReader(nil))
+	if j.body != nil {
+		body = &section{body: j.body}
+	}
+	return true, s.Store.Save(j.home.stored(), p, body)
+}
+
+// writeRule saves the rule of a URL, if it is not stored.
+func (s *storage) writeRule(j save) error {
+	url := j.home.url()
+	old, err := s.read(url.stored())
+	if err != nil || slices.Equal(old.Names, j.names) {
+		return err
+	}
+	return s.put(ruleHead(url, j.names))
+}
+
+// read returns the head of a record, which is empty if there is none. It is called
+// within call.
+func (s *storage) read(key string) (*record, error) {
+	p, body, _, err := s.Store.Load(key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return new(record), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	h, err := parseHead(key, p)
+	if err != nil {
+		return new(record), nil
+	}
+	return h, nil
+}

@@ -1,0 +1,90 @@
+package httpcache
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
+)
+
+// A trailer is what an origin says behind a body. Which fields will come may be
+// known before.
+type trailer struct {
+	announced []string
+	fields    atomic.Pointer[http.Header] // once the body is there
+}
+
+// withTrailer returns the body of res. Before its end is seen, its trailer is that
+// of e.
+func (e *response) withTrailer(res *http.Response) io.ReadCloser {
+	e.trailer = &trailer{}
+	for name := range res.Trailer {
+		e.trailer.announced = append(e.trailer.announced, name)
+	}
+	return &trailedBody{res.Body, res, e.trailer}
+}
+
+type trailedBody struct {
+	io.ReadCloser
+	res     *http.Response
+	trailer *trailer
+}
+
+func (b *trailedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF && len(b.res.Trailer) > 0 {
+		fields := rfc9111.EndToEnd(b.res.Trailer)
+		b.trailer.fields.Store(&fields)
+	}
+	return n, err
+}
+
+// known returns what is there, nil if nothing is.
+func (t *trailer) known() http.Header {
+	if t == nil {
+		return nil
+	}
+	if fields := t.fields.Load(); fields != nil {
+		return *fields
+	}
+	return nil
+}
+
+// isEmpty reports whether nothing is there, nor announced.
+func (t *trailer) isEmpty() bool { return t == nil || len(t.announced) == 0 && t.known() == nil }
+
+// announce names in the header h the fields that will come. It reports whether
+// some do: a body of a known length has no trailer in HTTP/1.1.
+func (t *trailer) announce(h http.Header) bool {
+	if t == nil {
+		return false
+	}
+	names := t.announced
+	if fields := t.known(); fields != nil {
+		names = nil
+		for name := range fields {
+			names = append(names, name)
+		}
+	}
+	if len(names) > 0 {
+		h.Set("Trailer", strings.Join(names, ", "))
+	}
+	return len(names) > 0
+}
+
+// write puts the trailer behind the body of w, whose header named announced.
+func (t *trailer) write(w http.ResponseWriter) {
+	fields, h := t.known(), w.Header()
+	if fields == nil {
+		return
+	}
+	for name, values := range fields {
+		if !listed(h["Trailer"], name) {
+			name = http.TrailerPrefix + name
+		}
+		h[name] = values
+	}
+	http.NewResponseController(w).Flush() // so that a short body gets no length
+}
