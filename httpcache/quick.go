@@ -25,6 +25,10 @@ import (
 // An answer that is being written when the server shuts down or closes has 5 s to
 // come to its end.
 //
+// An answer is written by one system call, writev(2), if connections of l are those of
+// package net, or have a method WriteBuffers(*net.Buffers) (int64, error) that hands on what
+// it gets to such a connection; else by one call of Write.
+//
 // QuickHits sets server.ConnState, and calls the function that was there. It panics if h
 // is not from Proxy.
 func QuickHits(server *http.Server, l net.Listener, h http.Handler, answered func(time.Duration)) net.Listener {
@@ -174,11 +178,11 @@ func (q *quickConn) Close() error {
 }
 
 // write writes an answer. After an error the next Read fails.
-func (q *quickConn) write(b []byte) {
+func (q *quickConn) write(a *quickAnswer) {
 	q.mu.Lock()
 	q.writing = true
 	q.mu.Unlock()
-	q.Conn.Write(b)
+	a.writeTo(q.Conn)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.writing = false
@@ -195,7 +199,33 @@ func (q *quickConn) CloseWrite() error {
 	return nil
 }
 
-var quickBuffers = sync.Pool{New: func() any { return new([]byte) }}
+var quickAnswers = sync.Pool{New: func() any { return new(quickAnswer) }}
+
+// A quickAnswer is what goes out: its header, and then the chunks of a body.
+type quickAnswer struct {
+	head  []byte
+	parts [][]byte
+	rest  net.Buffers // of parts, what is not written yet
+}
+
+// writeTo writes the answer. Who does not take several parts gets a copy of all.
+func (a *quickAnswer) writeTo(c net.Conn) {
+	a.rest = a.parts
+	switch to := c.(type) {
+	case interface {
+		WriteBuffers(*net.Buffers) (int64, error)
+	}:
+		to.WriteBuffers(&a.rest)
+	case *net.TCPConn, *net.UnixConn:
+		a.rest.WriteTo(to)
+	default:
+		for _, p := range a.parts[1:] {
+			a.head = append(a.head, p...)
+		}
+		c.Write(a.head)
+	}
+	clear(a.parts) // it must not keep the body
+}
 
 // answer answers the request at the beginning of data, and returns its size. It
 // returns false, and has written nothing, if that is for the server to do.
@@ -216,10 +246,10 @@ func (q *quickConn) answer(data []byte) (size int, ok bool) {
 	e.body.visit()
 	f.stats.requests.Add(1)
 	f.stats.from[hit].Add(1)
-	buf := quickBuffers.Get().(*[]byte)
-	*buf = f.appendAnswer((*buf)[:0], a, e)
-	q.write(*buf)
-	quickBuffers.Put(buf)
+	out := quickAnswers.Get().(*quickAnswer)
+	f.compose(out, a, e)
+	q.write(out)
+	quickAnswers.Put(out)
 	return size, true
 }
 
@@ -229,18 +259,22 @@ func (e *response) isQuick() bool {
 		e.trailer.isEmpty() && !e.personal && e.quickHead() != nil
 }
 
-// appendAnswer appends what answers a, by e.
-func (f *front) appendAnswer(b []byte, a *ask, e *response) []byte {
+// compose makes out what answers a, by e, whose body is open.
+func (f *front) compose(out *quickAnswer, a *ask, e *response) {
+	out.head = f.appendHeader(out.head[:0], a, e)
+	out.parts = append(out.parts[:0], out.head)
+	for _, c := range e.body.chunks {
+		out.parts = append(out.parts, c.data)
+	}
+}
+
+func (f *front) appendHeader(b []byte, a *ask, e *response) []byte {
 	b = append(b, e.quickHead()...)
 	b = appendField(b, "X-Cache", hit.String())
 	b = appendField(b, "Age", e.age())
 	b = appendField(b, "Content-Length", e.body.field[0])
 	b = appendField(b, "Cache-Status", e.above+f.fateOf(a, e, hit).line(f.name))
-	b = append(b, "\r\n"...)
-	for _, c := range e.body.chunks {
-		b = append(b, c.data...)
-	}
-	return b
+	return append(b, "\r\n"...)
 }
 
 func appendField(b []byte, name, value string) []byte {

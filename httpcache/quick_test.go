@@ -32,6 +32,11 @@ type quick struct {
 }
 
 func newQuick(t *testing.T, origin http.HandlerFunc) *quick {
+	return newQuickOn(t, origin, func(l net.Listener) net.Listener { return l })
+}
+
+// newQuickOn is newQuick on what the listener is wrapped in.
+func newQuickOn(t *testing.T, origin http.HandlerFunc, wrap func(net.Listener) net.Listener) *quick {
 	q := &quick{ended: make(chan error, 1)}
 	cache, err := New(&Options{TTL: time.Hour, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
@@ -49,7 +54,7 @@ func newQuick(t *testing.T, origin http.HandlerFunc) *quick {
 			q.idle.Add(1)
 		}
 	}
-	quickly := QuickHits(q.server, l, q.front, func(time.Duration) { q.hits.Add(1) })
+	quickly := QuickHits(q.server, wrap(l), q.front, func(time.Duration) { q.hits.Add(1) })
 	go func() { q.ended <- q.server.Serve(quickly) }()
 	t.Cleanup(func() {
 		q.server.Close()
@@ -138,6 +143,69 @@ func TestQuickAnswerIsThatOfTheServer(t *testing.T) {
 		q.requireHits(t, quickOnes)
 		require.EqualValues(t, 2, q.Stats().Hits)
 		require.EqualValues(t, 3, q.Stats().Requests)
+	}
+}
+
+// A wrappedListener's connections are not those of package net.
+type wrappedListener struct {
+	net.Listener
+	wrap func(net.Conn) net.Conn
+}
+
+func (l wrappedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.wrap(c), nil
+}
+
+// A countedConn counts how it is written to.
+type countedConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c countedConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+type partsConn struct{ countedConn }
+
+func (c partsConn) WriteBuffers(b *net.Buffers) (int64, error) {
+	c.writes.Add(1)
+	return b.WriteTo(c.Conn)
+}
+
+func TestQuickAnswerIsOneWrite(t *testing.T) {
+	var body []byte
+	for i := range maxQuickBody / 4 {
+		body = fmt.Appendf(body, "%03x ", i%0x1000)
+	}
+	var writes atomic.Int64
+	for name, wrap := range map[string]func(net.Conn) net.Conn{
+		"of package net":    func(c net.Conn) net.Conn { return c },
+		"with Write":        func(c net.Conn) net.Conn { return countedConn{c, &writes} },
+		"with WriteBuffers": func(c net.Conn) net.Conn { return partsConn{countedConn{c, &writes}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := newQuickOn(t, func(w http.ResponseWriter, r *http.Request) {
+				addLines(w.Header(), "Cache-Control: max-age=60", fmt.Sprint("Content-Length: ", len(body)))
+				w.Write(body)
+			}, func(l net.Listener) net.Listener { return wrappedListener{l, wrap} })
+			c := q.dial(t)
+			q.fill(t, c, plain)
+			writes.Store(0)
+			for n := range 5 {
+				c.send(t, plain)
+				require.Equal(t, string(body), c.answer(t).body)
+				q.requireHits(t, n+1)
+			}
+			if name != "of package net" {
+				require.EqualValues(t, 5, writes.Load())
+			}
+		})
 	}
 }
 
@@ -363,7 +431,7 @@ func (c *slowConn) Close() error                       { c.closed.Store(true); r
 func TestCloseDoesNotWaitForAnAnswerThatIsBeingWritten(t *testing.T) {
 	c := &slowConn{begun: make(chan bool), take: make(chan bool)}
 	q, done := &quickConn{Conn: c}, make(chan bool)
-	go func() { q.write([]byte("answer")); close(done) }()
+	go func() { q.write(&quickAnswer{parts: [][]byte{nil}}); close(done) }()
 	<-c.begun
 	require.NoError(t, q.Close())
 	require.False(t, c.closed.Load())

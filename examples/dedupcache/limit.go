@@ -49,10 +49,8 @@ func (c *limitedConn) Close() error {
 	return c.Conn.Close()
 }
 
+// WriteBuffers lets the hits of QuickHits go out as they are.
+func (c *limitedConn) WriteBuffers(b *net.Buffers) (int64, error) { return writeBuffers(c.Conn, b) }
+
 // CloseWrite lets net/http say goodbye before it hangs up.
-func (c *limitedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
-}
+func (c *limitedConn) CloseWrite() error { return closeWrite(c.Conn) }

@@ -48,3 +48,24 @@ func TestListenerIsImpatient(t *testing.T) {
 	_, err = l.Accept()
 	require.ErrorIs(t, err, net.ErrClosed)
 }
+
+// What goes out in parts gets as much time for each piece as what goes out in one.
+func TestPartsOfAHitAreWrittenInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		defer there.Close()
+		c := &promptConn{&limitedConn{Conn: here, leave: func() {}}, 30 * time.Second}
+		parts := net.Buffers{[]byte("head"), make([]byte, 3*piece)}
+		wrote := make(chan error, 1)
+		go func() {
+			n, err := c.WriteBuffers(&parts)
+			wrote <- errors.Join(err, fmt.Errorf("%d bytes", n))
+		}()
+		for range 2 {
+			time.Sleep(29 * time.Second)
+			_, err := io.ReadFull(there, make([]byte, piece))
+			require.NoError(t, err)
+		}
+		require.ErrorContains(t, <-wrote, fmt.Sprintf("timeout\n%d bytes", 2*piece))
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 
@@ -127,7 +128,8 @@ func (f *front) served(cfg *config, stdout io.Writer) (h http.Handler, end func(
 	return h, end, nil
 }
 
-// piece is how many bytes of a write have a time limit of their own.
+// piece is how many bytes a client has to take in the time of a promptConn, which then
+// begins anew.
 const piece = 32 << 10
 
 type promptConn struct {
@@ -136,19 +138,49 @@ type promptConn struct {
 }
 
 func (c *promptConn) Write(p []byte) (n int, err error) {
-	for err == nil && n < len(p) {
-		var wrote int
-		c.SetWriteDeadline(time.Now().Add(c.limit))
-		wrote, err = c.Conn.Write(p[n:min(n+piece, len(p))])
+	err = c.promptly(func() (int64, error) {
+		wrote, err := c.Conn.Write(p[n:])
 		n += wrote
-	}
+		return int64(wrote), err
+	})
 	return n, err
 }
 
+// WriteBuffers lets the hits of QuickHits go out as they are.
+func (c *promptConn) WriteBuffers(b *net.Buffers) (n int64, err error) {
+	err = c.promptly(func() (int64, error) {
+		wrote, err := writeBuffers(c.Conn, b)
+		n += wrote
+		return wrote, err
+	})
+	return n, err
+}
+
+// promptly calls write until that has written all, or less than a piece in time.
+func (c *promptConn) promptly(write func() (int64, error)) error {
+	for {
+		c.SetWriteDeadline(time.Now().Add(c.limit))
+		if n, err := write(); n < piece || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+	}
+}
+
+func writeBuffers(c net.Conn, b *net.Buffers) (int64, error) {
+	if w, ok := c.(interface {
+		WriteBuffers(*net.Buffers) (int64, error)
+	}); ok {
+		return w.WriteBuffers(b)
+	}
+	return b.WriteTo(c)
+}
+
 // CloseWrite lets net/http say goodbye before it hangs up.
-func (c *promptConn) CloseWrite() error {
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
-		return tcp.CloseWrite()
+func (c *promptConn) CloseWrite() error { return closeWrite(c.Conn) }
+
+func closeWrite(c net.Conn) error {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
 	}
 	return nil
 }
