@@ -169,6 +169,12 @@ refuted select LEAVE_SILENTLY "-DPERMITS -DTAKERS=0 -DTRIERS=0"
 refuted select REUSE_UNCALLED "-DROUNDS=2 -DTAKERS=0 -DTRIERS=0"
 refuted select REUSE_DETACHED "-DSELECTS=1 -DROUNDS=2 -DTRIERS=0 -DDETACHERS=1"
 
+holds lease "2 processes, 2 calls each" "" -DSAFETY ""
+holds lease "3 processes, 1 call each, no removal" "-DWORKERS=3 -DCALLS=1 -DGIVE_UP=0 -DRENEWALS=0 -DREMOVALS=0" "-DSAFETY -DPART" ""
+for mutant in BLIND_LEASE BLIND_RESULT RENEWAL_STAYS ANY_RESULT NO_NAME OLD_REVISION TRUST MISS_ENDS; do
+	refuted lease "$mutant"
+done
+
 wait
 wrong=0
 [[ ! -e $tmp/wrong ]] || wrong=$(wc -l <"$tmp/wrong")
