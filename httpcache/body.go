@@ -37,15 +37,15 @@ type owner interface {
 	evicted(b *body)
 	// broke is told why a reader did not get all of the body.
 	broke(err error)
-	// parted is told that a reader goes on by a request of its own.
-	parted()
+	// detached is told that a reader goes on by a request of its own.
+	detached()
 }
 
 var (
-	errUnread  = errors.New("nobody reads this any more")
-	errUnwound = errors.New("origin: reading the body did not return")
-	errParted  = errors.New("too far behind the others who read this")
-	errLength  = errors.New("origin: the body is longer than announced")
+	errUnread   = errors.New("nobody reads this any more")
+	errUnwound  = errors.New("origin: reading the body did not return")
+	errDetached = errors.New("too far behind the others who read this")
+	errLength   = errors.New("origin: the body is longer than announced")
 )
 
 // open adds a reference, which release ends. It fails if the body's memory was
@@ -123,10 +123,10 @@ func (b *body) follow() (*reader, bool) {
 	return nil, true // it has become whole
 }
 
-// settle makes the body whole: all of it is in chunks, whose last one is not
+// complete makes the body whole: all of it is in chunks, whose last one is not
 // full. What would be wasted of that is given back, if it matters. Readers may
 // be in that chunk: then it is not used again.
-func (b *body) settle(chunks []*chunk, length int64) {
+func (b *body) complete(chunks []*chunk, length int64) {
 	b.length, b.field = length, []string{strconv.FormatInt(length, 10)}
 	b.chunks = append([]*chunk(nil), chunks...)
 	if n := len(chunks); n > 0 {

@@ -14,7 +14,7 @@ const chunkSize = 32 << 10
 type chunk struct {
 	data    []byte // of capacity chunkSize, or exact in a body that is there
 	readers int    // that are in it: see stream
-	lent    bool   // a reader that was parted may still write it out
+	lent    bool   // a reader that was detached may still write it out
 }
 
 // A budget bounds the memory of bodies: of those that are kept, those that
@@ -44,9 +44,9 @@ type budget struct {
 type need int8
 
 const (
-	toPass need = iota // evict, unless what cannot be evicted takes a quarter
-	toKeep             // evict
-	toGoOn             // evict, or else exceed the budget
+	toWindow need = iota // evict, unless what cannot be evicted takes a quarter
+	toKeep               // evict
+	toGoOn               // evict, or else exceed the budget
 )
 
 // take returns a chunk, or nil if there is none for that need. It must be called
@@ -67,7 +67,7 @@ func (g *budget) tryTake(n need) (*chunk, *body) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.used+chunkSize > g.max {
-		if n == toPass && g.used-g.evictable >= g.max/4 {
+		if n == toWindow && g.used-g.evictable >= g.max/4 {
 			return nil, nil
 		}
 		if victim := g.victim(); victim != nil {

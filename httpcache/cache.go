@@ -15,14 +15,14 @@ import (
 // several goroutines at once. It must be closed.
 type Cache struct {
 	*Options
-	rules    rfc9111.Rules
-	name     string // in Cache-Status
-	pages    *pages
-	verdicts *verdicts
-	large    *verdicts // pages that FillRanges does not hold for
-	stats    stats
-	budget   *budget
-	window   int // of bodies that are not kept, in chunks
+	rules       rfc9111.Rules
+	name        string // in Cache-Status
+	pages       *pages
+	uncacheable *urlSet
+	large       *urlSet // pages that FillRanges does not hold for
+	stats       stats
+	budget      *budget
+	window      int // of bodies that are not kept, in chunks
 
 	storage *storage // nil: there is no Store
 	sites   sites
@@ -62,7 +62,7 @@ func New(o *Options) (*Cache, error) {
 		c.end(nil)
 		return nil, err
 	}
-	c.verdicts, c.large = newVerdicts(o.UncacheableTTL), newVerdicts(largeTTL)
+	c.uncacheable, c.large = newURLSet(o.UncacheableTTL), newURLSet(largeTTL)
 	if o.Store != nil {
 		c.storage = newStorage(c)
 	}
@@ -76,7 +76,7 @@ func New(o *Options) (*Cache, error) {
 func (c *Cache) Close() error {
 	c.end(dedup.ErrClosed)
 	err := c.pages.Close()
-	c.verdicts.urls.Close()
+	c.uncacheable.urls.Close()
 	c.large.urls.Close()
 	c.fetches.Wait(context.Background())
 	c.closing.Do(c.storage.close)

@@ -10,8 +10,8 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// A fate is what an answer's Cache-Status field says about it (RFC 9211).
-type fate struct {
+// A cacheStatus is what an answer's Cache-Status field says about it (RFC 9211).
+type cacheStatus struct {
 	forward   string // why the origin was asked; "": it was not, this is a hit
 	status    int    // that of the origin; 0: it is not known
 	stored    bool
@@ -34,7 +34,7 @@ const (
 )
 
 // line returns the field's member for a cache that has a name.
-func (t fate) line(name string) string {
+func (t cacheStatus) line(name string) string {
 	b := append(make([]byte, 0, 96), name...)
 	switch {
 	case t.forward != "":
@@ -65,9 +65,9 @@ func (t fate) line(name string) string {
 	return string(b)
 }
 
-// fateOf says what a gets: e, from a source, or nothing.
-func (f *front) fateOf(a *ask, e *response, from source) fate {
-	t := fate{forward: a.why, status: a.failed, collapsed: from == joined}
+// cacheStatusOf says what a gets: e, from a source, or nothing.
+func (f *front) cacheStatusOf(a *ask, e *response, from source) cacheStatus {
+	t := cacheStatus{forward: a.why, status: a.failed, collapsed: from == coalesced}
 	if f.ShowKeys {
 		t.key = a.URL.RequestURI()
 	}
@@ -93,18 +93,18 @@ func (f *front) fateOf(a *ask, e *response, from source) fate {
 	return t
 }
 
-// fate says what becomes of a request that passes through.
-func (p *passing) fate(status int) fate {
-	t := p.front.fateAlone(p.client, status)
-	if p.verdict != (pageKey{}) {
+// cacheStatus says what becomes of a request that passes through.
+func (p *passing) cacheStatus(status int) cacheStatus {
+	t := p.front.cacheStatusAlone(p.client, status)
+	if p.uncacheable != (pageKey{}) {
 		t.forward = forMiss
 	}
 	return t
 }
 
-// fateAlone says what becomes of r, which has nothing to do with what is kept.
-func (f *front) fateAlone(r *http.Request, status int) fate {
-	t := fate{forward: whyPassed(r), status: status}
+// cacheStatusAlone says what becomes of r, which has nothing to do with what is kept.
+func (f *front) cacheStatusAlone(r *http.Request, status int) cacheStatus {
+	t := cacheStatus{forward: whyPassed(r), status: status}
 	if f.ShowKeys {
 		t.key = r.URL.RequestURI()
 	}

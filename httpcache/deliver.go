@@ -25,8 +25,8 @@ func (b *body) writeWhole(w io.Writer) {
 func (r *reader) writeTo(ctx context.Context, w http.ResponseWriter) {
 	owner := r.s.body.owner
 	err := r.copy(ctx, w)
-	if err == errParted {
-		owner.parted()
+	if err == errDetached {
+		owner.detached()
 		err = r.goOn(ctx, w)
 	}
 	switch {

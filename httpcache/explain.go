@@ -59,13 +59,13 @@ type Explanation struct {
 	// cookies of the request (Options.KeyCookies).
 	Vary, Cookies []string
 
-	// Says is what the response says that matters here.
-	Says []Saying
+	// Details are what the response says that matters here.
+	Details []Detail
 }
 
-// A Saying is one thing that a response says about caches, and what it means to
+// A Detail is one thing that a response says about caches, and what it means to
 // this one.
-type Saying struct {
+type Detail struct {
 	Field string // its name
 	Value string // as it was read: of Cache-Control, one directive
 	Means string
@@ -83,7 +83,7 @@ func (c *Cache) Explain(req *http.Request, res *http.Response, asked time.Time) 
 		asked = now
 	}
 	shared := &http.Request{Method: req.Method, Header: sharedFields(req.Header)}
-	e := c.judge(shared, res, nil, asked)
+	e := c.toResponse(shared, res, nil, asked)
 	_, known := varyOf(e.header)
 	left := e.left(now)
 	late := min(0, left)
@@ -122,7 +122,7 @@ func (c *Cache) whyNotAsked(r *http.Request) string {
 		return "Cookie of the request"
 	case says.NoStore:
 		return "no-store of the request"
-	case wantsPart(r):
+	case isRangeRequest(r):
 		return "Range of the request"
 	}
 	return ""

@@ -24,13 +24,13 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 	f := &front{Cache: c, site: c.siteOf("handler"), transport: counted{viaHandler{next}, &c.stats.asked}, isHandler: true}
 	f.proxy = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.stats.asked.Add(1)
-		next.ServeHTTP(&overheard{ResponseWriter: w, front: f, request: r}, r)
+		next.ServeHTTP(&inspectedWriter{ResponseWriter: w, front: f, request: r}, r)
 	})
 	return f
 }
 
-// An overheard response of a handler is looked at before it goes on to the client.
-type overheard struct {
+// An inspectedWriter passes a handler's response to f.inspect before it is written to the client.
+type inspectedWriter struct {
 	http.ResponseWriter
 	front   *front
 	request *http.Request
@@ -38,17 +38,17 @@ type overheard struct {
 }
 
 // Unwrap lets an http.ResponseController flush and hijack.
-func (w *overheard) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *inspectedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func (w *overheard) WriteHeader(status int) {
+func (w *inspectedWriter) WriteHeader(status int) {
 	if !w.done && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.done = true
-		w.front.hear(&http.Response{StatusCode: status, Header: w.Header(), Request: w.request})
+		w.front.inspect(&http.Response{StatusCode: status, Header: w.Header(), Request: w.request})
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *overheard) Write(p []byte) (int, error) {
+func (w *inspectedWriter) Write(p []byte) (int, error) {
 	if !w.done {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -56,7 +56,7 @@ func (w *overheard) Write(p []byte) (int, error) {
 }
 
 // Flush is for handlers that look for an http.Flusher.
-func (w *overheard) Flush() {
+func (w *inspectedWriter) Flush() {
 	if !w.done {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -124,7 +124,7 @@ func (f *front) bypass(r *http.Request) (*http.Response, error) {
 	}
 	f.noteWriteBy(r, res)
 	res.Header.Set("X-Cache", passed.String())
-	addStatus(res.Header, f.fateAlone(r, res.StatusCode).line(f.name))
+	addStatus(res.Header, f.cacheStatusAlone(r, res.StatusCode).line(f.name))
 	return res, nil
 }
 
@@ -139,7 +139,7 @@ func (f *front) forward(w http.ResponseWriter, r *http.Request) {
 	}
 	defer res.Body.Close()
 	res.Request = r
-	f.hear(res)
+	f.inspect(res)
 	maps.Copy(w.Header(), res.Header)
 	for name := range res.Trailer {
 		w.Header().Add("Trailer", name)
@@ -151,11 +151,11 @@ func (f *front) forward(w http.ResponseWriter, r *http.Request) {
 	maps.Copy(w.Header(), res.Trailer)
 }
 
-// hear looks at a response that passes through.
-func (f *front) hear(res *http.Response) {
+// inspect looks at a response that passes through.
+func (f *front) inspect(res *http.Response) {
 	p := passingOf(res.Request)
-	p.heard()
-	addStatus(res.Header, p.fate(res.StatusCode).line(f.name))
+	p.gotHeader()
+	addStatus(res.Header, p.cacheStatus(res.StatusCode).line(f.name))
 	f.noteWrite(res)
 	f.reconsider(res)
 	if res.StatusCode >= 500 {
@@ -163,8 +163,8 @@ func (f *front) hear(res *http.Response) {
 	}
 }
 
-// aimNext lets a shared request go to a handler, or to the transport of a client.
-func (f *front) aimNext(pr *httputil.ProxyRequest) {
+// rewriteNext lets a shared request go to a handler, or to the transport of a client.
+func (f *front) rewriteNext(pr *httputil.ProxyRequest) {
 	out, in := pr.Out, pr.In
 	out.URL = in.URL
 	out.Host, out.Proto, out.ProtoMajor, out.ProtoMinor = in.Host, in.Proto, in.ProtoMajor, in.ProtoMinor
@@ -173,9 +173,9 @@ func (f *front) aimNext(pr *httputil.ProxyRequest) {
 	}
 }
 
-// wantsError returns what is to be told an error instead of a page about it, nil if w is
+// errorWriter returns what is to be told an error instead of a page about it, nil if w is
 // the response of a server.
-func (f *front) wantsError(w http.ResponseWriter) *pipeWriter {
+func (f *front) errorWriter(w http.ResponseWriter) *pipeWriter {
 	for f.isClient {
 		switch inner := w.(type) {
 		case *pipeWriter:

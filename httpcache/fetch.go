@@ -118,11 +118,11 @@ func (f *front) ask(x *exchange, a *ask, key pageKey, old *response) (*response,
 		return nil, nil, fmt.Errorf("origin: %w", err)
 	}
 	res.Request = req
-	e := f.judge(req, res, old, asked)
+	e := f.toResponse(req, res, old, asked)
 	if e != nil {
-		e.asked, e.landed = tick, f.ticks.next()
+		e.asked, e.answered = tick, f.ticks.next()
 		e.seen.Store(seen)
-		f.place(e, a, key)
+		f.setHome(e, a, key)
 	}
 	return e, res, nil
 }
@@ -141,21 +141,21 @@ func (f *front) request(ctx context.Context, a *ask, key pageKey, old *response)
 		rfc9111.AskIfChanged(req.Header, old.header)
 	}
 	pr := &httputil.ProxyRequest{In: a.Request, Out: req}
-	f.aim(pr, true)
+	f.rewrite(pr, true)
 	return pr.Out, nil
 }
 
-// place says where e belongs, which a fetch of a for key has brought.
-func (f *front) place(e *response, a *ask, key pageKey) {
+// setHome says where e belongs, which a fetch of a for key has brought.
+func (f *front) setHome(e *response, a *ask, key pageKey) {
 	e.home, e.selected = key, selecting(e.vary, a.Header)
 	if !e.personal && !e.isFailure(time.Now()) {
-		e.home = f.pages.learn(key.url(), e, a.Header)
+		e.home = f.pages.addVariant(key.url(), e, a.Header)
 	}
 }
 
-// judge makes a response of what the origin sent, without its body: nothing if
+// toResponse makes a response of what the origin sent, without its body: nothing if
 // it is no answer to req.
-func (c *Cache) judge(req *http.Request, res *http.Response, old *response, asked time.Time) *response {
+func (c *Cache) toResponse(req *http.Request, res *http.Response, old *response, asked time.Time) *response {
 	now := time.Now()
 	e := &response{status: res.StatusCode, header: rfc9111.EndToEnd(res.Header), tags: tagsOf(res.Header)}
 	if e.header.Get("Date") == "" {
@@ -232,7 +232,7 @@ func (f *front) receive(x *exchange, a *ask, e *response, res *http.Response) {
 	stored := f.whyDropped(e, res.ContentLength, time.Now()) == ""
 	b := newBody(f.budget, page{f, e.home}, stored, streamOptions{
 		announced: res.ContentLength, limit: f.MaxObject, window: f.window,
-		patience: f.Patience, grace: f.Grace, resume: f.resumer(e, res),
+		maxDelay: f.MaxDelay, unreadTimeout: f.UnreadTimeout, resume: f.resumer(e, res),
 		background: a.tick == 0 && stored && res.ContentLength >= 0, // nobody waits
 	}, x.cancel)
 	e.body = b

@@ -22,7 +22,7 @@ type ask struct {
 	says    rfc9111.Directives
 	why     string                   // the origin was asked for it; "": it was not
 	failed  int                      // the status of a failure that it waited for
-	led     atomic.Bool              // a fetch was started for it
+	fetched atomic.Bool              // a fetch was started for it
 	own     atomic.Pointer[response] // what that brought, if it is for nobody else
 
 	// credentials: it is answered only by what is meant for all (RFC 9111, 3.5),
@@ -37,8 +37,10 @@ func (f *front) newAsk(r *http.Request, w http.ResponseWriter) *ask {
 	return a
 }
 
-// isPicky reports whether a is not answered by any shared fetch.
-func (a *ask) isPicky() bool { return wantsPart(a.Request) || a.says.OnlyIfCached || a.says.NoStore }
+// noSharedFetch reports whether a is not answered by any shared fetch.
+func (a *ask) noSharedFetch() bool {
+	return isRangeRequest(a.Request) || a.says.OnlyIfCached || a.says.NoStore
+}
 
 // saysOf reads what a request says about caches. Pragma counts only where there
 // is no Cache-Control, and only if it says no-cache (RFC 9111, 5.4).
@@ -84,7 +86,7 @@ func (f *front) find(a *ask, url pageKey) (*response, source, error) {
 				return e, from, nil
 			}
 		}
-		if e != nil && e.personal || f.verdicts.has(url) {
+		if e != nil && e.personal || f.uncacheable.has(url) {
 			return nil, passed, nil
 		}
 		if a.why == "" {
@@ -101,7 +103,7 @@ func (f *front) find(a *ask, url pageKey) (*response, source, error) {
 		case err != nil && e != nil && a.Context().Err() == nil && e.staleFor(a, time.Now(), e.staleIfError(a)):
 			return e, stale, nil
 		case err != nil:
-			return nil, a.sourceOf(nil), hardened(e, err)
+			return nil, a.sourceOf(nil), wrapStale(e, err)
 		case next.suits(a, key):
 			key, e = next.home, next
 		default:
@@ -147,8 +149,8 @@ func (f *front) share(a *ask, key pageKey, old *response) (*response, error) {
 	return f.pages.renew(ctx, key, old)
 }
 
-// hardened says that old must not be used, if that is why err is all there is.
-func hardened(old *response, err error) error {
+// wrapStale says that old must not be used, if that is why err is all there is.
+func wrapStale(old *response, err error) error {
 	if _, ok := errors.AsType[badStatus](err); ok || old == nil || !old.policy.MustRevalidate {
 		return err
 	}
@@ -158,12 +160,12 @@ func hardened(old *response, err error) error {
 // sourceOf says what e is to a; nil is a fetch that failed.
 func (a *ask) sourceOf(e *response) source {
 	switch {
-	case a.led.Load() && e != nil && e.revalidated:
-		return renewed
-	case a.led.Load():
-		return led
-	case e == nil || e.landed > a.tick:
-		return joined
+	case a.fetched.Load() && e != nil && e.revalidated:
+		return revalidated
+	case a.fetched.Load():
+		return fetched
+	case e == nil || e.answered > a.tick:
+		return coalesced
 	}
 	return hit
 }
@@ -192,7 +194,7 @@ func (f *front) lead(ctx context.Context, key pageKey, old *response) (*response
 			return e, nil
 		}
 	}
-	a.led.Store(true)
+	a.fetched.Store(true)
 	e, err := f.fetch(ctx, a, key, old)
 	bad, isBad := errors.AsType[badStatus](err)
 	switch {
@@ -201,14 +203,14 @@ func (f *front) lead(ctx context.Context, key pageKey, old *response) (*response
 	case err == nil && e.personal:
 		a.own.Store(e)
 		if !a.credentials {
-			f.verdicts.add(key)
+			f.uncacheable.add(key)
 		}
 	case err == nil && key.method == http.MethodHead:
 		f.headAnswered(a, key, e)
 	case err == nil && e.home != key:
 		f.pages.keep(e.home, e)
 	case err != nil && !isBad:
-		f.complain(ctx, key.String(), err)
+		f.logFailure(ctx, key.String(), err)
 	}
 	if err == nil {
 		f.headArrived(a, e, old)
@@ -232,9 +234,9 @@ func (f *front) headArrived(a *ask, e, old *response) {
 // whether it was to be kept.
 func (f *front) bodyEnded(e *response, stored bool, err error) {
 	if err != io.EOF && !errors.Is(err, errUnread) {
-		f.complain(f.base, e.home.String(), fmt.Errorf("the body broke off: %w", err))
+		f.logFailure(f.base, e.home.String(), fmt.Errorf("the body broke off: %w", err))
 	}
-	f.pages.settle(e.home)
+	f.pages.recheck(e.home)
 	switch {
 	case stored && err == io.EOF && e.body.kept.Load():
 		f.storage.later(e)

@@ -84,9 +84,9 @@ func peerOf(r *http.Request) (netip.Addr, error) {
 	return peer.Addr().Unmap().WithZone(""), err
 }
 
-// told returns the host and the scheme that the client asked with, as the origin
+// hostAndScheme returns the host and the scheme that the client asked with, as the origin
 // is told, which it may use in its answer.
-func (f *front) told(r *http.Request) (host, scheme string) {
+func (f *front) hostAndScheme(r *http.Request) (host, scheme string) {
 	host, scheme = strings.ToLower(r.Host), "http"
 	if r.TLS != nil {
 		scheme = "https"
@@ -109,7 +109,7 @@ func (f *front) keyHost(r *http.Request) (host, scheme string) {
 	if f.isClient {
 		return r.Host, r.URL.Scheme
 	}
-	host, scheme = f.told(r)
+	host, scheme = f.hostAndScheme(r)
 	if !f.trusts(r) {
 		return host, scheme
 	}
@@ -124,9 +124,9 @@ func (f *front) keyHost(r *http.Request) (host, scheme string) {
 
 func isPunct(c rune) bool { return c == ',' || c == ';' }
 
-// introduce says in pr.Out who asks, and through whom. pr.Out.Header has the
+// setForwarding says in pr.Out who asks, and through whom. pr.Out.Header has the
 // client's end-to-end fields, perhaps without those of forwarding.
-func (f *front) introduce(pr *httputil.ProxyRequest) {
+func (f *front) setForwarding(pr *httputil.ProxyRequest) {
 	if f.opts.Via == "" {
 		return // no proxy
 	}
@@ -152,7 +152,7 @@ func (f *front) introduce(pr *httputil.ProxyRequest) {
 // addForwarding appends the peer that r comes from to what is said about those
 // before it.
 func (f *front) addForwarding(h http.Header, r *http.Request) {
-	host, scheme := f.told(r)
+	host, scheme := f.hostAndScheme(r)
 	h.Set("X-Forwarded-Host", host)
 	h.Set("X-Forwarded-Proto", scheme)
 	node := "unknown"
@@ -172,8 +172,8 @@ func (f *front) addForwarding(h http.Header, r *http.Request) {
 	}
 }
 
-// looped reports whether r has been here already.
-func (f *front) looped(r *http.Request) bool {
+// hasLooped reports whether r has been here already.
+func (f *front) hasLooped(r *http.Request) bool {
 	for _, hop := range rfc9111.List(r.Header["Via"]) {
 		if parts := strings.Fields(hop); len(parts) > 1 && f.opts.Via != "" && strings.EqualFold(parts[1], f.opts.Via) {
 			return true
@@ -182,10 +182,10 @@ func (f *front) looped(r *http.Request) bool {
 	return false
 }
 
-// climbs reports whether some origin may take a segment of path for "..". Path is
+// hasDotDot reports whether some origin may take a segment of path for "..". Path is
 // decoded once; others decode again, cut off parameters, or take a backslash for
 // a slash.
-func climbs(path string) bool {
+func hasDotDot(path string) bool {
 	if !strings.Contains(path, "..") && !strings.Contains(path, "%") {
 		return false
 	}

@@ -13,17 +13,17 @@ import (
 type source int8
 
 const (
-	passed  source = iota // from the origin, for this request only
-	led                   // from the origin, by a fetch that this request started
-	joined                // from the origin, by a fetch that was under way: coalesced
-	renewed               // from the cache; this request asked the origin whether it holds
-	hit                   // from the cache
-	stale                 // from the cache, past its time, as it may be
+	passed      source = iota // from the origin, for this request only
+	fetched                   // from the origin, by a fetch that this request started
+	coalesced                 // from the origin, by a fetch that was under way: coalesced
+	revalidated               // from the cache; this request asked the origin whether it holds
+	hit                       // from the cache
+	stale                     // from the cache, past its time, as it may be
 )
 
 func (s source) String() string { return s.field()[0] }
 
-var sources = [...]string{"passed", "fetched", "joined", "revalidated", "hit", "stale"}
+var sources = [...]string{"passed", "fetched", "coalesced", "revalidated", "hit", "stale"}
 
 // field returns the values of X-Cache. They are shared by all, and have no room
 // for another one.
@@ -100,7 +100,7 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request) bool {
 	url := f.choose(a)
 	a.written = f.writes.last(url.uri)
 	for range 3 { // a body may be lost before we have hold of it
-		if a.isPicky() && !f.has(url, a) && !f.bring(url, a) && !f.fills(a, url) {
+		if a.noSharedFetch() && !f.has(url, a) && !f.bring(url, a) && !f.fills(a, url) {
 			return f.without(w, a)
 		}
 		e, from, err := f.find(a, url)
@@ -111,7 +111,7 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request) bool {
 		case e == nil:
 			f.passAs(w, r, url)
 			return true
-		case wantsPart(r) && f.tooLarge(e):
+		case isRangeRequest(r) && f.tooLarge(e):
 			f.large.add(url)
 			return false
 		case f.deliver(w, a, e, from):
@@ -138,7 +138,7 @@ func (f *front) choose(a *ask) pageKey {
 // for.
 func (f *front) has(url pageKey, a *ask) bool {
 	_, e := f.pages.kept(url, a)
-	return e != nil && e.freshFor(a, time.Now()) && (!wantsPart(a.Request) || e.canCut())
+	return e != nil && e.freshFor(a, time.Now()) && (!isRangeRequest(a.Request) || e.canCut())
 }
 
 // without answers a request for a page that is not there.
@@ -147,7 +147,7 @@ func (f *front) without(w http.ResponseWriter, a *ask) bool {
 		return false
 	}
 	f.stats.from[hit].Add(1)
-	addStatus(w.Header(), fate{detail: "only-if-cached"}.line(f.name))
+	addStatus(w.Header(), cacheStatus{detail: "only-if-cached"}.line(f.name))
 	http.Error(w, "not in the cache", http.StatusGatewayTimeout)
 	return true
 }
@@ -155,7 +155,7 @@ func (f *front) without(w http.ResponseWriter, a *ask) bool {
 // deliver writes e, as a response from a source.
 func (f *front) deliver(w http.ResponseWriter, a *ask, e *response, from source) bool {
 	f.stats.from[from].Add(1)
-	w.Header()["Cache-Status"] = []string{e.above + f.fateOf(a, e, from).line(f.name)}
+	w.Header()["Cache-Status"] = []string{e.above + f.cacheStatusOf(a, e, from).line(f.name)}
 	if e.writeTo(w, a.Request, from) {
 		return true
 	}
@@ -183,10 +183,10 @@ func (f *front) fail(w http.ResponseWriter, a *ask, from source, err error) bool
 		return true
 	}
 	f.stats.from[from].Add(1)
-	if p, ok := errors.AsType[*dedup.PanicError](err); ok && from == led {
+	if p, ok := errors.AsType[*dedup.PanicError](err); ok && from == fetched {
 		f.Logger.Error("httpcache: " + p.Error())
 	}
-	addStatus(w.Header(), f.fateOf(a, nil, from).line(f.name))
+	addStatus(w.Header(), f.cacheStatusOf(a, nil, from).line(f.name))
 	f.explain(w, err)
 	return true
 }

@@ -27,7 +27,7 @@ func (f *front) headAnswered(a *ask, key pageKey, e *response) {
 	e.policy = rfc9111.PolicyOf(e.status, e.header, now, now, f.rules)
 	next := &response{
 		status: old.status, header: e.header, above: e.above, body: old.body, policy: e.policy, born: e.born,
-		revalidated: true, asked: e.asked, landed: e.landed, vary: old.vary, selected: old.selected, home: place,
+		revalidated: true, asked: e.asked, answered: e.answered, vary: old.vary, selected: old.selected, home: place,
 	}
 	f.pages.update(place, old, next)
 	f.storage.later(next)

@@ -45,7 +45,7 @@ func (f *front) pagesNamed(r *http.Request, reference string) []string {
 	if reference == "" || err != nil {
 		return nil
 	}
-	host, _ := f.told(r)
+	host, _ := f.hostAndScheme(r)
 	origin := f.origin
 	if origin == nil {
 		origin = &url.URL{Host: r.URL.Host}

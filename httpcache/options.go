@@ -27,18 +27,18 @@ type Options struct {
 	// reads it. The default is 32 MiB, or MaxBytes if that is less.
 	MaxObject int64
 
-	// Patience is for how long in all a client that reads such a body slowly may
+	// MaxDelay is for how long in all a client that reads such a body slowly may
 	// keep other clients of the same body waiting. Then it gets the rest by a
 	// range request of its own, if the response is a 200 with a strong validator
 	// (RFC 9110, 8.8.1); otherwise, the others stay as slow as it is. The default
 	// is 1 s.
-	Patience time.Duration
+	MaxDelay time.Duration
 
-	// Grace is how long a body goes on to arrive that no client reads. One that is
+	// UnreadTimeout is how long a body goes on to arrive that no client reads. One that is
 	// not there by then is given up, and its connection to the origin closed. The
 	// exception is the renewal of a stale response while that is served, if the
 	// length is known. The default is 5 s.
-	Grace time.Duration
+	UnreadTimeout time.Duration
 
 	// TTL is how long a response is fresh that says nothing about that and has
 	// no Last-Modified, if its status allows it to be kept. By default it is not
@@ -135,8 +135,8 @@ func (o *Options) withDefaults() (*Options, error) {
 		c.Targeted = []string{"CDN-Cache-Control"}
 	}
 	c.Targeted = canonical(c.Targeted)
-	setDefault(&c.Patience, time.Second)
-	setDefault(&c.Grace, 5*time.Second)
+	setDefault(&c.MaxDelay, time.Second)
+	setDefault(&c.UnreadTimeout, 5*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -171,7 +171,7 @@ func (o *Options) check() error {
 	}{
 		{"MaxBytes", o.MaxBytes}, {"MaxObject", o.MaxObject}, {"TTL", int64(o.TTL)},
 		{"UncacheableTTL", int64(o.UncacheableTTL)}, {"Timeout", int64(o.Timeout)},
-		{"Patience", int64(o.Patience)}, {"Grace", int64(o.Grace)},
+		{"MaxDelay", int64(o.MaxDelay)}, {"UnreadTimeout", int64(o.UnreadTimeout)},
 		{"FillRanges", o.FillRanges},
 	} {
 		if f.value < 0 {

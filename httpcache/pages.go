@@ -34,7 +34,7 @@ func newPages(fetch fetcher, maxBytes uint64, coalesce bool) (*pages, error) {
 		Weigh:      func(key pageKey, e *response) uint32 { return key.weight() + e.weigh() },
 		TTLOf:      func(key pageKey, e *response) time.Duration { return e.keptAt(key, time.Now()) },
 		MaxWaiters: maxWaiters,
-		OnLoad:     func(i dedup.LoadInfo[pageKey]) { p.settle(i.Key) },
+		OnLoad:     func(i dedup.LoadInfo[pageKey]) { p.recheck(i.Key) },
 	})
 	p.Cache = cache
 	return p, err
@@ -140,10 +140,10 @@ func (p *pages) store(key pageKey, e *response) {
 	}
 }
 
-// settle looks again at what is kept for key: its body may be there now, so
+// recheck looks again at what is kept for key: its body may be there now, so
 // that it is known what it weighs; or lost. It is called when a body ended, and
 // when a load put a page in its place: whatever comes last finds both done.
-func (p *pages) settle(key pageKey) {
+func (p *pages) recheck(key pageKey) {
 	p.changing.Lock()
 	defer p.changing.Unlock()
 	if e, ok := p.Peek(key); ok && (e.weight() != e.weighed.Load() || e.keptFor(time.Now()) <= 0) {
@@ -189,6 +189,6 @@ func (e *response) discardFor(next *response) {
 		e.replaced.Store(true)
 	}
 	if e.body != nil && (next == nil || next.body != e.body) {
-		time.AfterFunc(welcome, e.body.discard)
+		time.AfterFunc(discardDelay, e.body.discard)
 	}
 }

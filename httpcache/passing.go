@@ -18,7 +18,7 @@ func (f *front) pass(w http.ResponseWriter, r *http.Request) { f.passAs(w, r, pa
 func (f *front) passAs(w http.ResponseWriter, r *http.Request, verdict pageKey) {
 	f.stats.from[passed].Add(1)
 	p := f.newPassing(w, r)
-	p.verdict = verdict
+	p.uncacheable = verdict
 	defer p.end()
 	f.proxy.ServeHTTP(p, p.request)
 }
@@ -27,13 +27,13 @@ func (f *front) passAs(w http.ResponseWriter, r *http.Request, verdict pageKey) 
 // While the origin is waited for, its alarm is set.
 type passing struct {
 	http.ResponseWriter
-	front   *front
-	client  *http.Request
-	request *http.Request // what passes through, which ends with cancel
-	cancel  context.CancelCauseFunc
-	alarm   *time.Timer
-	own     http.Header // of the answer: what is not the origin's
-	verdict pageKey     // if it is not zero, the request might have been shared but for that
+	front       *front
+	client      *http.Request
+	request     *http.Request // what passes through, which ends with cancel
+	cancel      context.CancelCauseFunc
+	alarm       *time.Timer
+	own         http.Header // of the answer: what is not the origin's
+	uncacheable pageKey     // if it is not zero, the request passes because this URL is in Cache.uncacheable
 
 	mu       sync.Mutex
 	answered bool  // the origin's header is there
@@ -51,7 +51,7 @@ func (f *front) newPassing(w http.ResponseWriter, r *http.Request) *passing {
 	p.cancel = cancel
 	p.alarm = time.AfterFunc(f.Timeout, func() { cancel(errTimeout) })
 	if f.origin == nil { // a handler, and a client's transport, may take as long as they like
-		p.heard()
+		p.gotHeader()
 	}
 	p.request = r.WithContext(context.WithValue(ctx, passingKey{}, p))
 	if r.Body != nil && r.Body != http.NoBody {
@@ -63,12 +63,12 @@ func (f *front) newPassing(w http.ResponseWriter, r *http.Request) *passing {
 }
 
 func (p *passing) end() {
-	p.heard()
+	p.gotHeader()
 	p.cancel(nil)
 }
 
-// heard says that the origin's header is there: all limits end.
-func (p *passing) heard() {
+// gotHeader says that the origin's header is there: all limits end.
+func (p *passing) gotHeader() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answered = true
@@ -102,8 +102,8 @@ func (p *passing) stalled() {
 	p.cancel(errStalled)
 }
 
-// spoil notes that the client's body is broken, by the first error of several.
-func (p *passing) spoil(err error) error {
+// breakBody notes that the client's body is broken, by the first error of several.
+func (p *passing) breakBody(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.broken == nil {
@@ -126,7 +126,7 @@ func (u *upload) Read(b []byte) (int, error) {
 	u.stall.Stop()
 	u.passing.expect()
 	if err != nil && err != io.EOF {
-		err = u.passing.spoil(err)
+		err = u.passing.breakBody(err)
 	}
 	return n, err
 }
@@ -149,8 +149,8 @@ func (p *passing) fail(err error) {
 		err = cause
 	}
 	f.stats.failed.Add(1)
-	f.complain(ctx, p.client.Method+" "+p.client.URL.RequestURI(), err)
-	addStatus(p.Header(), p.fate(0).line(f.name))
+	f.logFailure(ctx, p.client.Method+" "+p.client.URL.RequestURI(), err)
+	addStatus(p.Header(), p.cacheStatus(0).line(f.name))
 	f.explain(p, fmt.Errorf("origin: %w", err))
 }
 

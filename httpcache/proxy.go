@@ -122,10 +122,10 @@ func newProxy(f *front) http.Handler {
 		Rewrite: func(pr *httputil.ProxyRequest) {
 			pr.Out.URL.RawQuery = pr.In.URL.RawQuery // though it may make no sense to us
 			pr.Out.Trailer = pr.In.Trailer           // which is filled as the body is read
-			f.aim(pr, false)
+			f.rewrite(pr, false)
 		},
 		ModifyResponse: func(res *http.Response) error {
-			f.hear(res)
+			f.inspect(res)
 			res.Header.Set("X-Cache", passed.String()) // rather than that of a cache further up
 			res.Header.Del("Surrogate-Key")
 			return nil
@@ -134,11 +134,11 @@ func newProxy(f *front) http.Handler {
 	}
 }
 
-// aim lets a request go to the origin: what it asks for there, and what it says
+// rewrite lets a request go to the origin: what it asks for there, and what it says
 // about the client.
-func (f *front) aim(pr *httputil.ProxyRequest, shared bool) {
+func (f *front) rewrite(pr *httputil.ProxyRequest, shared bool) {
 	if f.origin == nil {
-		f.aimNext(pr)
+		f.rewriteNext(pr)
 		return
 	}
 	pr.SetURL(f.origin)
@@ -146,15 +146,15 @@ func (f *front) aim(pr *httputil.ProxyRequest, shared bool) {
 	if f.opts.PreserveHost {
 		pr.Out.Host = pr.In.Host
 	}
-	f.introduce(pr)
+	f.setForwarding(pr)
 	if f.opts.Rewrite != nil {
 		f.opts.Rewrite(pr, shared)
 	}
 }
 
-// complain logs what happened to a request to the origin, unless its end was
+// logFailure logs what happened to a request to the origin, unless its end was
 // asked for.
-func (f *front) complain(ctx context.Context, what string, err error) {
+func (f *front) logFailure(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil && f.base.Err() == nil {
 		f.Logger.Error("httpcache: request to the origin failed", "request", what, "error", err)
 	}

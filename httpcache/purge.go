@@ -143,14 +143,14 @@ func (e *response) catchUp() {
 	}
 	for p := last.next.Load(); p != nil; p = p.next.Load() {
 		if last = p; p.selects(e) {
-			e.suffer(p)
+			e.applyPurge(p)
 		}
 	}
 	e.seen.Store(last)
 }
 
-// suffer makes p hold for e: the earliest of several, or one that removes it.
-func (e *response) suffer(p *purge) {
+// applyPurge makes p hold for e: the earliest of several, or one that removes it.
+func (e *response) applyPurge(p *purge) {
 	since := p.at.UnixNano()
 	if !p.Soft {
 		since = removed

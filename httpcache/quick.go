@@ -235,7 +235,7 @@ func (f *front) appendAnswer(b []byte, a *ask, e *response) []byte {
 	b = appendField(b, "X-Cache", hit.String())
 	b = appendField(b, "Age", e.age())
 	b = appendField(b, "Content-Length", e.body.field[0])
-	b = appendField(b, "Cache-Status", e.above+f.fateOf(a, e, hit).line(f.name))
+	b = appendField(b, "Cache-Status", e.above+f.cacheStatusOf(a, e, hit).line(f.name))
 	b = append(b, "\r\n"...)
 	for _, c := range e.body.chunks {
 		b = append(b, c.data...)

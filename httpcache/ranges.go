@@ -19,8 +19,8 @@ import (
 // largeTTL is how long it is remembered that a page is too large for FillRanges.
 const largeTTL = time.Hour
 
-// wantsPart reports whether r asks for a part of a page. HEAD has none.
-func wantsPart(r *http.Request) bool {
+// isRangeRequest reports whether r asks for a part of a page. HEAD has none.
+func isRangeRequest(r *http.Request) bool {
 	return r.Method == http.MethodGet && len(r.Header["Range"]) > 0
 }
 
@@ -67,7 +67,7 @@ func (e *response) announced() (int64, bool) {
 // cut answers r, which asks for a part of a page, from all of it. It returns
 // false, and has written nothing, if that cannot be done.
 func (e *response) cut(w http.ResponseWriter, r *http.Request, follower *reader) bool {
-	if !wantsPart(r) || e.status != http.StatusOK {
+	if !isRangeRequest(r) || e.status != http.StatusOK {
 		return false
 	}
 	if _, ok := w.Header()["Content-Type"]; !ok {

@@ -13,12 +13,12 @@ type reader struct {
 	caughtUp bool // it has got all that had arrived, and more will come
 
 	// The stream's mu guards these.
-	off    int64         // what it has written out
-	given  int           // what it got last, and writes out now
-	index  int           // in stream.readers
-	joined bool          // it is there
-	parted bool          // the stream goes on without it
-	held   time.Duration // for how long the stream waited for it while others waited too
+	off      int64         // what it has written out
+	given    int           // what it got last, and writes out now
+	index    int           // in stream.readers
+	joined   bool          // it is there
+	detached bool          // the stream goes on without it
+	held     time.Duration // for how long the stream waited for it while others waited too
 }
 
 // follow returns a reader at the body's beginning. It fails if that is gone, or
@@ -31,13 +31,13 @@ func (s *stream) follow() (*reader, bool) {
 	}
 	r := &reader{s: s, index: len(s.readers), joined: true}
 	s.readers = append(s.readers, r)
-	*s.place(0)++
+	*s.readersAt(0)++
 	s.leaving.Stop()
 	return r, true
 }
 
-// place is where the readers are counted whose offset is off.
-func (s *stream) place(off int64) *int {
+// readersAt is where the readers are counted whose offset is off.
+func (s *stream) readersAt(off int64) *int {
 	if i := (off - s.base) / chunkSize; i < int64(len(s.chunks)) {
 		return &s.chunks[i].readers
 	}
@@ -46,7 +46,7 @@ func (s *stream) place(off int64) *int {
 
 // remove ends the part that r has in the stream. The caller holds mu.
 func (s *stream) remove(r *reader) {
-	*s.place(r.off)--
+	*s.readersAt(r.off)--
 	last := len(s.readers) - 1
 	s.readers[r.index] = s.readers[last]
 	s.readers[r.index].index = r.index
@@ -69,13 +69,13 @@ func (r *reader) close() {
 
 // next waits for bytes that the reader has not got, and returns them: they hold
 // until it is called again. The error is io.EOF at the end of a whole body, and
-// errParted if the reader is to go on by itself.
+// errDetached if the reader is to go on by itself.
 func (r *reader) next(ctx context.Context) ([]byte, error) {
 	p, err := r.look()
 	if p != nil || err != nil {
 		return p, err
 	}
-	defer r.await()()
+	defer r.countWaiting()()
 	for {
 		l := r.s.more.Listen()
 		if p, err := r.look(); p != nil || err != nil { // the second look
@@ -89,11 +89,11 @@ func (r *reader) next(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// await counts the reader as hungry until the function that it returns is called.
-func (r *reader) await() func() {
+// countWaiting counts the reader as waiting until the function that it returns is called.
+func (r *reader) countWaiting() func() {
 	count := func(n int) {
 		r.s.mu.Lock()
-		r.s.hungry += n
+		r.s.waiting += n
 		r.s.mu.Unlock()
 	}
 	count(1)
@@ -115,10 +115,10 @@ func (r *reader) step() (p []byte, err error, passed bool) {
 	s := r.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.parted {
+	if r.detached {
 		r.off += int64(r.given)
 		r.given = 0
-		return nil, errParted, false
+		return nil, errDetached, false
 	}
 	if passed = r.move(); passed {
 		s.giveBack()
@@ -137,10 +137,10 @@ func (r *reader) step() (p []byte, err error, passed bool) {
 // move counts the reader where it is now, after what it was given. It reports
 // whether nobody is left in the first chunk that it was in.
 func (r *reader) move() bool {
-	from := r.s.place(r.off)
+	from := r.s.readersAt(r.off)
 	r.off += int64(r.given)
 	r.given = 0
-	to := r.s.place(r.off)
+	to := r.s.readersAt(r.off)
 	if from == to {
 		return false
 	}

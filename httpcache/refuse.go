@@ -27,11 +27,11 @@ func (f *front) refusalOf(r *http.Request) *refusal {
 	switch {
 	case !strings.HasPrefix(r.URL.Path, "/"): // "*", "http:page", or for CONNECT
 		return &refusal{http.StatusBadRequest, "http_request_error", "no path"}
-	case climbs(r.URL.Path):
+	case hasDotDot(r.URL.Path):
 		return &refusal{http.StatusBadRequest, "http_request_error", "a path must not have .. in it"}
 	case strings.ContainsAny(r.Host, " \t\"'<>\\^`{|}/?#@,;"):
 		return &refusal{http.StatusBadRequest, "http_request_error", "no host"}
-	case f.looped(r):
+	case f.hasLooped(r):
 		return &refusal{http.StatusLoopDetected, "proxy_loop_detected", "the request has been here already"}
 	}
 	return nil
@@ -55,7 +55,7 @@ func (f *front) refuse(w http.ResponseWriter, no *refusal) {
 
 // explain answers a request that failed with err.
 func (f *front) explain(w http.ResponseWriter, err error) {
-	if p := f.wantsError(w); p != nil {
+	if p := f.errorWriter(w); p != nil {
 		p.fail(err)
 		return
 	}

@@ -12,9 +12,9 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// afterlife is how long a response that the origin can be asked about is kept
+// validationTime is how long a response that the origin can be asked about is kept
 // beyond its time: it may turn out that it still holds.
-const afterlife = time.Hour
+const validationTime = time.Hour
 
 // maxAge is how long a rule is kept, unless there is no room.
 const maxAge = 365 * 24 * time.Hour
@@ -35,8 +35,8 @@ type response struct {
 
 	revalidated bool // the origin said that what was kept still holds
 
-	asked  uint64 // the front's tick at which the origin was asked
-	landed uint64 // and at which the answer was there
+	asked    uint64 // the front's tick at which the origin was asked
+	answered uint64 // and at which the answer was there
 
 	personal bool // it is for the user whose fetch this was, and no other
 
@@ -99,7 +99,7 @@ func (e *response) keptFor(now time.Time) time.Duration {
 	}
 	stale := max(e.policy.StaleWhileRevalidate, e.policy.StaleIfError)
 	if rfc9111.HasValidator(e.header) {
-		stale = max(stale, afterlife)
+		stale = max(stale, validationTime)
 	}
 	return e.left(now) + stale
 }
@@ -153,8 +153,8 @@ func (e *response) freshFor(a *ask, now time.Time) bool {
 // staleFor reports whether a is answered by the response although it is stale,
 // given for how long that is allowed. Users can forbid it, and so does a write.
 func (e *response) staleFor(a *ask, now time.Time, allowed time.Duration) bool {
-	picky := a.says.NoCache || a.says.MaxAge.Given || a.says.MinFresh.Given
-	return !picky && e.asked > a.written && e.left(now)+allowed > 0
+	strict := a.says.NoCache || a.says.MaxAge.Given || a.says.MinFresh.Given
+	return !strict && e.asked > a.written && e.left(now)+allowed > 0
 }
 
 // staleIfError is for how long beyond its lifetime a is answered by the response

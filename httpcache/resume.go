@@ -19,7 +19,7 @@ type page struct {
 
 func (p page) evicted(b *body) { p.front.pages.dropBody(p.key, b) }
 
-func (p page) parted() { p.front.stats.parted.Add(1) }
+func (p page) detached() { p.front.stats.detached.Add(1) }
 
 func (p page) broke(err error) {
 	p.front.stats.failed.Add(1)

@@ -14,15 +14,15 @@ type Stats struct {
 	Fetched     uint64 // by a fetch that the request began
 	Passed      uint64 // by the origin, for this request alone
 
-	Failed  uint64 // ended with an error of the origin or of its body
-	Broken  uint64 // the part of Failed whose header had been sent: the connection was aborted
-	Parted  uint64 // went on by a range request, because they were slower than others
-	Origin  uint64 // requests to the origin
-	Running int64  // requests that are being answered now
-	Waiting int64  // requests that wait for a fetch now
-	Waited  int64  // the most that waited at once
-	Bytes   int64  // of memory that bodies take now
-	Evicted uint64 // bodies that made room for others
+	Failed   uint64 // ended with an error of the origin or of its body
+	Broken   uint64 // the part of Failed whose header had been sent: the connection was aborted
+	Detached uint64 // went on by a range request, because they were slower than others
+	Origin   uint64 // requests to the origin
+	Running  int64  // requests that are being answered now
+	Waiting  int64  // requests that wait for a fetch now
+	Waited   int64  // the most that waited at once
+	Bytes    int64  // of memory that bodies take now
+	Evicted  uint64 // bodies that made room for others
 
 	// Of Options.Store.
 	StoreHits   uint64 // responses that were found there
@@ -36,9 +36,9 @@ func (c *Cache) Stats() Stats {
 	from := func(s source) uint64 { return c.stats.from[s].Load() }
 	all := Stats{
 		Requests: c.stats.requests.Load(), Failed: c.stats.failed.Load(), Origin: c.stats.asked.Load(),
-		Hits: from(hit), Stale: from(stale), Revalidated: from(renewed),
-		Coalesced: from(joined), Fetched: from(led), Passed: from(passed),
-		Broken: c.stats.broken.Load(), Parted: c.stats.parted.Load(),
+		Hits: from(hit), Stale: from(stale), Revalidated: from(revalidated),
+		Coalesced: from(coalesced), Fetched: from(fetched), Passed: from(passed),
+		Broken: c.stats.broken.Load(), Detached: c.stats.detached.Load(),
 		Bytes: c.budget.inUse(), Evicted: c.budget.evictions.Load() + c.pages.Stats().Evictions,
 		Running: c.stats.running.now.Load(),
 		Waiting: c.pages.waiting.now.Load(), Waited: c.pages.waiting.top.Load(),
@@ -53,7 +53,7 @@ func (c *Cache) Stats() Stats {
 // stats counts the requests of a cache.
 type stats struct {
 	requests, failed, asked atomic.Uint64
-	broken, parted          atomic.Uint64
+	broken, detached        atomic.Uint64
 	from                    [stale + 1]atomic.Uint64 // by source
 	running                 gauge
 }

@@ -30,10 +30,10 @@ import (
 // beginning is gone cannot join.
 //
 // A reader that makes the fetch wait, and by that other readers, may do so for a
-// time in all: patience. Then it is parted: it goes on by a request of its own. If the
+// time in all: maxDelay. Then it is detached: it goes on by a request of its own. If the
 // response does not allow that, the others are as slow as it is.
 //
-// A stream that has had no reader for a time, grace, ends.
+// A stream that has had no reader for a time, unreadTimeout, ends.
 type stream struct {
 	body *body
 	streamOptions
@@ -47,7 +47,7 @@ type stream struct {
 	base    int64    // a multiple of chunkSize
 	size    int64    // what has arrived, with what is gone
 	ahead   int      // readers whose offset is in no chunk yet
-	hungry  int      // readers that wait for bytes
+	waiting int      // readers that wait for bytes
 	readers []*reader
 	forced  bool  // there was no memory for the whole window
 	err     error // io.EOF: all has arrived
@@ -59,14 +59,14 @@ type stream struct {
 
 // streamOptions say how a body is to arrive.
 type streamOptions struct {
-	announced  int64 // its length, or -1
-	limit      int64 // the length of the longest that is kept
-	window     int   // chunks
-	patience   time.Duration
-	grace      time.Duration
-	background bool // to be kept though there are no readers
+	announced     int64 // its length, or -1
+	limit         int64 // the length of the longest that is kept
+	window        int   // chunks
+	maxDelay      time.Duration
+	unreadTimeout time.Duration
+	background    bool // to be kept though there are no readers
 
-	// resume returns what comes from an offset on, for one reader that is parted.
+	// resume returns what comes from an offset on, for one reader that is detached.
 	// nil: that cannot be.
 	resume func(ctx context.Context, off int64) (io.ReadCloser, error)
 }
@@ -75,12 +75,12 @@ const (
 	// minWindow is the least size of a window in bytes, if there is memory.
 	minWindow = 4 * chunkSize
 
-	// headStart is how long the first chunk of a window stays for those who were
+	// joinDelay is how long the first chunk of a window stays for those who were
 	// told just now that the body is there.
-	headStart = 100 * time.Millisecond
+	joinDelay = 100 * time.Millisecond
 
-	// welcome is how long a whole body that the cache does not keep stays for them.
-	welcome = time.Second
+	// discardDelay is how long a whole body that the cache does not keep stays for them.
+	discardDelay = time.Second
 )
 
 // newBody returns a body that arrives by a stream, whose fetch ends by end.
@@ -90,7 +90,7 @@ func newBody(g *budget, o owner, kept bool, opts streamOptions, end context.Canc
 	b.refs.Store(1)
 	s := &stream{body: b, streamOptions: opts, born: time.Now(), end: end}
 	b.stream.Store(s)
-	s.leaving = time.AfterFunc(opts.grace, s.abandon)
+	s.leaving = time.AfterFunc(opts.unreadTimeout, s.abandon)
 	return b
 }
 
@@ -136,14 +136,14 @@ func (s *stream) add(n int) {
 	s.mu.Lock()
 	s.size += int64(n)
 	if s.size > s.limit {
-		s.pass()
+		s.stopKeeping()
 	}
 	s.mu.Unlock()
 	s.more.NotifyWaiters()
 }
 
-// pass ends the state keeping. The caller holds mu.
-func (s *stream) pass() {
+// stopKeeping ends the state keeping. The caller holds mu.
+func (s *stream) stopKeeping() {
 	s.body.kept.Store(false)
 	if s.background {
 		s.background = false
@@ -184,7 +184,7 @@ func (s *stream) rest() (buf []byte, full bool) {
 
 // grow adds a chunk, and reports whether there was memory for it.
 func (s *stream) grow() bool {
-	n := toPass
+	n := toWindow
 	if s.body.kept.Load() {
 		n = toKeep
 	}
@@ -206,19 +206,19 @@ func (s *stream) grow() bool {
 func (s *stream) shrink() need {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pass()
+	s.stopKeeping()
 	s.forced = true
 	s.trim(0)
 	if len(s.chunks) == 0 {
 		return toGoOn
 	}
-	return toPass
+	return toWindow
 }
 
 // trim gives back chunks at the beginning that all readers have passed, but
 // for n chunks. They are full. The caller holds mu.
 func (s *stream) trim(n int) {
-	for len(s.chunks) > n && s.passed() {
+	for len(s.chunks) > n && s.isFirstUnused() {
 		s.body.budget.give(s.chunks[0])
 		s.chunks[0] = nil
 		s.chunks = s.chunks[1:]
@@ -240,13 +240,13 @@ func (s *stream) giveBack() {
 	}
 }
 
-// passed reports whether the first chunk is of no use any more. The caller holds mu.
-func (s *stream) passed() bool {
+// isFirstUnused reports whether the first chunk is of no use any more. The caller holds mu.
+func (s *stream) isFirstUnused() bool {
 	return len(s.readers) > 0 && s.chunks[0].readers == 0 && s.started()
 }
 
 // started reports whether the window moves on without those that may still come.
-func (s *stream) started() bool { return s.forced || time.Since(s.born) >= headStart }
+func (s *stream) started() bool { return s.forced || time.Since(s.born) >= joinDelay }
 
 // wait waits until the fetch may go on. Nothing else waits for that, so a permit
 // will do: a reader that made room just before left one.
@@ -258,7 +258,7 @@ func (s *stream) wait(ctx context.Context) error {
 	}
 	s.room.Wait(waiting)
 	cancel()
-	s.charge(time.Since(start))
+	s.countWait(time.Since(start))
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -271,12 +271,12 @@ func (s *stream) block() (d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.started() {
-		return headStart - time.Since(s.born)
+		return joinDelay - time.Since(s.born)
 	}
 	for _, r := range s.readers {
 		if r.off < s.base+chunkSize {
 			s.blockers = append(s.blockers, r)
-			left := max(s.patience-r.held, s.patience/8) // nobody else waits, if the time is up
+			left := max(s.maxDelay-r.held, s.maxDelay/8) // nobody else waits, if the time is up
 			if s.resume != nil && (d == 0 || left < d) {
 				d = left
 			}
@@ -285,28 +285,28 @@ func (s *stream) block() (d time.Duration) {
 	return d
 }
 
-// charge makes the readers answer for a wait of the fetch, if others had to wait
+// countWait makes the readers answer for a wait of the fetch, if others had to wait
 // for that.
-func (s *stream) charge(d time.Duration) {
+func (s *stream) countWait(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.blockers {
-		if s.hungry == 0 || s.resume == nil {
+		if s.waiting == 0 || s.resume == nil {
 			break
 		}
-		if r.held += d; r.held >= s.patience && r.joined && r.off < s.base+chunkSize {
-			s.part(r)
+		if r.held += d; r.held >= s.maxDelay && r.joined && r.off < s.base+chunkSize {
+			s.detach(r)
 		}
 	}
 	clear(s.blockers)
 	s.blockers = s.blockers[:0]
 }
 
-// part goes on without a reader. It may be writing the first chunk out, which is
+// detach goes on without a reader. It may be writing the first chunk out, which is
 // not used again therefore. The caller holds mu.
-func (s *stream) part(r *reader) {
+func (s *stream) detach(r *reader) {
 	s.chunks[0].lent = true
-	r.parted = true
+	r.detached = true
 	s.remove(r)
 }
 
@@ -321,7 +321,7 @@ func (s *stream) finish(err error) {
 	s.leaving.Stop()
 	whole := s.err == io.EOF && s.base == 0
 	if whole {
-		b.settle(s.chunks, s.size)
+		b.complete(s.chunks, s.size)
 		s.chunks = b.chunks
 	} else {
 		b.kept.Store(false)
@@ -336,11 +336,11 @@ func (s *stream) finish(err error) {
 	b.stream.Store(nil)
 	b.budget.add(b)
 	if !b.kept.Load() {
-		time.AfterFunc(welcome-time.Since(s.born), b.discard)
+		time.AfterFunc(discardDelay-time.Since(s.born), b.discard)
 	}
 }
 
-// watch has the stream end if no reader comes for the time of grace, or none can
+// watch has the stream end if no reader comes for the time of unreadTimeout, or none can
 // come. The caller holds mu.
 func (s *stream) watch() {
 	switch {
@@ -348,7 +348,7 @@ func (s *stream) watch() {
 	case s.base > 0:
 		s.leaving.Reset(0)
 	default:
-		s.leaving.Reset(s.grace)
+		s.leaving.Reset(s.unreadTimeout)
 	}
 }
 

@@ -50,8 +50,8 @@ func (u *rule) add(place string) (old string) {
 	return old
 }
 
-// knows reports whether all names are in the rule.
-func (u *rule) knows(names []string) bool {
+// covers reports whether all names are in the rule.
+func (u *rule) covers(names []string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(u.names, name) })
 }
 
@@ -220,9 +220,9 @@ func isZero(parameter string) bool {
 	return ok && strings.EqualFold(strings.TrimSpace(name), "q") && strings.HasPrefix(value, "0") && strings.Trim(value, "0.") == ""
 }
 
-// learn returns the place of next, a response of a URL to a request with the
+// addVariant returns the place of next, a response of a URL to a request with the
 // header h. All later requests for the URL are told apart by what next depends on.
-func (p *pages) learn(url pageKey, next *response, h http.Header) pageKey {
+func (p *pages) addVariant(url pageKey, next *response, h http.Header) pageKey {
 	names := next.vary
 	if len(names) == 0 {
 		return url
@@ -234,7 +234,7 @@ func (p *pages) learn(url pageKey, next *response, h http.Header) pageKey {
 	if e != nil && e.rule != nil {
 		u = e.rule
 	}
-	if !u.knows(names) {
+	if !u.covers(names) {
 		u = u.with(names)
 		if len(u.names) > maxNames {
 			u = (&rule{}).with(names)

@@ -10,7 +10,7 @@ import (
 
 // quote says what the header h, of which e is made, means.
 func (c *Cache) quote(x *Explanation, h http.Header, e *response) {
-	say := func(field, value, means string) { x.Says = append(x.Says, Saying{field, value, means}) }
+	say := func(field, value, means string) { x.Details = append(x.Details, Detail{field, value, means}) }
 	field, says := c.rules.Holding(h)
 	for _, directive := range says.List() {
 		name, _, _ := strings.Cut(directive, "=")
@@ -137,7 +137,7 @@ func (x Explanation) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "status\t%d %s\n", x.Status, http.StatusText(x.Status))
-	for _, s := range x.Says {
+	for _, s := range x.Details {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", printable(s.Field, 17), printable(s.Value, 29), s.Means)
 	}
 	w.Flush()
