@@ -24,14 +24,14 @@ func (f *front) passAs(w http.ResponseWriter, r *http.Request, verdict pageKey) 
 }
 
 // A passing is a request that passes through, and where its answer goes to.
-// While the origin is waited for, its alarm is set.
+// While the origin is waited for, its timer is set.
 type passing struct {
 	http.ResponseWriter
 	front       *front
 	client      *http.Request
 	request     *http.Request // what passes through, which ends with cancel
 	cancel      context.CancelCauseFunc
-	alarm       *time.Timer
+	timer       *time.Timer
 	own         http.Header // of the answer: what is not the origin's
 	uncacheable pageKey     // if it is not zero, the request passes because this URL is in Cache.uncacheable
 
@@ -49,7 +49,7 @@ func (f *front) newPassing(w http.ResponseWriter, r *http.Request) *passing {
 	clear(w.Header()) // which an interim response would send, and lose
 	ctx, cancel := context.WithCancelCause(r.Context())
 	p.cancel = cancel
-	p.alarm = time.AfterFunc(f.Timeout, func() { cancel(errTimeout) })
+	p.timer = time.AfterFunc(f.Timeout, func() { cancel(errTimeout) })
 	if f.origin == nil { // a handler, and a client's transport, may take as long as they like
 		p.gotHeader()
 	}
@@ -72,18 +72,18 @@ func (p *passing) gotHeader() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answered = true
-	p.alarm.Stop()
+	p.timer.Stop()
 }
 
-// relax says that the client is waited for, not the origin.
-func (p *passing) relax() { p.alarm.Stop() }
+// stopTimer says that the client is waited for, not the origin.
+func (p *passing) stopTimer() { p.timer.Stop() }
 
-// expect says that the client has done its part.
-func (p *passing) expect() {
+// startTimer says that the client has done its part.
+func (p *passing) startTimer() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.answered {
-		p.alarm.Reset(p.front.Timeout)
+		p.timer.Reset(p.front.Timeout)
 	}
 }
 
@@ -120,11 +120,11 @@ type upload struct {
 }
 
 func (u *upload) Read(b []byte) (int, error) {
-	u.passing.relax()
+	u.passing.stopTimer()
 	u.stall.Reset(u.passing.front.opts.BodyTimeout)
 	n, err := u.ReadCloser.Read(b)
 	u.stall.Stop()
-	u.passing.expect()
+	u.passing.startTimer()
 	if err != nil && err != io.EOF {
 		err = u.passing.breakBody(err)
 	}

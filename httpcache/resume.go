@@ -66,7 +66,7 @@ func (f *front) resumer(e *response, res *http.Response) func(context.Context, i
 func (f *front) resume(ctx context.Context, x *exchange, req *http.Request, header http.Header, off int64) (io.ReadCloser, error) {
 	rest := &rest{x: x, leave: context.AfterFunc(ctx, func() { x.cancel(context.Cause(ctx)) })}
 	res, err := f.transport.RoundTrip(req)
-	x.relax()
+	x.stopTimer()
 	if err != nil {
 		if x.ctx.Err() != nil {
 			err = context.Cause(x.ctx)
@@ -131,9 +131,9 @@ type rest struct {
 }
 
 func (r *rest) Read(p []byte) (int, error) {
-	r.x.expect()
+	r.x.startTimer()
 	n, err := r.ReadCloser.Read(p)
-	r.x.relax()
+	r.x.stopTimer()
 	switch r.left -= int64(n); {
 	case r.left < 0:
 		return 0, errLength
@@ -152,6 +152,6 @@ func (r *rest) Close() error {
 
 func (r *rest) end() {
 	r.leave()
-	r.x.relax()
+	r.x.stopTimer()
 	r.x.cancel(nil)
 }
