@@ -72,11 +72,11 @@ func (f *front) newExchangeWithin(method string, limit time.Duration) *exchange 
 func (x *exchange) startTimer() { x.timer.Reset(x.limit) }
 func (x *exchange) stopTimer()  { x.timer.Stop() }
 
-// fetch asks the origin for key, with the header of a, and returns when the
-// header of the answer is there; the body arrives by itself then. old, unless it is nil, is what was kept: the origin
-// may say that it still holds.
+// fetch asks the origin for key, with the header of a, and returns when the header of the
+// response is there. The body then arrives in the background. If old is not nil, the origin
+// is asked whether it is still valid.
 //
-// The end of ctx ends a fetch until the header is there, and no more after.
+// The end of ctx ends the fetch only until the header is there.
 func (f *front) fetch(ctx context.Context, a *ask, key pageKey, old *response) (*response, error) {
 	x := f.newExchange(key.method)
 	leave := context.AfterFunc(ctx, func() { x.cancel(context.Cause(ctx)) })
