@@ -59,7 +59,7 @@ type stream struct {
 // streamOptions are the options of a stream.
 type streamOptions struct {
 	announced     int64 // its length, or -1
-	limit         int64 // the length of the longest that is kept
+	limit         int64 // the length of the longest body that is kept
 	window        int   // chunks
 	maxDelay      time.Duration
 	unreadTimeout time.Duration

@@ -11,9 +11,9 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// uncacheable remember of URLs that their responses are not to be shared, so that
-// users that come next do not wait to hear that. They are a limited number of
-// hashes: a URL that is forgotten costs the next users one wait.
+// A urlSet is a bounded set of hashes of URLs, each for a limited time. Cache.uncacheable has
+// the URLs whose responses are not shared, so that requests for them do not wait for one
+// another. If a URL is evicted, the next requests wait once.
 type urlSet struct {
 	seed maphash.Seed
 	urls *dedup.Cache[uint64, struct{}]
@@ -25,12 +25,12 @@ func newURLSet(ttl time.Duration) *urlSet {
 	unused := func(context.Context, uint64) (struct{}, error) { return struct{}{}, errors.ErrUnsupported }
 	urls, err := dedup.NewCache(unused, &dedup.CacheOptions[uint64, struct{}]{MaxEntries: maxURLs, TTL: ttl})
 	if err != nil {
-		panic(err) // the options make sense
+		panic(err) // the options are valid
 	}
 	return &urlSet{maphash.MakeSeed(), urls}
 }
 
-// hash is the same for all responses of a URL, and for GET and HEAD.
+// hash is the same for all variants of a URL, and for GET and HEAD.
 func (v *urlSet) hash(key pageKey) uint64 {
 	key = key.url()
 	key.method = ""
@@ -45,8 +45,8 @@ func (v *urlSet) has(key pageKey) bool {
 	return ok
 }
 
-// reconsider ends the verdict by which a request went by itself if its response
-// could have been shared. An error says nothing about that.
+// reconsider removes the URL of a request that passed through from Cache.uncacheable, if its
+// response could have been shared. A response with an error is ignored.
 func (f *front) reconsider(res *http.Response) {
 	url := passingOf(res.Request).uncacheable
 	if url == (pageKey{}) || res.StatusCode >= 500 {
