@@ -44,7 +44,7 @@ func (w *writes) last(uri string) uint64 {
 			tick = max(tick, p.recent[i].tick.Load())
 		}
 	}
-	return max(tick, p.others.Load()) // read after recent, because a write is stored in others before it leaves recent
+	return max(tick, p.others.Load()) // after recent: a write is in others before it leaves recent
 }
 
 // add notes a write. Of several writes to a page, the last one counts.
