@@ -193,7 +193,7 @@ func (s *storage) purge(h *record, first, last *purge) error {
 	e.since.Store(h.Since)
 	for p := first; ; p = p.next.Load() {
 		if p.selects(e) {
-			e.suffer(p)
+			e.applyPurge(p)
 		}
 		if p == last {
 			break

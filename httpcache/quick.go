@@ -12,25 +12,27 @@ import (
 	"time"
 )
 
-// QuickHits returns a listener for server, whose handler is h or has h in it, and which
-// is to serve l. h is from [Cache.Proxy]. Connections of the listener answer requests for small
-// pages that are kept and fresh before the server sees them, with the same bytes as h
-// would but for the order of the fields. That takes much less time than the server
-// does for a request, and it happens only if a request is as plain as most are: GET, HTTP/1.1
-// without TLS, only fields that browsers send without being asked to, and no byte
-// that could be read in two ways. All else goes to the server.
+// QuickHits wraps the listener l of a server, so that its connections answer most requests
+// for small pages that are kept and fresh, without the server. That takes much less time.
+// h must be a handler from [Cache.Proxy], and server.Handler must be h or pass requests on
+// to h. The server must then serve the returned listener instead of l.
 //
-// Handlers around h do not see these requests; answered, unless it is nil, is called
-// after each of them, by the goroutine of its connection, with the time that it took.
-// An answer that is being written when the server shuts down or closes has 5 s to
-// come to its end.
+// An answer has the same bytes as one of h, except for the order of the fields. A request is
+// answered in this way only if it is GET, HTTP/1.1 without TLS, of at most 4 KiB, with the
+// common fields of browsers only, and without any byte that could be read in two ways; and
+// if the body of the answer has at most 64 KiB. All other requests go to the server.
 //
-// An answer is written by one system call, writev(2), if connections of l are those of
-// package net, or have a method WriteBuffers(*net.Buffers) (int64, error) that hands on what
-// it gets to such a connection; else by one call of Write.
+// Each answer is written by one system call, writev(2), if the connections of l are those of
+// package net, or have a method WriteBuffers(*net.Buffers) (int64, error) that passes its
+// argument on to such a connection. Otherwise it is written by one call of Write.
 //
-// QuickHits sets server.ConnState, and calls the function that was there. It panics if h
-// is not from Proxy.
+// Handlers around h do not see the requests that are answered in this way. If answered is
+// not nil, it is called after each of them with the time that the answer took, in the
+// goroutine of the connection and with nothing locked. An answer that is being written
+// while the server shuts down, or closes, has 5 s to end.
+//
+// QuickHits replaces server.ConnState by a function that also calls the one before, so it
+// must be called before the server serves. It panics if h is not from Proxy.
 func QuickHits(server *http.Server, l net.Listener, h http.Handler, answered func(time.Duration)) net.Listener {
 	f, ok := h.(*front)
 	if !ok || f.origin == nil {
@@ -65,25 +67,25 @@ func (l *quickListener) Accept() (net.Conn, error) {
 	return q, nil
 }
 
-// A quickConn is between two requests from when it is accepted, or its server says
-// that it is idle, until it hands bytes over to the server. Only then its server
-// reads nothing but the beginning of a request.
+// A quickConn is between two requests from when it is accepted, or the server reports it
+// idle, until it hands bytes over to the server. Only in that time is a read by the server
+// always the beginning of a request.
 type quickConn struct {
 	net.Conn
 	of      *quickListener
 	between atomic.Bool
-	rest    []byte // of what was read, what the server has not got
+	rest    []byte // read from Conn, and not yet read by the server
 	buf     []byte
 	used    bool // a request was answered since the server set the deadline
 	renewed time.Time
 
 	mu      sync.Mutex
-	writing bool // an answer
-	closed  bool // while one was being written
+	writing bool // an answer is being written
+	closed  bool // Close was called while an answer was being written
 }
 
-// maxQuickHead is how many bytes a request may have that is answered quickly, and
-// maxQuickBody the body of its answer.
+// maxQuickHead is the size of the largest request that is answered here, and maxQuickBody
+// that of the largest body of an answer, in bytes.
 const (
 	maxQuickHead = 4 << 10
 	maxQuickBody = 64 << 10
@@ -131,8 +133,7 @@ func (q *quickConn) answerAll(data []byte) (rest []byte) {
 	return nil
 }
 
-// stayOpen lets the time in which a connection may be idle begin anew. Now and then is
-// enough.
+// stayOpen restarts the server's idle timeout, at most once a second.
 func (q *quickConn) stayOpen(now time.Time) {
 	if q.used && now.Sub(q.renewed) < time.Second {
 		return
@@ -141,8 +142,8 @@ func (q *quickConn) stayOpen(now time.Time) {
 	q.Conn.SetReadDeadline(deadline(now, q.of.server.IdleTimeout, q.of.server.ReadTimeout))
 }
 
-// handOver lets the server read. It has set the time for a header when the
-// connection was idle, which may be long ago.
+// handOver lets the server read. It restarts the server's timeout for a header, which the
+// server set when the connection became idle.
 func (q *quickConn) handOver() {
 	q.between.Store(false)
 	if q.used {
@@ -162,11 +163,11 @@ func deadline(now time.Time, d, otherwise time.Duration) time.Time {
 	return now.Add(d)
 }
 
-// lastWrite is how long an answer may take whose connection is closed meanwhile.
+// lastWrite is the time for which an answer may go on after its connection was closed.
 const lastWrite = 5 * time.Second
 
-// Close lets an answer that is being written come to its end, but does not wait for
-// that: a server that shuts down takes the connection for idle, and has a lock.
+// Close lets an answer that is being written end, and does not wait for that: a server that
+// shuts down takes the connection for idle, and calls Close with a lock held.
 func (q *quickConn) Close() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -191,7 +192,7 @@ func (q *quickConn) write(a *quickAnswer) {
 	}
 }
 
-// CloseWrite lets net/http say goodbye before it hangs up.
+// CloseWrite is called by net/http before Close.
 func (q *quickConn) CloseWrite() error {
 	if half, ok := q.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -201,14 +202,14 @@ func (q *quickConn) CloseWrite() error {
 
 var quickAnswers = sync.Pool{New: func() any { return new(quickAnswer) }}
 
-// A quickAnswer is what goes out: its header, and then the chunks of a body.
+// A quickAnswer is an answer to write: its header, and then the chunks of a body.
 type quickAnswer struct {
 	head  []byte
 	parts [][]byte
 	rest  net.Buffers // of parts, what is not written yet
 }
 
-// writeTo writes the answer. Who does not take several parts gets a copy of all.
+// writeTo writes the answer, as one copy of all if c does not accept several parts.
 func (a *quickAnswer) writeTo(c net.Conn) {
 	a.rest = a.parts
 	switch to := c.(type) {
@@ -227,8 +228,8 @@ func (a *quickAnswer) writeTo(c net.Conn) {
 	clear(a.parts) // it must not keep the body
 }
 
-// answer answers the request at the beginning of data, and returns its size. It
-// returns false, and has written nothing, if that is for the server to do.
+// answer answers the request at the beginning of data, and returns its size. If the server
+// has to answer it, answer writes nothing and returns false.
 func (q *quickConn) answer(data []byte) (size int, ok bool) {
 	r, size := parseQuick(data)
 	if r == nil {
@@ -253,13 +254,13 @@ func (q *quickConn) answer(data []byte) (size int, ok bool) {
 	return size, true
 }
 
-// isQuick reports whether the response is one that a quickConn answers by.
+// isQuick reports whether a quickConn may answer by the response.
 func (e *response) isQuick() bool {
 	return e.status == http.StatusOK && e.body != nil && e.body.whole.Load() && e.body.length <= maxQuickBody &&
 		e.trailer.isEmpty() && !e.personal && e.quickHead() != nil
 }
 
-// compose makes out what answers a, by e, whose body is open.
+// compose makes out the answer to a by e, whose body is open.
 func (f *front) compose(out *quickAnswer, a *ask, e *response) {
 	out.head = f.appendHeader(out.head[:0], a, e)
 	out.parts = append(out.parts[:0], out.head)
@@ -273,7 +274,7 @@ func (f *front) appendHeader(b []byte, a *ask, e *response) []byte {
 	b = appendField(b, "X-Cache", hit.String())
 	b = appendField(b, "Age", e.age())
 	b = appendField(b, "Content-Length", e.body.field[0])
-	b = appendField(b, "Cache-Status", e.above+f.fateOf(a, e, hit).line(f.name))
+	b = appendField(b, "Cache-Status", e.above+f.cacheStatusOf(a, e, hit).line(f.name))
 	return append(b, "\r\n"...)
 }
 
@@ -282,8 +283,8 @@ func appendField(b []byte, name, value string) []byte {
 	return append(append(b, value...), "\r\n"...)
 }
 
-// quickHead returns the first lines of all answers by e, which are made once; nil if
-// they cannot be written as they are.
+// quickHead returns the lines with which all answers by e begin. They are made once. It
+// returns nil if a field cannot be written as it is.
 func (e *response) quickHead() []byte {
 	if head := e.head.Load(); head != nil {
 		return *head
@@ -324,8 +325,8 @@ var quickFields = map[string]string{
 
 var headEnd, lineEnd = []byte("\r\n\r\n"), []byte("\r\n")
 
-// parseQuick returns the request at the beginning of data, and its size; nil if there
-// is none that is whole and plain.
+// parseQuick returns the request at the beginning of data, and its size. It returns nil if
+// the request is not complete or not plain.
 func parseQuick(data []byte) (r *http.Request, size int) {
 	end := bytes.Index(data, headEnd)
 	if end < 0 || !isPlain(data[:end]) {
@@ -357,7 +358,7 @@ func parseQuick(data []byte) (r *http.Request, size int) {
 	return r, end + len(headEnd)
 }
 
-// addQuick adds a field, if it is one of those that a request may have.
+// addQuick adds a field to r, and reports whether a plain request may have it.
 func addQuick(r *http.Request, line []byte) bool {
 	name, value, ok := strings.Cut(string(line), ": ")
 	name, known := quickFields[strings.ToLower(name)]
@@ -392,8 +393,7 @@ func isPlain(data []byte) bool {
 	return true
 }
 
-// isPlainPath reports whether a path, perhaps with a query, has only characters that
-// are written in one way.
+// isPlainPath reports whether a path and query have only characters that need no encoding.
 func isPlainPath(uri []byte) bool {
 	for _, c := range uri {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !bytes.Contains([]byte("-._~/?=&+,:@"), []byte{c}) {

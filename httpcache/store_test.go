@@ -193,6 +193,7 @@ func TestOtherHostsCookiesAndFrontsHaveOtherRecords(t *testing.T) {
 		s := newSite(t, answering(), with(newMemory()), func(o *Options) { o.KeyCookies = []string{"k"} })
 		s.expect(t, "/ fetched, / hit")
 		s.expect(t, "/ fetched, / hit", "Cookie: k=1")
+		synctest.Wait() // both are saved
 		s.forgetMemory()
 		s.expect(t, "/ hit", "Cookie: k=1")
 		s.expect(t, "/ fetched", "Cookie: k=2")

@@ -26,7 +26,7 @@ func (f *front) writeMetrics(w io.Writer) {
 	}
 	single(w, "failed_total", "counter", "Requests that ended with an error.", s.Failed)
 	single(w, "broken_total", "counter", "Failed requests whose header had been sent: the connection was aborted.", s.Broken)
-	single(w, "parted_total", "counter", "Slow readers that went on by a range request of their own.", s.Parted)
+	single(w, "detached_total", "counter", "Slow readers that went on by a range request of their own.", s.Detached)
 	single(w, "evicted_total", "counter", "Bodies that made room for others.", s.Evicted)
 	single(w, "body_bytes", "gauge", "Memory that bodies take.", s.Bytes)
 	single(w, "origin_requests_total", "counter", "Requests to the origin.", s.Origin)
