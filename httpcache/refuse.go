@@ -22,6 +22,9 @@ type refusal struct {
 	says   string
 }
 
+// notInHost are characters that no host has.
+const notInHost = " \t\"'<>\\^`{|}/?#@,;"
+
 // refusalOf returns why the origin is not asked for r, nil if it may be.
 func (f *front) refusalOf(r *http.Request) *refusal {
 	switch {
@@ -29,7 +32,7 @@ func (f *front) refusalOf(r *http.Request) *refusal {
 		return &refusal{http.StatusBadRequest, "http_request_error", "no path"}
 	case climbs(r.URL.Path):
 		return &refusal{http.StatusBadRequest, "http_request_error", "a path must not have .. in it"}
-	case strings.ContainsAny(r.Host, " \t\"'<>\\^`{|}/?#@,;"):
+	case strings.ContainsAny(r.Host, notInHost):
 		return &refusal{http.StatusBadRequest, "http_request_error", "no host"}
 	case f.looped(r):
 		return &refusal{http.StatusLoopDetected, "proxy_loop_detected", "the request has been here already"}
