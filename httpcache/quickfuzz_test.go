@@ -121,6 +121,9 @@ func transcriptOf(t *testing.T, script []byte, quickly bool) (got transcript) {
 		server.Close()
 		<-served
 		got.answers = sortedFields(answers.String())
+		if n := len(got.answers) - 1; n >= 0 && strings.HasSuffix(got.answers[n], "\n\n400 Bad Request") {
+			got.answers = got.answers[:n] // a server that is idle says so only after the fourth byte
+		}
 		for len(s.asked) > 0 {
 			r := <-s.asked
 			got.asked = append(got.asked, r.Method+" "+r.URL.RequestURI())
@@ -168,11 +171,6 @@ func FuzzQuickHits(f *testing.F) {
 		f.Add(randomScript(i))
 	}
 	f.Fuzz(func(t *testing.T, script []byte) {
-		for piece := range pieces(script) {
-			if len(piece) < 4 && !strings.Contains(atOnce+shortly+longer, piece) {
-				t.Skip() // an idle server waits for four bytes
-			}
-		}
 		if len(script) < 3000 {
 			requireAlike(t, script)
 		}

@@ -1,6 +1,8 @@
 package httpcache
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -50,6 +52,14 @@ func (u *rule) add(place string) (old string) {
 	return old
 }
 
+// weight is about how many bytes of memory the rule takes at most, with all its places.
+func (u *rule) weight() int64 {
+	if onlyCodings(u.names) {
+		return int64(len(codingPlaces)) * 16 // which all rules share
+	}
+	return maxVariants * (16 + maxSelected)
+}
+
 // knows reports whether all names are in the rule.
 func (u *rule) knows(names []string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(u.names, name) })
@@ -88,10 +98,14 @@ func isPersonalField(name string) bool {
 	return false
 }
 
+// maxSelected is how long what selecting returns may be, as it is there for each variant of
+// a page. What would be longer is a hash.
+const maxSelected = 64
+
 // selecting returns the values that h has of the fields, in a form in which
 // values that mean the same are the same.
 func selecting(names []string, h http.Header) string {
-	if len(names) == 1 && names[0] == "Accept-Encoding" {
+	if onlyCodings(names) {
 		return codingPlaces[codingsOf(h["Accept-Encoding"])] // nearly always
 	}
 	var b []byte
@@ -104,8 +118,13 @@ func selecting(names []string, h http.Header) string {
 		b = append(b, value...)
 		b = append(b, '\n')
 	}
+	if len(b) > maxSelected {
+		return fmt.Sprintf("%x", sha256.Sum256(b)) // which nobody can choose to be that of other values
+	}
 	return string(b)
 }
+
+func onlyCodings(names []string) bool { return len(names) == 1 && names[0] == "Accept-Encoding" }
 
 // normalized returns the lines of a field as one. In the fields that are lists
 // of what their sender accepts, neither case nor order means anything (RFC 9110,
