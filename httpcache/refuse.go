@@ -22,6 +22,9 @@ type refusal struct {
 	says   string
 }
 
+// notInHost has the characters that a host must not have.
+const notInHost = " \t\"'<>\\^`{|}/?#@,;"
+
 // refusalOf returns why r is not sent to the origin, or nil.
 func (f *front) refusalOf(r *http.Request) *refusal {
 	switch {
@@ -29,7 +32,7 @@ func (f *front) refusalOf(r *http.Request) *refusal {
 		return &refusal{http.StatusBadRequest, "http_request_error", "no path"}
 	case hasDotDot(r.URL.Path):
 		return &refusal{http.StatusBadRequest, "http_request_error", "a path must not have .. in it"}
-	case strings.ContainsAny(r.Host, " \t\"'<>\\^`{|}/?#@,;"):
+	case strings.ContainsAny(r.Host, notInHost):
 		return &refusal{http.StatusBadRequest, "http_request_error", "no host"}
 	case f.hasLooped(r):
 		return &refusal{http.StatusLoopDetected, "proxy_loop_detected", "the request has been here already"}

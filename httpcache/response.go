@@ -118,7 +118,7 @@ func (e *response) left(now time.Time) time.Duration {
 func (e *response) weight() uint32 {
 	size := int64(1100 + 2*len(e.selected) + 16*len(e.tags)) // measured, with the memory of dedup.Cache
 	if e.rule != nil {
-		size += maxVariants * 32
+		size += e.rule.weight()
 	}
 	for name, values := range e.header {
 		size += int64(len(name))

@@ -1,6 +1,8 @@
 package httpcache
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -49,6 +51,14 @@ func (u *rule) add(place string) (old string) {
 	return old
 }
 
+// weight returns about how many bytes of memory the rule takes at most, with all its places.
+func (u *rule) weight() int64 {
+	if onlyCodings(u.names) {
+		return int64(len(codingPlaces)) * 16 // which all rules share
+	}
+	return maxVariants * (16 + maxSelected)
+}
+
 // covers reports whether all names are in the rule.
 func (u *rule) covers(names []string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(u.names, name) })
@@ -87,10 +97,14 @@ func isPersonalField(name string) bool {
 	return false
 }
 
+// maxSelected is the length of the longest result of selecting that is kept for each variant
+// of a page. A longer one is replaced by its hash.
+const maxSelected = 64
+
 // selecting returns the values of the named fields of h, in a form in which equivalent values
 // are equal.
 func selecting(names []string, h http.Header) string {
-	if len(names) == 1 && names[0] == "Accept-Encoding" {
+	if onlyCodings(names) {
 		return codingPlaces[codingsOf(h["Accept-Encoding"])] // the most common case
 	}
 	var b []byte
@@ -103,8 +117,13 @@ func selecting(names []string, h http.Header) string {
 		b = append(b, value...)
 		b = append(b, '\n')
 	}
+	if len(b) > maxSelected {
+		return fmt.Sprintf("%x", sha256.Sum256(b)) // which nobody can choose to be that of other values
+	}
 	return string(b)
 }
+
+func onlyCodings(names []string) bool { return len(names) == 1 && names[0] == "Accept-Encoding" }
 
 // normalized returns the lines of a field as one value. Case and order are ignored in fields
 // that list what the client accepts (RFC 9110, 12.5). In other fields only the white space
