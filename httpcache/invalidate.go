@@ -33,7 +33,7 @@ func (f *front) noteWriteBy(r *http.Request, res *http.Response) {
 func (f *front) noteWriteTo(uri string, tick uint64) {
 	f.writes.add(uri, tick)
 	if f.storage != nil {
-		f.storage.debts.mark(uri)
+		f.storage.backlog.mark(uri)
 	}
 }
 

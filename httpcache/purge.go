@@ -50,7 +50,7 @@ type Selection struct {
 func (c *Cache) Purge(s Selection) (n int) {
 	p := c.purges.add(s.checked())
 	if c.storage != nil {
-		if c.storage.debts.purged() {
+		if c.storage.backlog.purged() {
 			c.storage.swept.Store(p)
 		}
 	}

@@ -59,7 +59,7 @@ func (f *front) bring(url pageKey, a *ask) bool {
 // find loads what is stored at a place.
 func (s *storage) find(ctx context.Context, place pageKey) *loading {
 	key := place.stored()
-	if s.debts.holds(key) {
+	if s.backlog.holds(key) {
 		return nil
 	}
 	return s.load(ctx, key)

@@ -161,13 +161,13 @@ func TestWritesHoldBeforeTheyHaveReachedTheStore(t *testing.T) {
 	})
 }
 
-func TestTooManyDebtsWipeTheStore(t *testing.T) {
+func TestTooLongABacklogWipesTheStore(t *testing.T) {
 	for _, purges := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) { tooManyDebts(t, purges) })
+		synctest.Test(t, func(t *testing.T) { tooLongABacklog(t, purges) })
 	}
 }
 
-func tooManyDebts(t *testing.T, purges bool) {
+func tooLongABacklog(t *testing.T, purges bool) {
 	store := newMemory()
 	s := newSite(t, answering("Cache-Control: max-age=1000"), with(store))
 	s.expect(t, "/ fetched")
@@ -175,11 +175,11 @@ func tooManyDebts(t *testing.T, purges bool) {
 	gate := make(chan bool)
 	store.on("Save", func(string) error { <-gate; return nil })
 	store.on("Heads", func(string) error { <-gate; return nil })
-	for i := range maxDebts + 2 {
+	for i := range maxBacklog + 2 {
 		if purges {
 			s.Purge(Selection{Tag: "none"})
 		} else {
-			s.storage.debts.mark(fmt.Sprint("/", i))
+			s.storage.backlog.mark(fmt.Sprint("/", i))
 		}
 	}
 	s.forgetMemory()
