@@ -24,6 +24,7 @@ type batch[K comparable, V any] struct {
 	broken bool         // LoadMany did not return
 	vs     map[K]V      // what LoadMany returned, which belongs to the user
 	errs   KeyErrors[K] // what LoadMany returned as its error, if that is a KeyErrors
+	byKey  bool         // it is a KeyErrors, maybe nil
 	extras []extra[K, V]
 	left   removals[K, V] // what has left the store for the extras
 
@@ -74,7 +75,7 @@ func (b *batch[K, V]) run() {
 	b.broken = true
 	defer func() {
 		if b.broken {
-			b.vs, b.errs, err = nil, nil, load.Panicked(recover())
+			b.vs, b.errs, b.byKey, err = nil, nil, false, load.Panicked(recover())
 		}
 		b.finish(err)
 	}()
@@ -112,7 +113,7 @@ func (b *batch[K, V]) judge(err error) {
 	if err == nil {
 		return
 	}
-	b.errs, _ = errors.AsType[KeyErrors[K]](err)
+	b.errs, b.byKey = errors.AsType[KeyErrors[K]](err)
 	for i := range b.runs {
 		if _, err := b.answer(b.runs[i].f.key, err); err != nil {
 			b.runs[i].gone = errors.Is(err, ErrGone)
@@ -148,7 +149,7 @@ func (b *batch[K, V]) answer(key K, err error) (v V, _ error) {
 	switch {
 	case ok:
 		return v, nil
-	case err != nil && b.errs == nil:
+	case err != nil && !b.byKey:
 		return v, err
 	default:
 		return v, ErrNotLoaded
