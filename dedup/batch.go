@@ -47,10 +47,14 @@ func (c *Cache[K, V]) newBatch(values context.Context) *batch[K, V] {
 // join counts a flight.
 func (b *batch[K, V]) join() { b.alive.Add(1) }
 
-// leave removes a canceled flight from the count. The last one cancels the load.
+// leave removes a canceled flight from the count. The last one cancels the load. If the
+// batch gathers, it ends that too: the next flight begins another one. Nothing is locked.
 func (b *batch[K, V]) leave(cause error) {
-	if b.alive.Add(-1) == 0 {
+	switch left := b.alive.Add(-1); {
+	case left == 0:
 		b.ctx.Cancel(cause)
+	case left == 1 && b.timer != nil && b.c.gathering.takeEmpty(b):
+		b.drop(cause)
 	}
 }
 
@@ -86,11 +90,12 @@ func (b *batch[K, V]) run() {
 
 // load calls LoadMany when it has a slot.
 func (b *batch[K, V]) load() (map[K]V, error) {
-	if err := b.c.slots.Acquire(&b.ctx); err != nil {
+	err := b.c.slots.Acquire(&b.ctx)
+	b.complete()
+	if err != nil {
 		return nil, err
 	}
 	defer b.c.slots.Release(&b.ctx)
-	b.complete()
 	if len(b.runs) == 0 {
 		return nil, nil
 	}
