@@ -24,6 +24,7 @@ type batch[K comparable, V any] struct {
 	broken bool         // LoadMany did not return
 	vs     map[K]V      // what LoadMany returned; the user may have kept it, so it is not changed
 	errs   KeyErrors[K] // what LoadMany returned as its error, if that is a KeyErrors
+	byKey  bool         // it is a KeyErrors, maybe nil
 	extras []extra[K, V]
 	left   removals[K, V] // the values that the extras replaced
 
@@ -46,10 +47,14 @@ func (c *Cache[K, V]) newBatch(values context.Context) *batch[K, V] {
 // join counts a flight.
 func (b *batch[K, V]) join() { b.alive.Add(1) }
 
-// leave removes a canceled flight from the count. The last one cancels the load.
+// leave removes a canceled flight from the count. The last one cancels the load. If the
+// batch gathers, it ends that too: the next flight begins another one. Nothing is locked.
 func (b *batch[K, V]) leave(cause error) {
-	if b.alive.Add(-1) == 0 {
+	switch left := b.alive.Add(-1); {
+	case left == 0:
 		b.ctx.Cancel(cause)
+	case left == 1 && b.timer != nil && b.c.gathering.takeEmpty(b):
+		b.drop(cause)
 	}
 }
 
@@ -74,7 +79,7 @@ func (b *batch[K, V]) run() {
 	b.broken = true
 	defer func() {
 		if b.broken {
-			b.vs, b.errs, err = nil, nil, load.Panicked(recover())
+			b.vs, b.errs, b.byKey, err = nil, nil, false, load.Panicked(recover())
 		}
 		b.finish(err)
 	}()
@@ -85,11 +90,12 @@ func (b *batch[K, V]) run() {
 
 // load waits for a slot, and calls LoadMany.
 func (b *batch[K, V]) load() (map[K]V, error) {
-	if err := b.c.slots.Acquire(&b.ctx); err != nil {
+	err := b.c.slots.Acquire(&b.ctx)
+	b.complete()
+	if err != nil {
 		return nil, err
 	}
 	defer b.c.slots.Release(&b.ctx)
-	b.complete()
 	if len(b.runs) == 0 {
 		return nil, nil
 	}
@@ -112,7 +118,7 @@ func (b *batch[K, V]) readErrors(err error) {
 	if err == nil {
 		return
 	}
-	b.errs, _ = errors.AsType[KeyErrors[K]](err)
+	b.errs, b.byKey = errors.AsType[KeyErrors[K]](err)
 	for i := range b.runs {
 		if _, err := b.answer(b.runs[i].f.key, err); err != nil {
 			b.runs[i].gone = errors.Is(err, ErrGone)
@@ -148,7 +154,7 @@ func (b *batch[K, V]) answer(key K, err error) (v V, _ error) {
 	switch {
 	case ok:
 		return v, nil
-	case err != nil && b.errs == nil:
+	case err != nil && !b.byKey:
 		return v, err
 	default:
 		return v, ErrNotLoaded

@@ -90,27 +90,30 @@ func (c *Cache[K, V]) entryAfterError(e, old *entry[V], now int64) *entry[V] {
 	if old == nil || !c.mayServeStale(old, now) {
 		return e
 	}
-	if e == nil {
-		if old.fresh >= beyondIdle || c.maxStale() == 0 {
-			return nil
-		}
-		e = &entry[V]{failed: &failure{retry: expiresAt(now, coolDown)}}
+	wait := coolDown
+	if e != nil {
+		wait = time.Duration(e.failed.retry - e.stored)
+	} else if old.fresh >= beyondIdle || c.maxStale() == 0 {
+		return nil
+	} else {
+		e = &entry[V]{failed: new(failure)}
 	}
 	e.v, e.fresh, e.stored, e.weight = old.v, old.fresh, old.stored, max(old.weight, e.weight)
 	e.used.Store(old.used.Load())
-	c.backOff(e.failed, old.failed, now)
+	c.backOff(e.failed, old.failed, now, wait)
 	return e
 }
 
-// backOff doubles the time until the next load for each earlier failure, up to MaxBackoff.
-func (c *Cache[K, V]) backOff(f, before *failure, now int64) {
+// backOff sets the time of the next load: after wait, doubled for each earlier failure, up to
+// MaxBackoff.
+func (c *Cache[K, V]) backOff(f, before *failure, now int64, wait time.Duration) {
 	f.inRow = 1
 	if before != nil {
 		f.inRow = min(before.inRow+1, 62)
 	}
-	wait, most := time.Duration(f.retry-now), c.o.MaxBackoff
+	most := c.o.MaxBackoff
 	for n := f.inRow; n > 1 && wait < most; n-- {
-		wait = min(2*wait, most)
+		wait += min(wait, most-wait) // 2*wait may be too long for a Duration
 	}
 	if most > 0 && (f.inRow > 1 || f.err == nil) { // an ErrorTTL has its jitter
 		wait = c.jitter(wait)
@@ -126,9 +129,6 @@ func (e *entry[V]) withoutValue() *entry[V] {
 // prepareValue makes the entry of a value, or nil if it is not to be kept.
 func (c *Cache[K, V]) prepareValue(key K, v V) *entry[V] {
 	e := &entry[V]{v: v, fresh: never}
-	if c.o.IdleTTL > 0 {
-		e.fresh = beyondIdle
-	}
 	switch {
 	case c.o.TTLOf != nil:
 		ttl := c.o.TTLOf(key, v)
@@ -138,6 +138,9 @@ func (c *Cache[K, V]) prepareValue(key K, v V) *entry[V] {
 		e.fresh = expiresAt(clock(), c.jitter(ttl))
 	case c.o.TTL > 0:
 		e.fresh = expiresAt(clock(), c.jitter(c.o.TTL))
+	}
+	if c.o.IdleTTL > 0 {
+		e.fresh = min(e.fresh, beyondIdle)
 	}
 	if c.o.Weigh != nil {
 		e.weight = c.o.Weigh(key, v)

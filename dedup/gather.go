@@ -36,7 +36,7 @@ func (c *Cache[K, V]) gather(f *flight[K, V]) {
 		return
 	}
 	g.open = nil
-	b.leave(nil) // f is not canceled
+	b.alive.Add(-1) // f is not canceled
 	if b.timer.Stop() {
 		start(b)
 	}
@@ -54,16 +54,33 @@ func (g *gathering[K, V]) take(b *batch[K, V]) *batch[K, V] {
 	return b
 }
 
+// takeEmpty closes b if it is open and all its flights are canceled, and reports whether it
+// did. Flights join with the mutex locked, so none has joined meanwhile.
+func (g *gathering[K, V]) takeEmpty(b *batch[K, V]) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open != b || b.alive.Load() > 1 {
+		return false
+	}
+	g.open = nil
+	return true
+}
+
 // close cancels the open batch. Its flights have been closed.
 func (g *gathering[K, V]) close() {
 	if b := g.take(nil); b != nil {
-		b.timer.Stop()
-		b.leave(ErrClosed)
+		b.drop(ErrClosed)
 	}
 }
 
-// complete closes b, which has a slot, and drops the flights that all callers have left. No
-// other code refers to these flights.
+// drop cancels a batch that is no longer open and has not been loaded.
+func (b *batch[K, V]) drop(cause error) {
+	b.timer.Stop()
+	b.leave(cause)
+}
+
+// complete closes b, which has a slot or is canceled, and drops the flights that all callers
+// have left. No other code refers to these flights.
 func (b *batch[K, V]) complete() {
 	if b.c.gathering.take(b) != nil {
 		b.leave(ErrAbandoned)
