@@ -55,10 +55,15 @@ func purgeOf(t *testing.T, selected Selection, gone string) {
 	synctest.Wait() // the bodies are in their places
 	require.Equal(t, 2*len(strings.Fields(gone)), s.Purge(selected), selected)
 	require.Zero(t, s.Purge(selected), "they are not in memory any more")
+	requireGone(t, s, all, gone, fmt.Sprint(selected))
+}
+
+// requireGone checks that of the pages all, in both variants, those in gone are not kept.
+func requireGone(t *testing.T, s *site, all []string, gone, what string) {
 	for _, uri := range all {
 		for _, user := range []string{"X-User: 1", "X-User: 2"} {
 			from := s.request("GET", uri, user).cache()
-			require.Equal(t, strings.Contains(" "+gone+" ", " "+uri+" "), from == "fetched", "%v: %s %s", selected, uri, from)
+			require.Equal(t, strings.Contains(" "+gone+" ", " "+uri+" "), from == "fetched", "%s: %s %s", what, uri, from)
 		}
 	}
 }

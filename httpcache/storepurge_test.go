@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,12 +53,7 @@ func storePurge(t *testing.T, selected Selection, gone, how string) {
 		s.forgetMemory()
 		s.Purge(selected)
 	}
-	for _, uri := range all {
-		for _, user := range []string{"X-User: 1", "X-User: 2"} {
-			from := s.request("GET", uri, user).cache()
-			require.Equal(t, strings.Contains(" "+gone+" ", " "+uri+" "), from == "fetched", "%v %s: %s %s", selected, how, uri, from)
-		}
-	}
+	requireGone(t, s, all, gone, fmt.Sprint(selected, how))
 }
 
 func TestSoftPurgeMakesWhatIsStoredStale(t *testing.T) {
@@ -150,10 +144,7 @@ func TestWritesEndWhatIsStored(t *testing.T) {
 
 func TestWritesHoldBeforeTheyHaveReachedTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newMemory()
-		s := newSite(t, answering("Cache-Control: max-age=1000, stale-while-revalidate=1000"), with(store))
-		s.expect(t, "/ fetched")
-		synctest.Wait()
+		s, store := newStoredSite(t, "Cache-Control: max-age=1000, stale-while-revalidate=1000")
 		s = s.again(t, answering())
 		store.on("Save", func(string) error { return errStuck })
 		s.request("POST", "/")
@@ -168,10 +159,7 @@ func TestTooManyDebtsWipeTheStore(t *testing.T) {
 }
 
 func tooManyDebts(t *testing.T, purges bool) {
-	store := newMemory()
-	s := newSite(t, answering("Cache-Control: max-age=1000"), with(store))
-	s.expect(t, "/ fetched")
-	synctest.Wait()
+	s, store := newStoredSite(t, "Cache-Control: max-age=1000")
 	gate := make(chan bool)
 	store.on("Save", func(string) error { <-gate; return nil })
 	store.on("Heads", func(string) error { <-gate; return nil })
@@ -213,10 +201,7 @@ func TestValidatedPagesAreSavedAnew(t *testing.T) {
 // A version that could not be saved ends the one that is stored.
 func TestWhatIsNotSavedEndsWhatIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newMemory()
-		s := newSite(t, answering("Cache-Control: max-age=1000"), with(store))
-		s.expect(t, "/ fetched")
-		synctest.Wait()
+		s, store := newStoredSite(t, "Cache-Control: max-age=1000")
 		require.Equal(t, 1, store.count())
 		gate := make(chan bool)
 		store.on("Save", func(key string) error { <-gate; return nil })
