@@ -12,18 +12,7 @@ import (
 )
 
 func TestPurgeReachesTheStore(t *testing.T) {
-	for _, row := range []struct {
-		Selection
-		gone string
-	}{
-		{Selection{URL: "/a"}, "/a"},
-		{Selection{URL: "http://EXAMPLE.com/a"}, "/a"},
-		{Selection{URL: "https://elsewhere/a"}, ""},
-		{Selection{Prefix: "/a"}, "/a /ab"},
-		{Selection{Prefix: "/"}, "/a /ab /c"},
-		{Selection{Tag: "tag c"}, "/c"},
-		{Selection{Tag: "none"}, ""},
-	} {
+	for _, row := range selections {
 		for _, how := range []string{"both", "restarted", "purged later", "running"} {
 			synctest.Test(t, func(t *testing.T) { storePurge(t, row.Selection, row.gone, how) })
 		}
@@ -32,8 +21,7 @@ func TestPurgeReachesTheStore(t *testing.T) {
 
 func storePurge(t *testing.T, selected Selection, gone, how string) {
 	s := newSite(t, tagged, with(newMemory()))
-	all := []string{"/a", "/ab", "/c"}
-	for _, uri := range all {
+	for _, uri := range taggedPages {
 		s.expect(t, uri+" fetched", "X-User: 1")
 		s.expect(t, uri+" fetched", "X-User: 2")
 	}
@@ -53,7 +41,7 @@ func storePurge(t *testing.T, selected Selection, gone, how string) {
 		s.forgetMemory()
 		s.Purge(selected)
 	}
-	requireGone(t, s, all, gone, fmt.Sprint(selected, how))
+	requireGone(t, s, gone, fmt.Sprint(selected, how))
 }
 
 func TestSoftPurgeMakesWhatIsStoredStale(t *testing.T) {
