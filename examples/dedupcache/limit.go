@@ -8,8 +8,8 @@ import (
 	"github.com/vigil-go/vigil/await"
 )
 
-// A limitedListener has a number of connections at most; more wait in the
-// kernel's line until one is closed.
+// A limitedListener limits the number of connections. Further ones wait in the kernel's queue
+// until one is closed.
 type limitedListener struct {
 	net.Listener
 	places *await.Semaphore
@@ -49,7 +49,7 @@ func (c *limitedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite lets net/http say goodbye before it hangs up.
+// CloseWrite is called by net/http before Close.
 func (c *limitedConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
