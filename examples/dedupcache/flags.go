@@ -313,8 +313,8 @@ clients ask for a page that is not kept, its origin is asked once.
 	b.WriteString(`
 In the demo, the default of -ttl is 300ms. -check also takes -ttl, -max-object,
 -max-bytes, -origin-time and -ignore-set-cookies. Names and networks are lists
-with commas. On the address of -metrics, POST /purge?url=/page, ?prefix=/dir/ or
-?tag=news removes pages; with &soft they become stale instead.
+with commas. On the address of -metrics, POST /purge with ?url=/page,
+?prefix=/dir/ or ?tag=news removes pages; with &soft they become stale instead.
 `)
 	b.WriteString("\nExit status: 0 done, 1 failed, 2 bad flags.\n")
 	return b.String()
