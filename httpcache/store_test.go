@@ -163,9 +163,7 @@ func TestRestartFindsPagesForRangesAndOnlyIfCached(t *testing.T) {
 
 func TestRecallsAreCoalesced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newMemory()
-		s := newSite(t, answering("Cache-Control: max-age=1000"), with(store))
-		s.expect(t, "/ fetched")
+		s, store := newStoredSite(t, "Cache-Control: max-age=1000")
 		s = s.again(t, down)
 		gate, n := make(chan bool), 0
 		store.on("Load", func(key string) error {
@@ -209,10 +207,7 @@ func TestOtherHostsCookiesAndFrontsHaveOtherRecords(t *testing.T) {
 
 func TestBrokenHeadsAreMisses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newMemory()
-		s := newSite(t, answering("Cache-Control: max-age=1000"), with(store))
-		s.expect(t, "/ fetched")
-		synctest.Wait()
+		s, store := newStoredSite(t, "Cache-Control: max-age=1000")
 		require.NoError(t, s.Close())
 		var good []byte
 		store.change(func(_ string, head []byte) []byte { good = head; return head })

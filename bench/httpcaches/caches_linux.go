@@ -37,6 +37,10 @@ type Cache struct {
 // and waits until it accepts connections. procs is GOMAXPROCS of vigil and the number of
 // nginx's workers. The error matches errors.ErrUnsupported if the cache is not installed.
 func Start(name, origin string, procs int) (_ *Cache, err error) {
+	command := commands[name]
+	if command == nil {
+		return nil, fmt.Errorf("httpcaches: there is no cache %q", name)
+	}
 	c := &Cache{Name: name, ended: make(chan struct{})}
 	if c.Address, err = freeAddress(); err != nil {
 		return nil, err
@@ -45,7 +49,7 @@ func Start(name, origin string, procs int) (_ *Cache, err error) {
 		return nil, err
 	}
 	if err = os.Chmod(c.dir, 0o755); err == nil { // nginx drops its privileges
-		c.cmd, err = commands[name](c, origin, procs)
+		c.cmd, err = command(c, origin, procs)
 	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(c.dir))
