@@ -15,17 +15,18 @@ import (
 type batch[K comparable, V any] struct {
 	c     *Cache[K, V]
 	ctx   load.Context
-	timer *time.Timer  // that starts the batch, if it gathers; see gather.go
-	runs  []run[K, V]  // of its flights; guarded by gathering while it gathers
+	timer *time.Timer  // starts the batch, if flights of other calls may join it; see gather.go
+	runs  []run[K, V]  // one for each flight; guarded by gathering.mu while the batch is open
 	alive atomic.Int64 // the number of flights that are not canceled, and one more until the start
 
 	twice  bool         // two flights have the same key
 	epoch  uint32       // the cache's epoch when LoadMany was called
 	broken bool         // LoadMany did not return
-	vs     map[K]V      // what LoadMany returned, which belongs to the user
+	vs     map[K]V      // what LoadMany returned; the user may have kept it, so it is not changed
 	errs   KeyErrors[K] // what LoadMany returned as its error, if that is a KeyErrors
+	byKey  bool         // it is a KeyErrors, maybe nil
 	extras []extra[K, V]
-	left   removals[K, V] // what has left the store for the extras
+	left   removals[K, V] // the values that the extras replaced
 
 	changed    map[K]struct{} // keys put or invalidated since the start; guarded by batches
 	allChanged bool           // InvalidateFunc was called since the start; guarded by batches
@@ -46,16 +47,20 @@ func (c *Cache[K, V]) newBatch(values context.Context) *batch[K, V] {
 // join counts a flight.
 func (b *batch[K, V]) join() { b.alive.Add(1) }
 
-// leave removes a canceled flight from the count. The last one cancels the load.
+// leave removes a canceled flight from the count. The last one cancels the load. If the
+// batch gathers, it ends that too: the next flight begins another one. Nothing is locked.
 func (b *batch[K, V]) leave(cause error) {
-	if b.alive.Add(-1) == 0 {
+	switch left := b.alive.Add(-1); {
+	case left == 0:
 		b.ctx.Cancel(cause)
+	case left == 1 && b.timer != nil && b.c.gathering.takeEmpty(b):
+		b.drop(cause)
 	}
 }
 
-// start starts the load, if there are flights. The caller is in line for all of them,
-// except for those in the background. So if all are canceled by now, it was by Close, or
-// because a Put or an Invalidate made loads in the background useless.
+// start starts the load, if there are flights. The caller is in line for all of them, except
+// for those in the background. So if all are canceled by now, the reason is Close, or a Put or
+// an Invalidate of keys that were loaded in the background.
 func (b *batch[K, V]) start() {
 	if b == nil || len(b.runs) == 0 {
 		return
@@ -74,22 +79,23 @@ func (b *batch[K, V]) run() {
 	b.broken = true
 	defer func() {
 		if b.broken {
-			b.vs, b.errs, err = nil, nil, load.Panicked(recover())
+			b.vs, b.errs, b.byKey, err = nil, nil, false, load.Panicked(recover())
 		}
 		b.finish(err)
 	}()
 	b.vs, err = b.load()
-	b.judge(err)
+	b.readErrors(err)
 	b.broken = false
 }
 
-// load calls LoadMany when it has a slot.
+// load waits for a slot, and calls LoadMany.
 func (b *batch[K, V]) load() (map[K]V, error) {
-	if err := b.c.slots.Acquire(&b.ctx); err != nil {
+	err := b.c.slots.Acquire(&b.ctx)
+	b.complete()
+	if err != nil {
 		return nil, err
 	}
 	defer b.c.slots.Release(&b.ctx)
-	b.complete()
 	if len(b.runs) == 0 {
 		return nil, nil
 	}
@@ -106,13 +112,13 @@ func (b *batch[K, V]) load() (map[K]V, error) {
 	return b.c.o.LoadMany(&b.ctx, keys)
 }
 
-// judge reads what LoadMany returned as its error. That may run user code, so it is a part
-// of the load.
-func (b *batch[K, V]) judge(err error) {
+// readErrors sets errs and gone by the error of LoadMany. It may run user code, in methods of
+// the error, so it is a part of the load.
+func (b *batch[K, V]) readErrors(err error) {
 	if err == nil {
 		return
 	}
-	b.errs, _ = errors.AsType[KeyErrors[K]](err)
+	b.errs, b.byKey = errors.AsType[KeyErrors[K]](err)
 	for i := range b.runs {
 		if _, err := b.answer(b.runs[i].f.key, err); err != nil {
 			b.runs[i].gone = errors.Is(err, ErrGone)
@@ -148,7 +154,7 @@ func (b *batch[K, V]) answer(key K, err error) (v V, _ error) {
 	switch {
 	case ok:
 		return v, nil
-	case err != nil && b.errs == nil:
+	case err != nil && !b.byKey:
 		return v, err
 	default:
 		return v, ErrNotLoaded

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// An entry is what is stored for a key: a value, an error, or a value and what is known of
-// the load that should have replaced it. Only used changes once it is stored.
+// An entry is what is stored for a key: a value, an error, or a value and the failure of the
+// load that should have replaced it. Only used changes once it is stored.
 type entry[V any] struct {
 	v      V
 	weight uint32
@@ -17,7 +17,7 @@ type entry[V any] struct {
 	fresh  int64    // the time until which v is fresh; zero if there is no value
 	failed *failure // nil if the last load has not failed
 
-	used atomic.Int64 // the last time at which somebody asked for it, if there is an IdleTTL
+	used atomic.Int64 // the last time at which a caller asked for it, if there is an IdleTTL
 }
 
 // A failure is a load that failed.
@@ -37,7 +37,7 @@ func (e *entry[V]) storedAt(now int64) {
 	e.used.Store(now)
 }
 
-// waits reports whether a load is not due yet, after one that failed.
+// waits reports whether the next load is not due yet, after a load that failed.
 func (e *entry[V]) waits(now int64) bool { return e.failed != nil && now < e.failed.retry }
 
 // keptErr returns the error that is kept, or nil.
@@ -52,8 +52,8 @@ func (e *entry[V]) keptErr(now int64) error {
 // served, unless its error is kept.
 const coolDown = time.Second
 
-// never is the time at which an entry without a TTL expires. If there is an IdleTTL, it is
-// beyondIdle: then a hit has to look at the clock.
+// never is the time at which an entry without a TTL expires. With an IdleTTL that is
+// beyondIdle, so that a hit reads the clock.
 const (
 	never      = math.MaxInt64
 	beyondIdle = never - 1
@@ -84,33 +84,36 @@ func (c *Cache[K, V]) prepare(key K, v V, err error) *entry[V] {
 	return &entry[V]{failed: &failure{err: err, until: until, retry: until}, stored: now, weight: 1}
 }
 
-// entryAfterError returns the entry to store after a load that failed, or nil: e has the
-// error if that is to be kept, old is the entry before it, and either may be nil.
+// entryAfterError returns the entry to store after a load that failed, or nil. e has the error
+// if that is to be kept, and old is the entry before the load. Both may be nil.
 func (c *Cache[K, V]) entryAfterError(e, old *entry[V], now int64) *entry[V] {
 	if old == nil || !c.mayServeStale(old, now) {
 		return e
 	}
-	if e == nil {
-		if old.fresh >= beyondIdle || c.maxStale() == 0 {
-			return nil
-		}
-		e = &entry[V]{failed: &failure{retry: expiresAt(now, coolDown)}}
+	wait := coolDown
+	if e != nil {
+		wait = time.Duration(e.failed.retry - e.stored)
+	} else if old.fresh >= beyondIdle || c.maxStale() == 0 {
+		return nil
+	} else {
+		e = &entry[V]{failed: new(failure)}
 	}
 	e.v, e.fresh, e.stored, e.weight = old.v, old.fresh, old.stored, max(old.weight, e.weight)
 	e.used.Store(old.used.Load())
-	c.backOff(e.failed, old.failed, now)
+	c.backOff(e.failed, old.failed, now, wait)
 	return e
 }
 
-// backOff doubles the time until the next load for each failure before, up to MaxBackoff.
-func (c *Cache[K, V]) backOff(f, before *failure, now int64) {
+// backOff sets the time of the next load: after wait, doubled for each earlier failure, up to
+// MaxBackoff.
+func (c *Cache[K, V]) backOff(f, before *failure, now int64, wait time.Duration) {
 	f.inRow = 1
 	if before != nil {
 		f.inRow = min(before.inRow+1, 62)
 	}
-	wait, most := time.Duration(f.retry-now), c.o.MaxBackoff
+	most := c.o.MaxBackoff
 	for n := f.inRow; n > 1 && wait < most; n-- {
-		wait = min(2*wait, most)
+		wait += min(wait, most-wait) // 2*wait may be too long for a Duration
 	}
 	if most > 0 && (f.inRow > 1 || f.err == nil) { // an ErrorTTL has its jitter
 		wait = c.jitter(wait)
@@ -126,9 +129,6 @@ func (e *entry[V]) withoutValue() *entry[V] {
 // prepareValue makes the entry of a value, or nil if it is not to be kept.
 func (c *Cache[K, V]) prepareValue(key K, v V) *entry[V] {
 	e := &entry[V]{v: v, fresh: never}
-	if c.o.IdleTTL > 0 {
-		e.fresh = beyondIdle
-	}
 	switch {
 	case c.o.TTLOf != nil:
 		ttl := c.o.TTLOf(key, v)
@@ -138,6 +138,9 @@ func (c *Cache[K, V]) prepareValue(key K, v V) *entry[V] {
 		e.fresh = expiresAt(clock(), c.jitter(ttl))
 	case c.o.TTL > 0:
 		e.fresh = expiresAt(clock(), c.jitter(c.o.TTL))
+	}
+	if c.o.IdleTTL > 0 {
+		e.fresh = min(e.fresh, beyondIdle)
 	}
 	if c.o.Weigh != nil {
 		e.weight = c.o.Weigh(key, v)

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// A gathering is the batch that new flights of single keys join; see
-// [CacheOptions].MaxBatch. Its mutex is locked while a shard is locked.
+// A gathering has the batch that new flights of single keys join; see
+// [CacheOptions].MaxBatch. Its mutex may be locked while a shard is locked.
 type gathering[K comparable, V any] struct {
 	mu   sync.Mutex
-	open *batch[K, V] // nil: the next flight begins one
+	open *batch[K, V] // nil if the next flight makes one
 }
 
 // gathers reports whether the load of key is to be part of a batch. A NaN is not, because
 // LoadMany could return no value for it.
 func (c *Cache[K, V]) gathers(key K) bool { return c.o.MaxBatch > 0 && key == key }
 
-// gather adds a new flight to the batch that gathers. The shard is locked. If the batch is
-// full it begins now, unless its timer has started it.
+// gather adds a new flight to the open batch. The shard is locked. If the batch is full, it is
+// started, unless its timer has done so.
 func (c *Cache[K, V]) gather(f *flight[K, V]) {
 	g := &c.gathering
 	g.mu.Lock()
@@ -36,14 +36,14 @@ func (c *Cache[K, V]) gather(f *flight[K, V]) {
 		return
 	}
 	g.open = nil
-	b.leave(nil) // f is not canceled
+	b.alive.Add(-1) // f is not canceled
 	if b.timer.Stop() {
 		start(b)
 	}
 }
 
-// take returns the batch that gathers, which does not gather any more. If b is not nil, it
-// returns b or nil.
+// take closes the open batch and returns it, or nil if there is none. If b is not nil, it does
+// so only if b is the open batch.
 func (g *gathering[K, V]) take(b *batch[K, V]) *batch[K, V] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -54,16 +54,33 @@ func (g *gathering[K, V]) take(b *batch[K, V]) *batch[K, V] {
 	return b
 }
 
-// close cancels the batch that gathers, whose flights are closed.
+// takeEmpty closes b if it is open and all its flights are canceled, and reports whether it
+// did. Flights join with the mutex locked, so none has joined meanwhile.
+func (g *gathering[K, V]) takeEmpty(b *batch[K, V]) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open != b || b.alive.Load() > 1 {
+		return false
+	}
+	g.open = nil
+	return true
+}
+
+// close cancels the open batch. Its flights have been closed.
 func (g *gathering[K, V]) close() {
 	if b := g.take(nil); b != nil {
-		b.timer.Stop()
-		b.leave(ErrClosed)
+		b.drop(ErrClosed)
 	}
 }
 
-// complete ends the gathering of b, which has a slot. Keys that all callers have left are
-// not loaded. Nobody knows their flights any more.
+// drop cancels a batch that is no longer open and has not been loaded.
+func (b *batch[K, V]) drop(cause error) {
+	b.timer.Stop()
+	b.leave(cause)
+}
+
+// complete closes b, which has a slot or is canceled, and drops the flights that all callers
+// have left. No other code refers to these flights.
 func (b *batch[K, V]) complete() {
 	if b.c.gathering.take(b) != nil {
 		b.leave(ErrAbandoned)

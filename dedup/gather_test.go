@@ -125,7 +125,7 @@ func TestEachCallerOfAGatheredKeyLeavesAtOnce(t *testing.T) {
 	})
 }
 
-// TestABatchThatAllLeaveIsNotLoaded, and a caller who comes then is.
+// TestABatchThatAllLeaveIsNotLoaded, and a caller who comes then begins another one.
 func TestABatchThatAllLeaveIsNotLoaded(t *testing.T) {
 	overGathered(t, options{}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
 		leave := func() {
@@ -141,13 +141,32 @@ func TestABatchThatAllLeaveIsNotLoaded(t *testing.T) {
 		require.Empty(t, b.many)
 		require.Zero(t, c.Stats().InFlight)
 		leave()
+		time.Sleep(gatherDelay / 2)
+		began := time.Now()
 		got := getEach(c, bg, "a")[0]
-		call := b.nextMany(t) // full
-		require.Equal(t, []string{"a"}, call.keys)
+		call := b.nextOf(t, "a")
+		require.Equal(t, gatherDelay, time.Since(began))
 		call.gate <- manyResult{m: map[string]int{"a": 1}}
 		require.Equal(t, result{v: 1}, <-got)
 		synctest.Wait()
 		require.EqualValues(t, 1, c.Stats().Loads)
+	})
+}
+
+// TestKeysThatWereLeftCountForMaxBatch while others are waited for.
+func TestKeysThatWereLeftCountForMaxBatch(t *testing.T) {
+	overGathered(t, options{}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
+		got := getEach(c, bg, "a")[0]
+		ctx, cancel := context.WithCancel(bg)
+		left := getEach(c, ctx, "left")[0]
+		cancel()
+		require.Error(t, (<-left).err)
+		other := getEach(c, bg, "b")[0]
+		call := b.nextMany(t) // full
+		require.Equal(t, []string{"a", "b"}, call.keys)
+		call.gate <- manyResult{m: map[string]int{"a": 1, "b": 2}}
+		require.Equal(t, result{v: 1}, <-got)
+		require.Equal(t, result{v: 2}, <-other)
 	})
 }
 

@@ -214,3 +214,16 @@ func TestRefreshManyWithoutLoadMany(t *testing.T) {
 		require.Contains(t, panicText(t, func() { _ = c.RefreshMany(nilCtx, nil) }), "dedup: ")
 	})
 }
+
+// TestKeyErrorsWithoutErrors, nil or empty, are no error of the keys without a value.
+func TestKeyErrorsWithoutErrors(t *testing.T) {
+	for _, errs := range []dedup.KeyErrors[string]{nil, {}, {"b": nil}, {"other": errLoad}} {
+		overBatches(t, options{}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
+			out := startMany(c, bg, "a", "b")
+			b.nextMany(t).gate <- manyResult{m: map[string]int{"a": 1}, err: errs}
+			r := <-out
+			require.Equal(t, map[string]int{"a": 1}, r.m)
+			require.Equal(t, []*dedup.KeyError[string]{{Key: "b", Err: dedup.ErrNotLoaded}}, keyErrors(t, r.err))
+		})
+	}
+}

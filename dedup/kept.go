@@ -9,16 +9,17 @@ import (
 )
 
 // An Entry is what a [Cache] keeps for a key: a value, the error of a load, or a value and
-// the error of the load that should have replaced it. A time that is zero means forever.
+// the error of the load that should have replaced it. FreshUntil and KeptUntil are the zero
+// time if there is no limit.
 type Entry[V any] struct {
 	Value    V
 	HasValue bool  // whether there is a value; if not, Value is the zero value and Err is not nil
-	Stale    bool  // the value is there, and its TTL is over
+	Stale    bool  // whether there is a value whose TTL is over
 	Err      error // of the last load, if that failed and its error is kept
 
 	Stored     time.Time // when the value was stored, or the error if there is no value
-	FreshUntil time.Time // when the value becomes stale; also zero if there is no value
-	KeptUntil  time.Time // when neither value nor error is served any more
+	FreshUntil time.Time // when the value becomes stale; the zero time if there is no value
+	KeptUntil  time.Time // when neither the value nor the error is returned any more
 }
 
 // All returns an iterator over the keys and values that [Cache.Peek] would return. It is
@@ -34,8 +35,8 @@ func (c *Cache[K, V]) All() iter.Seq2[K, V] {
 	}
 }
 
-// Entry returns what is kept for key, also if it is stale or an error. It does not load,
-// and does not change the counts of [Stats].
+// Entry returns what is kept for key, even if it is stale or an error, and whether there is
+// anything. It does not load, and does not change the counts of [Stats].
 func (c *Cache[K, V]) Entry(key K) (Entry[V], bool) {
 	now := clock()
 	if e, ok := c.store.Get(key); ok && !c.closed.Load() && !c.expired(e, now) {
@@ -44,13 +45,14 @@ func (c *Cache[K, V]) Entry(key K) (Entry[V], bool) {
 	return Entry[V]{}, false
 }
 
-// GetEntry is [Cache.Get] with more of the result: it tells whether the value is stale,
-// and of what age. If a stale value is returned because the load that should have replaced
-// it failed, Err is the error of that load. If the value is not kept, KeptUntil is when it
-// was loaded. If the returned error is not nil, the Entry is the zero Entry.
+// GetEntry is [Cache.Get] with more of the result: whether the value is stale, and when it
+// was stored. If a stale value is returned because the load that should have replaced it
+// failed, Err is the error of that load. If the value is not kept, Stored, FreshUntil and
+// KeptUntil are the time of its load. If the returned error is not nil, the Entry is the
+// zero Entry.
 func (c *Cache[K, V]) GetEntry(ctx context.Context, key K) (d Entry[V], err error) {
 	mustContext(ctx)
-	now := clock() // before the look, so that the value that it finds is served now
+	now := clock() // before Get, so that the times are those of the value that it finds
 	if e, ok := c.store.Get(key); ok && !c.closed.Load() {
 		if a, ok := c.read(e); ok {
 			if _, err = c.serve(ctx, key, a); err == nil {
@@ -132,15 +134,15 @@ func (c *Cache[K, V]) describe(e *entry[V], now int64) (d Entry[V]) {
 	return d
 }
 
-// InvalidateFunc removes the values for which f returns true, also stale ones, and returns
-// their number. No value that was kept when InvalidateFunc was called, and for which f
-// returns true, is returned after it. What the loads in flight will return is not known
-// yet: they continue for their callers, but their results are not stored. The error of a
-// key without a value stays.
+// InvalidateFunc removes the values for which f returns true, even if they are stale, and
+// returns their number. If f returns true for a value that was kept when InvalidateFunc was
+// called, no call returns that value after InvalidateFunc has returned. Loads in flight
+// continue for their callers, but because f cannot be asked about their values, these are
+// not stored. The error of a key without a value is not removed.
 //
 // f is called with nothing locked, and may call the Cache. It is called again for a key
-// whose entry changes meanwhile. If f panics, the values that it was called for before are
-// removed. InvalidateFunc panics if f is nil.
+// whose entry changes meanwhile. If f panics, the values for which it returned true before
+// are removed. InvalidateFunc panics if f is nil.
 func (c *Cache[K, V]) InvalidateFunc(f func(key K, v V) bool) (n int) {
 	if f == nil {
 		panic("dedup: InvalidateFunc of a nil function")
@@ -161,7 +163,7 @@ func (c *Cache[K, V]) InvalidateFunc(f func(key K, v V) bool) (n int) {
 	return n
 }
 
-// invalidateIf is Invalidate if e is stored for key. It reports whether it was.
+// invalidateIf is Invalidate if e is stored for key. It reports whether e was.
 func (c *Cache[K, V]) invalidateIf(key K, e *entry[V]) bool {
 	f, ok := c.swapOut(c.flights.home(key), key, e)
 	if f != nil {

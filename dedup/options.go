@@ -53,10 +53,9 @@ type CacheOptions[K comparable, V any] struct {
 	// value is not stored. A nil TTLOf means TTL for all values.
 	TTLOf func(key K, v V) time.Duration
 
-	// IdleTTL is the time after which a value leaves if nobody asks for it, although its
-	// TTL is not over, or it could still be returned stale. It begins anew with each Get,
-	// GetMany or GetEntry of the key, and when a value is stored. Zero means that values
-	// need not be asked for.
+	// IdleTTL is the time after which a value is removed if no caller asks for it, even if
+	// its TTL is not over or it could still be returned stale. It restarts with each Get,
+	// GetMany or GetEntry of the key, and when a value is stored. Zero means no limit.
 	IdleTTL time.Duration
 
 	// ErrorTTL is the time for which the error of a load is kept and returned instead
@@ -90,8 +89,8 @@ type CacheOptions[K comparable, V any] struct {
 	// MaxBackoff is the longest time between two loads of a key for which a stale value can
 	// be returned. After a load that failed, the next one is due after ErrorTTL, or one
 	// second. That time doubles with each further failure in a row, up to MaxBackoff, and
-	// Jitter shortens it at random. A load that succeeds, a Put and an invalidation end
-	// the row. Refresh does not wait. Zero means that the time does not grow.
+	// Jitter shortens it at random. A load that succeeds, a Put and an invalidation
+	// reset it. Refresh does not wait for it. Zero means that the time does not grow.
 	MaxBackoff time.Duration
 
 	// ReloadWith, if it is not nil, is called instead of the Loader if a value is still
@@ -118,7 +117,8 @@ type CacheOptions[K comparable, V any] struct {
 	// them, they are being loaded, or they were put or invalidated since the call began. The
 	// context of LoadMany is canceled when the last caller of each of its keys has left.
 	// LoadMany, and a Loader that GetMany or RefreshMany calls, always runs in a goroutine
-	// of its own. Everything else is as for a Loader. A nil LoadMany means that the Loader is called for each key.
+	// of its own. Everything else is as for a Loader. A nil LoadMany means that the Loader
+	// is called for each key.
 	LoadMany func(ctx context.Context, keys []K) (map[K]V, error)
 
 	// MaxBatch, if it is not zero, means that LoadMany is called instead of the Loader and

@@ -2,14 +2,14 @@ package dedup
 
 import "fmt"
 
-// A RemoveCause says why a value is not kept any more; see [CacheOptions].OnRemove.
+// A RemoveCause is the reason why a value was removed; see [CacheOptions].OnRemove.
 type RemoveCause uint8
 
 const (
-	RemoveExpired     RemoveCause = iota + 1 // its time was over, whatever removed it then
+	RemoveExpired     RemoveCause = iota + 1 // its time was over, whatever then removed it
 	RemoveEvicted                            // MaxEntries or MaxWeight was exceeded
 	RemoveInvalidated                        // by Invalidate, InvalidateFunc, InvalidateAll or Close
-	RemoveReplaced                           // a Put or a load has a newer value, even if that is not kept
+	RemoveReplaced                           // by a newer value of a Put or a load, even if that is not kept
 )
 
 // String returns "expired", "evicted", "invalidated" or "replaced".
@@ -27,14 +27,14 @@ func (c RemoveCause) String() string {
 	return fmt.Sprintf("RemoveCause(%d)", uint8(c))
 }
 
-// A removal is a value that has left the store, and of which OnRemove has to be told.
+// A removal is a value that was removed from the store, as an argument of OnRemove.
 type removal[K comparable, V any] struct {
 	key   K
 	v     V
 	cause RemoveCause
 }
 
-// removals are to be reported by onRemoveAll.
+// removals are the removals that onRemoveAll has to report.
 type removals[K comparable, V any] []*removal[K, V]
 
 // add adds r, which may be nil.
@@ -59,8 +59,8 @@ func (c *Cache[K, V]) removalOf(key K, e *entry[V], cause RemoveCause) *removal[
 	return &removal[K, V]{key, e.v, cause}
 }
 
-// onRemove calls OnRemove, with nothing locked. r may be nil. It drops a panic, because
-// what removes a value may be a goroutine in which no user code could recover it.
+// onRemove calls OnRemove, with nothing locked. r may be nil. It drops a panic, because a
+// value may be removed by a goroutine in which no user code could recover it.
 func (c *Cache[K, V]) onRemove(r *removal[K, V]) {
 	if r != nil {
 		defer func() { _ = recover() }()
@@ -68,8 +68,8 @@ func (c *Cache[K, V]) onRemove(r *removal[K, V]) {
 	}
 }
 
-// onRemoveAll calls OnRemove for each of list. If OnRemove ends the goroutine, the calls
-// that are left are made in another one.
+// onRemoveAll calls OnRemove for each removal of list. If OnRemove ends the goroutine, the
+// other calls are made in another goroutine.
 func (c *Cache[K, V]) onRemoveAll(list removals[K, V]) {
 	defer func() {
 		if len(list) > 0 {
@@ -83,8 +83,8 @@ func (c *Cache[K, V]) onRemoveAll(list removals[K, V]) {
 	}
 }
 
-// evicted notes an entry that the store evicts. The store is locked, and the entry has not
-// left it yet.
+// evicted notes that the store evicts an entry. The store is locked, and the entry is still in
+// it.
 func (c *Cache[K, V]) evicted(key K, e *entry[V]) {
 	r := c.removalOf(key, e, RemoveEvicted)
 	if r == nil {
@@ -98,8 +98,8 @@ func (c *Cache[K, V]) evicted(key K, e *entry[V]) {
 	c.evictions = append(c.evictions, r)
 }
 
-// reportEvictions calls OnRemove for the entries that were evicted since the last call. It
-// begins when there are any, and makes the calls when they have left the store.
+// reportEvictions calls OnRemove for the entries that were evicted since the last call, after
+// they have been removed from the store. evicted starts it.
 func (c *Cache[K, V]) reportEvictions() {
 	c.evictedMu.Lock()
 	list := c.evictions
@@ -109,7 +109,7 @@ func (c *Cache[K, V]) reportEvictions() {
 	c.onRemoveAll(list)
 }
 
-// clear removes all entries, and returns those of which OnRemove has to be told.
+// clear removes all entries, and returns the removals to report.
 func (c *Cache[K, V]) clear() (list removals[K, V]) {
 	if c.o.OnRemove == nil {
 		c.store.Clear()

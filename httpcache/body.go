@@ -7,18 +7,17 @@ import (
 	"sync/atomic"
 )
 
-// A body is the content of a response. It arrives by a stream, and is whole when
-// that has ended well with all of it still there.
+// A body is the content of a response. It arrives by a stream, and is whole when the stream
+// has ended without an error and all chunks are still there.
 //
-// Its memory is given back with the last reference. These are held by the stream
-// until it ends, then by the budget until the body is evicted, and by each
-// reader.
+// Its memory is released with the last reference. References are held by the stream until
+// it ends, then by the budget until the body is evicted, and by each reader.
 type body struct {
 	budget *budget
 	owner  owner
 
 	refs    atomic.Int32
-	kept    atomic.Bool // the cache may keep it, as far as is known
+	kept    atomic.Bool // it is to be kept, so far
 	visited atomic.Bool // read since the hand of the budget came by
 	whole   atomic.Bool // chunks, length and field are set, and do not change any more
 	stream  atomic.Pointer[stream]
@@ -31,25 +30,25 @@ type body struct {
 	older, newer *body
 }
 
-// An owner is what a body belongs to. It is called with nothing locked.
+// An owner is notified of what happens to its body, with nothing locked.
 type owner interface {
-	// evicted is told that the body is not to be found any more.
+	// evicted is called when the body was evicted.
 	evicted(b *body)
-	// broke is told why a reader did not get all of the body.
+	// broke is called when a reader did not get all of the body.
 	broke(err error)
-	// parted is told that a reader goes on by a request of its own.
-	parted()
+	// detached is called when a reader continues by a request of its own.
+	detached()
 }
 
 var (
-	errUnread  = errors.New("nobody reads this any more")
-	errUnwound = errors.New("origin: reading the body did not return")
-	errParted  = errors.New("too far behind the others who read this")
-	errLength  = errors.New("origin: the body is longer than announced")
+	errUnread   = errors.New("no client reads the body any more")
+	errUnwound  = errors.New("origin: reading the body did not return")
+	errDetached = errors.New("too slow for the other readers of the body")
+	errLength   = errors.New("origin: the body is longer than announced")
 )
 
-// open adds a reference, which release ends. It fails if the body's memory was
-// given back.
+// open adds a reference, which release ends. It returns false if the memory of the body has
+// been released.
 func (b *body) open() bool {
 	for n := b.refs.Load(); n > 0; n = b.refs.Load() {
 		if b.refs.CompareAndSwap(n, n+1) {
@@ -77,14 +76,14 @@ func (b *body) visit() {
 	}
 }
 
-// evict ends the reference of the budget, for whoever took it from there.
+// evict ends the reference of the budget. The caller has removed b from the budget.
 func (b *body) evict() {
 	b.kept.Store(false)
 	b.owner.evicted(b)
 	b.release()
 }
 
-// discard lets go of a body that the cache does not keep any more.
+// discard ends the reference of the budget, because the body is not kept any more.
 func (b *body) discard() {
 	b.kept.Store(false)
 	if b.budget.remove(b) {
@@ -111,8 +110,8 @@ func (b *body) weight() int64 {
 	return max(s.size, min(s.announced, s.limit))
 }
 
-// follow returns a reader that follows an open body, or nil if the body is whole.
-// It fails if the body's beginning is gone, or the rest will not come.
+// follow returns a reader for an open body that is arriving, or nil if the body is whole. It
+// returns false if the beginning of the body is gone, or the rest will not come.
 func (b *body) follow() (*reader, bool) {
 	if b.whole.Load() {
 		return nil, true
@@ -120,13 +119,13 @@ func (b *body) follow() (*reader, bool) {
 	if s := b.stream.Load(); s != nil {
 		return s.follow()
 	}
-	return nil, true // it has become whole
+	return nil, true // it has become whole meanwhile
 }
 
-// settle makes the body whole: all of it is in chunks, whose last one is not
-// full. What would be wasted of that is given back, if it matters. Readers may
-// be in that chunk: then it is not used again.
-func (b *body) settle(chunks []*chunk, length int64) {
+// complete makes the body whole: all of it is in chunks, whose last one is not
+// full. Its unused part is released, if that is worth it. If a reader is in that chunk, the
+// chunk is not used again.
+func (b *body) complete(chunks []*chunk, length int64) {
 	b.length, b.field = length, []string{strconv.FormatInt(length, 10)}
 	b.chunks = append([]*chunk(nil), chunks...)
 	if n := len(chunks); n > 0 {

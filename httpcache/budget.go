@@ -13,20 +13,18 @@ const chunkSize = 32 << 10
 // the chunk goes back to the budget.
 type chunk struct {
 	data    []byte // of capacity chunkSize, or exact in a body that is there
-	readers int    // that are in it: see stream
-	lent    bool   // a reader that was parted may still write it out
+	readers int    // the number of readers whose offset is in it; see stream
+	lent    bool   // a reader that was detached may still be writing it out
 }
 
-// A budget bounds the memory of bodies: of those that are kept, those that
-// arrive, and those that are evicted and still read. Unused chunks are kept for
-// the next body, so that memory does not wait for the garbage collector; used
-// and unused ones together do not exceed max, but for the one chunk that each
-// fetch may always have.
+// A budget bounds the memory of bodies: of those that are kept, that are arriving, and that
+// were evicted and are still being read. Unused chunks are kept for the next body, so that
+// memory need not be collected first. Used and unused chunks together do not exceed max,
+// except for the one chunk that each fetch may always have.
 //
-// When a body is there, it is evictable: the budget has one of its references.
-// The order of eviction is that of SIEVE: the hand goes from the oldest to the
-// newest, passes over those that were read since it came by last, and takes the
-// first that was not.
+// A body that is whole is evictable, and the budget has one of its references. The eviction
+// policy is SIEVE: the hand moves from the oldest body to the newest, passes over those that
+// were read since it passed them last, and evicts the first one that was not.
 type budget struct {
 	max       int64
 	evictions atomic.Uint64
@@ -40,17 +38,17 @@ type budget struct {
 	hand      *body // the next to look at; nil: the oldest
 }
 
-// A need says what is to be done for a chunk if the budget is used up.
+// A need says what take does if the budget is used up.
 type need int8
 
 const (
-	toPass need = iota // evict, unless what cannot be evicted takes a quarter
-	toKeep             // evict
-	toGoOn             // evict, or else exceed the budget
+	toWindow need = iota // evict, unless a quarter of the budget cannot be evicted
+	toKeep               // evict
+	toGoOn               // evict, or exceed the budget if nothing can be evicted
 )
 
-// take returns a chunk, or nil if there is none for that need. It must be called
-// with nothing locked.
+// take returns a chunk, or nil if n does not permit one. It must be called with nothing
+// locked.
 func (g *budget) take(n need) *chunk {
 	for {
 		c, victim := g.tryTake(n)
@@ -62,12 +60,12 @@ func (g *budget) take(n need) *chunk {
 	}
 }
 
-// tryTake returns a chunk, or a body that is to be evicted first, or nothing.
+// tryTake returns a chunk, or a body that has to be evicted first, or neither.
 func (g *budget) tryTake(n need) (*chunk, *body) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.used+chunkSize > g.max {
-		if n == toPass && g.used-g.evictable >= g.max/4 {
+		if n == toWindow && g.used-g.evictable >= g.max/4 {
 			return nil, nil
 		}
 		if victim := g.victim(); victim != nil {
@@ -88,7 +86,7 @@ func (g *budget) tryTake(n need) (*chunk, *body) {
 	return c, nil
 }
 
-// charge counts n bytes that are not in a chunk of the budget.
+// charge counts n bytes that the budget did not allocate.
 func (g *budget) charge(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -96,7 +94,7 @@ func (g *budget) charge(n int) {
 	g.trim()
 }
 
-// give takes back what a body does not use any more.
+// give returns chunks to the budget that a body does not use any more.
 func (g *budget) give(chunks ...*chunk) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -110,7 +108,7 @@ func (g *budget) give(chunks ...*chunk) {
 	g.trim()
 }
 
-// trim leaves to the garbage collector the unused chunks that exceed max.
+// trim drops the unused chunks that exceed max.
 func (g *budget) trim() {
 	n := int(max(0, g.max-g.used) / chunkSize)
 	if n < len(g.free) {
@@ -119,7 +117,7 @@ func (g *budget) trim() {
 	}
 }
 
-// add makes b evictable. From then on, the budget has the reference of the caller.
+// add makes b evictable. The budget takes over the caller's reference.
 func (g *budget) add(b *body) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -134,7 +132,7 @@ func (g *budget) add(b *body) {
 	g.evictable += b.memory()
 }
 
-// remove returns true if b was evictable: the caller has the reference then.
+// remove reports whether b was evictable. If so, the caller takes over the reference.
 func (g *budget) remove(b *body) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -145,7 +143,7 @@ func (g *budget) remove(b *body) bool {
 	return true
 }
 
-// victim returns the body to evict next, which is not evictable any more.
+// victim removes the body to evict next, and returns it. It returns nil if there is none.
 func (g *budget) victim() *body {
 	for g.oldest != nil {
 		b := g.hand
@@ -186,7 +184,7 @@ func (g *budget) inUse() int64 {
 	return g.used
 }
 
-// close evicts all bodies. From then on there are no unused chunks.
+// close evicts all bodies. No unused chunks are kept after it.
 func (g *budget) close() {
 	for {
 		g.mu.Lock()

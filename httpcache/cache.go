@@ -11,32 +11,33 @@ import (
 	"github.com/vigil-go/vigil/waitgroup"
 )
 
-// A Cache keeps responses and coalesces requests. Its methods may be called by
-// several goroutines at once. It must be closed.
+// A Cache keeps responses and coalesces requests. Its methods may be called from any
+// goroutine at any time. It must be closed, because it has goroutines while fetches run.
 type Cache struct {
 	*Options
-	rules    rfc9111.Rules
-	name     string // in Cache-Status
-	pages    *pages
-	verdicts *verdicts
-	large    *verdicts // pages that FillRanges does not hold for
-	stats    stats
-	budget   *budget
-	window   int // of bodies that are not kept, in chunks
+	rules       rfc9111.Rules
+	name        string // in Cache-Status
+	pages       *pages
+	uncacheable *urlSet
+	large       *urlSet // that are larger than FillRanges
+	stats       stats
+	budget      *budget
+	window      int // of bodies that are not kept, in chunks
 
-	storage *storage // nil: there is no Store
+	storage *storage // nil if there is no Store
 	sites   sites
 	ticks   ticks
 	purges  purges
 	writes  writes
-	base    context.Context // of every fetch: a body belongs to no user
+	base    context.Context // of every fetch, which may outlive the request that started it
 	end     context.CancelCauseFunc
 	fetches waitgroup.Group
 	closing sync.Once
 }
 
-// New returns a cache. It fails if an option makes no sense. nil stands for
-// the defaults.
+// New returns a Cache. A nil o means the defaults. New returns an error if an option is
+// negative, MaxObject exceeds MaxBytes, a name of a cookie is invalid, or Name is not
+// printable ASCII.
 func New(o *Options) (*Cache, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -62,21 +63,21 @@ func New(o *Options) (*Cache, error) {
 		c.end(nil)
 		return nil, err
 	}
-	c.verdicts, c.large = newVerdicts(o.UncacheableTTL), newVerdicts(largeTTL)
+	c.uncacheable, c.large = newURLSet(o.UncacheableTTL), newURLSet(largeTTL)
 	if o.Store != nil {
 		c.storage = newStorage(c)
 	}
 	return c, nil
 }
 
-// Close ends the fetches that are under way, waits for them, and forgets all
-// responses. Requests that come later, or wait, get status 503. What is to be saved
-// in Options.Store is saved, unless that takes more than 5 s. A second Close
-// returns nil.
+// Close cancels all fetches, waits until they have ended, and removes all responses from
+// memory. Requests that wait or come later get status 503. Close waits up to 5 s until
+// Options.Store has saved what it was to save. It does not close the Store. Close returns
+// nil, also if it is called again.
 func (c *Cache) Close() error {
 	c.end(dedup.ErrClosed)
 	err := c.pages.Close()
-	c.verdicts.urls.Close()
+	c.uncacheable.urls.Close()
 	c.large.urls.Close()
 	c.fetches.Wait(context.Background())
 	c.closing.Do(c.storage.close)
@@ -84,8 +85,9 @@ func (c *Cache) Close() error {
 	return err
 }
 
-// InFlight iterates over the URLs that are being fetched, with the number of
-// requests that wait for each and the time at which the fetch began.
+// InFlight returns an iterator over the fetches whose response header is not there yet: the
+// method and URI of each, such as "GET /page?q=1", with its start and the number of requests
+// that wait for it. It is not a snapshot, and nothing is locked while the loop body runs.
 func (c *Cache) InFlight() iter.Seq2[string, dedup.FlightInfo] {
 	return func(yield func(string, dedup.FlightInfo) bool) {
 		for _, all := range []iter.Seq2[pageKey, dedup.FlightInfo]{c.pages.InFlight(), c.pages.renewals.InFlight()} {

@@ -10,13 +10,13 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// A fate is what an answer's Cache-Status field says about it (RFC 9211).
-type fate struct {
-	forward   string // why the origin was asked; "": it was not, this is a hit
-	status    int    // that of the origin; 0: it is not known
+// A cacheStatus is this cache's member of a Cache-Status field (RFC 9211).
+type cacheStatus struct {
+	forward   string // why the origin was asked; "" for a hit
+	status    int    // of the response of the origin; zero if there is none
 	stored    bool
-	collapsed bool // with the request of another user
-	kept      bool // ttl is known
+	collapsed bool // with the request of another client
+	kept      bool // ttl is shown
 	ttl       time.Duration
 	detail    string // a token
 	key       string
@@ -24,17 +24,17 @@ type fate struct {
 
 // Why the origin was asked.
 const (
-	forMethod  = "method"    // it is not about what is kept
-	forBypass  = "bypass"    // it is not for a shared cache
-	forRequest = "request"   // the user wants it
-	forNothing = "uri-miss"  // nothing is kept of the URL
-	forVariant = "vary-miss" // only what suits others is
-	forMiss    = "miss"      // neither: what is kept does not hold, or is not shared
+	forMethod  = "method"    // of a method that kept responses do not answer
+	forBypass  = "bypass"    // the request is not one for a shared response
+	forRequest = "request"   // the request demands it
+	forNothing = "uri-miss"  // nothing is kept for the URL
+	forVariant = "vary-miss" // only other variants are kept
+	forMiss    = "miss"      // what is kept is not valid, or is not shared
 	forStale   = "stale"
 )
 
-// line returns the field's member for a cache that has a name.
-func (t fate) line(name string) string {
+// line returns the member of a cache with that name.
+func (t cacheStatus) line(name string) string {
 	b := append(make([]byte, 0, 96), name...)
 	switch {
 	case t.forward != "":
@@ -65,9 +65,9 @@ func (t fate) line(name string) string {
 	return string(b)
 }
 
-// fateOf says what a gets: e, from a source, or nothing.
-func (f *front) fateOf(a *ask, e *response, from source) fate {
-	t := fate{forward: a.why, status: a.failed, collapsed: from == joined}
+// cacheStatusOf returns the cacheStatus of a, which gets e from a source. e may be nil.
+func (f *front) cacheStatusOf(a *ask, e *response, from source) cacheStatus {
+	t := cacheStatus{forward: a.why, status: a.failed, collapsed: from == coalesced}
 	if f.ShowKeys {
 		t.key = a.URL.RequestURI()
 	}
@@ -93,25 +93,25 @@ func (f *front) fateOf(a *ask, e *response, from source) fate {
 	return t
 }
 
-// fate says what becomes of a request that passes through.
-func (p *passing) fate(status int) fate {
-	t := p.front.fateAlone(p.client, status)
-	if p.verdict != (pageKey{}) {
+// cacheStatus returns the cacheStatus of a request that passes through.
+func (p *passing) cacheStatus(status int) cacheStatus {
+	t := p.front.cacheStatusAlone(p.client, status)
+	if p.uncacheable != (pageKey{}) {
 		t.forward = forMiss
 	}
 	return t
 }
 
-// fateAlone says what becomes of r, which has nothing to do with what is kept.
-func (f *front) fateAlone(r *http.Request, status int) fate {
-	t := fate{forward: whyPassed(r), status: status}
+// cacheStatusAlone returns the cacheStatus of r, which no kept response can answer.
+func (f *front) cacheStatusAlone(r *http.Request, status int) cacheStatus {
+	t := cacheStatus{forward: whyPassed(r), status: status}
 	if f.ShowKeys {
 		t.key = r.URL.RequestURI()
 	}
 	return t
 }
 
-// whyAsked returns why e, which is kept for a URL, or is nil, does not do for a.
+// whyAsked returns why e, which is kept under key or nil, does not answer a.
 func whyAsked(a *ask, url, key pageKey, e *response) string {
 	switch {
 	case e == nil && key != url:
@@ -126,7 +126,7 @@ func whyAsked(a *ask, url, key pageKey, e *response) string {
 	return forStale
 }
 
-// seconds rounds down: what has been stale for a moment has a negative time left.
+// seconds rounds down, so that the time left of a stale response is negative.
 func seconds(d time.Duration) int64 {
 	s := int64(d / time.Second)
 	if d%time.Second < 0 {
@@ -135,8 +135,8 @@ func seconds(d time.Duration) int64 {
 	return s
 }
 
-// addStatus appends a member to the Cache-Status of a response: caches nearer to
-// the origin come first.
+// addStatus appends a member to the Cache-Status of a response. Those of caches nearer to the
+// origin come first.
 func addStatus(h http.Header, line string) {
 	if above := h["Cache-Status"]; len(above) > 0 {
 		line = strings.Join(above, ", ") + ", " + line
@@ -144,7 +144,7 @@ func addStatus(h http.Header, line string) {
 	h["Cache-Status"] = []string{line}
 }
 
-// whyPassed returns why r goes to the origin by itself.
+// whyPassed returns why r passes through.
 func whyPassed(r *http.Request) string {
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -172,8 +172,8 @@ func nameOf(name string) (string, error) {
 	return quoted(name), nil
 }
 
-// quoted returns s as a string of a structured field. What such a string cannot
-// have is percent-encoded.
+// quoted returns s as a string of a structured field. Characters that such a string cannot
+// have are percent-encoded.
 func quoted(s string) string {
 	b := append(make([]byte, 0, len(s)+2), '"')
 	for i := range len(s) {

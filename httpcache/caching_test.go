@@ -124,7 +124,7 @@ func TestUsersSayHowFreshAPageMustBe(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		require.Equal(t, "fetched", s.request("GET", "/", "Cache-Control: max-age=never").cache())
 		time.Sleep(11 * time.Second)
-		require.Equal(t, "fetched", s.request("GET", "/", "Cache-Control: max-age=60").cache(), "who is picky gets nothing stale")
+		require.Equal(t, "fetched", s.request("GET", "/", "Cache-Control: max-age=60").cache(), "who is strict gets nothing stale")
 		require.Equal(t, 504, s.request("GET", "/other", "Cache-Control: only-if-cached").status)
 	})
 }
@@ -345,7 +345,7 @@ func TestRevalidationIsCoalesced(t *testing.T) {
 			require.Equal(t, "answer 1", r.body)
 			from[r.cache()]++
 		}
-		require.Equal(t, map[string]int{"revalidated": 1, "joined": 9}, from)
+		require.Equal(t, map[string]int{"revalidated": 1, "coalesced": 9}, from)
 		require.Len(t, s.asked, 2)
 	})
 }

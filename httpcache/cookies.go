@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// cookieNames are names of cookies; one that ends in * stands for all that begin
-// with what is before it.
+// cookieNames are names of cookies. A name that ends in * means all names with the prefix
+// before the *.
 type cookieNames []string
 
 func (names cookieNames) has(name string) bool {
@@ -22,17 +22,17 @@ func (names cookieNames) has(name string) bool {
 func (names cookieNames) check(option string) error {
 	for _, name := range names {
 		if name == "" || strings.ContainsAny(name, "=;, \t\r\n") || strings.Contains(strings.TrimSuffix(name, "*"), "*") {
-			return fmt.Errorf("httpcache: %s: %q is no name of a cookie, nor a prefix with a * behind it", option, name)
+			return fmt.Errorf("httpcache: %s: %q is not a cookie name, nor a prefix followed by *", option, name)
 		}
 	}
 	return nil
 }
 
-// withoutCookies returns r as it is shared: with those cookies only that are
-// part of the key, sorted. It returns false if there are others that may matter.
+// withoutCookies returns r as it is shared: with only the cookies in KeyCookies, sorted. It
+// returns false if r has cookies that are neither in KeyCookies nor in IgnoreCookies.
 func (c *Cache) withoutCookies(r *http.Request) (*http.Request, bool) {
 	lines := r.Header["Cookie"]
-	if len(lines) == 0 || c.Private { // whose cookies are all of one user
+	if len(lines) == 0 || c.Private { // in a private cache all are of one user
 		return r, true
 	}
 	var keyed []string
@@ -62,8 +62,8 @@ func (c *Cache) withoutCookies(r *http.Request) (*http.Request, bool) {
 	return r, true
 }
 
-// withoutSetCookies returns h without the cookies that it sets, if none of them
-// matters, or else h itself.
+// withoutSetCookies returns h without Set-Cookie, if all cookies in it are in
+// IgnoreSetCookies, or else h itself.
 func (c *Cache) withoutSetCookies(h http.Header) http.Header {
 	for _, line := range h["Set-Cookie"] {
 		name, _, _ := strings.Cut(line, "=")

@@ -75,7 +75,7 @@ func TestNamesOfCookiesAreChecked(t *testing.T) {
 	for _, bad := range []string{"", "a=b", "a;", "a*b", "**", "a b"} {
 		for _, o := range []*Options{{IgnoreCookies: []string{bad}}, {KeyCookies: []string{"a", bad}}, {IgnoreSetCookies: []string{bad}}} {
 			_, err := New(o)
-			require.ErrorContains(t, err, "Cookies: \""+bad+"\" is no name of a cookie", bad)
+			require.ErrorContains(t, err, "Cookies: \""+bad+"\" is not a cookie name", bad)
 		}
 	}
 }

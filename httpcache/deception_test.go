@@ -130,7 +130,7 @@ func TestNoPathLeavesThatOfTheOrigin(t *testing.T) {
 }
 
 func TestLongPathIsDecodedInOnePass(t *testing.T) {
-	require.False(t, climbs("/"+strings.Repeat("%25", 1<<20)))
+	require.False(t, hasDotDot("/"+strings.Repeat("%25", 1<<20)))
 	require.Equal(t, "%", decoded("%25"+strings.Repeat("25", 1<<20)))
-	require.True(t, climbs("/%"+strings.Repeat("25", 1<<20)+"2e./x"))
+	require.True(t, hasDotDot("/%"+strings.Repeat("25", 1<<20)+"2e./x"))
 }

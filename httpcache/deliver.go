@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// errLeft is the end of a transfer that the user ended.
-var errLeft = errors.New("the user has left")
+// errLeft is the error of a transfer whose client has left.
+var errLeft = errors.New("the client has left")
 
-// writeWhole writes a body that is whole. A user that has left needs no abort.
+// writeWhole writes a body that is whole. A client that has left needs no abort.
 func (b *body) writeWhole(w io.Writer) {
 	for _, c := range b.chunks {
 		if _, err := w.Write(c.data); err != nil {
@@ -20,13 +20,13 @@ func (b *body) writeWhole(w io.Writer) {
 	}
 }
 
-// writeTo hands on what a reader gets, as it arrives. It aborts the connection if
-// that breaks off: the user must not take it for all of the body.
+// writeTo writes the body as it arrives. If it breaks off, writeTo aborts the connection, so
+// that the client does not take it for complete.
 func (r *reader) writeTo(ctx context.Context, w http.ResponseWriter) {
 	owner := r.s.body.owner
 	err := r.copy(ctx, w)
-	if err == errParted {
-		owner.parted()
+	if err == errDetached {
+		owner.detached()
 		err = r.goOn(ctx, w)
 	}
 	switch {
@@ -50,7 +50,7 @@ func (r *reader) copy(ctx context.Context, w http.ResponseWriter) error {
 			return errLeft
 		}
 		if r.caughtUp {
-			out.Flush() // what comes next may take a while
+			out.Flush() // the next bytes may take a while
 		}
 		p, err = r.next(ctx)
 	}
@@ -60,7 +60,7 @@ func (r *reader) copy(ctx context.Context, w http.ResponseWriter) error {
 // sent with them.
 const headerDelay = 10 * time.Millisecond
 
-// first is the first call of next. It sends the header if the body is late.
+// first is next for the first bytes. It sends the header if they are late.
 func (r *reader) first(ctx context.Context, out *http.ResponseController) ([]byte, error) {
 	brief, cancel := context.WithTimeout(ctx, headerDelay)
 	defer cancel()
@@ -72,7 +72,7 @@ func (r *reader) first(ctx context.Context, out *http.ResponseController) ([]byt
 	return r.next(ctx)
 }
 
-// goOn writes the rest of the body, which the origin is asked for.
+// goOn asks the origin for the rest of the body, and writes it.
 func (r *reader) goOn(ctx context.Context, w io.Writer) error {
 	rest, err := r.s.resume(ctx, r.off)
 	if err != nil {

@@ -1,60 +1,94 @@
-// Package httpcache is a shared HTTP cache, as RFC 9111 describes it, that coalesces
-// requests: however many clients ask for a page that is not there, its origin is
-// asked once.
+// Package httpcache is a shared HTTP cache (RFC 9111) that coalesces requests: however many
+// clients ask for a page that is not kept, its origin is asked once.
 //
 //	cache, err := httpcache.New(nil)
 //	if err != nil {
 //		return err
 //	}
 //	defer cache.Close()
-//	http.ListenAndServe(":8080", cache.Proxy(origin, nil))
+//	return http.ListenAndServe(":8080", cache.Proxy(origin, nil))
+//
+// A page is what a URL names. The origin is what the cache asks for pages: the server
+// behind a [Cache.Proxy], the handler behind a [Cache.Handler], or the [http.RoundTripper]
+// behind a [Cache.Transport]. A response that is kept is in memory, or in [Options].Store.
+// A fetch is one request to the origin that several clients may share.
 //
 // # Which requests share a response
 //
-// Those for the same method, path and query, byte by byte, with the same host and
-// scheme as the origin is told them, and with the same values of the cookies in
-// [Options].KeyCookies; HEAD may be answered by what was fetched for GET. If a
-// response depends on request fields (Vary), those that have the same values
-// of all fields that the URL's responses named. White space and the spelling of
-// lists mean nothing there, nor in Accept, Accept-Charset and Accept-Language case
-// and order; of Accept-Encoding only counts which of gzip, br, zstd and identity are
-// accepted, and the origin gets no more of it. A coded response depends on
-// Accept-Encoding though it may not say so. A URL keeps at most 64 variants, which
-// depend on at most 16 fields.
+// Requests share a response if they have the same
 //
-// A shared request has the end-to-end fields of the client that came first, except
-// for conditions and ranges.
+//   - method, except that HEAD may be answered by a response to GET;
+//   - path and query, byte by byte;
+//   - host and scheme, as the origin is told them;
+//   - values of the cookies in [Options].KeyCookies;
+//   - values of all request fields that the responses of the URL have named in Vary.
+//
+// Values of fields are compared without the white space around commas. In Accept,
+// Accept-Charset and Accept-Language, case and order do not matter either. Of
+// Accept-Encoding, only gzip, br, zstd and identity are compared and passed on. A response
+// with a Content-Encoding varies by Accept-Encoding even if it does not say so. At most 64
+// variants of a URL are kept, which vary by at most 16 fields.
+//
+// A shared request to the origin has the end-to-end fields of the client whose request
+// started the fetch, without conditions and ranges.
 //
 // # What is not shared
 //
-// Other methods, and requests with credentials, other cookies, or conditions that
-// can fail, go to the origin by themselves. The fetch for a response that is not
-// to be shared is that of the client for which it was made. The others that waited
-// ask for themselves at once, and so do those that come next, until a response
-// could have been shared, or [Options].UncacheableTTL is over. A response that
-// depends on "*", on the client's address (X-Forwarded-For, X-Real-Ip, Forwarded) or
-// on more than 16 fields counts as one that is not to be shared.
+// A request passes through, which means that it goes to the origin by itself, if its
+// method is neither GET nor HEAD, or if it has a body, If-Match, If-Unmodified-Since,
+// Proxy-Authorization, Upgrade, a field that overrides its method or URL (such as
+// X-Http-Method-Override), or cookies that the [Options] do not name. A request with
+// Authorization is answered only by its own fetch, or by a kept response that says public,
+// must-revalidate or s-maxage.
 //
-// A request with no-cache, or with Pragma: no-cache and no Cache-Control, is answered
-// by what the origin was asked for after it came. Such requests are coalesced as
-// well, and refresh what is kept. A request with no-store may be answered by
-// what is kept; its own response is not.
+// A response is not shared if it says private or no-store, sets a cookie that is not in
+// [Options].IgnoreSetCookies, or varies by "*", by the client's address (X-Forwarded-For,
+// X-Real-Ip, Forwarded) or by more than 16 fields. Then only the client whose request
+// started the fetch gets it. The requests that waited for it pass through, and so do
+// later requests for the URL, until a response could have been shared, or until
+// [Options].UncacheableTTL is over.
 //
-// A request for a part of a page is answered from all of it, if that is there, and
-// otherwise goes to the origin by itself; see [Options].FillRanges.
+// # Directives of requests
 //
-// What [Cache.Purge] removes is told by URL, prefix or tag.
+// A request with no-cache, or with Pragma: no-cache and no Cache-Control, gets a response
+// that the origin was asked for after the request came. Such requests are coalesced too,
+// and replace the kept response. A request with no-store may get a kept response; if it
+// does not, it passes through. A request with only-if-cached gets a kept response or status
+// 504. A request for a range gets a part of a kept response, if
+// the whole body is there. Otherwise it passes through; see [Options].FillRanges.
+//
+// # Fields of responses
+//
+// Cache-Status (RFC 9211) says how a request was answered. X-Cache says it in one word, in
+// the terms of [Stats]: hit, stale, revalidated, coalesced, fetched or passed.
 //
 // # Store
 //
-// With [Options].Store, what is kept is saved as well, once its body is there, and
-// again when the origin said that it still holds. That is done in the background; when
-// the store cannot keep up, some is not saved. What is not in memory is looked for in the
-// store, once for all requests that ask for it at that time, and comes into memory
-// whole: if it is damaged, the origin is asked as if it had not been there. It is as old
-// as the time since it was saved says, and is validated like what was in memory. Eviction
-// from memory leaves it in the store.
+// With [Options].Store, a kept response is saved in the background when its body is
+// complete, and again when the origin has said that it is still valid. If the Store cannot
+// keep up, some responses are not saved. A page that is not in memory is looked for in the
+// Store before the origin is asked, once for all requests that ask at that time. A damaged
+// response counts as none. The age of a response includes the time in the Store. What is
+// evicted from memory stays in the Store.
 //
-// A write or a purge holds at once in this process, and reaches the store in the
-// background. Close waits for that for 5 s.
+// After a request that changed a page, or a [Cache.Purge], this Cache uses no response that
+// was saved before. The Store itself is changed in the background. [Cache.Close] waits for
+// that for up to 5 s.
+//
+// # Concurrency
+//
+// All methods may be called from any goroutine at any time. No lock of the Cache is held
+// while it calls a handler, a RoundTripper, a Store, a Logger or a function of the options.
+// A client that leaves, or reads slowly, does not end the fetch that others wait for.
+//
+// # Errors
+//
+// If there is no response of the origin, a client gets status 502, or 504 if the origin took
+// longer than [Options].Timeout, or if a stale response must not be used. It gets 503 after
+// [Cache.Close], and if 10,000 requests wait for the same page. The RoundTripper of a
+// [Cache.Transport] returns an error instead.
+//
+// A response with a status of 500 or more goes to all clients that waited for it, and is
+// kept only if it says for how long. If a body breaks off, the connections of all clients
+// that read it are aborted, so that none takes it for complete.
 package httpcache

@@ -22,34 +22,38 @@ func newCache() *httpcache.Cache {
 	return cache
 }
 
-// hello is a page that may be kept for a minute.
+// hello serves a page that is fresh for a minute.
 var hello = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "max-age=60")
 	w.Header().Set("Cache-Tag", "greetings")
 	io.WriteString(w, "hello")
 })
 
-// show asks a handler for a page, and prints where the answer came from.
+// show asks h for a page, and prints X-Cache and the body.
 func show(h http.Handler, path string) {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 	fmt.Println(w.Header().Get("X-Cache"), w.Body)
 }
 
-// A reverse proxy asks its origin once for what many clients want.
-func ExampleCache_Proxy() {
-	origin := httptest.NewServer(hello)
-	defer origin.Close()
-	target, err := url.Parse(origin.URL)
+// newOrigin starts a server that a proxy asks, and returns its URL.
+func newOrigin(h http.Handler) (origin *url.URL, stop func()) {
+	server := httptest.NewServer(h)
+	origin, err := url.Parse(server.URL)
 	if err != nil {
 		log.Fatal(err)
 	}
+	return origin, server.Close
+}
+
+// A reverse proxy asks its origin once, and answers later requests itself.
+func ExampleCache_Proxy() {
+	origin, stop := newOrigin(hello)
+	defer stop()
 
 	cache := newCache()
 	defer cache.Close()
-	transport := new(http.Transport)
-	defer transport.CloseIdleConnections()
-	proxy := cache.Proxy(target, &httpcache.ProxyOptions{Transport: transport})
+	proxy := cache.Proxy(origin, nil)
 	show(proxy, "/")
 	show(proxy, "/")
 	// Output:
@@ -57,19 +61,13 @@ func ExampleCache_Proxy() {
 	// hit hello
 }
 
-// A server before an origin lets its connections answer plain requests themselves.
+// The connections of a server answer plain requests for small pages that are kept.
 func ExampleQuickHits() {
-	origin := httptest.NewServer(hello)
-	defer origin.Close()
-	target, err := url.Parse(origin.URL)
-	if err != nil {
-		log.Fatal(err)
-	}
+	origin, stop := newOrigin(hello)
+	defer stop()
 	cache := newCache()
 	defer cache.Close()
-	transport := new(http.Transport)
-	defer transport.CloseIdleConnections()
-	proxy := cache.Proxy(target, &httpcache.ProxyOptions{Transport: transport})
+	proxy := cache.Proxy(origin, nil)
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -89,7 +87,7 @@ func ExampleQuickHits() {
 	// Output: hello <nil>
 }
 
-// A handler that is slow gets a cache in front of it, in the same process.
+// A cache in front of a slow handler, in the same process.
 func ExampleCache_Handler() {
 	cache := newCache()
 	defer cache.Close()
@@ -101,7 +99,7 @@ func ExampleCache_Handler() {
 	// hit hello
 }
 
-// A client keeps what it gets, for itself only.
+// A client with a cache of its own.
 func ExampleCache_Transport() {
 	server := httptest.NewServer(hello)
 	defer server.Close()
@@ -127,7 +125,7 @@ func ExampleCache_Transport() {
 	// hit hello
 }
 
-// What has changed at the origin is removed, by the tag that responses have.
+// When a page has changed at its origin, its responses are removed by their tag.
 func ExampleCache_Purge() {
 	cache := newCache()
 	defer cache.Close()
@@ -141,7 +139,7 @@ func ExampleCache_Purge() {
 	// fetched hello
 }
 
-// Counters say how often the origin was asked.
+// The counts say how often the origin was asked.
 func ExampleCache_Stats() {
 	cache := newCache()
 	defer cache.Close()
@@ -155,21 +153,21 @@ func ExampleCache_Stats() {
 	// 10 requests, 9 hits, origin asked: 1
 }
 
-// What is being fetched, and by how many it is waited for, can be looked at any time.
+// A program can list its fetches, with the number of requests that wait for each.
 func ExampleCache_InFlight() {
 	cache := newCache()
 	defer cache.Close()
 	h := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for page, info := range cache.InFlight() {
-			fmt.Println(page, "is waited for by", info.Waiters)
+			fmt.Println(page, "has waiters:", info.Waiters)
 		}
 	}))
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/slow", nil))
 	// Output:
-	// GET /slow is waited for by 1
+	// GET /slow has waiters: 1
 }
 
-// A response is judged as the cache would, without asking for it again.
+// Explain says what the cache would do with a response.
 func ExampleCache_Explain() {
 	cache := newCache()
 	defer cache.Close()

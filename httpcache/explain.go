@@ -9,81 +9,84 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// An Explanation says what a cache makes of a response, and why. See [Cache.Explain].
+// An Explanation is what a [Cache] would do with a response, and why. See [Cache.Explain].
 type Explanation struct {
-	// Status is that of the response.
+	// Status is the status of the response.
 	Status int
 
-	// Shared: other clients than the one that it was asked for may have it, if
-	// only those that waited for it.
+	// Shared is true if other clients may get the response, at least those that waited
+	// for it.
 	Shared bool
 
-	// NotShared is why it is not Shared: a directive, a field or the status of the
-	// response; or what the request has.
+	// NotShared is why the response is not Shared: a directive, a field or the status of
+	// the response, or something in the request.
 	NotShared string
 
-	// Age is how old it was when it was received.
+	// Age is the age of the response when it was received.
 	Age time.Duration
 
-	// Fresh is for how long it is fresh from then on: its lifetime less the Age.
+	// Fresh is the time for which the response is fresh after it was received: its
+	// lifetime less its Age.
 	Fresh time.Duration
 
-	// Rule is what Fresh follows from: "s-maxage", "max-age", "Expires" and
-	// "no-cache" are what the response says; "Last-Modified" stands for a tenth of
-	// the time since then, at most a day, and "TTL" for [Options].TTL. It is "" if
-	// nothing says that the response is fresh.
+	// Rule is what Fresh follows from: "s-maxage", "max-age", "Expires" or "no-cache" of
+	// the response; "Last-Modified", which means a tenth of the time since then, at most
+	// a day; "TTL", which means [Options].TTL; or "" if there is none of them.
 	Rule string
 
-	// StaleWhileRevalidate and StaleIfError are for how long after Fresh it may be
-	// used, while the origin is asked and if that fails: what the directives say,
-	// less the time for which it had been stale when it was received.
+	// StaleWhileRevalidate and StaleIfError are the times after Fresh for which the
+	// response may be used while the origin is asked, and if that fails. They are those
+	// of the directives, less the time for which the response had been stale when it was
+	// received.
 	StaleWhileRevalidate, StaleIfError time.Duration
 
-	// MustRevalidate: it is not used once it is stale, whatever a request allows.
+	// MustRevalidate is true if the response is not used once it is stale, even if a
+	// request allows that.
 	MustRevalidate bool
 
-	// Validated: once it is stale, the origin is asked whether it still holds.
+	// Validated is true if the response has a validator, so that the origin can be asked
+	// whether it is still valid when it is stale.
 	Validated bool
 
-	// Kept is for how long it is kept from when it was received, unless there is
-	// no room. That is more than Fresh if it is of use when it is stale.
+	// Kept is the time for which the response is kept after it was received, unless it
+	// is evicted. It exceeds Fresh if the response can be used or validated when it is
+	// stale.
 	Kept time.Duration
 
-	// NotKept is why it is not kept at all.
+	// NotKept is why the response is not kept at all.
 	NotKept string
 
-	// Method, Scheme, Host and URI (path and query) are what the response belongs to.
+	// Method, Scheme, Host and URI (path and query) are the key of the page.
 	Method, Scheme, Host, URI string
 
-	// Vary names the fields of requests that it depends on, and Cookies those
-	// cookies of the request (Options.KeyCookies).
+	// Vary names the request fields that belong to the key of the response, and Cookies
+	// the cookies of the request that do; see [Options].KeyCookies.
 	Vary, Cookies []string
 
-	// Says is what the response says that matters here.
-	Says []Saying
+	// Details are the fields and directives of the response that matter to the cache.
+	Details []Detail
 }
 
-// A Saying is one thing that a response says about caches, and what it means to
-// this one.
-type Saying struct {
-	Field string // its name
-	Value string // as it was read: of Cache-Control, one directive
-	Means string
+// A Detail is a field of a response, or one directive of it, and what it means to the cache.
+type Detail struct {
+	Field string // the name of the field
+	Value string // its value, or one of its directives
+	Means string // a few words
 }
 
-// Explain says what the cache would make of a response to req for which the origin
-// was asked at a time, and which is received now. The zero time stands for now.
-// Nothing is kept or changed, and the body is not looked at, only its ContentLength.
-// The host and the scheme are those of req itself, whatever proxies say in it.
+// Explain returns what the cache would do with res, a response to req for which the origin
+// was asked at the time asked, and which was received now. The zero time means now. Explain
+// keeps and changes nothing, and does not read the body. Host and scheme are those of req
+// itself; forwarding fields are not trusted.
 //
-// A Handler, Transport or Proxy of the cache judges a response in the same way.
+// Handlers, Transports and Proxies of the Cache treat a response in the same way.
 func (c *Cache) Explain(req *http.Request, res *http.Response, asked time.Time) Explanation {
 	now := time.Now()
 	if asked.IsZero() {
 		asked = now
 	}
 	shared := &http.Request{Method: req.Method, Header: sharedFields(req.Header)}
-	e := c.judge(shared, res, nil, asked)
+	e := c.toResponse(shared, res, nil, asked)
 	_, known := varyOf(e.header)
 	left := e.left(now)
 	late := min(0, left)
@@ -109,7 +112,7 @@ func (c *Cache) Explain(req *http.Request, res *http.Response, asked time.Time) 
 	return x
 }
 
-// whyNotAsked returns why r does not get what is kept or shared, or "".
+// whyNotAsked returns why r gets no kept or shared response, or "".
 func (c *Cache) whyNotAsked(r *http.Request) string {
 	says := saysOf(r.Header)
 	_, plain := c.withoutCookies(r)
@@ -122,13 +125,13 @@ func (c *Cache) whyNotAsked(r *http.Request) string {
 		return "Cookie of the request"
 	case says.NoStore:
 		return "no-store of the request"
-	case wantsPart(r):
+	case isRangeRequest(r):
 		return "Range of the request"
 	}
 	return ""
 }
 
-// locate says what tells the response apart from others.
+// locate sets the key of the response.
 func (c *Cache) locate(x *Explanation, r *http.Request, e *response) {
 	x.Method, x.Scheme, x.Host, x.URI = r.Method, "http", strings.ToLower(cmp.Or(r.Host, r.URL.Host)), r.URL.RequestURI()
 	if r.TLS != nil || r.URL.Scheme == "https" {

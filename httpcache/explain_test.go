@@ -132,7 +132,7 @@ func TestPrivateCacheExplainsWhatItIgnores(t *testing.T) {
 		"Cache-Control: private, s-maxage=1, max-age=5, proxy-revalidate"), time.Time{})
 	require.True(t, x.Shared)
 	var means []string
-	for _, s := range x.Says {
+	for _, s := range x.Details {
 		means = append(means, s.Means)
 	}
 	require.Equal(t, []string{"ignored: one user's cache", forOthers, forOthers, "fresh until this age", forOthers, "kept: one user's cache"}, means)

@@ -7,16 +7,16 @@ import (
 	"net/http/httputil"
 )
 
-// Handler returns a handler that answers requests by what is kept, and else by
-// next. The host and the scheme of a request are part of what tells pages apart.
+// Handler returns a handler that answers requests by kept responses, and by next for the
+// others. Host and scheme of a request are part of a page's key.
 //
-// A shared request to next has the header of the client whose request was first and
-// that client's address, without conditions and ranges. It ends with its
-// last client, and at the latest after Options.Timeout if next has not begun its answer. A
-// panic in it is status 502, and is logged. Requests that are not shared go to next as
-// they came; a panic in them is the server's affair.
+// A shared request to next runs in a goroutine of its own. It has the header and the address
+// of the client that started it, without conditions and ranges. Its context ends when the
+// last client has left, or when next has not begun its answer within Options.Timeout. If
+// next panics, the panic is logged and the clients get status 502. A request that is not
+// shared goes to next as it came, in the goroutine of its caller, and so does its panic.
 //
-// The responses of two Handlers of one cache are kept apart. Handler panics if next is nil.
+// Two Handlers of one Cache do not share responses. Handler panics if next is nil.
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		panic("httpcache: Handler needs a handler")
@@ -24,52 +24,53 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 	f := &front{Cache: c, site: c.siteOf("handler"), transport: counted{viaHandler{next}, &c.stats.asked}, isHandler: true}
 	f.proxy = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.stats.asked.Add(1)
-		next.ServeHTTP(&overheard{ResponseWriter: w, front: f, request: r}, r)
+		next.ServeHTTP(&inspectedWriter{ResponseWriter: w, front: f, request: r}, r)
 	})
 	return f
 }
 
-// An overheard response of a handler is looked at before it goes on to the client.
-type overheard struct {
+// An inspectedWriter passes a handler's response to f.inspect before it is written to the client.
+type inspectedWriter struct {
 	http.ResponseWriter
 	front   *front
 	request *http.Request
 	done    bool
 }
 
-// Unwrap lets an http.ResponseController flush and hijack.
-func (w *overheard) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+// Unwrap is for http.ResponseController.
+func (w *inspectedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func (w *overheard) WriteHeader(status int) {
+func (w *inspectedWriter) WriteHeader(status int) {
 	if !w.done && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.done = true
-		w.front.hear(&http.Response{StatusCode: status, Header: w.Header(), Request: w.request})
+		w.front.inspect(&http.Response{StatusCode: status, Header: w.Header(), Request: w.request})
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *overheard) Write(p []byte) (int, error) {
+func (w *inspectedWriter) Write(p []byte) (int, error) {
 	if !w.done {
 		w.WriteHeader(http.StatusOK)
 	}
 	return w.ResponseWriter.Write(p)
 }
 
-// Flush is for handlers that look for an http.Flusher.
-func (w *overheard) Flush() {
+// Flush implements http.Flusher.
+func (w *inspectedWriter) Flush() {
 	if !w.done {
 		w.WriteHeader(http.StatusOK)
 	}
 	http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Transport returns an http.RoundTripper that answers requests by what is kept, and
-// else by next; nil stands for http.DefaultTransport. An error of next is the error of all
-// requests that waited for it.
+// Transport returns an http.RoundTripper that answers requests by kept responses, and asks
+// next for the others. A nil next means http.DefaultTransport. An error of next is returned
+// to all requests that waited for the fetch.
 //
-// With Options.Private it is the cache of one user, like that of a browser.
+// Without Options.Private the Transport is a shared cache, so it does not keep what is for
+// one user. With it, the Transport is like the cache of a browser.
 //
-// The responses of two Transports of one cache are kept apart.
+// Two Transports of one Cache do not share responses.
 func (c *Cache) Transport(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
@@ -79,7 +80,7 @@ func (c *Cache) Transport(next http.RoundTripper) http.RoundTripper {
 	return &roundTripper{f}
 }
 
-// A roundTripper is the face of a front to programs that make requests.
+// A roundTripper makes requests by a front.
 type roundTripper struct{ front *front }
 
 // RoundTrip implements http.RoundTripper.
@@ -104,7 +105,7 @@ func (c *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// CloseIdleConnections closes those of the transport behind the cache.
+// CloseIdleConnections closes the idle connections of the transport behind the cache.
 func (c *roundTripper) CloseIdleConnections() {
 	next := c.front.transport.(counted).RoundTripper
 	if idle, ok := next.(interface{ CloseIdleConnections() }); ok {
@@ -112,8 +113,7 @@ func (c *roundTripper) CloseIdleConnections() {
 	}
 }
 
-// bypass makes a request that has nothing to do with what is kept, unless it
-// changes that.
+// bypass makes a request that no kept response can answer. It may be a write to a page.
 func (f *front) bypass(r *http.Request) (*http.Response, error) {
 	f.stats.requests.Add(1)
 	f.stats.from[passed].Add(1)
@@ -124,11 +124,11 @@ func (f *front) bypass(r *http.Request) (*http.Response, error) {
 	}
 	f.noteWriteBy(r, res)
 	res.Header.Set("X-Cache", passed.String())
-	addStatus(res.Header, f.fateAlone(r, res.StatusCode).line(f.name))
+	addStatus(res.Header, f.cacheStatusAlone(r, res.StatusCode).line(f.name))
 	return res, nil
 }
 
-// forward makes a request that is not shared after all.
+// forward makes a request that turned out not to be shared.
 func (f *front) forward(w http.ResponseWriter, r *http.Request) {
 	out := r.Clone(r.Context())
 	out.RequestURI = ""
@@ -139,7 +139,7 @@ func (f *front) forward(w http.ResponseWriter, r *http.Request) {
 	}
 	defer res.Body.Close()
 	res.Request = r
-	f.hear(res)
+	f.inspect(res)
 	maps.Copy(w.Header(), res.Header)
 	for name := range res.Trailer {
 		w.Header().Add("Trailer", name)
@@ -151,11 +151,11 @@ func (f *front) forward(w http.ResponseWriter, r *http.Request) {
 	maps.Copy(w.Header(), res.Trailer)
 }
 
-// hear looks at a response that passes through.
-func (f *front) hear(res *http.Response) {
+// inspect looks at a response that passes through.
+func (f *front) inspect(res *http.Response) {
 	p := passingOf(res.Request)
-	p.heard()
-	addStatus(res.Header, p.fate(res.StatusCode).line(f.name))
+	p.gotHeader()
+	addStatus(res.Header, p.cacheStatus(res.StatusCode).line(f.name))
 	f.noteWrite(res)
 	f.reconsider(res)
 	if res.StatusCode >= 500 {
@@ -163,8 +163,8 @@ func (f *front) hear(res *http.Response) {
 	}
 }
 
-// aimNext lets a shared request go to a handler, or to the transport of a client.
-func (f *front) aimNext(pr *httputil.ProxyRequest) {
+// rewriteNext is rewrite for a shared request to a handler, or to a client's transport.
+func (f *front) rewriteNext(pr *httputil.ProxyRequest) {
 	out, in := pr.Out, pr.In
 	out.URL = in.URL
 	out.Host, out.Proto, out.ProtoMajor, out.ProtoMinor = in.Host, in.Proto, in.ProtoMajor, in.ProtoMinor
@@ -173,9 +173,9 @@ func (f *front) aimNext(pr *httputil.ProxyRequest) {
 	}
 }
 
-// wantsError returns what is to be told an error instead of a page about it, nil if w is
-// the response of a server.
-func (f *front) wantsError(w http.ResponseWriter) *pipeWriter {
+// errorWriter returns the pipeWriter of a Transport, which takes an error instead of a page
+// that describes it. It returns nil if w is a server's response.
+func (f *front) errorWriter(w http.ResponseWriter) *pipeWriter {
 	for f.isClient {
 		switch inner := w.(type) {
 		case *pipeWriter:

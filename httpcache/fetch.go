@@ -22,13 +22,13 @@ type pageKey struct {
 	method, uri string
 	cookies     string // that tell pages apart
 
-	// What the origin is told of the client's side, which may show in its answer.
+	// Of the request, as the origin is told them. They may show in the response.
 	scheme, host string
 
 	vary string // of a response that depends on request fields: their values
 }
 
-// only returns a place of a's own, where nothing is kept.
+// only returns a key for a alone, under which nothing is kept.
 func (k pageKey) only(a *ask) pageKey {
 	k.vary = "only " + strconv.FormatUint(a.tick, 10)
 	return k
@@ -53,7 +53,7 @@ var errTimeout = fmt.Errorf("origin: took too long: %w", context.DeadlineExceede
 type exchange struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	alarm  *time.Timer // cancels it; stopped while we do not wait for the origin
+	timer  *time.Timer // cancels the exchange; stopped while the origin is not waited for
 	limit  time.Duration
 	method string
 }
@@ -65,23 +65,23 @@ func (f *front) newExchange(method string) *exchange {
 func (f *front) newExchangeWithin(method string, limit time.Duration) *exchange {
 	x := &exchange{limit: limit, method: method}
 	x.ctx, x.cancel = context.WithCancelCause(f.base)
-	x.alarm = time.AfterFunc(x.limit, func() { x.cancel(errTimeout) })
+	x.timer = time.AfterFunc(x.limit, func() { x.cancel(errTimeout) })
 	return x
 }
 
-func (x *exchange) expect() { x.alarm.Reset(x.limit) }
-func (x *exchange) relax()  { x.alarm.Stop() }
+func (x *exchange) startTimer() { x.timer.Reset(x.limit) }
+func (x *exchange) stopTimer()  { x.timer.Stop() }
 
-// fetch asks the origin for key, with the header of a, and returns when the
-// header of the answer is there; the body arrives by itself then. old, unless it is nil, is what was kept: the origin
-// may say that it still holds.
+// fetch asks the origin for key, with the header of a, and returns when the header of the
+// response is there. The body then arrives in the background. If old is not nil, the origin
+// is asked whether it is still valid.
 //
-// The end of ctx ends a fetch until the header is there, and no more after.
+// The end of ctx ends the fetch only until the header is there.
 func (f *front) fetch(ctx context.Context, a *ask, key pageKey, old *response) (*response, error) {
 	x := f.newExchange(key.method)
 	leave := context.AfterFunc(ctx, func() { x.cancel(context.Cause(ctx)) })
 	e, res, err := f.ask(x, a, key, old)
-	x.relax()
+	x.stopTimer()
 	if !leave() && err == nil {
 		res.Body.Close()
 		err = context.Cause(ctx)
@@ -90,7 +90,7 @@ func (f *front) fetch(ctx context.Context, a *ask, key pageKey, old *response) (
 	case err != nil:
 		x.cancel(nil)
 		return nil, err
-	case e == nil: // a 304 about something else
+	case e == nil: // a 304 for another version
 		res.Body.Close()
 		x.cancel(nil)
 		return f.fetch(ctx, a, key, nil)
@@ -102,8 +102,8 @@ func (f *front) fetch(ctx context.Context, a *ask, key pageKey, old *response) (
 	return e, nil
 }
 
-// ask makes the request and judges what comes back. Without an error, the body
-// is left to be closed.
+// ask makes the request, and returns the response in both forms. If there is no error, the
+// caller closes the body.
 func (f *front) ask(x *exchange, a *ask, key pageKey, old *response) (*response, *http.Response, error) {
 	req, err := f.request(x.ctx, a, key, old)
 	if err != nil {
@@ -118,17 +118,16 @@ func (f *front) ask(x *exchange, a *ask, key pageKey, old *response) (*response,
 		return nil, nil, fmt.Errorf("origin: %w", err)
 	}
 	res.Request = req
-	e := f.judge(req, res, old, asked)
+	e := f.toResponse(req, res, old, asked)
 	if e != nil {
-		e.asked, e.landed = tick, f.ticks.next()
+		e.asked, e.answered = tick, f.ticks.next()
 		e.seen.Store(seen)
-		f.place(e, a, key)
+		f.setHome(e, a, key)
 	}
 	return e, res, nil
 }
 
-// request returns the shared request for key, which has the end-to-end header
-// of a.
+// request returns the shared request for key, with the end-to-end header of a.
 func (f *front) request(ctx context.Context, a *ask, key pageKey, old *response) (*http.Request, error) {
 	uri, err := url.ParseRequestURI(key.uri)
 	if err != nil {
@@ -141,21 +140,21 @@ func (f *front) request(ctx context.Context, a *ask, key pageKey, old *response)
 		rfc9111.AskIfChanged(req.Header, old.header)
 	}
 	pr := &httputil.ProxyRequest{In: a.Request, Out: req}
-	f.aim(pr, true)
+	f.rewrite(pr, true)
 	return pr.Out, nil
 }
 
-// place says where e belongs, which a fetch of a for key has brought.
-func (f *front) place(e *response, a *ask, key pageKey) {
+// setHome sets the key under which e is kept. e is the response of a's fetch for key.
+func (f *front) setHome(e *response, a *ask, key pageKey) {
 	e.home, e.selected = key, selecting(e.vary, a.Header)
 	if !e.personal && !e.isFailure(time.Now()) {
-		e.home = f.pages.learn(key.url(), e, a.Header)
+		e.home = f.pages.addVariant(key.url(), e, a.Header)
 	}
 }
 
-// judge makes a response of what the origin sent, without its body: nothing if
-// it is no answer to req.
-func (c *Cache) judge(req *http.Request, res *http.Response, old *response, asked time.Time) *response {
+// toResponse returns a response, without its body, of what the origin sent. It returns nil
+// if res is a 304 for another version than old.
+func (c *Cache) toResponse(req *http.Request, res *http.Response, old *response, asked time.Time) *response {
 	now := time.Now()
 	e := &response{status: res.StatusCode, header: rfc9111.EndToEnd(res.Header), tags: tagsOf(res.Header)}
 	if e.header.Get("Date") == "" {
@@ -182,14 +181,14 @@ func (c *Cache) judge(req *http.Request, res *http.Response, old *response, aske
 	if above := e.header["Cache-Status"]; len(above) > 0 {
 		e.above = strings.Join(above, ", ") + ", "
 	}
-	for _, name := range []string{"Age", "Cache-Status", "Surrogate-Key", "X-Cache"} { // the last is of a cache further up
+	for _, name := range []string{"Age", "Cache-Status", "Surrogate-Key", "X-Cache"} { // X-Cache of another cache
 		e.header.Del(name)
 	}
 	return e
 }
 
-// whyPersonal returns why a response to req is for nobody else, or "". known tells
-// whether it is known what it depends on.
+// whyPersonal returns why a response to req is not shared, or "". known is false if it is
+// not known which requests it answers.
 func (c *Cache) whyPersonal(req *http.Request, p *rfc9111.Policy, known bool) string {
 	switch {
 	case p.Personal:
@@ -222,7 +221,7 @@ func isConditional(r *http.Request) bool {
 	return len(r.Header["If-None-Match"])+len(r.Header["If-Modified-Since"]) > 0
 }
 
-// receive lets the body of e arrive, if there is a new one.
+// receive starts the arrival of the body of e, if res has a new one.
 func (f *front) receive(x *exchange, a *ask, e *response, res *http.Response) {
 	if e.revalidated || hasNoBody(x.method, e.status) {
 		res.Body.Close()
@@ -232,7 +231,7 @@ func (f *front) receive(x *exchange, a *ask, e *response, res *http.Response) {
 	stored := f.whyDropped(e, res.ContentLength, time.Now()) == ""
 	b := newBody(f.budget, page{f, e.home}, stored, streamOptions{
 		announced: res.ContentLength, limit: f.MaxObject, window: f.window,
-		patience: f.Patience, grace: f.Grace, resume: f.resumer(e, res),
+		maxDelay: f.MaxDelay, unreadTimeout: f.UnreadTimeout, resume: f.resumer(e, res),
 		background: a.tick == 0 && stored && res.ContentLength >= 0, // nobody waits
 	}, x.cancel)
 	e.body = b
@@ -244,8 +243,8 @@ func hasNoBody(method string, status int) bool {
 	return method == http.MethodHead || status < 200 || status == http.StatusNoContent || status == http.StatusNotModified
 }
 
-// fill is the arrival of a body, whose end is told to ended. It comes to an end
-// though src may panic, or call runtime.Goexit: readers wait for it.
+// fill reads a body into s, and then calls ended. Readers wait for the end of s, so it ends
+// even if src panics or calls runtime.Goexit.
 func (f *front) fill(x *exchange, s *stream, src io.ReadCloser, ended func(error)) {
 	err := errUnwound
 	defer func() {
@@ -253,27 +252,27 @@ func (f *front) fill(x *exchange, s *stream, src io.ReadCloser, ended func(error
 			err = fmt.Errorf("%w: it panicked: %v\n%s", errUnwound, p, debug.Stack())
 		}
 		s.finish(err)
-		x.relax()
+		x.stopTimer()
 		src.Close()
 		x.cancel(nil)
 		ended(err)
 	}()
-	err = s.fill(x.ctx, src, x.expect, x.relax)
+	err = s.fill(x.ctx, src, x.startTimer, x.stopTimer)
 }
 
-// keyOf returns what r asks for, if it is done in a shared request. The path is
-// compared as the origin gets it, byte by byte.
+// keyOf returns the key of the URL that r asks for. The path is that which the origin gets,
+// byte by byte.
 func (f *front) keyOf(method string, r *http.Request) pageKey {
 	host, scheme := f.keyHost(r)
 	key := pageKey{front: f, method: method, scheme: scheme, host: host, uri: r.URL.RequestURI()}
 	if cookies := r.Header["Cookie"]; len(cookies) > 0 && !f.Private {
-		key.cookies = cookies[0] // the others are gone, see withoutCookies
+		key.cookies = cookies[0] // one line, with KeyCookies only; see withoutCookies
 	}
 	return key
 }
 
-// sharedFields returns what the shared request takes over of a user's header:
-// all that is end-to-end, but not what is about that user's copy of the page.
+// sharedFields returns the fields of a client's header that a shared request has: those
+// that are end-to-end, without conditions and ranges.
 func sharedFields(user http.Header) http.Header {
 	h := rfc9111.EndToEnd(user)
 	for _, name := range []string{
@@ -283,7 +282,7 @@ func sharedFields(user http.Header) http.Header {
 		h.Del(name)
 	}
 	if len(h["User-Agent"]) == 0 {
-		h["User-Agent"] = []string{""} // else the transport names itself
+		h["User-Agent"] = []string{""} // otherwise the transport sets its own
 	}
 	return h
 }

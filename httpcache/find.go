@@ -12,21 +12,21 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// An ask is one user's request for a page.
+// An ask is one client's request for a page.
 type ask struct {
 	*http.Request
 	interim interim
-	copied  bool   // the Request is our own
-	tick    uint64 // when it came
-	written uint64 // when the page was last written to before that
+	copied  bool   // Request is a copy
+	tick    uint64 // when the request came
+	written uint64 // when the page was last written to before the request came
 	says    rfc9111.Directives
-	why     string                   // the origin was asked for it; "": it was not
-	failed  int                      // the status of a failure that it waited for
-	led     atomic.Bool              // a fetch was started for it
-	own     atomic.Pointer[response] // what that brought, if it is for nobody else
+	why     string                   // why the origin was asked; "" if it was not
+	failed  int                      // the status of the failed response that it waited for
+	fetched atomic.Bool              // a fetch was started for it
+	own     atomic.Pointer[response] // the response of that fetch, if it is not shared
 
-	// credentials: it is answered only by what is meant for all (RFC 9111, 3.5),
-	// and otherwise for itself.
+	// credentials is true if the request has Authorization. Then it is answered only by
+	// a response that permits that (RFC 9111, 3.5), or by a fetch of its own.
 	credentials bool
 }
 
@@ -37,11 +37,13 @@ func (f *front) newAsk(r *http.Request, w http.ResponseWriter) *ask {
 	return a
 }
 
-// isPicky reports whether a is not answered by any shared fetch.
-func (a *ask) isPicky() bool { return wantsPart(a.Request) || a.says.OnlyIfCached || a.says.NoStore }
+// noSharedFetch reports whether no shared fetch can answer a.
+func (a *ask) noSharedFetch() bool {
+	return isRangeRequest(a.Request) || a.says.OnlyIfCached || a.says.NoStore
+}
 
-// saysOf reads what a request says about caches. Pragma counts only where there
-// is no Cache-Control, and only if it says no-cache (RFC 9111, 5.4).
+// saysOf returns the directives of a request. Pragma: no-cache counts as one if there is no
+// Cache-Control (RFC 9111, 5.4).
 func saysOf(h http.Header) rfc9111.Directives {
 	says := rfc9111.Parse(h["Cache-Control"])
 	if len(h["Cache-Control"]) == 0 && len(h["Pragma"]) > 0 {
@@ -52,9 +54,9 @@ func saysOf(h http.Header) rfc9111.Directives {
 
 type askKey struct{}
 
-// in returns ctx with the ask: a fetch has the values of the context that it
-// was started with, so it knows who its leader is, and takes over its header.
-// That may be changed once the leader is gone, so it is copied.
+// in returns a context with the value a. A fetch has the values of the context that it was
+// started with, so it finds a, whose header it takes over. The header may be changed after
+// its client has left, so it is copied.
 func (a *ask) in(ctx context.Context) context.Context {
 	if !a.copied {
 		a.Request, a.copied = a.Request.Clone(ctx), true
@@ -62,20 +64,18 @@ func (a *ask) in(ctx context.Context) context.Context {
 	return context.WithValue(ctx, askKey{}, a)
 }
 
-// askOf returns the ask of the leader of the fetch whose context is ctx.
+// askOf returns the ask that started the fetch whose context is ctx.
 func askOf(ctx context.Context) *ask { return ctx.Value(askKey{}).(*ask) }
 
-// find returns a response that a may be answered with, nil if a is to ask the
-// origin by itself, or why there is none.
+// find returns a response for a and its source. It returns nil if a has to pass through,
+// and an error if the fetch failed.
 //
-// What is kept is used while it is fresh. When it is stale, the origin is asked
-// again, once for all users that ask at that time. A user may have any response
-// that the origin was asked for after the user came. So of the users of a page that
-// is never fresh (no-cache), the first has the first fetch, and all that come
-// while it is under way share the next: none of them gets what was true
-// only before. Each waits for two fetches at most, but for a page that is
-// dropped meanwhile, and one more if the first shows that the page is another
-// one for other users.
+// A kept response is used while it is fresh. When it is stale, the origin is asked again,
+// once for all requests that wait at that time. A request may be answered by any response
+// that the origin was asked for after the request came. So if a page is never fresh
+// (no-cache), the first request starts a fetch, and the requests that come during that fetch
+// share the next one. Each request waits for at most two fetches, and for more only if the
+// response is removed meanwhile, or belongs to another variant.
 func (f *front) find(a *ask, url pageKey) (*response, source, error) {
 	key, e := f.pages.kept(url, a)
 	for range maxTurns {
@@ -84,7 +84,7 @@ func (f *front) find(a *ask, url pageKey) (*response, source, error) {
 				return e, from, nil
 			}
 		}
-		if e != nil && e.personal || f.verdicts.has(url) {
+		if e != nil && e.personal || f.uncacheable.has(url) {
 			return nil, passed, nil
 		}
 		if a.why == "" {
@@ -95,13 +95,13 @@ func (f *front) find(a *ask, url pageKey) (*response, source, error) {
 			a.failed = bad.status
 		}
 		if err == nil && next.wasStored() {
-			a.why = "" // the origin was not asked
+			a.why = "" // it came from the Store
 		}
 		switch {
 		case err != nil && e != nil && a.Context().Err() == nil && e.staleFor(a, time.Now(), e.staleIfError(a)):
 			return e, stale, nil
 		case err != nil:
-			return nil, a.sourceOf(nil), hardened(e, err)
+			return nil, a.sourceOf(nil), wrapStale(e, err)
 		case next.suits(a, key):
 			key, e = next.home, next
 		default:
@@ -111,11 +111,11 @@ func (f *front) find(a *ask, url pageKey) (*response, source, error) {
 	return nil, passed, nil
 }
 
-// maxTurns is how many fetches a user waits for. More are needed only if what
-// the page depends on changes all the time.
+// maxTurns is the maximum number of fetches that a request waits for. More are needed only
+// if the fields that the page varies by change all the time.
 const maxTurns = 8
 
-// use reports whether a is answered by e, which suits it, as it is now.
+// use reports whether a may be answered by e without a fetch. e suits a.
 func (f *front) use(a *ask, key pageKey, e *response) (source, bool) {
 	switch now := time.Now(); {
 	case e.personal:
@@ -131,7 +131,7 @@ func (f *front) use(a *ask, key pageKey, e *response) (source, bool) {
 	return passed, false
 }
 
-// share waits for a fetch that replaces old, or brings what is not there at all.
+// share waits for a fetch that replaces old, which may be nil.
 func (f *front) share(a *ask, key pageKey, old *response) (*response, error) {
 	ctx := a.in(a.Context())
 	if old != nil && old.isRemoved() {
@@ -147,29 +147,29 @@ func (f *front) share(a *ask, key pageKey, old *response) (*response, error) {
 	return f.pages.renew(ctx, key, old)
 }
 
-// hardened says that old must not be used, if that is why err is all there is.
-func hardened(old *response, err error) error {
+// wrapStale makes err match errStale if old must not be used because it is stale.
+func wrapStale(old *response, err error) error {
 	if _, ok := errors.AsType[badStatus](err); ok || old == nil || !old.policy.MustRevalidate {
 		return err
 	}
 	return fmt.Errorf("%w: %w", errStale, err)
 }
 
-// sourceOf says what e is to a; nil is a fetch that failed.
+// sourceOf returns the source of e, which answers a. A nil e means that the fetch failed.
 func (a *ask) sourceOf(e *response) source {
 	switch {
-	case a.led.Load() && e != nil && e.revalidated:
-		return renewed
-	case a.led.Load():
-		return led
-	case e == nil || e.landed > a.tick:
-		return joined
+	case a.fetched.Load() && e != nil && e.revalidated:
+		return revalidated
+	case a.fetched.Load():
+		return fetched
+	case e == nil || e.answered > a.tick:
+		return coalesced
 	}
 	return hit
 }
 
-// renewLater replaces e, which is stale but good enough for a, behind the
-// users' backs. The fetch has the header of a.
+// renewLater replaces e, which is stale and may be used for a, in the background. The fetch
+// has the header of a.
 func (f *front) renewLater(a *ask, key pageKey, e *response) {
 	if !e.renewing.CompareAndSwap(false, true) {
 		return
@@ -181,7 +181,8 @@ func (f *front) renewLater(a *ask, key pageKey, e *response) {
 	})
 }
 
-// lead is the upstream's fetch, for the user that started it.
+// lead runs the fetch for key, unless the Store has a response. The ask that started the
+// fetch is in ctx.
 func (f *front) lead(ctx context.Context, key pageKey, old *response) (*response, error) {
 	a := askOf(ctx)
 	if old == nil {
@@ -192,7 +193,7 @@ func (f *front) lead(ctx context.Context, key pageKey, old *response) (*response
 			return e, nil
 		}
 	}
-	a.led.Store(true)
+	a.fetched.Store(true)
 	e, err := f.fetch(ctx, a, key, old)
 	bad, isBad := errors.AsType[badStatus](err)
 	switch {
@@ -201,14 +202,14 @@ func (f *front) lead(ctx context.Context, key pageKey, old *response) (*response
 	case err == nil && e.personal:
 		a.own.Store(e)
 		if !a.credentials {
-			f.verdicts.add(key)
+			f.uncacheable.add(key)
 		}
 	case err == nil && key.method == http.MethodHead:
 		f.headAnswered(a, key, e)
 	case err == nil && e.home != key:
 		f.pages.keep(e.home, e)
 	case err != nil && !isBad:
-		f.complain(ctx, key.String(), err)
+		f.logFailure(ctx, key.String(), err)
 	}
 	if err == nil {
 		f.headArrived(a, e, old)
@@ -216,7 +217,7 @@ func (f *front) lead(ctx context.Context, key pageKey, old *response) (*response
 	return e, err
 }
 
-// headArrived has the Store follow: e may be all there is, or end what was there.
+// headArrived makes the Store forget old, or save e if it is complete without a body.
 func (f *front) headArrived(a *ask, e, old *response) {
 	kept := e.keptAt(e.home, time.Now()) > 0
 	if old != nil && (!kept || e.home != old.home) && (!e.personal || e.status < 400 && !a.credentials) {
@@ -228,13 +229,13 @@ func (f *front) headArrived(a *ask, e, old *response) {
 	}
 }
 
-// bodyEnded is told when the body of e is there, or will not come; stored says
-// whether it was to be kept.
+// bodyEnded is called when the body of e has ended, with io.EOF if it is complete. stored
+// says whether it was to be kept.
 func (f *front) bodyEnded(e *response, stored bool, err error) {
 	if err != io.EOF && !errors.Is(err, errUnread) {
-		f.complain(f.base, e.home.String(), fmt.Errorf("the body broke off: %w", err))
+		f.logFailure(f.base, e.home.String(), fmt.Errorf("the body broke off: %w", err))
 	}
-	f.pages.settle(e.home)
+	f.pages.recheck(e.home)
 	switch {
 	case stored && err == io.EOF && e.body.kept.Load():
 		f.storage.later(e)

@@ -13,10 +13,9 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// received returns r as if it had come without the fields that its Connection
-// names, so that the key, and the origin, do not see them. But a client cannot
-// remove what is for all recipients by naming it there; nor change to another
-// version of HTTP, or to TLS, in which the origin would be asked past the cache.
+// received returns r without the fields that its Connection names, which are for one hop. A
+// client cannot remove a field that is for all recipients in this way. Nor can it upgrade to
+// another version of HTTP or to TLS, in which requests would reach the origin unseen.
 func received(r *http.Request) *http.Request {
 	options := rfc9111.List(r.Header["Connection"])
 	options = slices.DeleteFunc(options, func(o string) bool {
@@ -41,9 +40,8 @@ func received(r *http.Request) *http.Request {
 	return r
 }
 
-// isForAll tells fields that Connection cannot make fields of one hop: those that
-// say what is asked for, by whom and on which way; and Te and Upgrade, which are
-// looked at later.
+// isForAll reports whether Connection cannot remove a field: because it says what is asked
+// for, by whom or by which way, or because it is checked later (Te, Upgrade).
 func isForAll(name string) bool {
 	switch name {
 	case "Authorization", "Cookie", "Host", "Date", "Origin", "Expect",
@@ -63,13 +61,12 @@ func isHTTP(protocol string) bool {
 	return false
 }
 
-// isForwarding tells fields in which proxies say whom they speak for.
+// isForwarding reports whether proxies name the client of a request in a field.
 func isForwarding(name string) bool {
 	return strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || name == "X-Real-Ip"
 }
 
-// trusts reports whether the peer that r comes from is one of the proxies that
-// are believed.
+// trusts reports whether the peer that r comes from is in TrustedProxies.
 func (f *front) trusts(r *http.Request) bool {
 	if len(f.opts.TrustedProxies) == 0 {
 		return false
@@ -78,15 +75,15 @@ func (f *front) trusts(r *http.Request) bool {
 	return err == nil && slices.ContainsFunc(f.opts.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(peer) })
 }
 
-// peerOf returns the address that r comes from; it has none if that is a Unix socket.
+// peerOf returns the address that r comes from, or an error if that is a Unix socket.
 func peerOf(r *http.Request) (netip.Addr, error) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	return peer.Addr().Unmap().WithZone(""), err
 }
 
-// told returns the host and the scheme that the client asked with, as the origin
-// is told, which it may use in its answer.
-func (f *front) told(r *http.Request) (host, scheme string) {
+// hostAndScheme returns host and scheme of the client's request, as the origin is told them.
+// The origin may use them in its response.
+func (f *front) hostAndScheme(r *http.Request) (host, scheme string) {
 	host, scheme = strings.ToLower(r.Host), "http"
 	if r.TLS != nil {
 		scheme = "https"
@@ -103,13 +100,13 @@ func (f *front) told(r *http.Request) (host, scheme string) {
 	return host, scheme
 }
 
-// keyHost returns all that the origin is told about the client's host and scheme
-// and that may show in its answer, to tell pages apart by.
+// keyHost returns all that the origin is told about host and scheme, and that may show in its
+// response, for the key of a page.
 func (f *front) keyHost(r *http.Request) (host, scheme string) {
 	if f.isClient {
 		return r.Host, r.URL.Scheme
 	}
-	host, scheme = f.told(r)
+	host, scheme = f.hostAndScheme(r)
 	if !f.trusts(r) {
 		return host, scheme
 	}
@@ -124,11 +121,11 @@ func (f *front) keyHost(r *http.Request) (host, scheme string) {
 
 func isPunct(c rune) bool { return c == ',' || c == ';' }
 
-// introduce says in pr.Out who asks, and through whom. pr.Out.Header has the
-// client's end-to-end fields, perhaps without those of forwarding.
-func (f *front) introduce(pr *httputil.ProxyRequest) {
+// setForwarding sets the fields of pr.Out that name the client and the proxies. pr.Out.Header
+// has the client's end-to-end fields, perhaps without the forwarding fields.
+func (f *front) setForwarding(pr *httputil.ProxyRequest) {
 	if f.opts.Via == "" {
-		return // no proxy
+		return // not a Proxy
 	}
 	h, trusted := pr.Out.Header, f.trusts(pr.In)
 	for name := range h {
@@ -149,10 +146,9 @@ func (f *front) introduce(pr *httputil.ProxyRequest) {
 	h.Add("Via", fmt.Sprintf("%d.%d %s", pr.In.ProtoMajor, pr.In.ProtoMinor, f.opts.Via))
 }
 
-// addForwarding appends the peer that r comes from to what is said about those
-// before it.
+// addForwarding appends the peer that r comes from to the forwarding fields.
 func (f *front) addForwarding(h http.Header, r *http.Request) {
-	host, scheme := f.told(r)
+	host, scheme := f.hostAndScheme(r)
 	h.Set("X-Forwarded-Host", host)
 	h.Set("X-Forwarded-Proto", scheme)
 	node := "unknown"
@@ -172,8 +168,8 @@ func (f *front) addForwarding(h http.Header, r *http.Request) {
 	}
 }
 
-// looped reports whether r has been here already.
-func (f *front) looped(r *http.Request) bool {
+// hasLooped reports whether r has passed this proxy before.
+func (f *front) hasLooped(r *http.Request) bool {
 	for _, hop := range rfc9111.List(r.Header["Via"]) {
 		if parts := strings.Fields(hop); len(parts) > 1 && f.opts.Via != "" && strings.EqualFold(parts[1], f.opts.Via) {
 			return true
@@ -182,10 +178,9 @@ func (f *front) looped(r *http.Request) bool {
 	return false
 }
 
-// climbs reports whether some origin may take a segment of path for "..". Path is
-// decoded once; others decode again, cut off parameters, or take a backslash for
-// a slash.
-func climbs(path string) bool {
+// hasDotDot reports whether some origin may take a segment of path for "..". path is decoded
+// once. An origin may decode it again, cut off parameters, or take a backslash for a slash.
+func hasDotDot(path string) bool {
 	if !strings.Contains(path, "..") && !strings.Contains(path, "%") {
 		return false
 	}
@@ -227,14 +222,14 @@ func lower(c byte) byte {
 	return c
 }
 
-// isToken reports whether s can stand where HTTP wants a token (RFC 9110, 5.6.2).
+// isToken reports whether s is a token of HTTP (RFC 9110, 5.6.2).
 func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
 		return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
 	})
 }
 
-// listed reports whether a field that is a list has a value, in any case.
+// listed reports whether a field that is a list contains value. Case is ignored.
 func listed(fields []string, value string) bool {
 	for _, v := range rfc9111.List(fields) {
 		if strings.EqualFold(v, value) {

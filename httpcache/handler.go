@@ -9,37 +9,37 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// A source says where an answer came from. Users see it in the X-Cache header.
+// A source says where an answer came from. Clients see it in X-Cache.
 type source int8
 
 const (
-	passed  source = iota // from the origin, for this request only
-	led                   // from the origin, by a fetch that this request started
-	joined                // from the origin, by a fetch that was under way: coalesced
-	renewed               // from the cache; this request asked the origin whether it holds
-	hit                   // from the cache
-	stale                 // from the cache, past its time, as it may be
+	passed      source = iota // from the origin, for this request only
+	fetched                   // from the origin, by a fetch that this request started
+	coalesced                 // from the origin, by a fetch that another request had started
+	revalidated               // from the cache; this request had it revalidated
+	hit                       // from the cache
+	stale                     // from the cache, stale, as it may be
 )
 
 func (s source) String() string { return s.field()[0] }
 
-var sources = [...]string{"passed", "fetched", "joined", "revalidated", "hit", "stale"}
+var sources = [...]string{"passed", "fetched", "coalesced", "revalidated", "hit", "stale"}
 
-// field returns the values of X-Cache. They are shared by all, and have no room
+// field returns the values of X-Cache. All responses share them, so they have no capacity
 // for another one.
 func (s source) field() []string { return sources[s : s+1 : s+1] }
 
-// A front is one of the ways in which a cache is used: it answers requests by
-// what is kept, and asks its origin for the rest.
+// A front is a Proxy, a Handler or a Transport of a Cache. It answers requests by kept
+// responses, and asks its origin for the others.
 type front struct {
 	*Cache
 	site      string // its name in the Store
 	origin    *url.URL
 	transport http.RoundTripper
-	proxy     http.Handler // passes a request on, by itself
-	opts      ProxyOptions // those of no proxy are zero
+	proxy     http.Handler // of requests that pass through
+	opts      ProxyOptions // zero without a proxy
 
-	isHandler, isClient bool // else it is a proxy, which has an origin
+	isHandler, isClient bool // if neither, it is a proxy, and has an origin
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -58,8 +58,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// overrides reports whether r names another method or page in its header than in
-// its first line. Some origins believe that, so no other client may have the answer.
+// overrides reports whether the header of r names another method or URL than its request
+// line. Some origins obey it, so the response must not be shared.
 func overrides(r *http.Request) bool {
 	for _, name := range []string{
 		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url",
@@ -71,8 +71,7 @@ func overrides(r *http.Request) bool {
 	return false
 }
 
-// whyAlone returns what keeps the answer to r from being anybody's, "" if it is a
-// plain GET or HEAD that asks for nothing special.
+// whyAlone returns why r passes through, or "" if it may be answered by a shared response.
 func whyAlone(r *http.Request) string {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return "method " + r.Method
@@ -88,19 +87,19 @@ func whyAlone(r *http.Request) string {
 	return ""
 }
 
-// serve answers r from the cache or a shared fetch. It returns false, and has
-// written nothing, if r is to have the origin to itself after all.
+// serve answers r by a kept response or a shared fetch. If r has to pass through, it writes
+// nothing and returns false.
 func (f *front) serve(w http.ResponseWriter, r *http.Request) bool {
 	shared, ok := f.withoutCookies(r)
 	if !ok {
 		return false
 	}
 	a := f.newAsk(shared, w)
-	defer a.interim.end() // if it is not over by then
+	defer a.interim.end() // in case of an early return
 	url := f.choose(a)
 	a.written = f.writes.last(url.uri)
-	for range 3 { // a body may be lost before we have hold of it
-		if a.isPicky() && !f.has(url, a) && !f.bring(url, a) && !f.fills(a, url) {
+	for range 3 { // a body may be evicted before deliver opens it
+		if a.noSharedFetch() && !f.has(url, a) && !f.bring(url, a) && !f.fills(a, url) {
 			return f.without(w, a)
 		}
 		e, from, err := f.find(a, url)
@@ -111,7 +110,7 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request) bool {
 		case e == nil:
 			f.passAs(w, r, url)
 			return true
-		case wantsPart(r) && f.tooLarge(e):
+		case isRangeRequest(r) && f.tooLarge(e):
 			f.large.add(url)
 			return false
 		case f.deliver(w, a, e, from):
@@ -122,8 +121,8 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// choose returns the URL of which a response answers a. One that was fetched for
-// GET answers HEAD as well, if it is there.
+// choose returns the key of the URL whose response answers a. A fresh response to GET also
+// answers HEAD.
 func (f *front) choose(a *ask) pageKey {
 	url := f.keyOf(http.MethodGet, a.Request)
 	if a.Method == http.MethodHead {
@@ -134,20 +133,20 @@ func (f *front) choose(a *ask) pageKey {
 	return url
 }
 
-// has reports whether the page is there for a, whole if a part of it is asked
-// for.
+// has reports whether a fresh response for a is kept. If a asks for a range, the whole body
+// must be there.
 func (f *front) has(url pageKey, a *ask) bool {
 	_, e := f.pages.kept(url, a)
-	return e != nil && e.freshFor(a, time.Now()) && (!wantsPart(a.Request) || e.canCut())
+	return e != nil && e.freshFor(a, time.Now()) && (!isRangeRequest(a.Request) || e.canCut())
 }
 
-// without answers a request for a page that is not there.
+// without answers a if it has only-if-cached, and reports whether it did.
 func (f *front) without(w http.ResponseWriter, a *ask) bool {
 	if !a.says.OnlyIfCached {
 		return false
 	}
 	f.stats.from[hit].Add(1)
-	addStatus(w.Header(), fate{detail: "only-if-cached"}.line(f.name))
+	addStatus(w.Header(), cacheStatus{detail: "only-if-cached"}.line(f.name))
 	http.Error(w, "not in the cache", http.StatusGatewayTimeout)
 	return true
 }
@@ -155,7 +154,7 @@ func (f *front) without(w http.ResponseWriter, a *ask) bool {
 // deliver writes e, as a response from a source.
 func (f *front) deliver(w http.ResponseWriter, a *ask, e *response, from source) bool {
 	f.stats.from[from].Add(1)
-	w.Header()["Cache-Status"] = []string{e.above + f.fateOf(a, e, from).line(f.name)}
+	w.Header()["Cache-Status"] = []string{e.above + f.cacheStatusOf(a, e, from).line(f.name)}
 	if e.writeTo(w, a.Request, from) {
 		return true
 	}
@@ -164,12 +163,12 @@ func (f *front) deliver(w http.ResponseWriter, a *ask, e *response, from source)
 	return false
 }
 
-// fail tells a user what became of the fetch, and returns false if the user is
-// to ask the origin separately. The origin's own error page is handed on as it is.
+// fail answers a after its fetch has failed. An error page of the origin is passed on as it
+// is. If a has to pass through, fail writes nothing and returns false.
 func (f *front) fail(w http.ResponseWriter, a *ask, from source, err error) bool {
 	if a.Context().Err() != nil {
 		f.stats.from[from].Add(1)
-		return true // the user has left
+		return true // the client has left
 	}
 	bad, ok := errors.AsType[badStatus](err)
 	if ok && bad.personal {
@@ -183,10 +182,10 @@ func (f *front) fail(w http.ResponseWriter, a *ask, from source, err error) bool
 		return true
 	}
 	f.stats.from[from].Add(1)
-	if p, ok := errors.AsType[*dedup.PanicError](err); ok && from == led {
+	if p, ok := errors.AsType[*dedup.PanicError](err); ok && from == fetched {
 		f.Logger.Error("httpcache: " + p.Error())
 	}
-	addStatus(w.Header(), f.fateOf(a, nil, from).line(f.name))
+	addStatus(w.Header(), f.cacheStatusOf(a, nil, from).line(f.name))
 	f.explain(w, err)
 	return true
 }

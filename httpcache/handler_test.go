@@ -399,7 +399,7 @@ func TestOneUsersDisconnectDoesNotFailTheOthers(t *testing.T) {
 		close(answer)
 		r := <-second
 		require.Equal(t, "whole", r.body)
-		require.Equal(t, "joined", r.cache())
+		require.Equal(t, "coalesced", r.cache())
 		require.Empty(t, s.asked)
 	})
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// headAnswered is told what the origin answered to a HEAD request for a page that
-// is not there for GET, or stale. The answer updates what is kept for GET if it is
-// about the same version of the page (RFC 9111, 4.3.5), and has its fields then.
+// headAnswered is called with the response e to a HEAD request, when no response to GET is
+// kept or it is stale. If both are of the same version of the page, e updates the fields of
+// the response to GET (RFC 9111, 4.3.5), and gets its other fields.
 func (f *front) headAnswered(a *ask, key pageKey, e *response) {
 	if e.home != key {
 		defer f.pages.keep(e.home, e)
@@ -27,13 +27,13 @@ func (f *front) headAnswered(a *ask, key pageKey, e *response) {
 	e.policy = rfc9111.PolicyOf(e.status, e.header, now, now, f.rules)
 	next := &response{
 		status: old.status, header: e.header, above: e.above, body: old.body, policy: e.policy, born: e.born,
-		revalidated: true, asked: e.asked, landed: e.landed, vary: old.vary, selected: old.selected, home: place,
+		revalidated: true, asked: e.asked, answered: e.answered, vary: old.vary, selected: old.selected, home: place,
 	}
 	f.pages.update(place, old, next)
 	f.storage.later(next)
 }
 
-// length is how long the body is, or -1 if it is not known.
+// length returns the length of the body, or -1 if it is not known.
 func (e *response) length() int64 {
 	if e.body == nil || !e.body.whole.Load() {
 		return -1

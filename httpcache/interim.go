@@ -7,21 +7,21 @@ import (
 	"sync"
 )
 
-// An interim is where the interim responses of a shared fetch go, like 103 Early
-// Hints: to its leader, as long as that waits. Those who join do not get them.
+// An interim writes the interim responses of a shared fetch, such as 103 Early Hints, to the
+// client that started the fetch, while it waits. Other clients do not get them.
 type interim struct {
 	mu sync.Mutex
-	w  http.ResponseWriter // nil: none is wanted any more
+	w  http.ResponseWriter // nil after end
 }
 
-// end returns once nothing is being written any more.
+// end waits until no interim response is being written, and prevents further ones.
 func (i *interim) end() {
 	i.mu.Lock()
 	i.w = nil
 	i.mu.Unlock()
 }
 
-// inform passes an interim response on. Its header is not that of the answer.
+// inform writes an interim response, whose header is not a part of the final one.
 func (a *ask) inform(status int, header textproto.MIMEHeader) error {
 	a.interim.mu.Lock()
 	defer a.interim.mu.Unlock()
@@ -38,8 +38,8 @@ func (a *ask) inform(status int, header textproto.MIMEHeader) error {
 	return nil
 }
 
-// isInterim reports whether r's client is told of an interim response of the
-// origin. 100 is between each two hops, and HTTP/1.0 has none.
+// isInterim reports whether an interim response of the origin is passed on to r's client.
+// 100 and 101 are for one hop only, and HTTP/1.0 has no interim responses.
 func isInterim(r *http.Request, status int) bool {
 	return status > http.StatusSwitchingProtocols && status < 200 && r.ProtoAtLeast(1, 1)
 }

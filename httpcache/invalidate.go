@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// noteWrite keeps in mind that a request that passed through may have changed
-// its page, and those that the answer names (RFC 9111, 4.4). Methods that are
-// not known count as unsafe.
+// noteWrite notes that a request that passed through may have changed its page, and the pages
+// that the response names (RFC 9111, 4.4). Unknown methods count as unsafe.
 func (f *front) noteWrite(res *http.Response) {
 	f.noteWriteBy(passingOf(res.Request).client, res)
 }
@@ -34,18 +33,18 @@ func (f *front) noteWriteBy(r *http.Request, res *http.Response) {
 func (f *front) noteWriteTo(uri string, tick uint64) {
 	f.writes.add(uri, tick)
 	if f.storage != nil {
-		f.storage.debts.mark(uri)
+		f.storage.backlog.mark(uri)
 	}
 }
 
-// pagesNamed returns which pages a reference in the answer to r can mean. It may
-// count from the client's view or from the origin's, whose path comes first.
+// pagesNamed returns the pages that a reference in the response to r can mean. It may be
+// relative to the URL of the client, or to that of the origin, whose path comes first.
 func (f *front) pagesNamed(r *http.Request, reference string) []string {
 	ref, err := url.Parse(reference)
 	if reference == "" || err != nil {
 		return nil
 	}
-	host, _ := f.told(r)
+	host, _ := f.hostAndScheme(r)
 	origin := f.origin
 	if origin == nil {
 		origin = &url.URL{Host: r.URL.Host}
@@ -65,7 +64,7 @@ func (f *front) pagesNamed(r *http.Request, reference string) []string {
 	return nil
 }
 
-// hostOf returns a host without the port that need not be said, of either scheme.
+// hostOf returns a host in lower case, without the default port of either scheme.
 func hostOf(host string) string {
 	host = strings.ToLower(host)
 	return strings.TrimSuffix(strings.TrimSuffix(host, ":80"), ":443")

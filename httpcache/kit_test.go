@@ -19,14 +19,14 @@ type kit struct {
 	ctx    context.Context // of the fetch
 	ended  chan error      // told why the fetch is to end
 
-	mu        sync.Mutex
-	evictions int
-	partings  int
-	breaks    []error
+	mu          sync.Mutex
+	evictions   int
+	detachments int
+	breaks      []error
 }
 
 func (k *kit) evicted(*body) { k.mu.Lock(); k.evictions++; k.mu.Unlock() }
-func (k *kit) parted()       { k.mu.Lock(); k.partings++; k.mu.Unlock() }
+func (k *kit) detached()     { k.mu.Lock(); k.detachments++; k.mu.Unlock() }
 func (k *kit) broke(e error) { k.mu.Lock(); k.breaks = append(k.breaks, e); k.mu.Unlock() }
 
 const testBudget = 64 * chunkSize
@@ -36,7 +36,7 @@ func newStream(t testing.TB, kept bool, changes ...func(*streamOptions)) *kit {
 }
 
 func newStreamIn(t testing.TB, g *budget, kept bool, changes ...func(*streamOptions)) *kit {
-	o := streamOptions{announced: -1, limit: testBudget, window: 4, patience: time.Second, grace: 5 * time.Second}
+	o := streamOptions{announced: -1, limit: testBudget, window: 4, maxDelay: time.Second, unreadTimeout: 5 * time.Second}
 	for _, change := range changes {
 		change(&o)
 	}

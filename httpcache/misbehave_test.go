@@ -161,7 +161,7 @@ func TestBodyThatEndsLateDoesNotBringItsPageBack(t *testing.T) {
 		s.pages.keep(key, old)
 		old.weighed.Store(0) // there is something to settle
 		var both sync.WaitGroup
-		both.Go(func() { s.pages.settle(key) })
+		both.Go(func() { s.pages.recheck(key) })
 		both.Go(func() { s.pages.keep(key, next) })
 		both.Wait()
 		got, ok := s.pages.Peek(key)

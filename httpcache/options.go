@@ -9,115 +9,114 @@ import (
 	"time"
 )
 
-// Options are the options of a [Cache]. The zero value of each field stands
-// for the default that it names.
+// Options are the options of a [Cache]. The zero value of a field means its default.
 type Options struct {
-	// MaxBytes is how many bytes the bodies in memory may take: those that are
-	// kept, those that arrive, and those that are evicted while they are read.
-	// Each body that arrives may have 32 KiB even if that is used up, so that
-	// every transfer goes on. The default is 256 MiB.
+	// MaxBytes is the maximum size in bytes of the bodies in memory: those that are
+	// kept, those that are arriving, and those that were evicted and are still being
+	// read. Each body that is arriving may have 32 KiB in addition, so that no transfer
+	// waits for another one. The default is 256 MiB.
 	//
-	// The garbage collector lets a program grow to about twice what is in use.
-	// If that matters, call debug.SetMemoryLimit with some 40 MiB more than
-	// MaxBytes, and than what the rest of the program needs.
+	// The garbage collector lets a program grow to about twice the memory in use. To
+	// prevent that, call debug.SetMemoryLimit with MaxBytes, 40 MiB, and what the rest of
+	// the program needs.
 	MaxBytes int64
 
-	// MaxObject is the size in bytes of the largest body that is kept. A larger
-	// one is passed on as it arrives, at the pace of the slowest client that
-	// reads it. The default is 32 MiB, or MaxBytes if that is less.
+	// MaxObject is the size in bytes of the largest body that is kept. A larger body is
+	// passed on as it arrives, as fast as the slowest client reads it. The default is
+	// 32 MiB, or MaxBytes if that is less.
 	MaxObject int64
 
-	// Patience is for how long in all a client that reads such a body slowly may
-	// keep other clients of the same body waiting. Then it gets the rest by a
-	// range request of its own, if the response is a 200 with a strong validator
-	// (RFC 9110, 8.8.1); otherwise, the others stay as slow as it is. The default
-	// is 1 s.
-	Patience time.Duration
+	// MaxDelay is the total time for which one client that reads such a body slowly may
+	// make other clients of the body wait. Then it gets the rest by a range request of
+	// its own, if the response has status 200 and a strong validator (RFC 9110, 8.8.1).
+	// Otherwise the other clients stay as slow as it is. The default is 1 s.
+	MaxDelay time.Duration
 
-	// Grace is how long a body goes on to arrive that no client reads. One that is
-	// not there by then is given up, and its connection to the origin closed. The
-	// exception is the renewal of a stale response while that is served, if the
-	// length is known. The default is 5 s.
-	Grace time.Duration
+	// UnreadTimeout is the time for which a body continues to arrive while no client
+	// reads it. Then the body is dropped, and its connection to the origin is closed.
+	// It does not apply to a response of known length that replaces a stale one in the
+	// background. The default is 5 s.
+	UnreadTimeout time.Duration
 
-	// TTL is how long a response is fresh that says nothing about that and has
-	// no Last-Modified, if its status allows it to be kept. By default it is not
-	// kept.
+	// TTL is the time for which a response is fresh if it has neither an explicit
+	// lifetime nor Last-Modified, and its status allows that it is kept. By default
+	// such a response is not fresh.
 	TTL time.Duration
 
-	// Targeted are the targeted fields of responses that the cache obeys (RFC
-	// 9213): the first that is there and valid holds, and Cache-Control and
-	// Expires do not. The default is CDN-Cache-Control; an empty slice that is
-	// not nil stands for none.
+	// Targeted names the targeted fields of responses (RFC 9213) that the cache obeys.
+	// The first of them that a response has, and that is valid, replaces Cache-Control
+	// and Expires. The default is CDN-Cache-Control. An empty slice that is not nil
+	// means none.
 	Targeted []string
 
-	// UncacheableTTL is how long it is remembered that the responses of a URL
-	// are not to be shared. Requests for it are not coalesced meanwhile. The
-	// default is 10 s.
+	// UncacheableTTL is the time for which the cache remembers that the responses of a
+	// URL are not shared. Meanwhile requests for the URL pass through. The default is
+	// 10 s.
 	UncacheableTTL time.Duration
 
-	// IgnoreCookies names cookies of requests that change nothing in the
-	// responses. A shared request is made without them. A name that ends in *
-	// stands for all names that begin with what is before the *. A request with
-	// any cookie that is neither here nor in KeyCookies is not shared, which is
-	// the default for all cookies.
+	// IgnoreCookies names cookies of requests that do not affect responses. Shared
+	// requests are made without them. A name that ends in * means all names with the
+	// prefix before the *. A request with a cookie that is neither here nor in
+	// KeyCookies is not shared. By default no cookie is ignored.
 	IgnoreCookies []string
 
-	// KeyCookies names cookies, in the same way, by whose values responses are
-	// told apart. A shared request has them. They need not be few: a name that
-	// is here too is not ignored.
+	// KeyCookies names cookies of requests, in the same form, that affect responses.
+	// Requests share a response only if these cookies have the same values, and shared
+	// requests are made with them. A name that is also in IgnoreCookies is not ignored.
 	KeyCookies []string
 
-	// IgnoreSetCookies names cookies, in the same way, that responses set without
-	// need. If a response sets no others, it may be shared, and is handed on
-	// without them. By default no response that sets a cookie is shared.
+	// IgnoreSetCookies names cookies, in the same form, that responses set and that
+	// clients do not need. A response that sets no other cookies may be shared, and is
+	// passed on without them. By default no response that sets a cookie is shared.
 	IgnoreSetCookies []string
 
-	// FillRanges is the size in bytes of the largest page that is fetched as a
-	// whole, coalesced, for requests for one range of it that begins at an offset.
-	// They get it as it arrives. It is remembered of larger pages, and of those of
-	// unknown length, that they are. By default, a request for a range of a page
-	// that is not there goes to the origin by itself.
+	// FillRanges is the size in bytes of the largest page that is fetched as a whole,
+	// for all clients together, when clients ask for a single range of it that has a
+	// first byte. They get the range as it arrives. For an hour the cache remembers
+	// which pages are larger, or of unknown length. By default a request for a range of
+	// a page that is not kept passes through.
 	FillRanges int64
 
-	// Timeout is how long the origin may take to send a header, and then each
-	// piece of a body, unless that is of a response that passes through. The
-	// default is 30 s.
+	// Timeout is the time within which the origin must send the header of a response,
+	// and then each piece of its body. The body of a response that passes through has
+	// no limit. The default is 30 s.
 	Timeout time.Duration
 
-	// Private makes it the cache of one user, who may have what is private, sets
-	// cookies, or was asked for with credentials. Requests with other credentials
-	// must not come to it. s-maxage, proxy-revalidate and targeted fields are for
-	// others.
+	// Private makes the cache that of a single user, as in a browser. It also keeps
+	// responses that are private, that set cookies, or that were asked for with
+	// credentials, and ignores s-maxage, proxy-revalidate and targeted fields. All
+	// requests must have the same credentials.
 	Private bool
 
-	// Name is that of this cache in the Cache-Status field of its answers (RFC
-	// 9211): printable ASCII. The default is "vigil".
+	// Name is the name of this cache in the Cache-Status field of responses (RFC 9211).
+	// It must be printable ASCII. The default is "vigil".
 	Name string
 
-	// ShowKeys has Cache-Status show the path and query that an answer belongs to.
+	// ShowKeys adds the path and query of the request to Cache-Status.
 	ShowKeys bool
 
-	// Store keeps responses outside of memory as well: they outlive the process,
-	// and are more than fit into MaxBytes. What is not in memory is looked for there
-	// before the origin is asked. A cache with options that differ in what is kept
-	// may use what another one has saved; Proxies, Handlers and Transports must be
-	// made in the same order. A Store that fails or takes more than 2 s counts as one
-	// that has nothing. Responses to HEAD, and those not in memory any more when it is
-	// their turn to be saved, are not saved. By default there is memory only.
+	// Store also keeps responses outside of memory, so that they outlive the process and
+	// may exceed MaxBytes. The cache looks there for a page that is not in memory, before
+	// it asks the origin. A load that fails or takes more than 2 s counts as a miss. Not
+	// saved are responses to HEAD, and those that have left memory before it is their
+	// turn.
+	//
+	// A cache may use what a cache of an earlier process has saved, even if their options
+	// differ. Both must make their Proxies, Handlers and Transports in the same order.
+	//
+	// By default there is memory only.
 	Store Store
 
-	// NoCoalescing lets each request that finds no response ask the origin
-	// itself. It is there for comparisons.
+	// NoCoalescing makes each request that finds no response ask the origin by itself.
+	// It is for comparisons.
 	NoCoalescing bool
 
-	// Logger is told about failures of the origin and transfers that broke off.
-	// The default is slog.Default().
+	// Logger gets failed requests to the origin, bodies that broke off, and failures of
+	// the Store. The default is slog.Default().
 	Logger *slog.Logger
 }
 
-// withDefaults returns a copy of o, which may be nil, in which nothing is left
-// to a default.
+// withDefaults returns a copy of o with all defaults filled in. o may be nil.
 func (o *Options) withDefaults() (*Options, error) {
 	var c Options
 	if o != nil {
@@ -135,8 +134,8 @@ func (o *Options) withDefaults() (*Options, error) {
 		c.Targeted = []string{"CDN-Cache-Control"}
 	}
 	c.Targeted = canonical(c.Targeted)
-	setDefault(&c.Patience, time.Second)
-	setDefault(&c.Grace, 5*time.Second)
+	setDefault(&c.MaxDelay, time.Second)
+	setDefault(&c.UnreadTimeout, 5*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -146,7 +145,7 @@ func (o *Options) withDefaults() (*Options, error) {
 	return &c, nil
 }
 
-// canonical returns a copy of the names of fields, as in an http.Header.
+// canonical returns a copy of names with each name as it is in an http.Header.
 func canonical(names []string) []string {
 	all := make([]string, len(names))
 	for i, name := range names {
@@ -171,7 +170,7 @@ func (o *Options) check() error {
 	}{
 		{"MaxBytes", o.MaxBytes}, {"MaxObject", o.MaxObject}, {"TTL", int64(o.TTL)},
 		{"UncacheableTTL", int64(o.UncacheableTTL)}, {"Timeout", int64(o.Timeout)},
-		{"Patience", int64(o.Patience)}, {"Grace", int64(o.Grace)},
+		{"MaxDelay", int64(o.MaxDelay)}, {"UnreadTimeout", int64(o.UnreadTimeout)},
 		{"FillRanges", o.FillRanges},
 	} {
 		if f.value < 0 {

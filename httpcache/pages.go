@@ -8,22 +8,23 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// A fetcher asks the origin for a page; old is what is kept of it, or nil.
+// A fetcher asks the origin for a page. old is the kept response, or nil.
 type fetcher func(ctx context.Context, key pageKey, old *response) (*response, error)
 
-// pages keeps responses. With coalescing, one fetch for each key is under way
-// at a time; without, to compare with, each user that finds nothing fetches.
+// pages keeps responses. With coalescing, there is at most one fetch for each key at a time.
+// Without, each request that finds no response starts one.
 type pages struct {
 	*dedup.Cache[pageKey, *response]
 	renewals dedup.Group[pageKey, *response]
 	fetch    fetcher
 	coalesce bool
-	waiting  gauge // users that wait for a fetch
+	waiting  gauge // requests that wait for a fetch
 
-	changing sync.Mutex // while a look at what is kept, and its change, belong together
+	changing sync.Mutex // locked while a kept response is read and replaced
 }
 
-// maxWaiters is how many users may wait for one page. More are sent away.
+// maxWaiters is the maximum number of requests that wait for one page. Further ones get
+// status 503.
 const maxWaiters = 10_000
 
 func newPages(fetch fetcher, maxBytes uint64, coalesce bool) (*pages, error) {
@@ -34,26 +35,26 @@ func newPages(fetch fetcher, maxBytes uint64, coalesce bool) (*pages, error) {
 		Weigh:      func(key pageKey, e *response) uint32 { return key.weight() + e.weigh() },
 		TTLOf:      func(key pageKey, e *response) time.Duration { return e.keptAt(key, time.Now()) },
 		MaxWaiters: maxWaiters,
-		OnLoad:     func(i dedup.LoadInfo[pageKey]) { p.settle(i.Key) },
+		OnLoad:     func(i dedup.LoadInfo[pageKey]) { p.recheck(i.Key) },
 	})
 	p.Cache = cache
 	return p, err
 }
 
-// over is a context in which nothing is waited for.
-var over = func() context.Context {
+// ended is a context that has ended, so that Get with it does not wait.
+var ended = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }()
 
-// kept returns where the response of a URL is that suits a, and the response,
-// or nil if it is not there. It is fresh or not.
+// kept returns the key of the variant of a URL for a, and the response that is kept under
+// it, fresh or stale, or nil.
 func (p *pages) kept(url pageKey, a *ask) (pageKey, *response) {
-	e, _ := p.Get(over, url) // counts as a use, other than Peek
+	e, _ := p.Get(ended, url) // unlike Peek, counts as a use
 	if e != nil && e.rule != nil {
 		url.vary = selecting(e.rule.names, a.Header)
-		e, _ = p.Get(over, url)
+		e, _ = p.Get(ended, url)
 	}
 	if e != nil && a.credentials && !e.policy.ForAll {
 		e = nil
@@ -61,7 +62,8 @@ func (p *pages) kept(url pageKey, a *ask) (pageKey, *response) {
 	return url, e
 }
 
-// placeOf is where kept looks. It is no use of what is there, so a load may ask.
+// placeOf returns the key of the variant of a URL for a. Unlike kept, it may be called by a
+// load.
 func (p *pages) placeOf(url pageKey, a *ask) pageKey {
 	if e, ok := p.Peek(url); ok && e.rule != nil {
 		url.vary = selecting(e.rule.names, a.Header)
@@ -69,7 +71,7 @@ func (p *pages) placeOf(url pageKey, a *ask) pageKey {
 	return url
 }
 
-// get returns what is kept at a place, fresh or not, or else fetches it.
+// get returns the response that is kept under key, fresh or stale, or fetches it.
 func (p *pages) get(ctx context.Context, key pageKey) (*response, error) {
 	if p.coalesce {
 		p.waiting.add(1)
@@ -82,9 +84,8 @@ func (p *pages) get(ctx context.Context, key pageKey) (*response, error) {
 	return p.renew(ctx, key, nil)
 }
 
-// renew replaces old, which is kept and stale. Another user may have done that
-// just now: a look at what is kept comes first, inside the flight, so that no
-// two of them follow each other without need.
+// renew replaces old, which is kept and stale. Another request may have replaced it just
+// before, so the flight looks again at what is kept before it fetches.
 func (p *pages) renew(ctx context.Context, key pageKey, old *response) (*response, error) {
 	p.waiting.add(1)
 	defer p.waiting.add(-1)
@@ -106,24 +107,24 @@ func (p *pages) replace(ctx context.Context, key pageKey, old *response) (*respo
 		return nil, err
 	}
 	switch {
-	case e.personal && e.status >= 400: // a refusal says nothing about the page
+	case e.personal && e.status >= 400: // says nothing about the kept response
 	case e.home == key:
-		p.keep(key, e) // or drop what is there, if e is not kept
+		p.keep(key, e) // or remove the old one, if e is not kept
 	case old != nil:
 		p.dropFor(key, old, e)
 	}
 	return e, nil
 }
 
-// keep stores e in the place of what is there.
+// keep stores e under key, instead of what is kept there.
 func (p *pages) keep(key pageKey, e *response) {
 	p.changing.Lock()
 	defer p.changing.Unlock()
 	p.store(key, e)
 }
 
-// store has no effect on what the origin was asked for after it was for e, nor,
-// if e is not kept, on a load.
+// store is keep with changing locked. It does not replace a response that the origin was
+// asked for later. If e is not kept, it leaves a load in flight alone.
 func (p *pages) store(key pageKey, e *response) {
 	now, ok := p.Peek(key)
 	if ok && now.asked > e.asked {
@@ -140,10 +141,10 @@ func (p *pages) store(key pageKey, e *response) {
 	}
 }
 
-// settle looks again at what is kept for key: its body may be there now, so
-// that it is known what it weighs; or lost. It is called when a body ended, and
-// when a load put a page in its place: whatever comes last finds both done.
-func (p *pages) settle(key pageKey) {
+// recheck updates the weight of the response that is kept under key, or removes it if its
+// body is gone. It is called when a body has ended and when a load has stored a response,
+// so the later of the two sees both.
+func (p *pages) recheck(key pageKey) {
 	p.changing.Lock()
 	defer p.changing.Unlock()
 	if e, ok := p.Peek(key); ok && (e.weight() != e.weighed.Load() || e.keptFor(time.Now()) <= 0) {
@@ -151,7 +152,7 @@ func (p *pages) settle(key pageKey) {
 	}
 }
 
-// dropBody forgets a response whose body is gone.
+// dropBody removes the response with the body b, which was evicted.
 func (p *pages) dropBody(key pageKey, b *body) {
 	p.changing.Lock()
 	defer p.changing.Unlock()
@@ -160,7 +161,7 @@ func (p *pages) dropBody(key pageKey, b *body) {
 	}
 }
 
-// update stores e in the place of old, if that is still what is kept.
+// update stores e instead of old, if old is still kept.
 func (p *pages) update(key pageKey, old, e *response) {
 	p.changing.Lock()
 	defer p.changing.Unlock()
@@ -169,10 +170,10 @@ func (p *pages) update(key pageKey, old, e *response) {
 	}
 }
 
-// drop forgets e, if it is still what is kept.
+// drop removes e, if it is still kept.
 func (p *pages) drop(key pageKey, e *response) { p.dropFor(key, e, nil) }
 
-// dropFor is drop if next, which is not nil, may have the same body.
+// dropFor is drop for a next response that may have the same body. next may be nil.
 func (p *pages) dropFor(key pageKey, e, next *response) {
 	p.changing.Lock()
 	defer p.changing.Unlock()
@@ -182,13 +183,13 @@ func (p *pages) dropFor(key pageKey, e, next *response) {
 	}
 }
 
-// discardFor lets go of the body of a response that is not kept any more, unless
-// next has it. Some may be about to read it.
+// discardFor releases the body of a response that is not kept any more, unless next has it.
+// It does so with a delay, because requests may be about to read it.
 func (e *response) discardFor(next *response) {
 	if e != next {
 		e.replaced.Store(true)
 	}
 	if e.body != nil && (next == nil || next.body != e.body) {
-		time.AfterFunc(welcome, e.body.discard)
+		time.AfterFunc(discardDelay, e.body.discard)
 	}
 }

@@ -11,33 +11,33 @@ import (
 	"time"
 )
 
-// pass lets r have the origin to itself.
+// pass sends r to the origin by itself.
 func (f *front) pass(w http.ResponseWriter, r *http.Request) { f.passAs(w, r, pageKey{}) }
 
-// passAs lets r have the origin to itself, because of a verdict unless that is zero.
-func (f *front) passAs(w http.ResponseWriter, r *http.Request, verdict pageKey) {
+// passAs is pass. If url is not zero, the reason is that it is in Cache.uncacheable.
+func (f *front) passAs(w http.ResponseWriter, r *http.Request, url pageKey) {
 	f.stats.from[passed].Add(1)
 	p := f.newPassing(w, r)
-	p.verdict = verdict
+	p.uncacheable = url
 	defer p.end()
 	f.proxy.ServeHTTP(p, p.request)
 }
 
-// A passing is a request that passes through, and where its answer goes to.
-// While the origin is waited for, its alarm is set.
+// A passing is a request that passes through, and the http.ResponseWriter of its answer.
+// While the origin is waited for, its timer runs.
 type passing struct {
 	http.ResponseWriter
-	front   *front
-	client  *http.Request
-	request *http.Request // what passes through, which ends with cancel
-	cancel  context.CancelCauseFunc
-	alarm   *time.Timer
-	own     http.Header // of the answer: what is not the origin's
-	verdict pageKey     // if it is not zero, the request might have been shared but for that
+	front       *front
+	client      *http.Request
+	request     *http.Request // what passes through, which ends with cancel
+	cancel      context.CancelCauseFunc
+	timer       *time.Timer
+	own         http.Header // of the answer, except for the origin's fields
+	uncacheable pageKey     // if it is not zero, the request passes because this URL is in Cache.uncacheable
 
 	mu       sync.Mutex
-	answered bool  // the origin's header is there
-	broken   error // why the client's body does not come
+	answered bool  // the header of the origin's response is there
+	broken   error // why the client's body is not complete
 }
 
 type passingKey struct{} // of a passing, in the context of its request
@@ -46,12 +46,12 @@ func passingOf(r *http.Request) *passing { return r.Context().Value(passingKey{}
 
 func (f *front) newPassing(w http.ResponseWriter, r *http.Request) *passing {
 	p := &passing{ResponseWriter: w, front: f, client: r, own: maps.Clone(w.Header())}
-	clear(w.Header()) // which an interim response would send, and lose
+	clear(w.Header()) // otherwise an interim response would have these fields
 	ctx, cancel := context.WithCancelCause(r.Context())
 	p.cancel = cancel
-	p.alarm = time.AfterFunc(f.Timeout, func() { cancel(errTimeout) })
-	if f.origin == nil { // a handler, and a client's transport, may take as long as they like
-		p.heard()
+	p.timer = time.AfterFunc(f.Timeout, func() { cancel(errTimeout) })
+	if f.origin == nil { // a handler, and a client's transport, have no limit
+		p.gotHeader()
 	}
 	p.request = r.WithContext(context.WithValue(ctx, passingKey{}, p))
 	if r.Body != nil && r.Body != http.NoBody {
@@ -63,34 +63,34 @@ func (f *front) newPassing(w http.ResponseWriter, r *http.Request) *passing {
 }
 
 func (p *passing) end() {
-	p.heard()
+	p.gotHeader()
 	p.cancel(nil)
 }
 
-// heard says that the origin's header is there: all limits end.
-func (p *passing) heard() {
+// gotHeader notes that the header of the origin's response is there, so no limit is left.
+func (p *passing) gotHeader() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answered = true
-	p.alarm.Stop()
+	p.timer.Stop()
 }
 
-// relax says that the client is waited for, not the origin.
-func (p *passing) relax() { p.alarm.Stop() }
+// stopTimer is called while the client is waited for, not the origin.
+func (p *passing) stopTimer() { p.timer.Stop() }
 
-// expect says that the client has done its part.
-func (p *passing) expect() {
+// startTimer is called when the client has sent a piece of its body, or all of it.
+func (p *passing) startTimer() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.answered {
-		p.alarm.Reset(p.front.Timeout)
+		p.timer.Reset(p.front.Timeout)
 	}
 }
 
 var errStalled = errors.New("the request's body does not arrive")
 
-// stalled ends a request whose body does not arrive. A read of it that is under
-// way ends as well: the server waits for it before it closes the connection.
+// stalled cancels a request whose body does not arrive. It also ends a read of the body that
+// is in progress, because the server waits for that before it closes the connection.
 func (p *passing) stalled() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,8 +102,8 @@ func (p *passing) stalled() {
 	p.cancel(errStalled)
 }
 
-// spoil notes that the client's body is broken, by the first error of several.
-func (p *passing) spoil(err error) error {
+// breakBody notes the error of the client's body, and returns the first one.
+func (p *passing) breakBody(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.broken == nil {
@@ -120,26 +120,26 @@ type upload struct {
 }
 
 func (u *upload) Read(b []byte) (int, error) {
-	u.passing.relax()
+	u.passing.stopTimer()
 	u.stall.Reset(u.passing.front.opts.BodyTimeout)
 	n, err := u.ReadCloser.Read(b)
 	u.stall.Stop()
-	u.passing.expect()
+	u.passing.startTimer()
 	if err != nil && err != io.EOF {
-		err = u.passing.spoil(err)
+		err = u.passing.breakBody(err)
 	}
 	return n, err
 }
 
-// fail tells the client why there is no answer of the origin. A body that the
-// client broke off is no failure of the origin.
+// fail answers the client when there is no answer of the origin. If the client broke off its
+// body, the origin has not failed.
 func (p *passing) fail(err error) {
 	p.mu.Lock()
 	broken := p.broken
 	p.mu.Unlock()
 	f, ctx := p.front, p.client.Context()
 	switch {
-	case broken != nil: // which may have ended ctx
+	case broken != nil: // which may be why ctx has ended
 		f.refuse(p, badBody(broken))
 		return
 	case ctx.Err() != nil:
@@ -149,16 +149,16 @@ func (p *passing) fail(err error) {
 		err = cause
 	}
 	f.stats.failed.Add(1)
-	f.complain(ctx, p.client.Method+" "+p.client.URL.RequestURI(), err)
-	addStatus(p.Header(), p.fate(0).line(f.name))
+	f.logFailure(ctx, p.client.Method+" "+p.client.URL.RequestURI(), err)
+	addStatus(p.Header(), p.cacheStatus(0).line(f.name))
 	f.explain(p, fmt.Errorf("origin: %w", err))
 }
 
-// Unwrap lets an http.ResponseController flush and hijack.
+// Unwrap is for http.ResponseController.
 func (p *passing) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
-// WriteHeader writes interim responses to clients that understand them, and then
-// the header as it came: a type that the origin did not tell is not guessed.
+// WriteHeader writes interim responses to clients that understand them, and then the header
+// as it came. It does not guess a Content-Type.
 func (p *passing) WriteHeader(status int) {
 	if status < 200 && status != http.StatusSwitchingProtocols {
 		if isInterim(p.client, status) {
@@ -177,7 +177,7 @@ func (p *passing) WriteHeader(status int) {
 	p.ResponseWriter.WriteHeader(status)
 }
 
-// keepType keeps net/http from guessing the type of a body.
+// keepType prevents net/http from guessing the type of a body.
 func keepType(h http.Header) {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil

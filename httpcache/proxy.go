@@ -12,54 +12,52 @@ import (
 	"time"
 )
 
-// ProxyOptions are the options of [Cache.Proxy]. The zero value of each field
-// stands for the default that it names.
+// ProxyOptions are the options of [Cache.Proxy]. The zero value of a field means its default.
 type ProxyOptions struct {
 	// Transport makes the requests to the origin. The default is a clone of
 	// http.DefaultTransport that keeps 64 idle connections for each host.
 	Transport http.RoundTripper
 
 	// TrustedProxies are the addresses of the proxies in front of this one whose
-	// Forwarded, X-Real-Ip and X-Forwarded-* fields are believed: the fields are
-	// passed on, and the proxy's address is appended to X-Forwarded-For and
-	// Forwarded. By default no peer is trusted: such fields are removed, and new
-	// ones say who the peer is.
+	// Forwarded, X-Real-Ip and X-Forwarded-* fields are trusted. These fields are passed
+	// on, and the address of the peer is appended to X-Forwarded-For and Forwarded. By
+	// default no peer is trusted: these fields are removed, and replaced by the address,
+	// host and scheme of the request itself.
 	TrustedProxies []netip.Prefix
 
-	// PreserveHost passes the request's Host on. By default the origin is asked
-	// with its own name, and X-Forwarded-Host says what the client asked for.
+	// PreserveHost passes the Host of the request on. By default Host is the origin's,
+	// and X-Forwarded-Host is that of the request.
 	PreserveHost bool
 
-	// Forwarded adds a Forwarded field (RFC 7239) to the X-Forwarded-For, -Host
-	// and -Proto fields that each request to the origin has. A Forwarded field of
-	// a trusted proxy is extended in any case.
+	// Forwarded adds a Forwarded field (RFC 7239) to each request to the origin, next to
+	// X-Forwarded-For, -Host and -Proto. A Forwarded field of a trusted proxy is always
+	// extended.
 	Forwarded bool
 
-	// Via is the name of this proxy, a token, in the Via field of its requests,
-	// and in Proxy-Status. A request that has been here already, by its Via field,
-	// is answered by status 508. The default is a random name, so that a proxy
-	// that is in front of another of its kind is not taken for it.
+	// Via is the name of this proxy in the Via field of its requests, and in the
+	// Proxy-Status field of its errors (RFC 9209). It must be a token. A request whose
+	// Via has this name gets status 508, because it is in a loop. The default is a random
+	// name, so that proxies in a chain have different names.
 	Via string
 
-	// BodyTimeout is how long a client may take to send each piece of its
-	// request's body until the origin answers: 408 otherwise. The default is
+	// BodyTimeout is the time within which a client must send each piece of the body of
+	// its request, until the origin answers. Otherwise it gets status 408. The default is
 	// Options.Timeout.
 	BodyTimeout time.Duration
 
-	// Rewrite, if it is not nil, may change each request to the origin last, as
-	// the function of that name of an [httputil.ReverseProxy]. It is called by
-	// several goroutines at once, and nothing is held meanwhile.
+	// Rewrite, if it is not nil, may change each request to the origin before it is sent,
+	// like the field of that name in [httputil.ReverseProxy]. It may be called from several
+	// goroutines at once, with nothing locked.
 	//
-	// shared tells requests whose answer may go to others than the client of
-	// pr.In. These have all end-to-end fields of that client, as in other caches.
-	// If the origin's answer depends on a field and does not say so by Vary,
-	// anybody can choose what the others get: such fields are to be deleted here.
-	// pr.In has no body then, and may be used after its client has left.
+	// shared is true if the response may also go to other clients than that of pr.In. The
+	// request has all end-to-end fields of that client. If responses of the origin depend
+	// on a field that they do not name in Vary, one client can choose what others get, so
+	// Rewrite must delete such fields from pr.Out. If shared is true, pr.In has no body,
+	// and Rewrite may be called after its client has left.
 	Rewrite func(pr *httputil.ProxyRequest, shared bool)
 }
 
-// withDefaults returns a copy of o, which may be nil, in which nothing is left
-// to a default.
+// withDefaults returns a copy of o with all defaults filled in. o may be nil.
 func (o *ProxyOptions) withDefaults(c *Cache) ProxyOptions {
 	var opts ProxyOptions
 	if o != nil {
@@ -74,27 +72,26 @@ func (o *ProxyOptions) withDefaults(c *Cache) ProxyOptions {
 	}
 	setDefault(&opts.Via, "vigil-"+rand.Text()[:10])
 	if !isToken(opts.Via) {
-		panic("httpcache: Via is no token: " + opts.Via)
+		panic("httpcache: Via is not a token: " + opts.Via)
 	}
 	return opts
 }
 
-// Proxy returns a reverse proxy: it answers requests by what is kept, and else
-// asks the origin, whose path comes before that of the request. A request whose
-// path has a ".." in it, encoded or not, is answered by status 400: it could
-// leave that of the origin.
+// Proxy returns a reverse proxy, which answers requests by kept responses and asks origin
+// for the others. The path of origin comes before the path of the request. A request whose
+// path has a ".." segment, encoded or not, gets status 400, because it could leave the path
+// of origin.
 //
-// Requests that cannot be shared pass through, with their bodies and trailers,
-// and those for another protocol too, like WebSocket, but not for another version
-// of HTTP or for TLS: what goes through these would escape the rules here. The
-// origin has Options.Timeout to begin its answer to such a request, counted from
-// the last piece of the request's body, or to switch protocols; so a long poll
-// must be shorter. How long the rest takes is not limited.
+// Requests that are not shared pass through with their bodies and trailers. So do upgrades
+// to other protocols, such as WebSocket, but not to other versions of HTTP or to TLS, in
+// which requests would reach the origin unseen. The origin must begin its answer to a
+// request that passes through within Options.Timeout after the last piece of the request's
+// body. A long poll must be shorter. The time for the rest is not limited.
 //
-// The client's host and scheme, as the origin is told, are part of what tells
-// pages apart; its address is not, which is that of whoever was first.
+// Host and scheme of the request, as the origin is told them, are part of a page's key. The
+// client's address is not: a shared request has that of the client that started it.
 //
-// Proxy panics if origin has no host, or an option makes no sense.
+// Proxy panics if origin has no host, if BodyTimeout is negative, or if Via is not a token.
 func (c *Cache) Proxy(origin *url.URL, o *ProxyOptions) http.Handler {
 	if origin == nil || origin.Host == "" {
 		panic("httpcache: Proxy needs an origin with a host")
@@ -114,19 +111,19 @@ func newTransport() *http.Transport {
 	return t
 }
 
-// newProxy passes requests through, each for itself. They come by f.pass.
+// newProxy returns the handler of the requests that pass through. They come from f.pass.
 func newProxy(f *front) http.Handler {
 	return &httputil.ReverseProxy{
 		Transport: f.transport,
 		ErrorLog:  slog.NewLogLogger(f.Logger.Handler(), slog.LevelError),
 		Rewrite: func(pr *httputil.ProxyRequest) {
-			pr.Out.URL.RawQuery = pr.In.URL.RawQuery // though it may make no sense to us
-			pr.Out.Trailer = pr.In.Trailer           // which is filled as the body is read
-			f.aim(pr, false)
+			pr.Out.URL.RawQuery = pr.In.URL.RawQuery // as it is, even if it is invalid
+			pr.Out.Trailer = pr.In.Trailer           // filled in while the body is read
+			f.rewrite(pr, false)
 		},
 		ModifyResponse: func(res *http.Response) error {
-			f.hear(res)
-			res.Header.Set("X-Cache", passed.String()) // rather than that of a cache further up
+			f.inspect(res)
+			res.Header.Set("X-Cache", passed.String()) // instead of another cache's
 			res.Header.Del("Surrogate-Key")
 			return nil
 		},
@@ -134,11 +131,10 @@ func newProxy(f *front) http.Handler {
 	}
 }
 
-// aim lets a request go to the origin: what it asks for there, and what it says
-// about the client.
-func (f *front) aim(pr *httputil.ProxyRequest, shared bool) {
+// rewrite sets the URL, the Host and the forwarding fields of a request to the origin.
+func (f *front) rewrite(pr *httputil.ProxyRequest, shared bool) {
 	if f.origin == nil {
-		f.aimNext(pr)
+		f.rewriteNext(pr)
 		return
 	}
 	pr.SetURL(f.origin)
@@ -146,21 +142,20 @@ func (f *front) aim(pr *httputil.ProxyRequest, shared bool) {
 	if f.opts.PreserveHost {
 		pr.Out.Host = pr.In.Host
 	}
-	f.introduce(pr)
+	f.setForwarding(pr)
 	if f.opts.Rewrite != nil {
 		f.opts.Rewrite(pr, shared)
 	}
 }
 
-// complain logs what happened to a request to the origin, unless its end was
-// asked for.
-func (f *front) complain(ctx context.Context, what string, err error) {
+// logFailure logs that a request to the origin failed, unless ctx or the Cache has ended.
+func (f *front) logFailure(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil && f.base.Err() == nil {
 		f.Logger.Error("httpcache: request to the origin failed", "request", what, "error", err)
 	}
 }
 
-// counted counts what goes to the origin, shared or not.
+// A counted transport counts the requests to the origin.
 type counted struct {
 	http.RoundTripper
 	n *atomic.Uint64

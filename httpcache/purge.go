@@ -13,49 +13,49 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// A Selection says which responses [Cache.Purge] is about. One of URL, Prefix and
-// Tag is set.
+// A Selection selects responses for [Cache.Purge]. Exactly one of URL, Prefix and Tag must
+// be set.
 type Selection struct {
-	// URL is a path with its query, as in a request: "/page?q=1". All variants
-	// of the page are selected; with a scheme and a host in front, only those that
-	// clients asked this host for.
+	// URL selects all variants of one page. It is a path with its query, as in a request:
+	// "/page?q=1". With a scheme and a host, "http://example.org/page", it selects only
+	// responses to requests for that host, of any scheme.
 	URL string
 
-	// Prefix selects all URLs, in the form above, that begin with it. "/" stands
-	// for everything.
+	// Prefix selects all pages whose path and query begin with it. "/" selects everything.
 	Prefix string
 
-	// Tag selects responses that have this element in their fields Cache-Tag, a
-	// list with commas, or Surrogate-Key, a list with spaces. Case matters. Clients
-	// do not see Surrogate-Key.
+	// Tag selects responses that have this tag in Cache-Tag, whose tags are separated by
+	// commas, or in Surrogate-Key, whose tags are separated by spaces. Case matters.
+	// Surrogate-Key is not passed on to clients.
 	Tag string
 
-	// Soft makes the responses stale instead of removing them. The origin may say
-	// that they still hold, and they are used under stale-while-revalidate and
-	// stale-if-error, whose times begin now.
+	// Soft makes the responses stale instead of removing them. They can be revalidated,
+	// and can be used for the times of stale-while-revalidate and stale-if-error, which
+	// begin now.
 	Soft bool
 
 	host string // of URL
 }
 
-// Purge removes the selected responses, or makes them stale, and returns how many
-// of those in memory it found. A request that comes after Purge has returned gets
-// nothing that the origin was asked for before the call, unless it is stale and
-// may be used so: a fetch under way continues for the users that wait for it, and
-// its response is not kept as fresh. Purge panics if not exactly one of URL,
-// Prefix and Tag is set.
+// Purge removes the selected responses, or makes them stale, and returns the number of those
+// that were in memory. It panics unless exactly one of URL, Prefix and Tag is set.
 //
-// It holds as well for what is in Options.Store, from where it is removed in the
-// background. If the process is killed before that is done, the next one may use it.
+// A request that comes after Purge has returned gets no selected response that the origin
+// was asked for before the call, except for a stale one after a soft purge. A fetch in
+// flight continues for the requests that wait for it, but its response is not kept as
+// fresh.
+//
+// Purge also selects the responses in Options.Store, which are removed in the background. If
+// the process is killed before that, the next process may use them.
 func (c *Cache) Purge(s Selection) (n int) {
 	p := c.purges.add(s.checked())
 	if c.storage != nil {
-		if c.storage.debts.purged() {
+		if c.storage.backlog.purged() {
 			c.storage.swept.Store(p)
 		}
 	}
 	for key, e := range c.pages.All() {
-		e.catchUp() // also if p is not about it: what was before p can be forgotten then
+		e.catchUp() // even if p does not select it, so that the purges before p become garbage
 		if e.rule != nil || !p.selects(e) {
 			continue
 		}
@@ -102,19 +102,19 @@ func tagsOf(h http.Header) []string {
 	return tags
 }
 
-// A purge is one call of Purge, and leads to those that came later. A response
-// has a pointer to the last one that it knows of: at first, that from before the
-// origin was asked. So it finds out what concerns it whenever it looks, and a
-// purge is garbage when all responses have seen it.
+// A purge is one call of Purge, in a list whose order is that of the calls. A response
+// points to the last purge that has been applied to it; at first, to the last one before
+// the origin was asked. The later ones are applied when the response is used, so a purge
+// is garbage as soon as it has been applied to all responses.
 type purge struct {
 	Selection
 	at   time.Time
 	next atomic.Pointer[purge]
 }
 
-// purges is the end of the list.
+// purges has the end of the list.
 type purges struct {
-	mu   sync.Mutex // of writers
+	mu   sync.Mutex // locked while a purge is added
 	last atomic.Pointer[purge]
 }
 
@@ -127,15 +127,15 @@ func (ps *purges) add(s Selection) *purge {
 	return p
 }
 
-// purged is when purges made a response stale, in Unix nanoseconds, or removed.
+// A purged is what purges have done to a response.
 type purged struct {
 	seen  atomic.Pointer[purge]
-	since atomic.Int64 // 0: never
+	since atomic.Int64 // the time at which it became stale, in Unix nanoseconds; zero, or removed
 }
 
 const removed = math.MinInt64
 
-// catchUp looks at the purges that e does not know of yet.
+// catchUp applies the purges that have not been applied to e yet.
 func (e *response) catchUp() {
 	last := e.seen.Load()
 	if last == nil || last.next.Load() == nil {
@@ -143,14 +143,14 @@ func (e *response) catchUp() {
 	}
 	for p := last.next.Load(); p != nil; p = p.next.Load() {
 		if last = p; p.selects(e) {
-			e.suffer(p)
+			e.applyPurge(p)
 		}
 	}
 	e.seen.Store(last)
 }
 
-// suffer makes p hold for e: the earliest of several, or one that removes it.
-func (e *response) suffer(p *purge) {
+// applyPurge applies p to e. Of several purges, one that removes e counts, or the earliest.
+func (e *response) applyPurge(p *purge) {
 	since := p.at.UnixNano()
 	if !p.Soft {
 		since = removed
@@ -168,7 +168,7 @@ func (e *response) isRemoved() bool {
 	return e.since.Load() == removed
 }
 
-// leftOf returns what purges leave of the time for which e is still fresh.
+// leftOf returns for how much longer e is fresh, after purges. Without them that is left.
 func (e *response) leftOf(left time.Duration, now time.Time) time.Duration {
 	e.catchUp()
 	switch since := e.since.Load(); since {

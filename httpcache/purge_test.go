@@ -19,32 +19,38 @@ func tagged(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, path)
 }
 
+// taggedPages are pages of tagged.
+var taggedPages = []string{"/a", "/a?q=1", "/ab", "/c"}
+
+// selections are what purges select of them.
+var selections = []struct {
+	Selection
+	gone string
+}{
+	{Selection{URL: "/a"}, "/a"},
+	{Selection{URL: "http://EXAMPLE.com/a"}, "/a"},
+	{Selection{URL: "https://elsewhere/a"}, ""},
+	{Selection{URL: "/a?q=1"}, "/a?q=1"},
+	{Selection{URL: "/"}, ""},
+	{Selection{Prefix: "/a"}, "/a /a?q=1 /ab"},
+	{Selection{Prefix: "/"}, "/a /a?q=1 /ab /c"},
+	{Selection{Tag: "tag c"}, "/c"},
+	{Selection{Tag: "ab"}, "/ab"},
+	{Selection{Tag: "key"}, "/a /a?q=1 /ab /c"},
+	{Selection{Tag: "all"}, "/a /a?q=1 /ab /c"},
+	{Selection{Tag: "ALL"}, ""},
+	{Selection{Tag: "none"}, ""},
+}
+
 func TestPurgeRemovesWhatIsSelected(t *testing.T) {
-	for _, row := range []struct {
-		Selection
-		gone string
-	}{
-		{Selection{URL: "/a"}, "/a"},
-		{Selection{URL: "http://EXAMPLE.com/a"}, "/a"},
-		{Selection{URL: "https://elsewhere/a"}, ""},
-		{Selection{URL: "/a?q=1"}, "/a?q=1"},
-		{Selection{URL: "/"}, ""},
-		{Selection{Prefix: "/a"}, "/a /a?q=1 /ab"},
-		{Selection{Prefix: "/"}, "/a /a?q=1 /ab /c"},
-		{Selection{Tag: "tag c"}, "/c"},
-		{Selection{Tag: "ab"}, "/ab"},
-		{Selection{Tag: "key"}, "/a /a?q=1 /ab /c"},
-		{Selection{Tag: "all"}, "/a /a?q=1 /ab /c"},
-		{Selection{Tag: "ALL"}, ""},
-	} {
+	for _, row := range selections {
 		synctest.Test(t, func(t *testing.T) { purgeOf(t, row.Selection, row.gone) })
 	}
 }
 
 func purgeOf(t *testing.T, selected Selection, gone string) {
 	s := newSite(t, tagged)
-	all := []string{"/a", "/a?q=1", "/ab", "/c"}
-	for _, uri := range all {
+	for _, uri := range taggedPages {
 		for _, user := range []string{"X-User: 1", "X-User: 2"} {
 			r := s.request("GET", uri, user)
 			require.Equal(t, "fetched", r.cache())
@@ -55,10 +61,15 @@ func purgeOf(t *testing.T, selected Selection, gone string) {
 	synctest.Wait() // the bodies are in their places
 	require.Equal(t, 2*len(strings.Fields(gone)), s.Purge(selected), selected)
 	require.Zero(t, s.Purge(selected), "they are not in memory any more")
-	for _, uri := range all {
+	requireGone(t, s, gone, fmt.Sprint(selected))
+}
+
+// requireGone checks that of taggedPages, in both variants, just those in gone are not kept.
+func requireGone(t *testing.T, s *site, gone, what string) {
+	for _, uri := range taggedPages {
 		for _, user := range []string{"X-User: 1", "X-User: 2"} {
 			from := s.request("GET", uri, user).cache()
-			require.Equal(t, strings.Contains(" "+gone+" ", " "+uri+" "), from == "fetched", "%v: %s %s", selected, uri, from)
+			require.Equal(t, strings.Contains(" "+gone+" ", " "+uri+" "), from == "fetched", "%s: %s %s", what, uri, from)
 		}
 	}
 }

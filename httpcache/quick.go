@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"bytes"
+	"cmp"
 	"net"
 	"net/http"
 	"net/url"
@@ -12,25 +13,31 @@ import (
 	"time"
 )
 
-// QuickHits returns a listener for server, whose handler is h or has h in it, and which
-// is to serve l. h is from [Cache.Proxy]. Connections of the listener answer requests for small
-// pages that are kept and fresh before the server sees them, with the same bytes as h
-// would but for the order of the fields. That takes much less time than the server
-// does for a request, and it happens only if a request is as plain as most are: GET, HTTP/1.1
-// without TLS, only fields that browsers send without being asked to, and no byte
-// that could be read in two ways. All else goes to the server.
+// QuickHits wraps the listener l of a server, so that its connections answer most requests
+// for small pages that are kept and fresh, without the server. That takes much less time.
+// h must be a handler from [Cache.Proxy], and server.Handler must be h or pass requests on
+// to h. The server must then serve the returned listener instead of l.
 //
-// Handlers around h do not see these requests; answered, unless it is nil, is called
-// after each of them, by the goroutine of its connection, with the time that it took.
-// An answer that is being written when the server shuts down or closes has 5 s to
-// come to its end.
+// An answer has the same bytes as one of h, except for the order of the fields. A request is
+// answered in this way only if it is GET, HTTP/1.1 without TLS, of at most 4 KiB, with the
+// common fields of browsers only, and without any byte that could be read in two ways; and
+// if the body of the answer has at most 64 KiB. All other requests go to the server.
 //
-// An answer is written by one system call, writev(2), if connections of l are those of
-// package net, or have a method WriteBuffers(*net.Buffers) (int64, error) that hands on what
-// it gets to such a connection; else by one call of Write.
+// Each answer is written by one system call, writev(2), if the connections of l are those of
+// package net, or have a method WriteBuffers(*net.Buffers) (int64, error) that passes its
+// argument on to such a connection. Otherwise it is written by one call of Write.
 //
-// QuickHits sets server.ConnState, and calls the function that was there. It panics if h
-// is not from Proxy.
+// Handlers around h do not see the requests that are answered in this way. If answered is
+// not nil, it is called after each of them with the time that the answer took, in the
+// goroutine of the connection and with nothing locked. An answer that is being written
+// while the server shuts down, or closes, has 5 s to end.
+//
+// The server's timeouts hold for these requests. Its ConnState is not told of them, and
+// SetKeepAlivesEnabled does not reach the connections on which there were no others. The
+// listener is for Serve, not for ServeTLS.
+//
+// QuickHits replaces server.ConnState by a function that also calls the one before, so it
+// must be called before the server serves. It panics if h is not from Proxy.
 func QuickHits(server *http.Server, l net.Listener, h http.Handler, answered func(time.Duration)) net.Listener {
 	f, ok := h.(*front)
 	if !ok || f.origin == nil {
@@ -39,13 +46,15 @@ func QuickHits(server *http.Server, l net.Listener, h http.Handler, answered fun
 	before := server.ConnState
 	server.ConnState = func(c net.Conn, state http.ConnState) {
 		if q, ok := c.(*quickConn); ok && state == http.StateIdle {
-			q.between.Store(true)
+			q.turn.Store(afterRequest)
 		}
 		if before != nil {
 			before(c, state)
 		}
 	}
-	return &quickListener{l, f, server, answered}
+	quickly := &quickListener{Listener: l, front: f, server: server, answered: answered}
+	server.RegisterOnShutdown(func() { quickly.stopping.Store(true) })
+	return quickly
 }
 
 type quickListener struct {
@@ -53,6 +62,7 @@ type quickListener struct {
 	front    *front
 	server   *http.Server
 	answered func(time.Duration)
+	stopping atomic.Bool // the server shuts down
 }
 
 func (l *quickListener) Accept() (net.Conn, error) {
@@ -60,30 +70,80 @@ func (l *quickListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &quickConn{Conn: c, of: l}
-	q.between.Store(true)
-	return q, nil
+	return newQuickConnOf(c, l), nil
 }
 
-// A quickConn is between two requests from when it is accepted, or its server says
-// that it is idle, until it hands bytes over to the server. Only then its server
-// reads nothing but the beginning of a request.
+func newQuickConnOf(c net.Conn, l *quickListener) *quickConn {
+	q := &quickConn{Conn: c, of: l}
+	q.turn.Store(beforeAll)
+	return q
+}
+
+// A quickConn answers requests while its server has read nothing that it has not answered.
+// See turn.
 type quickConn struct {
 	net.Conn
 	of      *quickListener
-	between atomic.Bool
-	rest    []byte // of what was read, what the server has not got
+	turn    atomic.Int32
+	room    int    // of the server's buffer while there is nothing in it
+	rest    []byte // read from Conn, and not yet read by the server
 	buf     []byte
 	used    bool // a request was answered since the server set the deadline
 	renewed time.Time
+	begun   time.Time // when the server got its first request, if others came before it
 
 	mu      sync.Mutex
-	writing bool // an answer
-	closed  bool // while one was being written
+	writing bool // an answer is being written
+	over    bool // nothing may follow it
+	closed  bool // Close was called while an answer was being written
+	cut     *time.Timer
 }
 
-// maxQuickHead is how many bytes a request may have that is answered quickly, and
-// maxQuickBody the body of its answer.
+// The turns of a connection. That its server is idle does not say that it waits for the
+// connection: it may have read several requests at once. It sets a deadline before it
+// waits, and another one once it has the beginning of a request. If that has come
+// before, the two follow each other; if a part of it has, there is less room for
+// the rest.
+const (
+	ofServer     int32 = iota // to read a request, or what follows it
+	beforeAll                 // nothing has gone to the server yet
+	afterRequest              // the server is idle
+	beforeNext                // and waits, or will see that it has a request
+)
+
+// isBetween reports whether what comes next, for which the server has some room, is the
+// beginning of a request.
+func (q *quickConn) isBetween(room int) bool {
+	switch q.turn.Load() {
+	case beforeAll:
+		q.room = room
+		return true
+	case beforeNext:
+		if room == q.room {
+			return true
+		}
+		q.turn.Store(ofServer)
+	}
+	return false
+}
+
+// SetReadDeadline is called by the server. The time for a whole request is that of the
+// first one, as far as the server knows, from when the connection was there.
+func (q *quickConn) SetReadDeadline(t time.Time) error {
+	if !q.turn.CompareAndSwap(beforeNext, ofServer) {
+		q.turn.CompareAndSwap(afterRequest, beforeNext)
+	}
+	if begun := q.begun; !begun.IsZero() {
+		q.begun = time.Time{}
+		if !t.IsZero() {
+			t = begun.Add(q.of.server.ReadTimeout)
+		}
+	}
+	return q.Conn.SetReadDeadline(t)
+}
+
+// maxQuickHead is the size of the largest request that is answered here, and maxQuickBody
+// that of the largest body of an answer, in bytes.
 const (
 	maxQuickHead = 4 << 10
 	maxQuickBody = 64 << 10
@@ -96,7 +156,7 @@ func (q *quickConn) Read(p []byte) (int, error) {
 			q.rest = q.rest[n:]
 			return n, nil
 		}
-		if !q.between.Load() {
+		if !q.isBetween(len(p)) {
 			return q.Conn.Read(p)
 		}
 		if q.buf == nil {
@@ -122,6 +182,9 @@ func (q *quickConn) answerAll(data []byte) (rest []byte) {
 		if !ok {
 			return data
 		}
+		if q.over {
+			return nil
+		}
 		data = data[size:]
 		q.stayOpen(start)
 		if q.of.answered != nil {
@@ -131,67 +194,80 @@ func (q *quickConn) answerAll(data []byte) (rest []byte) {
 	return nil
 }
 
-// stayOpen lets the time in which a connection may be idle begin anew. Now and then is
-// enough.
+// stayOpen restarts the server's idle timeout, at most once a second.
 func (q *quickConn) stayOpen(now time.Time) {
-	if q.used && now.Sub(q.renewed) < time.Second {
+	limit := cmp.Or(q.of.server.IdleTimeout, q.of.server.ReadTimeout)
+	if q.used && now.Sub(q.renewed) < time.Second && (limit <= 0 || limit > 10*time.Second) {
 		return
 	}
 	q.used, q.renewed = true, now
-	q.Conn.SetReadDeadline(deadline(now, q.of.server.IdleTimeout, q.of.server.ReadTimeout))
+	q.Conn.SetReadDeadline(deadline(now, limit))
 }
 
-// handOver lets the server read. It has set the time for a header when the
-// connection was idle, which may be long ago.
+// handOver lets the server read. It restarts the server's timeout for a header, which the
+// server set when the connection became idle.
 func (q *quickConn) handOver() {
-	q.between.Store(false)
-	if q.used {
-		q.used = false
-		q.Conn.SetReadDeadline(deadline(time.Now(), q.of.server.ReadHeaderTimeout, q.of.server.ReadTimeout))
+	isFirst := q.turn.Swap(ofServer) == beforeAll
+	if !q.used {
+		return
 	}
+	q.used = false
+	now := time.Now()
+	if isFirst {
+		q.begun = now
+	}
+	q.Conn.SetReadDeadline(deadline(now, cmp.Or(q.of.server.ReadHeaderTimeout, q.of.server.ReadTimeout)))
 }
 
-// deadline returns when the first of two durations that is not zero is over.
-func deadline(now time.Time, d, otherwise time.Duration) time.Time {
-	if d == 0 {
-		d = otherwise
-	}
-	if d <= 0 {
+// deadline returns when a time limit is over that begins now; it is none if it is not
+// positive.
+func deadline(now time.Time, limit time.Duration) time.Time {
+	if limit <= 0 {
 		return time.Time{}
 	}
-	return now.Add(d)
+	return now.Add(limit)
 }
 
-// lastWrite is how long an answer may take whose connection is closed meanwhile.
+// lastWrite is the time for which an answer may go on after its connection was closed.
 const lastWrite = 5 * time.Second
 
-// Close lets an answer that is being written come to its end, but does not wait for
-// that: a server that shuts down takes the connection for idle, and has a lock.
+// Close lets an answer that is being written end, and does not wait for that: a server that
+// shuts down takes the connection for idle, and calls Close with a lock held. The
+// connection may have deadlines of its own, so it is closed in any case.
 func (q *quickConn) Close() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.writing {
 		return q.Conn.Close()
 	}
-	q.closed = true
+	if !q.closed {
+		q.closed, q.cut = true, time.AfterFunc(lastWrite, func() { q.Conn.Close() })
+	}
 	return q.Conn.SetWriteDeadline(time.Now().Add(lastWrite))
 }
 
-// write writes an answer. After an error the next Read fails.
-func (q *quickConn) write(a *quickAnswer) {
+// write writes an answer. If it is not written whole, or is the last one, the next Read
+// fails.
+func (q *quickConn) write(a *quickAnswer, last bool) {
 	q.mu.Lock()
 	q.writing = true
+	if limit := q.of.server.WriteTimeout; limit > 0 {
+		q.Conn.SetWriteDeadline(time.Now().Add(limit))
+	}
 	q.mu.Unlock()
-	a.writeTo(q.Conn)
+	whole := a.writeTo(q.Conn)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.writing = false
-	if q.closed {
+	if q.cut != nil {
+		q.cut.Stop()
+	}
+	if q.over = q.closed || last || !whole; q.over {
 		q.Conn.Close()
 	}
 }
 
-// CloseWrite lets net/http say goodbye before it hangs up.
+// CloseWrite is called by net/http before Close.
 func (q *quickConn) CloseWrite() error {
 	if half, ok := q.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -201,34 +277,46 @@ func (q *quickConn) CloseWrite() error {
 
 var quickAnswers = sync.Pool{New: func() any { return new(quickAnswer) }}
 
-// A quickAnswer is what goes out: its header, and then the chunks of a body.
+// A quickAnswer is an answer to write: its header, and then the chunks of a body.
 type quickAnswer struct {
 	head  []byte
 	parts [][]byte
 	rest  net.Buffers // of parts, what is not written yet
 }
 
-// writeTo writes the answer. Who does not take several parts gets a copy of all.
-func (a *quickAnswer) writeTo(c net.Conn) {
+// writeTo writes the answer, as one copy of all if c does not accept several parts,
+// and reports whether all of it was written.
+func (a *quickAnswer) writeTo(c net.Conn) (whole bool) {
 	a.rest = a.parts
+	size, n, err := a.size(), int64(0), error(nil)
 	switch to := c.(type) {
 	case interface {
 		WriteBuffers(*net.Buffers) (int64, error)
 	}:
-		to.WriteBuffers(&a.rest)
+		n, err = to.WriteBuffers(&a.rest)
 	case *net.TCPConn, *net.UnixConn:
-		a.rest.WriteTo(to)
+		n, err = a.rest.WriteTo(to)
 	default:
 		for _, p := range a.parts[1:] {
 			a.head = append(a.head, p...)
 		}
-		c.Write(a.head)
+		var wrote int
+		wrote, err = c.Write(a.head)
+		n = int64(wrote)
 	}
 	clear(a.parts) // it must not keep the body
+	return err == nil && n == size
 }
 
-// answer answers the request at the beginning of data, and returns its size. It
-// returns false, and has written nothing, if that is for the server to do.
+func (a *quickAnswer) size() (n int64) {
+	for _, p := range a.parts {
+		n += int64(len(p))
+	}
+	return n
+}
+
+// answer answers the request at the beginning of data, and returns its size. If the server
+// has to answer it, answer writes nothing and returns false.
 func (q *quickConn) answer(data []byte) (size int, ok bool) {
 	r, size := parseQuick(data)
 	if r == nil {
@@ -246,34 +334,38 @@ func (q *quickConn) answer(data []byte) (size int, ok bool) {
 	e.body.visit()
 	f.stats.requests.Add(1)
 	f.stats.from[hit].Add(1)
-	out := quickAnswers.Get().(*quickAnswer)
-	f.compose(out, a, e)
-	q.write(out)
+	out, last := quickAnswers.Get().(*quickAnswer), q.of.stopping.Load()
+	f.compose(out, a, e, last)
+	q.write(out, last)
 	quickAnswers.Put(out)
 	return size, true
 }
 
-// isQuick reports whether the response is one that a quickConn answers by.
+// isQuick reports whether a quickConn may answer by the response.
 func (e *response) isQuick() bool {
 	return e.status == http.StatusOK && e.body != nil && e.body.whole.Load() && e.body.length <= maxQuickBody &&
 		e.trailer.isEmpty() && !e.personal && e.quickHead() != nil
 }
 
-// compose makes out what answers a, by e, whose body is open.
-func (f *front) compose(out *quickAnswer, a *ask, e *response) {
-	out.head = f.appendHeader(out.head[:0], a, e)
+// compose makes out the answer to a by e, whose body is open. It may be the last answer of
+// its connection.
+func (f *front) compose(out *quickAnswer, a *ask, e *response, last bool) {
+	out.head = f.appendHeader(out.head[:0], a, e, last)
 	out.parts = append(out.parts[:0], out.head)
 	for _, c := range e.body.chunks {
 		out.parts = append(out.parts, c.data)
 	}
 }
 
-func (f *front) appendHeader(b []byte, a *ask, e *response) []byte {
+func (f *front) appendHeader(b []byte, a *ask, e *response, last bool) []byte {
 	b = append(b, e.quickHead()...)
 	b = appendField(b, "X-Cache", hit.String())
 	b = appendField(b, "Age", e.age())
 	b = appendField(b, "Content-Length", e.body.field[0])
-	b = appendField(b, "Cache-Status", e.above+f.fateOf(a, e, hit).line(f.name))
+	b = appendField(b, "Cache-Status", e.above+f.cacheStatusOf(a, e, hit).line(f.name))
+	if last {
+		b = appendField(b, "Connection", "close")
+	}
 	return append(b, "\r\n"...)
 }
 
@@ -282,8 +374,8 @@ func appendField(b []byte, name, value string) []byte {
 	return append(append(b, value...), "\r\n"...)
 }
 
-// quickHead returns the first lines of all answers by e, which are made once; nil if
-// they cannot be written as they are.
+// quickHead returns the lines with which all answers by e begin. They are made once. It
+// returns nil if a field cannot be written as it is.
 func (e *response) quickHead() []byte {
 	if head := e.head.Load(); head != nil {
 		return *head
@@ -324,8 +416,8 @@ var quickFields = map[string]string{
 
 var headEnd, lineEnd = []byte("\r\n\r\n"), []byte("\r\n")
 
-// parseQuick returns the request at the beginning of data, and its size; nil if there
-// is none that is whole and plain.
+// parseQuick returns the request at the beginning of data, and its size. It returns nil if
+// the request is not complete or not plain.
 func parseQuick(data []byte) (r *http.Request, size int) {
 	end := bytes.Index(data, headEnd)
 	if end < 0 || !isPlain(data[:end]) {
@@ -357,7 +449,7 @@ func parseQuick(data []byte) (r *http.Request, size int) {
 	return r, end + len(headEnd)
 }
 
-// addQuick adds a field, if it is one of those that a request may have.
+// addQuick adds a field to r, and reports whether a plain request may have it.
 func addQuick(r *http.Request, line []byte) bool {
 	name, value, ok := strings.Cut(string(line), ": ")
 	name, known := quickFields[strings.ToLower(name)]
@@ -370,7 +462,7 @@ func addQuick(r *http.Request, line []byte) bool {
 			return false
 		}
 		r.Host = value
-		return true
+		return !strings.ContainsAny(value, notInHost)
 	case "Connection":
 		return strings.EqualFold(value, "keep-alive")
 	}
@@ -392,8 +484,7 @@ func isPlain(data []byte) bool {
 	return true
 }
 
-// isPlainPath reports whether a path, perhaps with a query, has only characters that
-// are written in one way.
+// isPlainPath reports whether a path and query have only characters that need no encoding.
 func isPlainPath(uri []byte) bool {
 	for _, c := range uri {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !bytes.Contains([]byte("-._~/?=&+,:@"), []byte{c}) {

@@ -339,10 +339,9 @@ func TestQuickAnswersRenewTheDeadlines(t *testing.T) {
 		post := strings.Replace(plain, "GET", "POST", 1)
 		in := &readingConn{input: []string{plain, plain, plain + post}}
 		server := &http.Server{IdleTimeout: time.Minute, ReadHeaderTimeout: time.Second}
-		q := &quickConn{Conn: in, of: &quickListener{front: s.front, server: server, answered: func(time.Duration) {
+		q := newQuickConnOf(in, &quickListener{front: s.front, server: server, answered: func(time.Duration) {
 			time.Sleep(400 * time.Millisecond)
-		}}}
-		q.between.Store(true)
+		}})
 		p := make([]byte, 1000)
 		n, err := q.Read(p)
 		require.NoError(t, err)
@@ -430,8 +429,8 @@ func (c *slowConn) Close() error                       { c.closed.Store(true); r
 
 func TestCloseDoesNotWaitForAnAnswerThatIsBeingWritten(t *testing.T) {
 	c := &slowConn{begun: make(chan bool), take: make(chan bool)}
-	q, done := &quickConn{Conn: c}, make(chan bool)
-	go func() { q.write(&quickAnswer{parts: [][]byte{nil}}); close(done) }()
+	q, done := newQuickConnOf(c, &quickListener{server: &http.Server{}}), make(chan bool)
+	go func() { q.write(&quickAnswer{parts: [][]byte{nil}}, false); close(done) }()
 	<-c.begun
 	require.NoError(t, q.Close())
 	require.False(t, c.closed.Load())

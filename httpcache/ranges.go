@@ -10,34 +10,31 @@ import (
 	"time"
 )
 
-// A request for a part of a page is answered from all of it, if that is there:
-// offsets are about the content as it is coded (RFC 9110, 14.1), so it may be
-// coded, in the way that the user accepts. Otherwise the user asks the origin by
-// itself, unless Options.FillRanges lets all of the page be fetched. What is only
-// a part is not kept.
+// A request for a range is answered from a whole body, if that is kept. Offsets count in the
+// coded content (RFC 9110, 14.1), so the body may have any coding that the client accepts.
+// Otherwise the request passes through, unless Options.FillRanges permits that the whole
+// page is fetched. A part of a page is not kept.
 
-// largeTTL is how long it is remembered that a page is too large for FillRanges.
+// largeTTL is the time for which a page counts as too large for FillRanges.
 const largeTTL = time.Hour
 
-// wantsPart reports whether r asks for a part of a page. HEAD has none.
-func wantsPart(r *http.Request) bool {
+// isRangeRequest reports whether r asks for a range. HEAD cannot.
+func isRangeRequest(r *http.Request) bool {
 	return r.Method == http.MethodGet && len(r.Header["Range"]) > 0
 }
 
-// canCut reports whether a part of the response can be served: all of it is
-// there.
+// canCut reports whether any range of the response can be served, because its body is whole.
 func (e *response) canCut() bool {
 	return e.body != nil && e.status == http.StatusOK && e.body.whole.Load()
 }
 
-// fills reports whether all of a page is worth a fetch for a, which asks for a
-// part of it.
+// fills reports whether the whole page is fetched for a, which asks for a range of it.
 func (f *front) fills(a *ask, url pageKey) bool {
 	first, ok := firstByte(a.Header["Range"])
 	return ok && first < f.FillRanges && !a.says.OnlyIfCached && !a.says.NoStore && !f.large.has(url)
 }
 
-// firstByte returns where the only range of a Range field begins.
+// firstByte returns the first byte of a Range field that has a single range.
 func firstByte(fields []string) (int64, bool) {
 	if len(fields) != 1 {
 		return 0, false
@@ -48,8 +45,8 @@ func firstByte(fields []string) (int64, bool) {
 	return int64(n), ok && ok2 && err == nil && !strings.ContainsAny(last, ",-")
 }
 
-// tooLarge reports whether e, which was fetched for a part of it, is not worth
-// it after all, or how large it is is not known.
+// tooLarge reports whether e, which was fetched for a range, is larger than FillRanges or
+// has no known length.
 func (f *front) tooLarge(e *response) bool {
 	if e.body == nil || e.status != http.StatusOK || e.canCut() {
 		return false
@@ -58,20 +55,19 @@ func (f *front) tooLarge(e *response) bool {
 	return !ok || size > f.FillRanges
 }
 
-// announced is how long the body will be, if the origin has said so.
+// announced returns the length of the body, if the origin has sent it.
 func (e *response) announced() (int64, bool) {
 	size, err := strconv.ParseUint(e.header.Get("Content-Length"), 10, 63)
 	return int64(size), err == nil
 }
 
-// cut answers r, which asks for a part of a page, from all of it. It returns
-// false, and has written nothing, if that cannot be done.
+// cut answers r by a range of the body. If it cannot, it writes nothing and returns false.
 func (e *response) cut(w http.ResponseWriter, r *http.Request, follower *reader) bool {
-	if !wantsPart(r) || e.status != http.StatusOK {
+	if !isRangeRequest(r) || e.status != http.StatusOK {
 		return false
 	}
 	if _, ok := w.Header()["Content-Type"]; !ok {
-		w.Header()["Content-Type"] = nil // it is not to be guessed
+		w.Header()["Content-Type"] = nil // net/http must not guess it
 	}
 	modified, _ := http.ParseTime(e.header.Get("Last-Modified"))
 	if follower == nil {
@@ -89,7 +85,7 @@ func (e *response) cut(w http.ResponseWriter, r *http.Request, follower *reader)
 	return true
 }
 
-// arriving reads a body that is arriving, from one offset on.
+// An arriving is a body that arrives, as an io.ReadSeeker that cannot seek back.
 type arriving struct {
 	ctx    context.Context
 	out    *http.ResponseController
@@ -132,14 +128,14 @@ func (s *arriving) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// advance waits for what follows left. The user has what there was before.
+// advance waits for the bytes after left, which have all been read.
 func (s *arriving) advance() error {
 	if s.reader.caughtUp && s.off == s.at {
 		s.out.Flush()
 	}
 	next, err := s.reader.next(s.ctx)
 	if err == io.EOF {
-		return io.ErrUnexpectedEOF // it is shorter than the origin said
+		return io.ErrUnexpectedEOF // it is shorter than announced
 	}
 	s.at += int64(len(s.left))
 	s.left = next

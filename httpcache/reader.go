@@ -6,23 +6,22 @@ import (
 	"time"
 )
 
-// A reader follows a stream. It belongs to one goroutine, and has a reference of
-// the body.
+// A reader reads a stream. It is used by one goroutine, which has a reference of the body.
 type reader struct {
 	s        *stream
-	caughtUp bool // it has got all that had arrived, and more will come
+	caughtUp bool // next has returned all that had arrived, and more will come
 
 	// The stream's mu guards these.
-	off    int64         // what it has written out
-	given  int           // what it got last, and writes out now
-	index  int           // in stream.readers
-	joined bool          // it is there
-	parted bool          // the stream goes on without it
-	held   time.Duration // for how long the stream waited for it while others waited too
+	off      int64         // the number of bytes that it has written out
+	given    int           // the number of bytes that next returned last
+	index    int           // its index in stream.readers
+	joined   bool          // it is in stream.readers
+	detached bool          // the stream has removed it
+	held     time.Duration // for how long the stream waited for it while other readers waited
 }
 
-// follow returns a reader at the body's beginning. It fails if that is gone, or
-// the rest will not come. The reader must be closed.
+// follow returns a reader at the beginning of the body. It returns false if the beginning is
+// gone, or the rest will not come. The reader must be closed.
 func (s *stream) follow() (*reader, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -31,22 +30,22 @@ func (s *stream) follow() (*reader, bool) {
 	}
 	r := &reader{s: s, index: len(s.readers), joined: true}
 	s.readers = append(s.readers, r)
-	*s.place(0)++
+	*s.readersAt(0)++
 	s.leaving.Stop()
 	return r, true
 }
 
-// place is where the readers are counted whose offset is off.
-func (s *stream) place(off int64) *int {
+// readersAt returns the counter of the readers whose offset is in the same chunk as off.
+func (s *stream) readersAt(off int64) *int {
 	if i := (off - s.base) / chunkSize; i < int64(len(s.chunks)) {
 		return &s.chunks[i].readers
 	}
 	return &s.ahead
 }
 
-// remove ends the part that r has in the stream. The caller holds mu.
+// remove removes r from the readers. The caller holds mu.
 func (s *stream) remove(r *reader) {
-	*s.place(r.off)--
+	*s.readersAt(r.off)--
 	last := len(s.readers) - 1
 	s.readers[r.index] = s.readers[last]
 	s.readers[r.index].index = r.index
@@ -57,7 +56,7 @@ func (s *stream) remove(r *reader) {
 	s.watch()
 }
 
-// close lets the stream go on without r.
+// close removes r from the stream.
 func (r *reader) close() {
 	r.s.mu.Lock()
 	if r.joined {
@@ -67,15 +66,14 @@ func (r *reader) close() {
 	r.s.room.NotifyOne()
 }
 
-// next waits for bytes that the reader has not got, and returns them: they hold
-// until it is called again. The error is io.EOF at the end of a whole body, and
-// errParted if the reader is to go on by itself.
+// next waits for the next bytes and returns them. They are valid until the next call. The
+// error is io.EOF at the end of a complete body, and errDetached if r was detached.
 func (r *reader) next(ctx context.Context) ([]byte, error) {
 	p, err := r.look()
 	if p != nil || err != nil {
 		return p, err
 	}
-	defer r.await()()
+	defer r.countWaiting()()
 	for {
 		l := r.s.more.Listen()
 		if p, err := r.look(); p != nil || err != nil { // the second look
@@ -89,18 +87,18 @@ func (r *reader) next(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// await counts the reader as hungry until the function that it returns is called.
-func (r *reader) await() func() {
+// countWaiting counts the reader as waiting until the function that it returns is called.
+func (r *reader) countWaiting() func() {
 	count := func(n int) {
 		r.s.mu.Lock()
-		r.s.hungry += n
+		r.s.waiting += n
 		r.s.mu.Unlock()
 	}
 	count(1)
 	return func() { count(-1) }
 }
 
-// look returns what is new; nil and nil: there is nothing yet.
+// look returns the next bytes, or nil and no error if there are none yet.
 func (r *reader) look() ([]byte, error) {
 	p, err, passed := r.step()
 	if passed {
@@ -109,16 +107,16 @@ func (r *reader) look() ([]byte, error) {
 	return p, err
 }
 
-// step is look with the stream locked. passed tells that the first chunk may be
-// of no use any more.
+// step is look with the stream locked. passed says whether the last reader has left the
+// first chunk.
 func (r *reader) step() (p []byte, err error, passed bool) {
 	s := r.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.parted {
+	if r.detached {
 		r.off += int64(r.given)
 		r.given = 0
-		return nil, errParted, false
+		return nil, errDetached, false
 	}
 	if passed = r.move(); passed {
 		s.giveBack()
@@ -134,13 +132,13 @@ func (r *reader) step() (p []byte, err error, passed bool) {
 	return p, nil, passed
 }
 
-// move counts the reader where it is now, after what it was given. It reports
-// whether nobody is left in the first chunk that it was in.
+// move moves r past the bytes that it was given. It reports whether r was the last reader
+// in the first chunk.
 func (r *reader) move() bool {
-	from := r.s.place(r.off)
+	from := r.s.readersAt(r.off)
 	r.off += int64(r.given)
 	r.given = 0
-	to := r.s.place(r.off)
+	to := r.s.readersAt(r.off)
 	if from == to {
 		return false
 	}

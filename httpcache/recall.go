@@ -19,7 +19,7 @@ func (f *front) recall(ctx context.Context, a *ask, key pageKey) *response {
 	l := s.find(ctx, place)
 	if l != nil && l.record.isRule() && place.vary == "" {
 		l.body.Close()
-		place = f.pages.learn(place, &response{vary: l.record.Names}, a.Header)
+		place = f.pages.addVariant(place, &response{vary: l.record.Names}, a.Header)
 		l = s.find(ctx, place)
 	}
 	if l == nil {
@@ -59,7 +59,7 @@ func (f *front) bring(url pageKey, a *ask) bool {
 // find loads what is stored at a place.
 func (s *storage) find(ctx context.Context, place pageKey) *loading {
 	key := place.stored()
-	if s.debts.holds(key) {
+	if s.backlog.holds(key) {
 		return nil
 	}
 	return s.load(ctx, key)
@@ -72,7 +72,7 @@ func (f *front) bringBody(ctx context.Context, e *response, l *loading) bool {
 	defer context.AfterFunc(x.ctx, func() { l.body.CloseWithError(context.Cause(x.ctx)) })()
 	b := newBody(f.budget, page{f, e.home}, true, streamOptions{
 		announced: l.size, limit: f.MaxObject, window: f.window,
-		patience: f.Patience, background: true, // until it is clear that it does not fit into memory
+		maxDelay: f.MaxDelay, background: true, // until it is clear that it does not fit into memory
 	}, x.cancel)
 	e.body = b
 	var err error

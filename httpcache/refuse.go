@@ -14,30 +14,33 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// A refusal is the answer to a request that does not reach the origin, or not
-// whole, for a reason that is in the request.
+// A refusal is the answer to a request that cannot be sent to the origin because of what is
+// in it.
 type refusal struct {
 	status int
 	kind   string // the error type of Proxy-Status (RFC 9209, 2.3)
 	says   string
 }
 
-// refusalOf returns why the origin is not asked for r, nil if it may be.
+// notInHost has the characters that a host must not have.
+const notInHost = " \t\"'<>\\^`{|}/?#@,;"
+
+// refusalOf returns why r is not sent to the origin, or nil.
 func (f *front) refusalOf(r *http.Request) *refusal {
 	switch {
-	case !strings.HasPrefix(r.URL.Path, "/"): // "*", "http:page", or for CONNECT
+	case !strings.HasPrefix(r.URL.Path, "/"): // "*", "http:page", or of CONNECT
 		return &refusal{http.StatusBadRequest, "http_request_error", "no path"}
-	case climbs(r.URL.Path):
+	case hasDotDot(r.URL.Path):
 		return &refusal{http.StatusBadRequest, "http_request_error", "a path must not have .. in it"}
-	case strings.ContainsAny(r.Host, " \t\"'<>\\^`{|}/?#@,;"):
+	case strings.ContainsAny(r.Host, notInHost):
 		return &refusal{http.StatusBadRequest, "http_request_error", "no host"}
-	case f.looped(r):
+	case f.hasLooped(r):
 		return &refusal{http.StatusLoopDetected, "proxy_loop_detected", "the request has been here already"}
 	}
 	return nil
 }
 
-// badBody returns what is answered to a body that broke off, or does not come.
+// badBody returns the answer to a request whose body broke off or does not arrive.
 func badBody(err error) *refusal {
 	status := http.StatusBadRequest
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -55,7 +58,7 @@ func (f *front) refuse(w http.ResponseWriter, no *refusal) {
 
 // explain answers a request that failed with err.
 func (f *front) explain(w http.ResponseWriter, err error) {
-	if p := f.wantsError(w); p != nil {
+	if p := f.errorWriter(w); p != nil {
 		p.fail(err)
 		return
 	}
@@ -70,7 +73,7 @@ func (f *front) proxyStatus(w http.ResponseWriter, kind string) {
 	}
 }
 
-// errStale is a failure to replace what must not be used any more.
+// errStale is the error if a stale response must not be used and cannot be replaced.
 var errStale = errors.New("stale, and the origin cannot be asked")
 
 func statusOf(err error) int {
@@ -83,8 +86,8 @@ func statusOf(err error) int {
 	return http.StatusBadGateway
 }
 
-// kindOf returns what RFC 9209 calls err. Where it is not known that a
-// connection was there, the origin counts as not available.
+// kindOf returns the error type of RFC 9209 for err. Without a connection, as far as is
+// known, it is destination_unavailable.
 func kindOf(err error) string {
 	if kind := networkKind(err); kind != "" {
 		return kind
@@ -112,7 +115,7 @@ func kindOf(err error) string {
 	return "destination_unavailable"
 }
 
-// networkKind returns what RFC 9209 calls err, if it is one of a connection.
+// networkKind is kindOf for errors of a connection, and "" for others.
 func networkKind(err error) string {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsTimeout {

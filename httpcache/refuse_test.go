@@ -123,7 +123,7 @@ func TestWriteEndsWhatItsAnswerNames(t *testing.T) {
 				}
 				got := afterWrite(t, method, status, test.field)
 				for range 4 {
-					if got != want { // two pages may share a place in writes, by chance
+					if got != want { // two pages may share a bucket of writes
 						got = afterWrite(t, method, status, test.field)
 					}
 				}

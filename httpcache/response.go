@@ -12,69 +12,68 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// afterlife is how long a response that the origin can be asked about is kept
-// beyond its time: it may turn out that it still holds.
-const afterlife = time.Hour
+// validationTime is how long a response with a validator is kept after it has become stale.
+// Until then the origin can say that it is still valid.
+const validationTime = time.Hour
 
-// maxAge is how long a rule is kept, unless there is no room.
+// maxAge is how long a rule is kept, unless it is evicted.
 const maxAge = 365 * 24 * time.Hour
 
-// A response is one answer of the origin to a shared request. Except for its
-// body, which may still be arriving, it does not change: many write it out at
-// once, and a newer one replaces it.
+// A response is what the origin answered to a shared request. It is immutable except for its
+// body, which may still be arriving, and for atomic fields, because many requests write it
+// out at once.
 type response struct {
 	status  int
 	header  http.Header // end to end, without Age and Cache-Status
-	above   string      // what is to come before our member of Cache-Status
-	body    *body       // nil: it has none
-	trailer *trailer    // of the body; nil: it has none
+	above   string      // the members of Cache-Status of the caches before this one
+	body    *body       // nil if it has none
+	trailer *trailer    // of the body; nil if it has none
 	policy  rfc9111.Policy
-	born    time.Time // when its age was 0
+	born    time.Time // the time at which its age was zero
 
 	head atomic.Pointer[[]byte] // for a quickConn
 
-	revalidated bool // the origin said that what was kept still holds
+	revalidated bool // the origin has said that a kept response is still valid
 
-	asked  uint64 // the front's tick at which the origin was asked
-	landed uint64 // and at which the answer was there
+	asked    uint64 // the tick at which the origin was asked
+	answered uint64 // the tick at which the header was there
 
-	personal bool // it is for the user whose fetch this was, and no other
+	personal bool // it is only for the client that started the fetch
 
-	vary     []string // the request fields that it depends on
-	selected string   // and their values in the request for it
-	home     pageKey  // where it belongs
+	vary     []string // the request fields that it varies by
+	selected string   // their values in the request
+	home     pageKey  // the key under which it is kept
 
 	tags []string // for purges
 	purged
 
-	rule *rule // it is no response, but tells those of its URL apart
+	rule *rule // not nil if this is no response, but the rule of a URL; see vary.go
 
-	weighed  atomic.Uint32 // what weight was when it was stored last
-	replaced atomic.Bool   // another version, or none, has taken its place
-	renewing atomic.Bool   // a renewal is under way in the background
+	weighed  atomic.Uint32 // its weight when it was stored last
+	replaced atomic.Bool   // it was replaced or removed
+	renewing atomic.Bool   // it is being replaced in the background
 }
 
-// A badStatus is a response that says that the origin is in trouble. It is an
-// error, so that it goes to the users that waited for it and is not kept.
+// A badStatus is the response of an origin that failed. It is an error, so that it goes to
+// the requests that waited for it and is not kept.
 type badStatus struct{ *response }
 
 func (e badStatus) Error() string { return fmt.Sprintf("origin: status %d", e.status) }
 
-// suits reports whether e, which came from a place, is what the origin would
-// send a too.
+// suits reports whether e, which was found or fetched for place, is the right variant for a.
 func (e *response) suits(a *ask, place pageKey) bool {
-	if e.rule != nil { // another user has just taught it
+	if e.rule != nil { // the rule of the URL has been made meanwhile
 		return false
 	}
 	return e.home == place || e.personal || selecting(e.vary, a.Header) == e.selected
 }
 
-// isFor reports whether a may have e, which it waited for.
+// isFor reports whether a may be answered by e, which it waited for.
 func (e *response) isFor(a *ask) bool {
 	return e.personal && e == a.own.Load() || !e.personal && selecting(e.vary, a.Header) == e.selected
 }
 
-// keptAt is keptFor, at a place.
+// keptAt is keptFor, under a key.
 func (e *response) keptAt(key pageKey, now time.Time) time.Duration {
 	if e.personal || e.home != key {
 		return 0
@@ -82,14 +81,14 @@ func (e *response) keptAt(key pageKey, now time.Time) time.Duration {
 	return e.keptFor(now)
 }
 
-// isFailure tells answers of an origin in trouble, unless it says that they hold
-// for a while.
+// isFailure reports whether the origin failed. A status of 500 or more is no failure if the
+// response is shared and fresh.
 func (e *response) isFailure(now time.Time) bool {
 	return e.status >= 500 && (e.personal || e.left(now) <= 0)
 }
 
-// keptFor returns how much longer the response is worth keeping. That is more
-// than it is fresh if it can be used, or validated, when it is stale.
+// keptFor returns for how much longer the response is kept: while it is fresh, and while it
+// can be used or validated when it is stale.
 func (e *response) keptFor(now time.Time) time.Duration {
 	switch {
 	case e.rule != nil:
@@ -99,7 +98,7 @@ func (e *response) keptFor(now time.Time) time.Duration {
 	}
 	stale := max(e.policy.StaleWhileRevalidate, e.policy.StaleIfError)
 	if rfc9111.HasValidator(e.header) {
-		stale = max(stale, afterlife)
+		stale = max(stale, validationTime)
 	}
 	return e.left(now) + stale
 }
@@ -110,16 +109,16 @@ func (e *response) weigh() uint32 {
 	return e.weighed.Load()
 }
 
-// left is how much longer the response is fresh.
+// left returns for how much longer the response is fresh. It is negative if it is stale.
 func (e *response) left(now time.Time) time.Duration {
 	return e.leftOf(e.policy.Lifetime-now.Sub(e.born), now)
 }
 
-// weight is about how many bytes of memory the response takes, or will.
+// weight returns about how many bytes of memory the response takes, or will take.
 func (e *response) weight() uint32 {
-	size := int64(1100 + 2*len(e.selected) + 16*len(e.tags)) // measured, with what the store takes
+	size := int64(1100 + 2*len(e.selected) + 16*len(e.tags)) // measured, with the memory of dedup.Cache
 	if e.rule != nil {
-		size += maxVariants * 32
+		size += e.rule.weight()
 	}
 	for name, values := range e.header {
 		size += int64(len(name))
@@ -133,9 +132,9 @@ func (e *response) weight() uint32 {
 	return uint32(min(size, math.MaxUint32))
 }
 
-// freshFor reports whether a is answered by the response as it is: because it
-// is fresh, or because the origin was asked after a had come. The second holds
-// for what is never fresh as well: users that wait for it together share it.
+// freshFor reports whether the response answers a without a fetch: because it is fresh, or
+// because the origin was asked after a came. The latter also applies to responses that are
+// never fresh, so that requests that wait for one together share it.
 func (e *response) freshFor(a *ask, now time.Time) bool {
 	if e.asked > a.tick {
 		return true
@@ -150,15 +149,15 @@ func (e *response) freshFor(a *ask, now time.Time) bool {
 	return left > 0 && left >= a.says.MinFresh.For
 }
 
-// staleFor reports whether a is answered by the response although it is stale,
-// given for how long that is allowed. Users can forbid it, and so does a write.
+// staleFor reports whether the response answers a although it is stale, if that is allowed
+// for a time. The request can forbid that, and so does a write to the page.
 func (e *response) staleFor(a *ask, now time.Time, allowed time.Duration) bool {
-	picky := a.says.NoCache || a.says.MaxAge.Given || a.says.MinFresh.Given
-	return !picky && e.asked > a.written && e.left(now)+allowed > 0
+	strict := a.says.NoCache || a.says.MaxAge.Given || a.says.MinFresh.Given
+	return !strict && e.asked > a.written && e.left(now)+allowed > 0
 }
 
-// staleIfError is for how long beyond its lifetime a is answered by the response
-// if the origin fails: as it says itself, or as a does (RFC 5861, 4).
+// staleIfError returns for how long after its lifetime the response answers a if the origin
+// fails. The response and the request may each allow that (RFC 5861, 4).
 func (e *response) staleIfError(a *ask) time.Duration {
 	if e.policy.MustRevalidate {
 		return 0
@@ -166,8 +165,8 @@ func (e *response) staleIfError(a *ask) time.Duration {
 	return max(e.policy.StaleIfError, a.says.StaleIfError.For)
 }
 
-// writeTo answers r. It returns false, and has written nothing, if the body was
-// lost meanwhile. A body that breaks off aborts the connection.
+// writeTo answers r. If the body was evicted meanwhile, it writes nothing and returns false.
+// If the body breaks off, writeTo aborts the connection.
 func (e *response) writeTo(w http.ResponseWriter, r *http.Request, from source) bool {
 	if e.body == nil {
 		e.writeHeader(w, r, from, nil)
@@ -193,8 +192,8 @@ func (e *response) writeTo(w http.ResponseWriter, r *http.Request, from source) 
 	return true
 }
 
-// writeHeader writes the header, unless a body follows: then it returns true. The
-// body is whole, unless there is a follower.
+// writeHeader sets the header. It writes it unless a body follows, and reports whether one
+// does. The body is whole if there is no follower.
 func (e *response) writeHeader(w http.ResponseWriter, r *http.Request, from source, follower *reader) bool {
 	h := w.Header()
 	maps.Copy(h, e.header)
@@ -215,7 +214,7 @@ func (e *response) writeHeader(w http.ResponseWriter, r *http.Request, from sour
 	return true
 }
 
-// age is the value of the response's Age field now.
+// age returns the value of the Age field.
 func (e *response) age() string {
 	return strconv.FormatInt(int64(max(0, time.Since(e.born))/time.Second), 10)
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A page is what a body belongs to.
+// A page is the owner of a body.
 type page struct {
 	front *front
 	key   pageKey
@@ -19,7 +19,7 @@ type page struct {
 
 func (p page) evicted(b *body) { p.front.pages.dropBody(p.key, b) }
 
-func (p page) parted() { p.front.stats.parted.Add(1) }
+func (p page) detached() { p.front.stats.detached.Add(1) }
 
 func (p page) broke(err error) {
 	p.front.stats.failed.Add(1)
@@ -29,8 +29,8 @@ func (p page) broke(err error) {
 	}
 }
 
-// strongValidator returns what tells, byte for byte, whether a response is still
-// the same (RFC 9110, 8.8.1 and 8.8.2.2), or "".
+// strongValidator returns the strong validator of a response (RFC 9110, 8.8.1 and 8.8.2.2),
+// or "".
 func strongValidator(header http.Header) string {
 	if tag := header.Get("ETag"); strings.HasPrefix(tag, `"`) {
 		return tag
@@ -43,9 +43,8 @@ func strongValidator(header http.Header) string {
 	return ""
 }
 
-// resumer returns a function that asks the origin for the rest of e from an
-// offset on, for one reader; res is what e was made of. It returns nil if there is
-// no way to be sure that this is the rest.
+// resumer returns a function that asks the origin for the rest of e from an offset on, for
+// one reader. e was made of res. It returns nil if the rest could be of another version.
 func (f *front) resumer(e *response, res *http.Response) func(context.Context, int64) (io.ReadCloser, error) {
 	validator := strongValidator(e.header)
 	if e.status != http.StatusOK || res.Uncompressed || validator == "" || e.header.Get("Accept-Ranges") == "none" {
@@ -62,11 +61,11 @@ func (f *front) resumer(e *response, res *http.Response) func(context.Context, i
 	}
 }
 
-// resume makes a request for a part of a page with the given header, from off on.
+// resume makes req, a request for the body from off on of a response with the given header.
 func (f *front) resume(ctx context.Context, x *exchange, req *http.Request, header http.Header, off int64) (io.ReadCloser, error) {
 	rest := &rest{x: x, leave: context.AfterFunc(ctx, func() { x.cancel(context.Cause(ctx)) })}
 	res, err := f.transport.RoundTrip(req)
-	x.relax()
+	x.stopTimer()
 	if err != nil {
 		if x.ctx.Err() != nil {
 			err = context.Cause(x.ctx)
@@ -82,10 +81,10 @@ func (f *front) resume(ctx context.Context, x *exchange, req *http.Request, head
 	return rest, nil
 }
 
-var errNotTheRest = errors.New("origin: the rest of the body cannot be had")
+var errNotTheRest = errors.New("origin: it did not send the rest of the body")
 
-// checkPart returns the length of what res has, which must be the rest of the
-// page with that header from off on.
+// checkPart returns the length of the body of res, which must be the rest from off on of a
+// response with the header page.
 func checkPart(res *http.Response, page http.Header, off int64) (int64, error) {
 	if res.StatusCode != http.StatusPartialContent {
 		return 0, fmt.Errorf("%w: status %d", errNotTheRest, res.StatusCode)
@@ -104,7 +103,7 @@ func checkPart(res *http.Response, page http.Header, off int64) (int64, error) {
 	return total - off, nil
 }
 
-// parseContentRange reads the Content-Range of a part that goes up to the end.
+// parseContentRange parses the Content-Range of a part that ends at the last byte.
 func parseContentRange(s string) (first, total int64, ok bool) {
 	unit, s, _ := strings.Cut(s, " ")
 	part, all, _ := strings.Cut(s, "/")
@@ -121,8 +120,8 @@ func parseDigits(s string) (int64, error) {
 	return int64(n), err
 }
 
-// A rest is the body of a part, of which left bytes must still come, each piece
-// within the exchange's time.
+// A rest is the body of a part, of which left bytes are missing. Each piece must come
+// within the exchange's limit.
 type rest struct {
 	io.ReadCloser
 	x     *exchange
@@ -131,9 +130,9 @@ type rest struct {
 }
 
 func (r *rest) Read(p []byte) (int, error) {
-	r.x.expect()
+	r.x.startTimer()
 	n, err := r.ReadCloser.Read(p)
-	r.x.relax()
+	r.x.stopTimer()
 	switch r.left -= int64(n); {
 	case r.left < 0:
 		return 0, errLength
@@ -152,6 +151,6 @@ func (r *rest) Close() error {
 
 func (r *rest) end() {
 	r.leave()
-	r.x.relax()
+	r.x.stopTimer()
 	r.x.cancel(nil)
 }

@@ -41,13 +41,13 @@ func (s *storage) later(e *response) {
 // lose notes that e is not saved.
 func (s *storage) lose(e *response) {
 	s.dropped.Add(1)
-	s.debts.drop(e.home.stored())
+	s.backlog.drop(e.home.stored())
 }
 
 // forget has what is stored at a place be deleted.
 func (s *storage) forget(place pageKey) {
 	if s != nil && place.method == http.MethodGet {
-		s.debts.drop(place.stored())
+		s.backlog.drop(place.stored())
 	}
 }
 
@@ -62,12 +62,12 @@ func (s *storage) work() {
 			s.finish()
 			return
 		case j := <-s.saves:
-			s.settle() // what was to go before j came
+			s.doBacklog() // what was to go before j came
 			s.save(j)
-		case <-s.debts.due:
+		case <-s.backlog.due:
 		case <-again.C:
 		}
-		if s.settle() != nil {
+		if s.doBacklog() != nil {
 			again.Reset(nextTrial)
 		}
 	}
@@ -78,10 +78,10 @@ func (s *storage) finish() {
 	for !s.isOver() {
 		select {
 		case j := <-s.saves:
-			s.settle()
+			s.doBacklog()
 			s.save(j)
 		default:
-			s.settle()
+			s.doBacklog()
 			return
 		}
 	}

@@ -57,7 +57,7 @@ func TestSlowUserGoesOnByARequestOfItsOwn(t *testing.T) {
 			<-s.asked
 			part := <-s.asked
 			require.Equal(t, fmt.Sprintf("bytes=%d-", chunkSize), part.Header.Get("Range"))
-			require.EqualValues(t, 1, s.Stats().Parted)
+			require.EqualValues(t, 1, s.Stats().Detached)
 			require.Zero(t, s.Stats().Broken)
 			synctest.Wait()
 			require.Zero(t, s.Stats().Bytes)
@@ -129,7 +129,7 @@ func TestPartThatIsNotTheRestBreaksTheTransfer(t *testing.T) {
 				close(slow.paused)
 				require.True(t, <-slow.aborted)
 				require.Equal(t, Stats{
-					Requests: 2, Coalesced: 1, Fetched: 1, Failed: 1, Broken: 1, Parted: 1, Origin: 2, Waited: 2,
+					Requests: 2, Coalesced: 1, Fetched: 1, Failed: 1, Broken: 1, Detached: 1, Origin: 2, Waited: 2,
 				}, s.Stats())
 				require.Contains(t, s.log.String(), "a response broke off")
 			})
@@ -181,7 +181,7 @@ func TestStreamWithoutEndIsClosedWithItsLastReader(t *testing.T) {
 				v.leave()
 				require.True(t, <-v.aborted)
 			}
-			time.Sleep(s.Grace - time.Second)
+			time.Sleep(s.UnreadTimeout - time.Second)
 			require.Len(t, open, 20)
 			time.Sleep(2 * time.Second)
 			require.Empty(t, open)
@@ -204,7 +204,7 @@ func TestRenewalInTheBackgroundMayTakeItsTime(t *testing.T) {
 			io.WriteString(w, "half")
 		})
 		require.Equal(t, "fetched", s.request("GET", "/").cache())
-		slow = 2 * s.Grace
+		slow = 2 * s.UnreadTimeout
 		time.Sleep(101 * time.Second)
 		require.Equal(t, "stale", s.request("GET", "/").cache())
 		time.Sleep(slow + time.Second)
@@ -257,7 +257,7 @@ func TestCloseEndsTransfersInEachState(t *testing.T) {
 			}
 		}, small)
 		stalled, slow := s.view(t, "/stalls", true), s.view(t, "/slow", false)
-		parted, fast := s.view(t, "/parted", false), s.view(t, "/parted", true)
+		detached, fast := s.view(t, "/detached", false), s.view(t, "/detached", true)
 		s.view(t, "/left", false).leave()
 		require.False(t, <-fast.aborted)
 		require.NotZero(t, s.fetches.Count())
@@ -266,9 +266,9 @@ func TestCloseEndsTransfersInEachState(t *testing.T) {
 		require.True(t, <-stalled.aborted)
 		close(slow.paused)
 		require.True(t, <-slow.aborted)
-		close(parted.paused)
-		require.True(t, <-parted.aborted)
-		require.EqualValues(t, 1, s.Stats().Parted)
+		close(detached.paused)
+		require.True(t, <-detached.aborted)
+		require.EqualValues(t, 1, s.Stats().Detached)
 		synctest.Wait()
 		require.Zero(t, s.Stats().Bytes)
 	})
@@ -348,7 +348,7 @@ func TestEachClientGetsAllOfALargeBody(t *testing.T) {
 				return
 			}
 			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
-		}), func(o *Options) { o.MaxObject, o.Patience = 1<<20, 10*time.Millisecond })
+		}), func(o *Options) { o.MaxObject, o.MaxDelay = 1<<20, 10*time.Millisecond })
 		var all, there sync.WaitGroup
 		for i := range 16 {
 			there.Add(1)
@@ -388,7 +388,7 @@ func readSlowly(r io.Reader, slow bool) ([]byte, error) {
 // A client may hang up while the fetch waits for it to read on.
 func TestClientWhoHangsUpWithoutReadingLeavesNothing(t *testing.T) {
 	s := newServed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, zeros{}) }),
-		func(o *Options) { o.MaxObject, o.Grace = 1<<20, time.Millisecond })
+		func(o *Options) { o.MaxObject, o.UnreadTimeout = 1<<20, time.Millisecond })
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	require.NoError(t, err)
 	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -2,43 +2,45 @@ package httpcache
 
 import "sync/atomic"
 
-// Stats are counters since the cache was made.
+// Stats are the counts of a [Cache] since it was made, and its present state. The fields
+// are read one after the other, so they are consistent only while there are no requests.
 type Stats struct {
-	Requests uint64 // that have come
+	Requests uint64 // requests that have come
 
-	// How they were answered.
-	Hits        uint64 // by what was kept, fresh
-	Stale       uint64 // by what was kept, past its time, as it may be
-	Revalidated uint64 // by what was kept, once the origin had said that it still holds
-	Coalesced   uint64 // by a fetch that was under way
-	Fetched     uint64 // by a fetch that the request began
-	Passed      uint64 // by the origin, for this request alone
+	// How requests were answered. A request that was refused, or has no answer yet, is in
+	// none of these.
+	Hits        uint64 // by a kept response that was fresh
+	Stale       uint64 // by a kept response that was stale, as it may be
+	Revalidated uint64 // by a kept response, after the origin had said that it is still valid
+	Coalesced   uint64 // by a fetch that another request had started
+	Fetched     uint64 // by a fetch that the request started
+	Passed      uint64 // by a request to the origin that was not shared
 
-	Failed  uint64 // ended with an error of the origin or of its body
-	Broken  uint64 // the part of Failed whose header had been sent: the connection was aborted
-	Parted  uint64 // went on by a range request, because they were slower than others
-	Origin  uint64 // requests to the origin
-	Running int64  // requests that are being answered now
-	Waiting int64  // requests that wait for a fetch now
-	Waited  int64  // the most that waited at once
-	Bytes   int64  // of memory that bodies take now
-	Evicted uint64 // bodies that made room for others
+	Failed   uint64 // requests that ended with an error of the origin or of its body
+	Broken   uint64 // those of Failed whose header had been sent, so the connection was aborted
+	Detached uint64 // slow clients that got the rest of a body by a range request
+	Origin   uint64 // requests to the origin
+	Running  int64  // requests that are being answered now
+	Waiting  int64  // requests that wait for a fetch now
+	Waited   int64  // the largest value that Waiting has had
+	Bytes    int64  // bytes of memory that bodies take now
+	Evicted  uint64 // responses that were evicted because of MaxBytes
 
-	// Of Options.Store.
-	StoreHits   uint64 // responses that were found there
-	Stored      uint64 // responses that were saved
-	StoreMissed uint64 // responses that were not, though they are kept
-	StoreFailed uint64 // calls that failed, or took too long
+	// Of Options.Store. The first three count responses.
+	StoreHits   uint64 // found there
+	Stored      uint64 // saved
+	StoreMissed uint64 // kept in memory, but not saved
+	StoreFailed uint64 // calls that failed or took too long
 }
 
-// Stats returns the counters. Each of them is read by itself.
+// Stats returns the current counts.
 func (c *Cache) Stats() Stats {
 	from := func(s source) uint64 { return c.stats.from[s].Load() }
 	all := Stats{
 		Requests: c.stats.requests.Load(), Failed: c.stats.failed.Load(), Origin: c.stats.asked.Load(),
-		Hits: from(hit), Stale: from(stale), Revalidated: from(renewed),
-		Coalesced: from(joined), Fetched: from(led), Passed: from(passed),
-		Broken: c.stats.broken.Load(), Parted: c.stats.parted.Load(),
+		Hits: from(hit), Stale: from(stale), Revalidated: from(revalidated),
+		Coalesced: from(coalesced), Fetched: from(fetched), Passed: from(passed),
+		Broken: c.stats.broken.Load(), Detached: c.stats.detached.Load(),
 		Bytes: c.budget.inUse(), Evicted: c.budget.evictions.Load() + c.pages.Stats().Evictions,
 		Running: c.stats.running.now.Load(),
 		Waiting: c.pages.waiting.now.Load(), Waited: c.pages.waiting.top.Load(),
@@ -53,7 +55,7 @@ func (c *Cache) Stats() Stats {
 // stats counts the requests of a cache.
 type stats struct {
 	requests, failed, asked atomic.Uint64
-	broken, parted          atomic.Uint64
+	broken, detached        atomic.Uint64
 	from                    [stale + 1]atomic.Uint64 // by source
 	running                 gauge
 }

@@ -35,7 +35,7 @@ const (
 //
 //	users  load    until a load is stuck: then nothing is loaded
 //	saver  saves   dropped if too many wait
-//	       debts   not dropped: see debts.go
+//	       backlog not dropped: see backlog.go
 type storage struct {
 	Store
 	*Cache
@@ -46,12 +46,12 @@ type storage struct {
 	loads chan struct{} // the places of loads that are under way
 	stuck atomic.Int64  // loads that nobody waits for any more
 
-	saves  chan save
-	debts  debts
-	swept  atomic.Pointer[purge] // the last one that has reached the Store
-	closed chan struct{}         // the saver is to finish
-	over   chan struct{}         // and not even that
-	done   chan struct{}         // it has
+	saves   chan save
+	backlog backlog
+	swept   atomic.Pointer[purge] // the last one that has reached the Store
+	closed  chan struct{}         // the saver is to finish
+	over    chan struct{}         // and not even that
+	done    chan struct{}         // it has
 
 	hits, saved, dropped, failed atomic.Uint64
 	failing                      atomic.Bool
@@ -60,7 +60,7 @@ type storage struct {
 func newStorage(c *Cache) *storage {
 	s := &storage{
 		Store: c.Options.Store, Cache: c, run: rand.Text(), loads: make(chan struct{}, maxLoads),
-		saves: make(chan save, maxSaves), debts: newDebts(),
+		saves: make(chan save, maxSaves), backlog: newBacklog(),
 		closed: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}),
 	}
 	s.swept.Store(c.purges.last.Load())
@@ -223,7 +223,7 @@ func (l *loading) run(ctx context.Context, key string, found chan<- bool) {
 	defer body.Close()
 	l.size = size
 	if l.record, err = parseHead(key, p); err != nil {
-		l.storage.debts.drop(key)
+		l.storage.backlog.drop(key)
 		return
 	}
 	select {

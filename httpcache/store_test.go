@@ -163,9 +163,7 @@ func TestRestartFindsPagesForRangesAndOnlyIfCached(t *testing.T) {
 
 func TestRecallsAreCoalesced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newMemory()
-		s := newSite(t, answering("Cache-Control: max-age=1000"), with(store))
-		s.expect(t, "/ fetched")
+		s, store := newStoredSite(t, "Cache-Control: max-age=1000")
 		s = s.again(t, down)
 		gate, n := make(chan bool), 0
 		store.on("Load", func(key string) error {
@@ -193,6 +191,7 @@ func TestOtherHostsCookiesAndFrontsHaveOtherRecords(t *testing.T) {
 		s := newSite(t, answering(), with(newMemory()), func(o *Options) { o.KeyCookies = []string{"k"} })
 		s.expect(t, "/ fetched, / hit")
 		s.expect(t, "/ fetched, / hit", "Cookie: k=1")
+		synctest.Wait() // both are saved
 		s.forgetMemory()
 		s.expect(t, "/ hit", "Cookie: k=1")
 		s.expect(t, "/ fetched", "Cookie: k=2")
@@ -208,10 +207,7 @@ func TestOtherHostsCookiesAndFrontsHaveOtherRecords(t *testing.T) {
 
 func TestBrokenHeadsAreMisses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newMemory()
-		s := newSite(t, answering("Cache-Control: max-age=1000"), with(store))
-		s.expect(t, "/ fetched")
-		synctest.Wait()
+		s, store := newStoredSite(t, "Cache-Control: max-age=1000")
 		require.NoError(t, s.Close())
 		var good []byte
 		store.change(func(_ string, head []byte) []byte { good = head; return head })

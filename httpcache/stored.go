@@ -93,7 +93,7 @@ func (c *Cache) headOf(e *response, epoch string) *record {
 const beforehand = 1
 
 // wasStored reports whether e has come from the Store.
-func (e *response) wasStored() bool { return e.landed == beforehand }
+func (e *response) wasStored() bool { return e.answered == beforehand }
 
 // revive returns what h says as the response at a place, without its body. It is
 // nil if that is of no use for a.
@@ -103,7 +103,7 @@ func (f *front) revive(h *record, a *ask, place pageKey, seen *purge, now time.T
 	}
 	e := &response{
 		status: h.Status, header: f.withoutSetCookies(h.Header), above: h.Above, born: h.Born,
-		asked: beforehand, landed: beforehand, selected: h.Selected, home: place, tags: h.Tags,
+		asked: beforehand, answered: beforehand, selected: h.Selected, home: place, tags: h.Tags,
 	}
 	if h.Run == f.storage.run {
 		e.asked = h.Asked

@@ -88,9 +88,7 @@ func TestBodiesOfTheWrongLengthAreMisses(t *testing.T) {
 		"empty": func(p []byte) io.Reader { return bytes.NewReader(nil) },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			store := newMemory()
-			s := newSite(t, answering("Cache-Control: max-age=100"), with(store))
-			s.expect(t, "/ fetched")
+			s, store := newStoredSite(t, "Cache-Control: max-age=100")
 			s = s.again(t, answering())
 			store.body = change
 			require.Equal(t, "answer 1", s.expect(t, "/ fetched").body, name)

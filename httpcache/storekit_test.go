@@ -126,6 +126,15 @@ func (m *memory) change(f func(key string, head []byte) []byte) {
 
 func with(store Store) func(*Options) { return func(o *Options) { o.Store = store } }
 
+// newStoredSite returns a site with a store that has the page "/", which says lines.
+func newStoredSite(t *testing.T, lines ...string) (*site, *memory) {
+	store := newMemory()
+	s := newSite(t, answering(lines...), with(store))
+	s.expect(t, "/ fetched")
+	synctest.Wait()
+	return s, store
+}
+
 // again returns a site on the store of s, as after a restart.
 func (s *site) again(t *testing.T, origin http.HandlerFunc, changes ...func(*Options)) *site {
 	synctest.Wait()

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,18 +12,7 @@ import (
 )
 
 func TestPurgeReachesTheStore(t *testing.T) {
-	for _, row := range []struct {
-		Selection
-		gone string
-	}{
-		{Selection{URL: "/a"}, "/a"},
-		{Selection{URL: "http://EXAMPLE.com/a"}, "/a"},
-		{Selection{URL: "https://elsewhere/a"}, ""},
-		{Selection{Prefix: "/a"}, "/a /ab"},
-		{Selection{Prefix: "/"}, "/a /ab /c"},
-		{Selection{Tag: "tag c"}, "/c"},
-		{Selection{Tag: "none"}, ""},
-	} {
+	for _, row := range selections {
 		for _, how := range []string{"both", "restarted", "purged later", "running"} {
 			synctest.Test(t, func(t *testing.T) { storePurge(t, row.Selection, row.gone, how) })
 		}
@@ -33,8 +21,7 @@ func TestPurgeReachesTheStore(t *testing.T) {
 
 func storePurge(t *testing.T, selected Selection, gone, how string) {
 	s := newSite(t, tagged, with(newMemory()))
-	all := []string{"/a", "/ab", "/c"}
-	for _, uri := range all {
+	for _, uri := range taggedPages {
 		s.expect(t, uri+" fetched", "X-User: 1")
 		s.expect(t, uri+" fetched", "X-User: 2")
 	}
@@ -54,12 +41,7 @@ func storePurge(t *testing.T, selected Selection, gone, how string) {
 		s.forgetMemory()
 		s.Purge(selected)
 	}
-	for _, uri := range all {
-		for _, user := range []string{"X-User: 1", "X-User: 2"} {
-			from := s.request("GET", uri, user).cache()
-			require.Equal(t, strings.Contains(" "+gone+" ", " "+uri+" "), from == "fetched", "%v %s: %s %s", selected, how, uri, from)
-		}
-	}
+	requireGone(t, s, gone, fmt.Sprint(selected, how))
 }
 
 func TestSoftPurgeMakesWhatIsStoredStale(t *testing.T) {
@@ -150,10 +132,7 @@ func TestWritesEndWhatIsStored(t *testing.T) {
 
 func TestWritesHoldBeforeTheyHaveReachedTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newMemory()
-		s := newSite(t, answering("Cache-Control: max-age=1000, stale-while-revalidate=1000"), with(store))
-		s.expect(t, "/ fetched")
-		synctest.Wait()
+		s, store := newStoredSite(t, "Cache-Control: max-age=1000, stale-while-revalidate=1000")
 		s = s.again(t, answering())
 		store.on("Save", func(string) error { return errStuck })
 		s.request("POST", "/")
@@ -161,25 +140,22 @@ func TestWritesHoldBeforeTheyHaveReachedTheStore(t *testing.T) {
 	})
 }
 
-func TestTooManyDebtsWipeTheStore(t *testing.T) {
+func TestTooLongABacklogWipesTheStore(t *testing.T) {
 	for _, purges := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) { tooManyDebts(t, purges) })
+		synctest.Test(t, func(t *testing.T) { tooLongABacklog(t, purges) })
 	}
 }
 
-func tooManyDebts(t *testing.T, purges bool) {
-	store := newMemory()
-	s := newSite(t, answering("Cache-Control: max-age=1000"), with(store))
-	s.expect(t, "/ fetched")
-	synctest.Wait()
+func tooLongABacklog(t *testing.T, purges bool) {
+	s, store := newStoredSite(t, "Cache-Control: max-age=1000")
 	gate := make(chan bool)
 	store.on("Save", func(string) error { <-gate; return nil })
 	store.on("Heads", func(string) error { <-gate; return nil })
-	for i := range maxDebts + 2 {
+	for i := range maxBacklog + 2 {
 		if purges {
 			s.Purge(Selection{Tag: "none"})
 		} else {
-			s.storage.debts.mark(fmt.Sprint("/", i))
+			s.storage.backlog.mark(fmt.Sprint("/", i))
 		}
 	}
 	s.forgetMemory()
@@ -213,10 +189,7 @@ func TestValidatedPagesAreSavedAnew(t *testing.T) {
 // A version that could not be saved ends the one that is stored.
 func TestWhatIsNotSavedEndsWhatIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newMemory()
-		s := newSite(t, answering("Cache-Control: max-age=1000"), with(store))
-		s.expect(t, "/ fetched")
-		synctest.Wait()
+		s, store := newStoredSite(t, "Cache-Control: max-age=1000")
 		require.Equal(t, 1, store.count())
 		gate := make(chan bool)
 		store.on("Save", func(key string) error { <-gate; return nil })

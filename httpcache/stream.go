@@ -9,8 +9,8 @@ import (
 	"github.com/vigil-go/vigil/notify"
 )
 
-// A stream is the arrival of a body: one fetch writes it, and any number of
-// readers follow, each at its own pace.
+// A stream is a body while it arrives. One fetch writes it, and any number of readers read
+// it, each at its own speed.
 //
 //	fetch   append under mu, then more.NotifyWaiters
 //	reader  look under mu; nothing new? more.Listen, look again, Wait
@@ -19,21 +19,20 @@ import (
 //
 // It is in one of these states:
 //
-//	keeping  All that has arrived is there, and the fetch waits for nobody.
-//	passing  The body is too long, or there is no memory for it, or it is not to
-//	         be kept. Only a window of it is there. When that is full, its first
-//	         chunks make room once all readers have passed them, and until
-//	         then the fetch waits: for the slowest reader.
-//	ended    err is set.
+//	keeping   All that has arrived is there, and the fetch does not wait for readers.
+//	windowed  The body is too long, or there is no memory for it, or it is not to be
+//	          kept. Only a window of it is there. When the window is full, the fetch
+//	          waits until all readers have passed its first chunk: for the slowest.
+//	ended     err is set.
 //
-// keeping turns into passing when body.kept is cleared. Who comes when the
-// beginning is gone cannot join.
+// The state keeping ends when body.kept is cleared. A reader cannot join when the beginning
+// of the body is gone.
 //
-// A reader that makes the fetch wait, and by that other readers, may do so for a
-// time in all: patience. Then it is parted: it goes on by a request of its own. If the
-// response does not allow that, the others are as slow as it is.
+// If a reader makes the fetch, and so other readers, wait for longer than maxDelay in
+// total, it is detached: it continues by a request of its own. If the response does not
+// permit that, the others are as slow as it is.
 //
-// A stream that has had no reader for a time, grace, ends.
+// A stream that has had no reader for unreadTimeout ends.
 type stream struct {
 	body *body
 	streamOptions
@@ -43,59 +42,59 @@ type stream struct {
 	room notify.Notify           // the fetch waits here, for readers
 
 	mu      sync.Mutex
-	chunks  []*chunk // from base on; chunk.readers counts those whose offset is in it
-	base    int64    // a multiple of chunkSize
-	size    int64    // what has arrived, with what is gone
-	ahead   int      // readers whose offset is in no chunk yet
-	hungry  int      // readers that wait for bytes
+	chunks  []*chunk // from base on
+	base    int64    // the offset of the first chunk, a multiple of chunkSize
+	size    int64    // the number of bytes that have arrived, including those that are gone
+	ahead   int      // the number of readers whose offset is in no chunk yet
+	waiting int      // the number of readers that wait for bytes
 	readers []*reader
-	forced  bool  // there was no memory for the whole window
-	err     error // io.EOF: all has arrived
+	forced  bool  // there is no memory for the whole window
+	err     error // io.EOF if all has arrived
 	done    bool  // the fetch will write no more
 	leaving *time.Timer
 
-	blockers []*reader // the fetch's own: those that it waits for
+	blockers []*reader // those that the fetch waits for; used by the fetch only
 }
 
-// streamOptions say how a body is to arrive.
+// streamOptions are the options of a stream.
 type streamOptions struct {
-	announced  int64 // its length, or -1
-	limit      int64 // the length of the longest that is kept
-	window     int   // chunks
-	patience   time.Duration
-	grace      time.Duration
-	background bool // to be kept though there are no readers
+	announced     int64 // its length, or -1
+	limit         int64 // the length of the longest body that is kept
+	window        int   // chunks
+	maxDelay      time.Duration
+	unreadTimeout time.Duration
+	background    bool // it arrives even if there are no readers
 
-	// resume returns what comes from an offset on, for one reader that is parted.
-	// nil: that cannot be.
+	// resume returns the body from an offset on, for a reader that was detached. It is
+	// nil if no reader can be detached.
 	resume func(ctx context.Context, off int64) (io.ReadCloser, error)
 }
 
 const (
-	// minWindow is the least size of a window in bytes, if there is memory.
+	// minWindow is the minimum size of a window in bytes, if there is memory.
 	minWindow = 4 * chunkSize
 
-	// headStart is how long the first chunk of a window stays for those who were
-	// told just now that the body is there.
-	headStart = 100 * time.Millisecond
+	// joinDelay is how long the first chunk of a window stays, so that the requests that
+	// waited for the header can join the stream.
+	joinDelay = 100 * time.Millisecond
 
-	// welcome is how long a whole body that the cache does not keep stays for them.
-	welcome = time.Second
+	// discardDelay is how long a whole body that is not kept stays for the same requests.
+	discardDelay = time.Second
 )
 
-// newBody returns a body that arrives by a stream, whose fetch ends by end.
+// newBody returns a body that arrives by a stream. end cancels the fetch.
 func newBody(g *budget, o owner, kept bool, opts streamOptions, end context.CancelCauseFunc) *body {
 	b := &body{budget: g, owner: o}
 	b.kept.Store(kept)
 	b.refs.Store(1)
 	s := &stream{body: b, streamOptions: opts, born: time.Now(), end: end}
 	b.stream.Store(s)
-	s.leaving = time.AfterFunc(opts.grace, s.abandon)
+	s.leaving = time.AfterFunc(opts.unreadTimeout, s.abandon)
 	return b
 }
 
-// fill reads src to its end, which it returns: io.EOF if that is the body's.
-// before and after enclose each wait for the origin.
+// fill reads src until it ends, and returns the error: io.EOF if the body is complete. It
+// calls before and after around each read.
 func (s *stream) fill(ctx context.Context, src io.Reader, before, after func()) error {
 	for empty := 0; empty < 100; empty++ {
 		buf, err := s.space(ctx)
@@ -131,19 +130,19 @@ func (s *stream) checkLength() error {
 	return io.EOF
 }
 
-// add makes n bytes in the space that was left known to the readers.
+// add publishes to the readers n bytes that were read into the unused space.
 func (s *stream) add(n int) {
 	s.mu.Lock()
 	s.size += int64(n)
 	if s.size > s.limit {
-		s.pass()
+		s.stopKeeping()
 	}
 	s.mu.Unlock()
 	s.more.NotifyWaiters()
 }
 
-// pass ends the state keeping. The caller holds mu.
-func (s *stream) pass() {
+// stopKeeping ends the state keeping. The caller holds mu.
+func (s *stream) stopKeeping() {
 	s.body.kept.Store(false)
 	if s.background {
 		s.background = false
@@ -167,8 +166,8 @@ func (s *stream) space(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// rest returns the unused part of the last chunk. If there is none, full tells
-// that the window is full.
+// rest returns the unused part of the last chunk. If there is none, full says whether the
+// window is full.
 func (s *stream) rest() (buf []byte, full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,7 +183,7 @@ func (s *stream) rest() (buf []byte, full bool) {
 
 // grow adds a chunk, and reports whether there was memory for it.
 func (s *stream) grow() bool {
-	n := toPass
+	n := toWindow
 	if s.body.kept.Load() {
 		n = toKeep
 	}
@@ -201,24 +200,23 @@ func (s *stream) grow() bool {
 	return true
 }
 
-// shrink makes the window as small as it gets, and returns how much the next
-// chunk is needed then.
+// shrink makes the window as small as possible, and returns the need for the next chunk.
 func (s *stream) shrink() need {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pass()
+	s.stopKeeping()
 	s.forced = true
 	s.trim(0)
 	if len(s.chunks) == 0 {
 		return toGoOn
 	}
-	return toPass
+	return toWindow
 }
 
-// trim gives back chunks at the beginning that all readers have passed, but
-// for n chunks. They are full. The caller holds mu.
+// trim gives back the first chunks that all readers have passed, until n chunks are left.
+// All chunks are full. The caller holds mu.
 func (s *stream) trim(n int) {
-	for len(s.chunks) > n && s.passed() {
+	for len(s.chunks) > n && s.isFirstUnused() {
 		s.body.budget.give(s.chunks[0])
 		s.chunks[0] = nil
 		s.chunks = s.chunks[1:]
@@ -226,8 +224,8 @@ func (s *stream) trim(n int) {
 	}
 }
 
-// giveBack gives back what nobody will read of a stream that has ended and is not
-// whole: it can be joined no more. The caller holds mu.
+// giveBack gives back the chunks that no reader needs, if the stream has ended and the body
+// is not whole, so that no reader can join. The caller holds mu.
 func (s *stream) giveBack() {
 	if s.err == nil || s.body.whole.Load() {
 		return
@@ -240,16 +238,16 @@ func (s *stream) giveBack() {
 	}
 }
 
-// passed reports whether the first chunk is of no use any more. The caller holds mu.
-func (s *stream) passed() bool {
+// isFirstUnused reports whether all readers have passed the first chunk. The caller holds mu.
+func (s *stream) isFirstUnused() bool {
 	return len(s.readers) > 0 && s.chunks[0].readers == 0 && s.started()
 }
 
-// started reports whether the window moves on without those that may still come.
-func (s *stream) started() bool { return s.forced || time.Since(s.born) >= headStart }
+// started reports whether the window may move on, so that no more readers can join.
+func (s *stream) started() bool { return s.forced || time.Since(s.born) >= joinDelay }
 
-// wait waits until the fetch may go on. Nothing else waits for that, so a permit
-// will do: a reader that made room just before left one.
+// wait waits until the fetch may have room. Only the fetch waits for that, so a permit that
+// a reader left before the wait is enough.
 func (s *stream) wait(ctx context.Context) error {
 	start := time.Now()
 	waiting, cancel := ctx, context.CancelFunc(func() {})
@@ -258,25 +256,25 @@ func (s *stream) wait(ctx context.Context) error {
 	}
 	s.room.Wait(waiting)
 	cancel()
-	s.charge(time.Since(start))
+	s.countWait(time.Since(start))
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return nil
 }
 
-// block notes who makes the fetch wait, and returns how long it may be before
-// something is to be done about that; zero means forever.
+// block sets blockers, and returns the time after which the fetch has to look again even if
+// there is no room. Zero means that it need not.
 func (s *stream) block() (d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.started() {
-		return headStart - time.Since(s.born)
+		return joinDelay - time.Since(s.born)
 	}
 	for _, r := range s.readers {
 		if r.off < s.base+chunkSize {
 			s.blockers = append(s.blockers, r)
-			left := max(s.patience-r.held, s.patience/8) // nobody else waits, if the time is up
+			left := max(s.maxDelay-r.held, s.maxDelay/8) // the minimum is for readers that no other reader waits for
 			if s.resume != nil && (d == 0 || left < d) {
 				d = left
 			}
@@ -285,32 +283,32 @@ func (s *stream) block() (d time.Duration) {
 	return d
 }
 
-// charge makes the readers answer for a wait of the fetch, if others had to wait
-// for that.
-func (s *stream) charge(d time.Duration) {
+// countWait adds a wait of the fetch to the time of its blockers, if other readers waited
+// too, and detaches those whose time is over.
+func (s *stream) countWait(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.blockers {
-		if s.hungry == 0 || s.resume == nil {
+		if s.waiting == 0 || s.resume == nil {
 			break
 		}
-		if r.held += d; r.held >= s.patience && r.joined && r.off < s.base+chunkSize {
-			s.part(r)
+		if r.held += d; r.held >= s.maxDelay && r.joined && r.off < s.base+chunkSize {
+			s.detach(r)
 		}
 	}
 	clear(s.blockers)
 	s.blockers = s.blockers[:0]
 }
 
-// part goes on without a reader. It may be writing the first chunk out, which is
-// not used again therefore. The caller holds mu.
-func (s *stream) part(r *reader) {
+// detach removes a reader from the stream. It may be writing the first chunk out, so that
+// chunk is not used again. The caller holds mu.
+func (s *stream) detach(r *reader) {
 	s.chunks[0].lent = true
-	r.parted = true
+	r.detached = true
 	s.remove(r)
 }
 
-// finish is the end of the stream. It makes the body whole if it is there.
+// finish ends the stream. It makes the body whole if all of it is there.
 func (s *stream) finish(err error) {
 	s.mu.Lock()
 	if s.err == nil {
@@ -321,7 +319,7 @@ func (s *stream) finish(err error) {
 	s.leaving.Stop()
 	whole := s.err == io.EOF && s.base == 0
 	if whole {
-		b.settle(s.chunks, s.size)
+		b.complete(s.chunks, s.size)
 		s.chunks = b.chunks
 	} else {
 		b.kept.Store(false)
@@ -336,23 +334,23 @@ func (s *stream) finish(err error) {
 	b.stream.Store(nil)
 	b.budget.add(b)
 	if !b.kept.Load() {
-		time.AfterFunc(welcome-time.Since(s.born), b.discard)
+		time.AfterFunc(discardDelay-time.Since(s.born), b.discard)
 	}
 }
 
-// watch has the stream end if no reader comes for the time of grace, or none can
-// come. The caller holds mu.
+// watch starts the timer that ends the stream, if there is no reader. If none can join, it
+// ends at once. The caller holds mu.
 func (s *stream) watch() {
 	switch {
 	case len(s.readers) > 0 || s.background || s.err != nil:
 	case s.base > 0:
 		s.leaving.Reset(0)
 	default:
-		s.leaving.Reset(s.grace)
+		s.leaving.Reset(s.unreadTimeout)
 	}
 }
 
-// abandon ends a stream that nobody reads.
+// abandon ends a stream that has no reader.
 func (s *stream) abandon() {
 	s.mu.Lock()
 	unread := len(s.readers) == 0 && !s.background && s.err == nil

@@ -16,7 +16,7 @@ import (
 
 // Readers at random paces follow a body that arrives in random pieces, and may
 // break off. Each gets a beginning of it, and all of it unless told that it broke
-// off, that the reader is parted, or that it came too late.
+// off, that the reader is detached, or that it came too late.
 func TestEachReaderGetsATrueBeginningOfTheBody(t *testing.T) {
 	for seed := range uint64(testkit.Scale(300, 60)) {
 		synctest.Test(t, func(t *testing.T) { followRandomly(t, rand.New(rand.NewPCG(seed, 1))) })
@@ -29,7 +29,7 @@ func followRandomly(t *testing.T, r *rand.Rand) {
 	errBroken := errors.New("broken")
 	k := newStreamIn(t, g, r.IntN(2) == 0, func(o *streamOptions) {
 		o.limit, o.window = r.Int64N(60*chunkSize), 1+r.IntN(8)
-		o.grace = time.Hour
+		o.unreadTimeout = time.Hour
 		if r.IntN(2) == 0 {
 			o.resume = restOf
 		}
@@ -43,13 +43,13 @@ func followRandomly(t *testing.T, r *rand.Rand) {
 	for range 1 + r.IntN(8) {
 		r := rand.New(rand.NewPCG(r.Uint64(), 2))
 		all.Go(func() {
-			time.Sleep(time.Duration(r.IntN(3)) * headStart)
+			time.Sleep(time.Duration(r.IntN(3)) * joinDelay)
 			k.readRandomly(t, r, size, src.err)
 		})
 	}
 	k.arrive(src)
 	all.Wait()
-	time.Sleep(2 * welcome)
+	time.Sleep(2 * discardDelay)
 	k.body.discard()
 	require.Zero(t, g.used)
 }
@@ -72,7 +72,7 @@ func (k *kit) readRandomly(t *testing.T, r *rand.Rand, size int64, end error) {
 	pause, patience := r.IntN(2*int(time.Second)), r.IntN(60)
 	for got := int64(0); ; {
 		p, err := follower.next(t.Context())
-		if err == errParted {
+		if err == errDetached {
 			require.NotNil(t, k.resume)
 			require.Equal(t, got, follower.off)
 			return
@@ -98,7 +98,7 @@ func TestStressManyBodiesShareABudget(t *testing.T) {
 		r := rand.New(rand.NewPCG(uint64(i), 3))
 		for range testkit.Scale(300, 50) {
 			size := r.Int64N(12 * chunkSize)
-			k := newStreamIn(t, g, r.IntN(3) > 0, func(o *streamOptions) { o.resume, o.patience = restOf, time.Nanosecond })
+			k := newStreamIn(t, g, r.IntN(3) > 0, func(o *streamOptions) { o.resume, o.maxDelay = restOf, time.Nanosecond })
 			var all sync.WaitGroup
 			for range 3 {
 				r := rand.New(rand.NewPCG(r.Uint64(), 2))
@@ -133,7 +133,7 @@ func (k *kit) readAll(t *testing.T, size int64, leaves bool) {
 	for got := int64(0); ; {
 		p, err := follower.next(t.Context())
 		switch {
-		case err == io.EOF && got == size, err == errParted, leaves && got > size/2:
+		case err == io.EOF && got == size, err == errDetached, leaves && got > size/2:
 			return
 		case err != nil:
 			t.Errorf("%v after %d of %d bytes", err, got, size)

@@ -115,7 +115,7 @@ func TestPassingBodiesLeaveTheKeptOnesTheirShare(t *testing.T) {
 		var all sync.WaitGroup
 		var passing []*kit
 		for range 3 {
-			k := newStreamIn(t, g, false, func(o *streamOptions) { o.window, o.grace = 8, time.Minute })
+			k := newStreamIn(t, g, false, func(o *streamOptions) { o.window, o.unreadTimeout = 8, time.Minute })
 			passing = append(passing, k)
 			all.Go(func() { k.arrive(whole(100 * chunkSize)) })
 		}
@@ -196,7 +196,7 @@ func TestSlowReaderSlowsTheFetchWithinAWindow(t *testing.T) {
 	})
 }
 
-// restOf is how a parted reader would go on.
+// restOf is how a detached reader would go on.
 func restOf(context.Context, int64) (io.ReadCloser, error) { return nil, errors.New("not used here") }
 
 func TestReaderIsPartedOnceOthersHaveWaitedForItTooLong(t *testing.T) {
@@ -208,13 +208,13 @@ func TestReaderIsPartedOnceOthersHaveWaitedForItTooLong(t *testing.T) {
 		require.NoError(t, err)
 		start := time.Now()
 		take(t, fast, 100*chunkSize)
-		require.InDelta(t, time.Second, time.Since(start), float64(headStart))
+		require.InDelta(t, time.Second, time.Since(start), float64(joinDelay))
 		_, err = fast.next(t.Context())
 		require.Equal(t, io.EOF, err)
 		leave(fast)
 		require.True(t, isContent(p, 0), "it may still be written out")
 		_, err = slow.next(t.Context())
-		require.Equal(t, errParted, err)
+		require.Equal(t, errDetached, err)
 		require.EqualValues(t, len(p), slow.off)
 		leave(slow)
 		synctest.Wait()
@@ -323,9 +323,9 @@ func TestBodyThatIsNotKeptWaitsForThoseWhoWereTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newStream(t, false)
 		require.Equal(t, io.EOF, k.arrive(whole(2*chunkSize)))
-		time.Sleep(welcome / 2)
+		time.Sleep(discardDelay / 2)
 		require.True(t, k.body.open())
-		time.Sleep(welcome)
+		time.Sleep(discardDelay)
 		require.EqualValues(t, 2*chunkSize, k.budget.inUse())
 		k.body.release()
 		require.Zero(t, k.budget.inUse())
@@ -338,7 +338,7 @@ func TestBodyThatIsNotKeptWaitsForThoseWhoWereTold(t *testing.T) {
 		take(t, first, 4*chunkSize)
 		synctest.Wait()
 		leave(k.join(t))
-		time.Sleep(2 * headStart)
+		time.Sleep(2 * joinDelay)
 		synctest.Wait()
 		require.True(t, k.body.open())
 		_, ok := k.follow()

@@ -9,15 +9,13 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// A trailer is what an origin says behind a body. Which fields will come may be
-// known before.
+// A trailer is the fields that an origin sends after a body. It may announce their names.
 type trailer struct {
 	announced []string
-	fields    atomic.Pointer[http.Header] // once the body is there
+	fields    atomic.Pointer[http.Header] // set when the body is complete
 }
 
-// withTrailer returns the body of res. Before its end is seen, its trailer is that
-// of e.
+// withTrailer returns the body of res. It sets the trailer of e before it returns io.EOF.
 func (e *response) withTrailer(res *http.Response) io.ReadCloser {
 	e.trailer = &trailer{}
 	for name := range res.Trailer {
@@ -41,7 +39,7 @@ func (b *trailedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// known returns what is there, nil if nothing is.
+// known returns the fields, or nil if there are none yet.
 func (t *trailer) known() http.Header {
 	if t == nil {
 		return nil
@@ -52,11 +50,11 @@ func (t *trailer) known() http.Header {
 	return nil
 }
 
-// isEmpty reports whether nothing is there, nor announced.
+// isEmpty reports whether there are no fields, and none announced.
 func (t *trailer) isEmpty() bool { return t == nil || len(t.announced) == 0 && t.known() == nil }
 
-// announce names in the header h the fields that will come. It reports whether
-// some do: a body of a known length has no trailer in HTTP/1.1.
+// announce names the fields of the trailer in the header h. It reports whether there are any,
+// because a body of known length cannot have a trailer in HTTP/1.1.
 func (t *trailer) announce(h http.Header) bool {
 	if t == nil {
 		return false
@@ -74,7 +72,7 @@ func (t *trailer) announce(h http.Header) bool {
 	return len(names) > 0
 }
 
-// write puts the trailer behind the body of w, whose header named announced.
+// write writes the trailer after the body of w.
 func (t *trailer) write(w http.ResponseWriter) {
 	fields, h := t.known(), w.Header()
 	if fields == nil {
@@ -86,5 +84,5 @@ func (t *trailer) write(w http.ResponseWriter) {
 		}
 		h[name] = values
 	}
-	http.NewResponseController(w).Flush() // so that a short body gets no length
+	http.NewResponseController(w).Flush() // so that net/http sets no Content-Length for a short body
 }

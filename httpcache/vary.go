@@ -1,6 +1,8 @@
 package httpcache
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -10,19 +12,19 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// Responses of a URL are told apart by the request fields that their Vary
-// names (RFC 9111, 4.1). Which those are is known when the first response is
-// there. So the place of a URL holds either a response that has no Vary, or a
-// rule: the names of all fields that its responses have named. The place of such
-// a response is that of its URL with the values of these fields.
+// The variants of a URL differ by the request fields that their Vary names (RFC 9111, 4.1),
+// which are known when the first response is there. So the key of a URL holds either a
+// response without Vary, or a rule: the names of all fields that the responses of the URL
+// have named. The key of a variant is that of its URL with the values of these fields. A
+// place is a key, of a URL or of a variant.
 //
 //	{GET /page}                           rule: Accept-Encoding
 //	{GET /page, Accept-Encoding: gzip}    response
 //
-// What is at a place suits every request that leads there. What a fetch for a
-// URL brings suits its leader, and those that waited have to look: e.suits.
+// A kept response suits every request that has its key. A fetched response suits the request
+// that started the fetch; those that waited for it have to check by response.suits.
 
-// A rule tells the responses of one URL apart.
+// A rule names the request fields by which the responses of a URL vary.
 type rule struct {
 	names []string // canonical, sorted
 
@@ -31,12 +33,11 @@ type rule struct {
 }
 
 const (
-	maxNames    = 16 // in a rule; what depends on more is not shared
-	maxVariants = 64 // of a URL, at least that are kept; an older one is dropped
+	maxNames    = 16 // the maximum in a rule; a response that varies by more is not shared
+	maxVariants = 64 // the maximum of a URL; the oldest is removed for a new one
 )
 
-// add notes that a response is at a place, and returns the place that is to be
-// given up for it, or "".
+// add notes the place of a variant, and returns that of the variant to remove for it, or "".
 func (u *rule) add(place string) (old string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -50,22 +51,30 @@ func (u *rule) add(place string) (old string) {
 	return old
 }
 
-// knows reports whether all names are in the rule.
-func (u *rule) knows(names []string) bool {
+// weight returns about how many bytes of memory the rule takes at most, with all its places.
+func (u *rule) weight() int64 {
+	if onlyCodings(u.names) {
+		return int64(len(codingPlaces)) * 16 // which all rules share
+	}
+	return maxVariants * (16 + maxSelected)
+}
+
+// covers reports whether all names are in the rule.
+func (u *rule) covers(names []string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(u.names, name) })
 }
 
-// with returns a rule that has names as well.
+// with returns a rule that also has names.
 func (u *rule) with(names []string) *rule {
 	names = slices.Concat(u.names, names)
 	slices.Sort(names)
 	return &rule{names: slices.Compact(names)}
 }
 
-// varyOf returns which request fields a response with the header h depends on,
-// and false if no other request can be known to have the same answer. A coding
-// depends on Accept-Encoding even if Vary does not say so: who does not accept
-// it could not read the body.
+// varyOf returns the request fields by which a response with the header h varies. It returns
+// false if it is not known whether any other request would get the same response. A response
+// with a coding varies by Accept-Encoding even if Vary does not name it, because a client
+// that does not accept the coding cannot read the body.
 func varyOf(h http.Header) (names []string, ok bool) {
 	for _, name := range rfc9111.List(h["Vary"]) {
 		names = append(names, http.CanonicalHeaderKey(name))
@@ -78,8 +87,8 @@ func varyOf(h http.Header) (names []string, ok bool) {
 	return names, len(names) <= maxNames && !slices.ContainsFunc(names, isPersonalField)
 }
 
-// isPersonalField reports whether no two users share a value of a field; or that
-// is not known, because it is written here, with the address of the user.
+// isPersonalField reports whether a field may have a different value for each client. The
+// fields with the address of the client are set by the proxy, so their values are not known.
 func isPersonalField(name string) bool {
 	switch name {
 	case "*", "Forwarded", "X-Forwarded-For", "X-Real-Ip":
@@ -88,28 +97,37 @@ func isPersonalField(name string) bool {
 	return false
 }
 
-// selecting returns the values that h has of the fields, in a form in which
-// values that mean the same are the same.
+// maxSelected is the length of the longest result of selecting that is kept for each variant
+// of a page. A longer one is replaced by its hash.
+const maxSelected = 64
+
+// selecting returns the values of the named fields of h, in a form in which equivalent values
+// are equal.
 func selecting(names []string, h http.Header) string {
-	if len(names) == 1 && names[0] == "Accept-Encoding" {
-		return codingPlaces[codingsOf(h["Accept-Encoding"])] // nearly always
+	if onlyCodings(names) {
+		return codingPlaces[codingsOf(h["Accept-Encoding"])] // the most common case
 	}
 	var b []byte
 	for _, name := range names {
 		value := normalized(name, h[name])
 		b = append(b, name...)
 		b = append(b, ' ')
-		b = strconv.AppendInt(b, int64(len(value)), 10) // no value is taken for the next field
+		b = strconv.AppendInt(b, int64(len(value)), 10) // the length, so that a value cannot contain another field
 		b = append(b, ':')
 		b = append(b, value...)
 		b = append(b, '\n')
 	}
+	if len(b) > maxSelected {
+		return fmt.Sprintf("%x", sha256.Sum256(b)) // which nobody can choose to be that of other values
+	}
 	return string(b)
 }
 
-// normalized returns the lines of a field as one. In the fields that are lists
-// of what their sender accepts, neither case nor order means anything (RFC 9110,
-// 12.5); in others only white space around commas does not.
+func onlyCodings(names []string) bool { return len(names) == 1 && names[0] == "Accept-Encoding" }
+
+// normalized returns the lines of a field as one value. Case and order are ignored in fields
+// that list what the client accepts (RFC 9110, 12.5). In other fields only the white space
+// around commas is.
 func normalized(name string, lines []string) string {
 	switch name {
 	case "Accept-Encoding":
@@ -121,13 +139,13 @@ func normalized(name string, lines []string) string {
 		}
 		slices.Sort(list)
 		return strings.Join(slices.Compact(list), ",")
-	case "User-Agent": // no list, though it has commas
+	case "User-Agent": // not a list, although it may have commas
 		return strings.Join(lines, ", ")
 	}
 	if len(lines) == 0 {
 		return ""
 	}
-	return "=" + strings.Join(elements(lines), ",") // a field without a value is a field
+	return "=" + strings.Join(elements(lines), ",") // differs from an absent field even if empty
 }
 
 // elements splits lines at commas that are not quoted.
@@ -138,8 +156,7 @@ func elements(lines []string) []string {
 	return rfc9111.List(lines)
 }
 
-// codings are content codings that a user accepts. Others do not exist: a
-// shared request asks for none of them.
+// codings are the content codings that a client accepts. Only these four are ever asked for.
 type codings uint8
 
 var codingNames = [...]string{"gzip", "br", "zstd", "identity"}
@@ -173,8 +190,8 @@ var codingValues = func() (all [1 << len(codingNames)]string) {
 	return all
 }()
 
-// codingsOf reads Accept-Encoding (RFC 9110, 12.5.3). Who says nothing gets
-// what everyone can read.
+// codingsOf parses Accept-Encoding (RFC 9110, 12.5.3). Without the field, only identity is
+// accepted.
 func codingsOf(lines []string) codings {
 	accepted, named, others := codings(0), codings(0), false
 	for _, line := range lines {
@@ -184,7 +201,7 @@ func codingsOf(lines []string) codings {
 			if name == "*" {
 				others = !refused
 				if refused {
-					named |= identity // which is not accepted then, unless it is named itself
+					named |= identity // not accepted then, unless it is named too
 				}
 				continue
 			}
@@ -220,9 +237,9 @@ func isZero(parameter string) bool {
 	return ok && strings.EqualFold(strings.TrimSpace(name), "q") && strings.HasPrefix(value, "0") && strings.Trim(value, "0.") == ""
 }
 
-// learn returns the place of next, a response of a URL to a request with the
-// header h. All later requests for the URL are told apart by what next depends on.
-func (p *pages) learn(url pageKey, next *response, h http.Header) pageKey {
+// addVariant returns the place of next, a response of url to a request with the header h. It
+// adds the fields by which next varies to the rule of url.
+func (p *pages) addVariant(url pageKey, next *response, h http.Header) pageKey {
 	names := next.vary
 	if len(names) == 0 {
 		return url
@@ -234,7 +251,7 @@ func (p *pages) learn(url pageKey, next *response, h http.Header) pageKey {
 	if e != nil && e.rule != nil {
 		u = e.rule
 	}
-	if !u.knows(names) {
+	if !u.covers(names) {
 		u = u.with(names)
 		if len(u.names) > maxNames {
 			u = (&rule{}).with(names)

@@ -14,13 +14,13 @@ import (
 	"sync"
 )
 
-// viaHandler makes round trips to a handler in this process. As with a server, the
-// response is there when its header is, its body streams, a handler that panics
-// breaks it off, and the end of the request's context ends both. Closing the
-// body ends the request's context, and what the handler writes then is lost.
+// A viaHandler is an http.RoundTripper that calls a handler. As with a server, RoundTrip
+// returns when the header is there, the body is streamed, a panic of the handler breaks the
+// body off, and the end of the request's context ends both. To close the body cancels the
+// request's context, and drops what the handler writes after that.
 type viaHandler struct{ http.Handler }
 
-// errHandlerExited is the end of a handler that called runtime.Goexit.
+// errHandlerExited is the error of a handler that called runtime.Goexit.
 var errHandlerExited = errors.New("the handler did not return")
 
 func (h viaHandler) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -28,7 +28,7 @@ func (h viaHandler) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, pipe := io.Pipe()
 	w := &pipeWriter{request: r, header: http.Header{}, pipe: pipe, ready: make(chan struct{})}
 	in := r.WithContext(ctx)
-	if in.Body == nil { // as a server's requests
+	if in.Body == nil { // as in a server's request
 		in.Body = http.NoBody
 	}
 	leave := context.AfterFunc(ctx, func() { body.CloseWithError(context.Cause(ctx)) })
@@ -51,7 +51,7 @@ func (h viaHandler) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.response, nil
 }
 
-// serve calls the handler, and ends the response however that ends.
+// serve calls the handler, and ends the response even if the handler panics or exits.
 func (h viaHandler) serve(w *pipeWriter, r *http.Request) {
 	err := errHandlerExited
 	defer func() {
@@ -65,7 +65,7 @@ func (h viaHandler) serve(w *pipeWriter, r *http.Request) {
 		w.finish(err)
 	}()
 	h.ServeHTTP(w, r)
-	err = context.Cause(r.Context()) // it may have returned for that, half-way
+	err = context.Cause(r.Context()) // the handler may have returned early because of that
 }
 
 // A pipeBody is the body of a response from a handler.
@@ -115,7 +115,7 @@ func (w *pipeWriter) WriteHeader(status int) {
 	})
 }
 
-// inform passes an informational response to whoever made the request.
+// inform passes an interim response to the client trace of the request.
 func (w *pipeWriter) inform(status int) {
 	trace := httptrace.ContextClientTrace(w.request.Context())
 	if trace != nil && trace.Got1xxResponse != nil {
@@ -156,7 +156,7 @@ func (w *pipeWriter) sniff(p []byte) {
 // hasField reports whether h names a field, even with no value.
 func hasField(h http.Header, name string) bool { _, ok := h[name]; return ok }
 
-// fail ends the round trip with an error, if no header is there yet.
+// fail ends the round trip with an error, unless the header is there.
 func (w *pipeWriter) fail(err error) {
 	w.once.Do(func() {
 		w.err = err
@@ -164,7 +164,7 @@ func (w *pipeWriter) fail(err error) {
 	})
 }
 
-// finish ends the response. A handler that wrote nothing has answered 200.
+// finish ends the response. If the handler wrote nothing, the status is 200.
 func (w *pipeWriter) finish(err error) {
 	if err != nil {
 		w.fail(err)
@@ -177,7 +177,7 @@ func (w *pipeWriter) finish(err error) {
 	w.pipe.CloseWithError(err)
 }
 
-// setTrailers fills the trailers in, before the end of the body is seen.
+// setTrailers sets the trailers. It is called before the end of the body can be read.
 func (w *pipeWriter) setTrailers() {
 	for name := range w.response.Trailer {
 		w.response.Trailer[name] = w.header[name]

@@ -6,50 +6,50 @@ import (
 	"sync/atomic"
 )
 
-// ticks count what happens at a cache, to tell what came first.
+// ticks are a logical clock: they number requests, fetches and writes in their order.
 type ticks struct{ n atomic.Uint64 }
 
 func (t *ticks) next() uint64 { return t.n.Add(1) }
 
-// writes tell when a page was last changed by a request that came through the
-// cache: what the origin was asked for before does not hold any more. The last
-// few pages of a place are told apart. What was written to others of its pages
-// counts for all that have the place, which costs a fetch now and then, and
-// bounds the memory.
+// writes have the tick of the last write to each page by a request that passed through. A
+// response that the origin was asked for before that is not used any more. To bound the
+// memory, each bucket has the last four pages. A write to a page that is not among these
+// counts as a write to all other pages of its bucket, so some are fetched without need.
 type writes struct {
-	seed   maphash.Seed
-	places [1 << 10]place
+	seed    maphash.Seed
+	buckets [1 << 10]bucket
 }
 
-type place struct {
-	mu     sync.Mutex // of those who add
+type bucket struct {
+	mu     sync.Mutex // locked while a write is added
 	recent [4]write
 	others atomic.Uint64 // the tick of the last write that is not in recent any more
 }
 
-// A write is the tick of the last one to a page.
+// A write is a page, as a hash, and the tick of the last write to it.
 type write struct{ page, tick atomic.Uint64 }
 
-func (w *writes) to(uri string) (*place, uint64) {
-	page := maphash.String(w.seed, uri) | 1 // 0 is no page
-	return &w.places[page>>32%uint64(len(w.places))], page
+// of returns the bucket and the hash of a page.
+func (w *writes) of(uri string) (*bucket, uint64) {
+	page := maphash.String(w.seed, uri) | 1 // zero is no page
+	return &w.buckets[page>>32%uint64(len(w.buckets))], page
 }
 
 // last returns the tick of the last write to a page.
 func (w *writes) last(uri string) uint64 {
-	p, page := w.to(uri)
+	p, page := w.of(uri)
 	tick := uint64(0)
 	for i := range p.recent {
 		if p.recent[i].page.Load() == page {
 			tick = max(tick, p.recent[i].tick.Load())
 		}
 	}
-	return max(tick, p.others.Load()) // after the look at recent: a write goes there before it leaves
+	return max(tick, p.others.Load()) // after recent: a write is in others before it leaves recent
 }
 
-// add notes a write; the latest of several holds.
+// add notes a write. Of several writes to a page, the last one counts.
 func (w *writes) add(uri string, tick uint64) {
-	p, page := w.to(uri)
+	p, page := w.of(uri)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	oldest := &p.recent[0]
@@ -64,6 +64,6 @@ func (w *writes) add(uri string, tick uint64) {
 		}
 	}
 	p.others.Store(max(p.others.Load(), oldest.tick.Load()))
-	oldest.tick.Store(tick) // before page: who finds the page finds the tick
+	oldest.tick.Store(tick) // before page, so that last finds the tick if it finds the page
 	oldest.page.Store(page)
 }

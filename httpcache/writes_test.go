@@ -8,14 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pagesOfAPlace returns pages that have a place in common.
-func pagesOfAPlace(w *writes, n int) (all []string) {
-	var place *place
+// pagesOfABucket returns pages that have a bucket in common.
+func pagesOfABucket(w *writes, n int) (all []string) {
+	var first *bucket
 	for i := 0; len(all) < n; i++ {
 		uri := fmt.Sprint("/", i)
-		p, _ := w.to(uri)
-		if place == nil || p == place {
-			place, all = p, append(all, uri)
+		b, _ := w.of(uri)
+		if first == nil || b == first {
+			first, all = b, append(all, uri)
 		}
 	}
 	return all
@@ -23,7 +23,7 @@ func pagesOfAPlace(w *writes, n int) (all []string) {
 
 func TestWriteToAPageIsNoneToItsNeighbours(t *testing.T) {
 	w := &writes{seed: maphash.MakeSeed()}
-	pages := pagesOfAPlace(w, 6)
+	pages := pagesOfABucket(w, 6)
 	for i, uri := range pages[:4] {
 		w.add(uri, uint64(10+i))
 		w.add(uri, uint64(5+i)) // has been overtaken
@@ -38,12 +38,12 @@ func TestWriteToAPageIsNoneToItsNeighbours(t *testing.T) {
 	for i, uri := range pages[:4] {
 		require.EqualValues(t, 10+i, w.last(uri), "no write is forgotten")
 	}
-	require.EqualValues(t, 10, w.last(pages[5]), "it counts for all pages of the place")
+	require.EqualValues(t, 10, w.last(pages[5]), "it counts for all pages of the bucket")
 }
 
 func TestNoWriteIsOverlookedWhileOthersAreAdded(t *testing.T) {
 	w := &writes{seed: maphash.MakeSeed()}
-	pages := pagesOfAPlace(w, 12)
+	pages := pagesOfABucket(w, 12)
 	var ticks ticks
 	w.add(pages[0], ticks.next())
 	done := make(chan struct{})

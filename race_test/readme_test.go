@@ -15,7 +15,7 @@ import (
 )
 
 // standard is what the programs in README may import of the standard library.
-var standard = map[string]string{"fmt": "fmt", "context": "context", "errors": "errors", "os": "os", "time": "time", "atomic": "sync/atomic", "http": "net/http"}
+var standard = map[string]string{"fmt": "fmt", "context": "context", "errors": "errors", "os": "os", "time": "time", "atomic": "sync/atomic", "http": "net/http", "url": "net/url"}
 
 var (
 	goBlock   = regexp.MustCompile("(?s)```go\n(.*?)```")

@@ -1,5 +1,5 @@
-// Package httpcaches starts HTTP caches to be measured, each as processes of their own:
-// examples/dedupcache, nginx and varnish.
+// Package httpcaches starts HTTP caches that are to be measured: examples/dedupcache, nginx
+// and varnish. Each runs in processes of its own.
 package httpcaches
 
 import (
@@ -17,25 +17,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Names of the caches.
+// The names of the caches, for [Start].
 const (
 	Vigil   = "vigil"
 	Nginx   = "nginx"
 	Varnish = "varnish"
 )
 
-// A Cache runs until it is closed.
+// A Cache is a running cache. It must be closed.
 type Cache struct {
 	Name    string
-	Address string // host and port where it serves
+	Address string // host and port
 	dir     string
 	cmd     *exec.Cmd
 	ended   chan struct{}
 }
 
-// Start starts a cache before an origin, of which host and port are given, with procs
-// processors. The error matches errors.ErrUnsupported if it is not installed.
+// Start starts the cache with the given name in front of origin, which is a host and a port,
+// and waits until it accepts connections. procs is GOMAXPROCS of vigil and the number of
+// nginx's workers. The error matches errors.ErrUnsupported if the cache is not installed.
 func Start(name, origin string, procs int) (_ *Cache, err error) {
+	command := commands[name]
+	if command == nil {
+		return nil, fmt.Errorf("httpcaches: there is no cache %q", name)
+	}
 	c := &Cache{Name: name, ended: make(chan struct{})}
 	if c.Address, err = freeAddress(); err != nil {
 		return nil, err
@@ -44,7 +49,7 @@ func Start(name, origin string, procs int) (_ *Cache, err error) {
 		return nil, err
 	}
 	if err = os.Chmod(c.dir, 0o755); err == nil { // nginx drops its privileges
-		c.cmd, err = commands[name](c, origin, procs)
+		c.cmd, err = command(c, origin, procs)
 	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(c.dir))
@@ -54,13 +59,13 @@ func Start(name, origin string, procs int) (_ *Cache, err error) {
 		return nil, errors.Join(err, os.RemoveAll(c.dir))
 	}
 	go func() { c.cmd.Wait(); close(c.ended) }()
-	if err := c.answers(); err != nil {
+	if err := c.waitUntilServing(); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
-// freeAddress returns an address that nobody uses now.
+// freeAddress returns an address that is not in use.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -69,7 +74,8 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// commands write the files that a cache needs, and return what starts it.
+// commands has, for each cache, a function that writes its files and returns the command that
+// starts it.
 var commands = map[string]func(c *Cache, origin string, procs int) (*exec.Cmd, error){
 	Vigil: vigil, Nginx: nginx, Varnish: varnish,
 }
@@ -137,12 +143,12 @@ func varnish(c *Cache, origin string, _ int) (*exec.Cmd, error) {
 		"-s", "malloc,1g"), nil
 }
 
-// patience is how long a cache may take to start, or to end.
-const patience = 20 * time.Second
+// limit is how long a cache may take to start, or to end.
+const limit = 20 * time.Second
 
-// answers waits until the cache accepts connections.
-func (c *Cache) answers() error {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+// waitUntilServing waits until the cache accepts connections.
+func (c *Cache) waitUntilServing() error {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); {
 		if conn, err := net.Dial("tcp", c.Address); err == nil {
 			return conn.Close()
 		}
@@ -155,7 +161,7 @@ func (c *Cache) answers() error {
 	return fmt.Errorf("httpcaches: %s does not start", c.Name)
 }
 
-// Close ends the cache and removes what it has stored.
+// Close ends the processes of the cache and removes its files.
 func (c *Cache) Close() error {
 	err := c.cmd.Process.Signal(syscall.SIGTERM)
 	if errors.Is(err, os.ErrProcessDone) {
@@ -163,17 +169,17 @@ func (c *Cache) Close() error {
 	}
 	select {
 	case <-c.ended:
-	case <-time.After(patience):
+	case <-time.After(limit):
 		err = errors.Join(err, fmt.Errorf("httpcaches: %s does not end", c.Name), c.cmd.Process.Kill())
 		<-c.ended
 	}
 	return errors.Join(err, os.RemoveAll(c.dir))
 }
 
-// CPU returns the time that the cache's processes have run, in the kernel as well.
+// CPU returns the CPU time of the cache's processes, in user space and in the kernel.
 func (c *Cache) CPU() (time.Duration, error) { return cpuOf(c.cmd.Process.Pid) }
 
-// cpuOf adds up the time of a process and of those below it.
+// cpuOf returns the CPU time of a process and its descendants.
 func cpuOf(pid int) (time.Duration, error) {
 	const sched = 2                         // CPUCLOCK_SCHED: what the scheduler counts, in nanoseconds
 	clock := int32(^uint32(pid)<<3 | sched) // what clock_getcpuclockid(3) returns

@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// An Origin is what the caches stand before: /SIZE/anything has that many bytes and may
-// be kept for an hour, /slow/SIZE/anything comes after a while.
+// An Origin is the server behind the caches. /SIZE/anything is a page of SIZE bytes that is
+// fresh for an hour. /slow/SIZE/anything is the same after 20 ms.
 type Origin struct {
-	Address string
-	Asked   atomic.Uint64
+	Address string        // host and port
+	Asked   atomic.Uint64 // the number of requests
 	server  *http.Server
 }
 
-// slowness is how long a slow page takes.
-const slowness = 20 * time.Millisecond
+// delay is the time before a slow page.
+const delay = 20 * time.Millisecond
 
 // NewOrigin starts an origin in this process.
 func NewOrigin() (*Origin, error) {
@@ -43,7 +43,7 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if slow {
-		time.Sleep(slowness)
+		time.Sleep(delay)
 	}
 	w.Header().Set("Cache-Control", "max-age=3600")
 	w.Header().Set("Content-Type", "application/octet-stream")
@@ -59,7 +59,7 @@ func sizeIn(path string) (int, error) {
 	text, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	size, err := strconv.Atoi(text)
 	if err != nil || size < 0 || size > 1<<30 {
-		return 0, errors.Join(fmt.Errorf("httpcaches: no page is %q", path), err)
+		return 0, errors.Join(fmt.Errorf("httpcaches: there is no page %q", path), err)
 	}
 	return size, nil
 }

@@ -7,18 +7,18 @@ import (
 	"strconv"
 )
 
-// An answer of HTTP/1.1 is taken as it arrives: its header, until it has ended, and then
-// as many bytes as that has announced.
+// An answer parses a response of HTTP/1.1 as it arrives: the header, and then the body, whose
+// length is that of Content-Length.
 type answer struct {
 	head []byte
-	left int // bytes of the body that are missing; -1: the header has not ended
+	left int // the number of bytes of the body that are missing; -1 until the header has ended
 }
 
 func (a *answer) begin() { a.head, a.left = a.head[:0], -1 }
 
 var headerEnd = []byte("\r\n\r\n")
 
-// take takes bytes that have arrived, and reports whether these were the last.
+// take adds bytes that have arrived, and reports whether the response is complete.
 func (a *answer) take(p []byte) (whole bool, err error) {
 	if a.left < 0 {
 		old := len(a.head)
@@ -34,14 +34,14 @@ func (a *answer) take(p []byte) (whole bool, err error) {
 		p = p[end-old:]
 	}
 	if a.left -= len(p); a.left < 0 {
-		return false, errors.New("load: more than the answer came back")
+		return false, errors.New("load: bytes after the end of the answer")
 	}
 	return a.left == 0, nil
 }
 
 var length = []byte("\r\ncontent-length:")
 
-// bodySize returns what the header of a response with status 200 says of its body.
+// bodySize returns the Content-Length of a response, whose status must be 200.
 func bodySize(head []byte) (int, error) {
 	if !bytes.HasPrefix(head, []byte("HTTP/1.1 200 ")) {
 		return 0, fmt.Errorf("load: not an answer with status 200: %q", head)
@@ -55,8 +55,8 @@ func bodySize(head []byte) (int, error) {
 	return n, nil
 }
 
-// Gets is a script of requests for what path says. Its answers have status 200 and any
-// bytes, as many as they announce.
+// Gets returns a script of GET requests for the paths that path returns. Each response must
+// have status 200 and a Content-Length; its bytes are not checked.
 func Gets(host string, path func(conn, batch int) string) Script {
 	return func(conn, batch int) (send, want []byte) {
 		return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n", path(conn, batch), host), nil

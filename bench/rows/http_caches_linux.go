@@ -15,11 +15,11 @@ func cachesRow() Row {
 	return Row{
 		Name:  "http/cache",
 		Title: "HTTP caches",
-		About: "examples/dedupcache, nginx with proxy_cache_lock and varnish, each before the same origin, with two workers. hit: " +
-			"one page that is kept, on each of 64 connections, or 8 of them for 16 MiB. miss: each request is for a page that nobody " +
-			"has asked for. herd: 64 clients ask for the same page that nobody has asked for, and the origin takes 20 ms. CPU is that " +
-			"of the cache's processes, in microseconds a request, which are also CPU seconds for a million; the client and the " +
-			"origin share the processors.",
+		About: "examples/dedupcache, nginx with proxy_cache_lock and varnish, each in front of the same origin, with two workers. hit: " +
+			"64 connections ask for one page that is kept, or 8 connections if it has 16 MiB. miss: each request is for a new page. " +
+			"herd: 64 clients ask for the same new page, for which the origin takes 20 ms. CPU is the time of the cache's processes, " +
+			"in microseconds a request, which are also CPU seconds for a million requests. The client and the origin run on the " +
+			"same processors.",
 		Base: httpcaches.Nginx,
 		jobs: func(set *Settings) []Job {
 			var contests []contest
@@ -43,11 +43,11 @@ var cacheFigures = []figure{
 	{askedFigure, "requests to the origin/request"},
 }
 
-// A cacheKind is a load.
+// A cacheKind is a kind of load on a cache.
 type cacheKind struct {
 	name  string
 	conns int
-	path  func(run, conn, batch int) string // run is different for each run of each cache
+	path  func(run, conn, batch int) string // run differs between runs
 	quick bool
 }
 
@@ -129,7 +129,7 @@ func (one *cacheRival) close() {
 
 func (one *cacheRival) sample(set *Settings, results scores) {
 	slice := set.serverSlice()
-	one.load(slice / 10) // not counted, as in measure.Slice
+	one.load(slice / 10) // a warm-up, as in measure.Slice
 	time.Sleep(settle)
 	cpu, asked := one.cpu(), one.origin.Asked.Load()
 	r := one.load(slice)

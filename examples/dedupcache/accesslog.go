@@ -20,13 +20,13 @@ func openLog(name string, stdout io.Writer) (io.WriteCloser, error) {
 	return os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
 }
 
-// unclosed is a writer that others close.
+// unclosed is a writer that is not closed here.
 type unclosed struct{ io.Writer }
 
 func (unclosed) Close() error { return nil }
 
-// An accessLog writes a line for each request, in the combined format of other
-// servers, and then where the answer came from and how many seconds it took:
+// An accessLog writes a line for each request, in the combined log format, followed by X-Cache
+// and the time in seconds:
 //
 //	10.0.0.1 - - [01/Dec/2026:12:00:00 +0000] "GET /page HTTP/1.1" 200 512 "-" "curl/8" hit 0.001
 //
@@ -67,13 +67,13 @@ func orDash(s string) string {
 	return s
 }
 
-// quote keeps what a client says from looking like anything else in the log.
+// quote quotes what a client sent, so that it cannot look like another field or line.
 func quote(s string) string {
 	s = strconv.QuoteToASCII(orDash(s))
 	return strings.ReplaceAll(s, "\u007f", `\x7f`)
 }
 
-// A watched response knows its status, and how many bytes its body has.
+// A watched is an http.ResponseWriter that counts the bytes of the body and notes the status.
 type watched struct {
 	http.ResponseWriter
 	status int

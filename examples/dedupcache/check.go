@@ -51,7 +51,7 @@ func asServed(r *http.Request) *http.Request {
 	return in
 }
 
-// A look makes one request, and looks at the header of the answer only.
+// A look makes one request, and reads only the header of the response.
 type look struct {
 	http.RoundTripper
 	cache *httpcache.Cache
@@ -76,7 +76,7 @@ func (l *look) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, errLooked
 }
 
-// nowhere is where an answer goes of which only the status matters.
+// nowhere is a response of which only the status is used.
 type nowhere struct {
 	header http.Header
 	status int

@@ -16,8 +16,8 @@ import (
 // clientPace is how often a client asks, if it gets its answers in time.
 const clientPace = 100 * time.Millisecond
 
-// A crowd is a number of HTTP clients. What they ask for depends on the seed
-// only, and when, on how fast they are answered.
+// A crowd is a number of HTTP clients. The pages that they ask for depend only on the seed,
+// and the times on how fast they are answered.
 type crowd struct {
 	cfg    *config
 	base   string // URL that keys are appended to
@@ -45,9 +45,8 @@ func newTransport(conns int) *http.Transport {
 	}
 }
 
-// run lets every client make up to quota[client] requests, for as long as soft
-// is not done: those under way then are waited for. It returns how many each
-// client made.
+// run makes each client make up to quota[client] requests, until soft ends. It waits for the
+// requests that are being answered then. It returns the number of requests of each client.
 func (c *crowd) run(ctx, soft context.Context, quota []int) []int {
 	made := make([]int, len(quota))
 	start := time.Now()
@@ -60,7 +59,7 @@ func (c *crowd) run(ctx, soft context.Context, quota []int) []int {
 	return made
 }
 
-// visit is the life of one client.
+// visit makes the requests of one client.
 func (c *crowd) visit(ctx, soft context.Context, id int, start time.Time, quota int) (made int) {
 	keys := c.keysOf(id)
 	next := start.Add(clientPace * time.Duration(id) / time.Duration(c.cfg.clients))

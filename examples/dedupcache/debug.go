@@ -8,9 +8,8 @@ import (
 	"github.com/vigil-go/vigil/vigildebug"
 )
 
-// watch registers what users wait for at the front with the window that
-// -debug opens, until the front is closed. showKeys shows which pages these
-// are; their addresses may hold secrets.
+// watch shows the fetches of the front on the page of -debug, until the front is closed.
+// showKeys also shows their URLs, which may contain secrets.
 func (f *front) watch(name string, showKeys bool) {
 	var opts []vigildebug.Option
 	if showKeys {
@@ -27,8 +26,8 @@ func (f *front) watch(name string, showKeys bool) {
 	}
 }
 
-// openWindow serves vigildebug's page on a listener of its own, which only
-// the program's operators should reach. It returns where, and what ends it.
+// openWindow serves vigildebug's page on a listener of its own, which only the program's
+// operators should reach. It returns the URL and a function that ends it.
 func openWindow(address string) (url string, closeWindow func(), err error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -39,7 +38,7 @@ func openWindow(address string) (url string, closeWindow func(), err error) {
 	server := &http.Server{Handler: onlyByAddress(address, mux), ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(listener)
 
-	// A look every second, so that the plots have a past.
+	// A snapshot every second, so that the plots have a past.
 	tick, done := time.NewTicker(time.Second), make(chan struct{})
 	go func() {
 		for {

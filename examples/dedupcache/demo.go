@@ -19,8 +19,8 @@ func demo(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 	screen := cli.NewScreen(stdout, false)
 	logger := newLogger(stderr)
 
-	// First as many requests as the crowd gets answered in a part of the time,
-	// then those very requests again, with a little more time to make them.
+	// First as many requests as are answered in a part of the time, then the same
+	// requests again, with a little more time to make them.
 	limit := cfg.duration * 45 / 100
 	plan := make([]int, cfg.clients)
 	for id := range plan {
@@ -40,16 +40,18 @@ func demo(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 
 func introduce(w io.Writer, cfg *config) {
 	fmt.Fprintf(w, `%d clients ask for %d pages through an HTTP cache. A page is fresh for %v.
-The origin takes %v to %v a page, %d at a time, and fails %.0f%% of the time.
-The same requests twice (Zipf %v, seed %d), in %v at most:
+The origin takes %v to %v a page, has room for %d requests, and fails %.0f%% of
+them. The clients make the same requests twice, without and with coalescing:
+then a request for a page that is being fetched waits for that fetch.
+(Zipf %v, seed %d, %v at most)
 
 `, cfg.clients, cfg.keys, cfg.ttl, originFastest, originSlowest, originSlots, 100*originFailures,
 		cfg.zipf, cfg.seed, cfg.duration)
 }
 
-// experiment lets a fresh crowd loose on a fresh cache before a fresh origin.
-// It ends when every client has made its quota of requests, or after limit.
-// It returns the outcome, and how many requests each client made.
+// experiment runs a new crowd of clients against a new cache in front of a new origin. It
+// ends when every client has made its quota of requests, or after limit. It returns the
+// outcome, and the number of requests that each client made.
 func experiment(ctx context.Context, cfg *config, name string, coalesce bool, quota []int,
 	limit time.Duration, screen *cli.Screen, logger *slog.Logger) (*outcome, []int, error) {
 	lab, err := newLab(cfg, name, coalesce, logger)
@@ -121,7 +123,7 @@ func listenLoopback(h http.Handler, logger *slog.Logger) (*http.Server, error) {
 func (l *lab) line(name string) string {
 	answered := l.crowd.answered.Load()
 	part := max(float64(answered)/float64(max(1, l.planned)), float64(time.Since(l.start))/float64(l.limit))
-	return fmt.Sprintf("%-18s %s %6s answered %6s origin hits %4d waiting", name, cli.Bar(part, 8),
+	return fmt.Sprintf("%-18s %s %6s answered %6s to the origin %4d waiting", name, cli.Bar(part, 8),
 		count(float64(answered)), count(float64(l.origin.asked.Load())), l.front.Stats().Waiting)
 }
 

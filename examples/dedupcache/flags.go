@@ -16,7 +16,7 @@ import (
 	"github.com/vigil-go/vigil/examples/internal/cli"
 )
 
-// config is what the flags say.
+// config has the values of the flags.
 type config struct {
 	// Both.
 	ttl       time.Duration
@@ -38,7 +38,7 @@ type config struct {
 	listen string
 	origin string
 	target *url.URL      // origin, parsed
-	drain  time.Duration // how long running requests may go on after a signal
+	drain  time.Duration // time for running requests to end after a signal
 
 	proxyConfig
 	cert, key  string // files
@@ -54,34 +54,34 @@ type config struct {
 
 func flagSet(c *config) *flag.FlagSet {
 	f := cli.NewFlagSet("dedupcache")
-	f.DurationVar(&c.duration, "duration", 10*time.Second, "how long the demo takes at most, 1s to 10m")
-	f.IntVar(&c.clients, "clients", 200, "how many ask, 10 times a second each, 1 to 2000")
-	f.IntVar(&c.keys, "keys", 60, "how many different pages they ask for")
-	f.Float64Var(&c.zipf, "zipf", 1.1, "how unequal the pages are: Zipf exponent, above 1")
-	f.Uint64Var(&c.seed, "seed", 1, "seed of everything random")
-	f.DurationVar(&c.ttl, "ttl", 0, "freshness of a page that does not say; demo: 300ms")
-	f.Var(&c.maxObject, "max-object", "the largest page that is kept")
-	f.Var(&c.maxBytes, "max-bytes", "how much all pages that are kept may take")
-	f.StringVar(&c.disk, "disk", "", "keep pages in this directory too, for the next start")
-	f.Var(&c.diskBytes, "disk-bytes", "how much all pages there may take")
-	f.StringVar(&c.debug, "debug", "", "serve a page of all waits and loads at this private address")
-	f.StringVar(&c.check, "check", "", "say what the answer for this URL would be kept for, and why")
+	f.DurationVar(&c.duration, "duration", 10*time.Second, "the longest time that the demo takes, 1s to 10m")
+	f.IntVar(&c.clients, "clients", 200, "number of clients that ask every 100ms, 1 to 2000")
+	f.IntVar(&c.keys, "keys", 60, "number of different pages")
+	f.Float64Var(&c.zipf, "zipf", 1.1, "Zipf exponent of the popularity of pages, above 1")
+	f.Uint64Var(&c.seed, "seed", 1, "seed of all random numbers")
+	f.DurationVar(&c.ttl, "ttl", 0, "time for which a page without a lifetime is fresh")
+	f.Var(&c.maxObject, "max-object", "size of the largest page that is kept")
+	f.Var(&c.maxBytes, "max-bytes", "memory for the bodies of all pages")
+	f.StringVar(&c.disk, "disk", "", "also keep pages in this directory, for the next start")
+	f.Var(&c.diskBytes, "disk-bytes", "size of all pages in the directory")
+	f.StringVar(&c.debug, "debug", "", "serve a page of all waits and loads on this private address")
+	f.StringVar(&c.check, "check", "", "say for how long the page at this URL would be kept, and why")
 	f.StringVar(&c.listen, "listen", "", "serve on this address, like :8080; needs -origin")
 	f.StringVar(&c.origin, "origin", "", "the URL whose pages are served; needs -listen")
 	f.StringVar(&c.cert, "tls-cert", "", "serve HTTPS by this certificate file; needs -tls-key")
 	f.StringVar(&c.key, "tls-key", "", "the file of the certificate's private key")
 	f.StringVar(&c.accessLog, "access-log", "", "append a line for each request to this file; - is stdout")
 	f.StringVar(&c.metrics, "metrics", "", "serve /metrics for Prometheus on this private address")
-	f.IntVar(&c.conns, "max-conns", c.conns, "how many connections clients may have")
-	f.DurationVar(&c.headerTime, "header-time", c.headerTime, "how long a client may take to send a header")
-	f.DurationVar(&c.bodyTime, "body-time", c.bodyTime, "and each piece of a body")
-	f.DurationVar(&c.timeout, "origin-time", c.timeout, "and the origin, for a header or a piece of a body")
+	f.IntVar(&c.conns, "max-conns", c.conns, "maximum number of connections of clients")
+	f.DurationVar(&c.headerTime, "header-time", c.headerTime, "time for a client to send a header")
+	f.DurationVar(&c.bodyTime, "body-time", c.bodyTime, "time for a client to send a piece of a body")
+	f.DurationVar(&c.timeout, "origin-time", c.timeout, "time for the origin to send a header or a piece")
 	c.proxyConfig.flags(f)
-	f.DurationVar(&c.drain, "drain", c.drain, "how long running requests may go on after a signal")
+	f.DurationVar(&c.drain, "drain", c.drain, "time for running requests to end after a signal")
 	return f
 }
 
-// newConfig returns what holds without flags.
+// newConfig returns the defaults.
 func newConfig() *config {
 	return &config{
 		maxObject: 32 << 20, maxBytes: 512 << 20, drain: 10 * time.Second, diskBytes: 10 << 30,
@@ -281,13 +281,13 @@ func (s *size) Set(text string) error {
 
 func help() string {
 	var b strings.Builder
-	b.WriteString(`dedupcache is a caching reverse proxy that coalesces: however many clients ask
-for a page that is not there, its origin is asked once.
+	b.WriteString(`dedupcache is a caching reverse proxy that coalesces requests: however many
+clients ask for a page that is not kept, its origin is asked once.
 
   go run ./examples/dedupcache
-      shows what that does: a slow origin, the cache and a crowd of HTTP
-      clients, all in one process; the same requests without coalescing and
-      with it.
+      shows what coalescing is worth: a slow origin, the cache and many HTTP
+      clients in one process, which make the same requests without coalescing
+      and with it.
 
   go run ./examples/dedupcache -listen :8080 -origin https://example.org
       serves a real origin, until SIGINT or SIGTERM.
@@ -299,19 +299,22 @@ for a page that is not there, its origin is asked once.
 	f := flagSet(newConfig())
 	section := func(title string, names ...string) {
 		fmt.Fprintf(&b, "%s:\n", title)
+		var flags []*flag.Flag
 		for _, name := range names {
-			cli.WriteFlags(&b, f.Lookup(name))
+			flags = append(flags, f.Lookup(name))
 		}
+		cli.WriteFlags(&b, flags...)
 	}
 	section("The demo", demoFlags...)
 	section("The server", serverFlags...)
-	section("Requests and answers of the server", proxyFlags...)
-	section("A look at one page", "check")
-	section("Both", bothFlags...)
+	section("Requests and responses of the server", proxyFlags...)
+	section("One page", "check")
+	section("The demo and the server", bothFlags...)
 	b.WriteString(`
--check takes -origin-time and -ignore-set-cookies too. Names and networks are
-lists with commas. POST /purge?url=/page, ?prefix=/dir/ or ?tag=news at the
-address of -metrics removes pages; with &soft they become stale instead.
+In the demo, the default of -ttl is 300ms. -check also takes -ttl, -max-object,
+-max-bytes, -origin-time and -ignore-set-cookies. Names and networks are lists
+with commas. On the address of -metrics, POST /purge with ?url=/page,
+?prefix=/dir/ or ?tag=news removes pages; with &soft they become stale instead.
 `)
 	b.WriteString("\nExit status: 0 done, 1 failed, 2 bad flags.\n")
 	return b.String()

@@ -11,7 +11,7 @@ import (
 	"github.com/vigil-go/vigil/httpcache/diskstore"
 )
 
-// A front is a cache before an origin, and how fast it answers.
+// A front is a cache in front of an origin, with the latency of its answers.
 type front struct {
 	*httpcache.Cache
 	proxy     http.Handler

@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// onlyByAddress answers requests that ask for an IP address, for localhost, or for
-// the name that the private address listens on was given with. A web page
-// elsewhere can let its own name lead here, and would be allowed to read what its
-// browser gets then (DNS rebinding).
+// onlyByAddress passes requests on to h only if their host is an IP address, localhost, or the
+// host of address. Otherwise a web page of another site could make its own name resolve to
+// this server, and its browser would let it read the responses (DNS rebinding).
 func onlyByAddress(address string, h http.Handler) http.Handler {
 	name, _, _ := net.SplitHostPort(address)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -8,8 +8,8 @@ import (
 	"github.com/vigil-go/vigil/await"
 )
 
-// A limitedListener has a number of connections at most; more wait in the
-// kernel's line until one is closed.
+// A limitedListener limits the number of connections. Further ones wait in the kernel's queue
+// until one is closed.
 type limitedListener struct {
 	net.Listener
 	places *await.Semaphore
@@ -49,8 +49,8 @@ func (c *limitedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// WriteBuffers lets the hits of QuickHits go out as they are.
+// WriteBuffers is called by the connections of httpcache.QuickHits.
 func (c *limitedConn) WriteBuffers(b *net.Buffers) (int64, error) { return writeBuffers(c.Conn, b) }
 
-// CloseWrite lets net/http say goodbye before it hangs up.
+// CloseWrite is called by net/http before Close.
 func (c *limitedConn) CloseWrite() error { return closeWrite(c.Conn) }

@@ -85,7 +85,7 @@ func TestBadFlagsGetOneClearLineAndStatus2(t *testing.T) {
 		{"-check=" + origin + " -origin-time=0", "-origin-time 0s: must be above 0"},
 		{"-check=" + origin + " -listen=:0", "-listen means nothing with -check"},
 		{"-check=" + origin + " -seed=1", "-seed means nothing with -check"},
-		{"-check=" + origin + " -ignore-set-cookies=a=b", `"a=b" is no name of a cookie`},
+		{"-check=" + origin + " -ignore-set-cookies=a=b", `"a=b" is not a cookie name`},
 		{"-trusted-proxies=10.0.0.0/8", "-trusted-proxies is for the server"},
 		{"-trusted-proxies=10.0.0.0/99", "want networks like 10.0.0.0/8,192.0.2.1"},
 		{"-trusted-proxies=10.0.0.1,,", "want networks like"},
@@ -93,9 +93,9 @@ func TestBadFlagsGetOneClearLineAndStatus2(t *testing.T) {
 		{"-trusted-proxies=fe80::1%eth0", "want networks like"},
 		{"-preserve-host=5", "-preserve-host"},
 		{"-forwarded=5", "-forwarded"},
-		{"-listen=:0 -ignore-cookies=a,,b -origin=" + origin, `-ignore-cookies: IgnoreCookies: "" is no name of a cookie`},
-		{"-listen=:0 -key-cookies=a;b -origin=" + origin, `-key-cookies: KeyCookies: "a;b" is no name`},
-		{"-listen=:0 -ignore-set-cookies=*a* -origin=" + origin, `-ignore-set-cookies: IgnoreSetCookies: "*a*" is no name`},
+		{"-listen=:0 -ignore-cookies=a,,b -origin=" + origin, `-ignore-cookies: IgnoreCookies: "" is not a cookie name`},
+		{"-listen=:0 -key-cookies=a;b -origin=" + origin, `-key-cookies: KeyCookies: "a;b" is not a cookie name`},
+		{"-listen=:0 -ignore-set-cookies=*a* -origin=" + origin, `-ignore-set-cookies: IgnoreSetCookies: "*a*" is not a cookie name`},
 		{"-listen=:0 -name=\x7f -origin=" + origin, "-name: Name has a character"},
 		{"-listen=:0 -name= -origin=" + origin, "-name: must not be empty"},
 		{"-listen=:0 -body-time=0 -origin=" + origin, "-body-time 0s: must be above 0"},
@@ -181,13 +181,13 @@ func TestDemoComparesTheSameRequests(t *testing.T) {
 	require.Empty(t, stderr)
 	require.Contains(t, stdout, "seed 7")
 	require.Contains(t, stdout, "without coalescing  with coalescing\n")
-	for _, row := range []string{"requests", "cache hits", "stale", "coalesced", "origin hits", "for a page at once", "waiters at the peak", "latency p99", "requests per second"} {
+	for _, row := range []string{"requests", "cache hits", "stale", "coalesced", "origin requests", "at once for a page", "most waiters", "latency p99", "requests per second"} {
 		require.Contains(t, stdout, row)
 	}
 	require.Contains(t, stdout, "With coalescing the origin was asked ")
 	require.NotContains(t, stdout, "\r", "this is not a terminal")
 
-	once := strings.Fields(stdout[strings.Index(stdout, "for a page at once"):])
+	once := strings.Fields(stdout[strings.Index(stdout, "at once for a page"):])
 	require.Equal(t, "1", once[6], "one load for each page")
 	cells := strings.Fields(stdout[strings.Index(stdout, "\nrequests "):])
 	if !strings.Contains(stdout, "cut off") { // as on a machine that is very busy
@@ -285,7 +285,7 @@ func TestServeDrainsOnASignal(t *testing.T) {
 	require.Equal(t, "late but whole", (<-got).body)
 	table := s.end(t)
 	require.Regexp(t, `requests +1\n`, table)
-	require.Regexp(t, `origin hits +1\n`, table)
+	require.Regexp(t, `origin requests +1\n`, table)
 }
 
 func TestDrainHasAnEnd(t *testing.T) {
@@ -333,7 +333,7 @@ func TestServeCoalescesAndCaches(t *testing.T) {
 	last := get(s.url + "/a?b=c")
 	require.Equal(t, "hit", last.header.Get("X-Cache"))
 	require.Empty(t, asked, "one question for all")
-	require.Regexp(t, `origin hits +1\n`, s.end(t))
+	require.Regexp(t, `origin requests +1\n`, s.end(t))
 }
 
 // A reply is an answer that was read to its end.

@@ -7,18 +7,17 @@ import (
 )
 
 const (
-	// spare is what the program may take in memory beside the bodies of pages,
-	// in bytes: its own data, and what the garbage collector has not collected.
+	// spare is the memory in bytes that the program may take in addition to the bodies:
+	// for its own data, and for what the garbage collector has not collected yet.
 	spare = 40 << 20
 
-	// perRequest is what it may take more for each request that is being answered.
+	// perRequest is the memory in bytes in addition for each request that is being answered.
 	perRequest = 32 << 10
 )
 
-// boundMemory has the garbage collector run when the program exceeds the limit of
-// its bodies and some memory of its own, until end is called. By default, it
-// would run when what it left the last time has doubled. GOMEMLIMIT in the
-// environment takes precedence.
+// boundMemory sets the memory limit of the garbage collector to maxBytes and some memory of the
+// program's own, until end is called. By default, the collector would let the memory in use
+// double. GOMEMLIMIT in the environment takes precedence.
 func boundMemory(maxBytes size, running func() int64) (end func()) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}

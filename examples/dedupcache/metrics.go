@@ -11,7 +11,7 @@ import (
 	"github.com/vigil-go/vigil/httpcache"
 )
 
-// writeMetrics writes what Prometheus scrapes, in its text format.
+// writeMetrics writes the counts in the text format of Prometheus.
 func (f *front) writeMetrics(w io.Writer) {
 	s := f.Stats()
 	family(w, "requests_total", "counter", "Requests, by where their answers came from.")
@@ -24,19 +24,27 @@ func (f *front) writeMetrics(w io.Writer) {
 	} {
 		fmt.Fprintf(w, "dedupcache_requests_total{source=%q} %d\n", from.source, from.n)
 	}
-	single(w, "failed_total", "counter", "Requests that ended with an error.", s.Failed)
-	single(w, "broken_total", "counter", "Failed requests whose header had been sent: the connection was aborted.", s.Broken)
-	single(w, "parted_total", "counter", "Slow readers that went on by a range request of their own.", s.Parted)
-	single(w, "evicted_total", "counter", "Bodies that made room for others.", s.Evicted)
-	single(w, "body_bytes", "gauge", "Memory that bodies take.", s.Bytes)
-	single(w, "origin_requests_total", "counter", "Requests to the origin.", s.Origin)
-	single(w, "running", "gauge", "Requests that are being answered.", s.Running)
-	single(w, "waiting", "gauge", "Requests that wait for a fetch.", s.Waiting)
-	single(w, "waiting_peak", "gauge", "The most requests that waited at once.", s.Waited)
-	single(w, "store_hits_total", "counter", "Responses that were found in the store.", s.StoreHits)
-	single(w, "stored_total", "counter", "Responses that were saved in the store.", s.Stored)
-	single(w, "store_missed_total", "counter", "Responses that were kept, but not saved.", s.StoreMissed)
-	single(w, "store_failed_total", "counter", "Calls of the store that failed, or took too long.", s.StoreFailed)
+	for _, m := range []struct {
+		name, kind, help string
+		value            any
+	}{
+		{"failed_total", "counter", "Requests that ended with an error.", s.Failed},
+		{"broken_total", "counter", "Failed requests whose header had been sent, so the connection was aborted.", s.Broken},
+		{"detached_total", "counter", "Slow clients that got the rest of a body by a range request.", s.Detached},
+		{"evicted_total", "counter", "Responses that were evicted.", s.Evicted},
+		{"body_bytes", "gauge", "Memory that bodies take.", s.Bytes},
+		{"origin_requests_total", "counter", "Requests to the origin.", s.Origin},
+		{"running", "gauge", "Requests that are being answered.", s.Running},
+		{"waiting", "gauge", "Requests that wait for a fetch.", s.Waiting},
+		{"waiting_peak", "gauge", "The most requests that waited at once.", s.Waited},
+		{"store_hits_total", "counter", "Responses that were found in the store.", s.StoreHits},
+		{"stored_total", "counter", "Responses that were saved in the store.", s.Stored},
+		{"store_missed_total", "counter", "Responses that were kept, but not saved.", s.StoreMissed},
+		{"store_failed_total", "counter", "Calls of the store that failed or took too long.", s.StoreFailed},
+	} {
+		family(w, m.name, m.kind, m.help)
+		fmt.Fprintf(w, "dedupcache_%s %v\n", m.name, m.value)
+	}
 	f.writeLatency(w)
 }
 
@@ -49,11 +57,7 @@ func (f *front) writeLatency(w io.Writer) {
 	fmt.Fprintf(w, "dedupcache_latency_seconds_count %d\n", f.latency.Count())
 }
 
-func single(w io.Writer, name, kind, help string, value any) {
-	family(w, name, kind, help)
-	fmt.Fprintf(w, "dedupcache_%s %v\n", name, value)
-}
-
+// family writes the head of a metric.
 func family(w io.Writer, name, kind, help string) {
 	fmt.Fprintf(w, "# HELP dedupcache_%s %s\n# TYPE dedupcache_%s %s\n", name, help, name, kind)
 }
@@ -78,8 +82,8 @@ func (f *front) purge(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%d\n", f.Purge(s))
 }
 
-// serveMetrics serves /metrics, and /purge, on an address of its own. It returns where, and what
-// ends it.
+// serveMetrics serves /metrics and /purge on an address of its own. It returns the URL of
+// /metrics and a function that ends the server.
 func (f *front) serveMetrics(address string) (url string, end func(), err error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -90,7 +94,7 @@ func (f *front) serveMetrics(address string) (url string, end func(), err error)
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		f.writeMetrics(w)
 	})
-	// No web page elsewhere may purge, by a form or by DNS.
+	// A page of another site must not purge, by a form or by DNS rebinding.
 	guard := http.NewCrossOriginProtection()
 	mux.Handle("POST /purge", onlyByAddress(address, guard.Handler(http.HandlerFunc(f.purge))))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}

@@ -19,8 +19,8 @@ const (
 	originFailures = 0.02 // share of requests it answers with 500 or 503
 )
 
-// originSays: an old page is better than an error. How long a page is fresh is
-// left to the cache.
+// originSays is the Cache-Control of all pages. It permits an old page instead of an error, and
+// has no lifetime, so that Options.TTL counts.
 const originSays = "stale-if-error=10"
 
 // A gauge goes up and down and remembers its peak.
@@ -67,7 +67,7 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.answer(w, r, n, random)
 }
 
-// atOnce is how many requests for one page were here at the same time, at most.
+// atOnce returns the most requests for one page that were here at the same time.
 func (o *origin) atOnce() (most int64) {
 	for page := range o.pages.Values() {
 		most = max(most, page.top.Load())

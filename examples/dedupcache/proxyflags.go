@@ -33,13 +33,13 @@ type proxyConfig struct {
 }
 
 func (c *proxyConfig) flags(f *flag.FlagSet) {
-	f.Var(&c.trusted, "trusted-proxies", "networks whose X-Forwarded-* fields are believed")
+	f.Var(&c.trusted, "trusted-proxies", "proxies whose X-Forwarded-* fields are trusted")
 	f.BoolVar(&c.preserveHost, "preserve-host", false, "pass the client's Host on to the origin")
 	f.BoolVar(&c.forwarded, "forwarded", false, "add a Forwarded field to requests")
-	f.Var(&c.ignoreCookies, "ignore-cookies", "cookies that change nothing; a* is all with a")
-	f.Var(&c.keyCookies, "key-cookies", "cookies by whose values pages are told apart")
-	f.Var(&c.ignoreSetting, "ignore-set-cookies", "cookies that pages need not set")
-	f.StringVar(&c.name, "name", "vigil", "that of this cache in Cache-Status")
+	f.Var(&c.ignoreCookies, "ignore-cookies", "cookies that do not affect pages; a* is a prefix")
+	f.Var(&c.keyCookies, "key-cookies", "cookies that affect pages")
+	f.Var(&c.ignoreSetting, "ignore-set-cookies", "cookies of pages that clients do not need")
+	f.StringVar(&c.name, "name", "vigil", "name of this cache in Cache-Status")
 }
 
 // proxyFlags are the names of the flags.
@@ -110,7 +110,7 @@ func (c *config) proxyOptions() *httpcache.ProxyOptions {
 	}
 }
 
-// checkFlags mean something with -check.
+// checkFlags are the flags that -check may be combined with.
 var checkFlags = []string{"check", "ttl", "origin-time", "max-object", "max-bytes", "ignore-set-cookies"}
 
 // checkPage looks at -check, and the flags that were set with it.

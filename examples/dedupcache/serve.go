@@ -16,7 +16,7 @@ import (
 	"github.com/vigil-go/vigil/httpcache"
 )
 
-// serve puts the cache before a real origin until ctx ends, then drains.
+// serve runs the cache in front of a real origin until ctx ends, and then drains.
 func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 	logger := newLogger(stderr)
 	f, err := newFront(cfg, cfg.target, realTransport(), true, logger)
@@ -61,8 +61,8 @@ func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// quick returns a listener that answers most hits by itself. A log of all requests has
-// to see them.
+// quick returns l with httpcache.QuickHits, unless there is an access log, which has to see all
+// requests.
 func (f *front) quick(cfg *config, server *http.Server, l net.Listener) net.Listener {
 	if cfg.accessLog != "" {
 		return l
@@ -80,11 +80,11 @@ func newLogger(w io.Writer) *slog.Logger {
 	}}))
 }
 
-// clientTimeout is for a client to take a piece of what is written to it.
+// clientTimeout is the time for a client to read a piece of what is written to it.
 const clientTimeout = 30 * time.Second
 
-// A promptListener's clients are cut off if they stop taking what they asked
-// for: they would hold their pages, and the fetches that wait for them.
+// A promptListener disconnects clients that stop reading. Otherwise they would keep their pages
+// in memory, and fetches that wait for them.
 type promptListener struct {
 	net.Listener
 	limit time.Duration // for each piece
@@ -98,8 +98,7 @@ func (l promptListener) Accept() (net.Conn, error) {
 	return &promptConn{c, l.limit}, nil
 }
 
-// served returns what the server's clients talk to: f, with what the flags ask for around
-// it. end ends that.
+// served returns f with the metrics and the access log that the flags ask for. end ends these.
 func (f *front) served(cfg *config, stdout io.Writer) (h http.Handler, end func(), err error) {
 	var ends []func()
 	end = func() {
@@ -146,7 +145,7 @@ func (c *promptConn) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// WriteBuffers lets the hits of QuickHits go out as they are.
+// WriteBuffers is called by the connections of httpcache.QuickHits.
 func (c *promptConn) WriteBuffers(b *net.Buffers) (n int64, err error) {
 	err = c.promptly(func() (int64, error) {
 		wrote, err := writeBuffers(c.Conn, b)
@@ -175,7 +174,7 @@ func writeBuffers(c net.Conn, b *net.Buffers) (int64, error) {
 	return b.WriteTo(c)
 }
 
-// CloseWrite lets net/http say goodbye before it hangs up.
+// CloseWrite is called by net/http before Close.
 func (c *promptConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 func closeWrite(c net.Conn) error {
@@ -188,7 +187,7 @@ func closeWrite(c net.Conn) error {
 // realTransport is for an origin on the network.
 func realTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone() // proxies, HTTP/2, dial timeouts
-	t.DisableCompression = true                          // bodies are handed on as they come
+	t.DisableCompression = true                          // bodies are passed on as they come
 	t.MaxIdleConnsPerHost = 64
 	return t
 }
@@ -215,7 +214,7 @@ func (f *front) line() string {
 		s.Requests, s.Hits+s.Stale+s.Revalidated, s.Coalesced, s.Origin, s.Running, s.Waiting)
 }
 
-// drain stops accepting and lets running requests finish, for as long as limit.
+// drain stops accepting, and waits up to limit until the running requests have ended.
 func drain(server *http.Server, f *front, limit time.Duration, stdout io.Writer) {
 	fmt.Fprintf(stdout, "draining for %v at most, running: %d\n", limit, f.Stats().Running)
 	ctx, cancel := context.WithTimeout(context.Background(), limit)

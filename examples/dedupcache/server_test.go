@@ -88,7 +88,7 @@ func TestLogAndMetricsOfTheServer(t *testing.T) {
 	for _, line := range []string{
 		`dedupcache_requests_total{source="hit"} 2`, `dedupcache_requests_total{source="fetched"} 1`,
 		"dedupcache_origin_requests_total 1", "# TYPE dedupcache_latency_seconds summary", "dedupcache_latency_seconds_count 3",
-		"dedupcache_broken_total 0", "dedupcache_parted_total 0", "dedupcache_evicted_total 0", "# TYPE dedupcache_body_bytes gauge",
+		"dedupcache_broken_total 0", "dedupcache_detached_total 0", "dedupcache_evicted_total 0", "# TYPE dedupcache_body_bytes gauge",
 		"dedupcache_waiting_peak 1", "dedupcache_failed_total 0",
 	} {
 		require.Contains(t, page.body, line+"\n")

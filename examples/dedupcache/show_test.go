@@ -29,7 +29,7 @@ func TestTableComparesTwoColumns(t *testing.T) {
 	a := &outcome{name: "without coalescing", took: time.Second, requests: 12345, asked: 400, p99: 600e6, p50: 2e5}
 	b := &outcome{name: "with coalescing", took: time.Second, requests: 12345, asked: 100, p99: 50e6, p50: 1e5, joined: 9}
 	s := table(a, b)
-	require.Contains(t, s, "origin hits                          400              100    4.0x less\n")
+	require.Contains(t, s, "origin requests                      400              100    4.0x less\n")
 	require.Contains(t, s, "latency p99                       600 ms          50.0 ms     12x less\n")
 	require.Contains(t, s, "12,345           12,345\n")
 	require.Contains(t, s, "0.20 ms          0.10 ms\n", "two small numbers are not compared")

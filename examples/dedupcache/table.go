@@ -17,8 +17,8 @@ type outcome struct {
 	hits, stale, renewed     uint64 // stale and renewed are among the hits
 	joined, led              uint64
 	passed, asked            uint64
-	atOnce                   int64 // fetches of one page at the same time, the most
-	p50, p90, p99, max, peak int64 // durations, and the most that waited at once
+	atOnce                   int64 // the most fetches of one page at the same time
+	p50, p90, p99, max, peak int64 // durations, and the most requests that waited at once
 }
 
 func newOutcome(name string, f *front, latency *histogram.Shared, took time.Duration) *outcome {
@@ -58,10 +58,10 @@ var rows = []row{
 	{"  fetched", func(o *outcome) float64 { return float64(o.led) }, count, never},
 	{"  passed through", func(o *outcome) float64 { return float64(o.passed) }, count, never},
 	{"errors", func(o *outcome) float64 { return float64(o.errors) }, count, always},
-	{"origin hits", func(o *outcome) float64 { return float64(o.asked) }, count, 1},
+	{"origin requests", func(o *outcome) float64 { return float64(o.asked) }, count, 1},
 	{"  per second", func(o *outcome) float64 { return float64(o.asked) / o.took.Seconds() }, count, 1},
-	{"  for a page at once", func(o *outcome) float64 { return float64(o.atOnce) }, count, 1},
-	{"waiters at the peak", func(o *outcome) float64 { return float64(o.peak) }, count, 1},
+	{"  at once for a page", func(o *outcome) float64 { return float64(o.atOnce) }, count, 1},
+	{"most waiters", func(o *outcome) float64 { return float64(o.peak) }, count, 1},
 	{"latency p50", func(o *outcome) float64 { return float64(o.p50) }, latency, 1e6},
 	{"latency p90", func(o *outcome) float64 { return float64(o.p90) }, latency, 1e6},
 	{"latency p99", func(o *outcome) float64 { return float64(o.p99) }, latency, 1e6},
@@ -126,7 +126,8 @@ func times(x float64) string {
 // conclusion puts the table into a sentence.
 func conclusion(without, with *outcome) string {
 	s := fmt.Sprintf("With coalescing the origin was asked %s times instead of %s:\n"+
-		"%s requests joined a fetch that was under way; never more than %s at a time\nwent to the origin for one page, instead of %s.\n"+
+		"%s requests waited for a fetch that another request had started, and at most\n"+
+		"%s at a time went to the origin for one page, instead of %s.\n"+
 		"99%% of the requests were answered within %s instead of %s.\n",
 		count(float64(with.asked)), count(float64(without.asked)), count(float64(with.joined)),
 		count(float64(with.atOnce)), count(float64(without.atOnce)),

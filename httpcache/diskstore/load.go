@@ -16,18 +16,32 @@ func (s *Store) Load(key string) (head []byte, body io.ReadCloser, size int64, e
 		return nil, nil, 0, err
 	}
 	defer s.busy.Done()
-	e := s.hold(key)
-	if e == nil {
-		return nil, nil, 0, absent(key)
-	}
-	r, err := s.check(e)
+	e, r, err := s.look(key)
 	if err != nil {
+		s.release(e)
+		s.changing.Lock() // the file and entries may have differed
+		e, r, err = s.look(key)
+		s.changing.Unlock()
+	}
+	switch {
+	case e == nil:
+		return nil, nil, 0, absent(key)
+	case err != nil:
 		s.logger.Error("diskstore: a response is damaged, removed", "key", key, "error", err)
 		s.remove(e)
 		s.release(e)
 		return nil, nil, 0, absent(key)
 	}
 	return r.head, &reader{store: s, entry: e, left: r.size}, r.size, nil
+}
+
+// look returns what is stored under key, with one more reader, and checks it. It is nil if
+// there is nothing.
+func (s *Store) look(key string) (e *entry, r record, err error) {
+	if e = s.hold(key); e != nil {
+		r, err = s.check(e)
+	}
+	return e, r, err
 }
 
 func absent(key string) error { return fmt.Errorf("diskstore: %q: %w", key, fs.ErrNotExist) }
@@ -53,14 +67,22 @@ func (s *Store) release(e *entry) {
 	s.mu.Unlock()
 	if last && s.begin() == nil {
 		defer s.busy.Done()
-		s.update(func(tx *bolt.Tx) error { return deleteChunks(tx, e.id) })
+		s.update(func(tx *bolt.Tx) error {
+			s.mu.Lock()
+			gone := e.doomed && e.readers == 0
+			s.mu.Unlock()
+			if !gone { // it was restored
+				return nil
+			}
+			return deleteChunks(tx, e.id)
+		})
 	}
 }
 
 // check reads all of e once.
 func (s *Store) check(e *entry) (r record, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		if r, err = parseRecord(tx.Bucket(heads).Get([]byte(e.key))); err != nil {
+		if r, err = parseRecord([]byte(e.key), tx.Bucket(heads).Get([]byte(e.key))); err != nil {
 			return err
 		}
 		if r.id != e.id {
@@ -68,7 +90,7 @@ func (s *Store) check(e *entry) (r record, err error) {
 		}
 		left := r.size
 		for i := uint32(0); left > 0; i++ {
-			p, err := unseal(tx.Bucket(chunks).Get(chunkKey(e.id, i)))
+			p, err := getChunk(tx, e.id, i)
 			if err != nil || len(p) == 0 {
 				return errDamaged
 			}
@@ -80,6 +102,11 @@ func (s *Store) check(e *entry) (r record, err error) {
 		return nil
 	})
 	return r, err
+}
+
+func getChunk(tx *bolt.Tx, id uint64, index uint32) ([]byte, error) {
+	key := chunkKey(id, index)
+	return unseal(key, tx.Bucket(chunks).Get(key))
 }
 
 // A reader reads a body, a chunk at a time. It belongs to one goroutine.
@@ -121,7 +148,7 @@ func (r *reader) next() error {
 	}
 	defer r.store.busy.Done()
 	return r.store.view(func(tx *bolt.Tx) error {
-		p, err := unseal(tx.Bucket(chunks).Get(chunkKey(r.entry.id, r.index)))
+		p, err := getChunk(tx, r.entry.id, r.index)
 		if err != nil || len(p) == 0 || int64(len(p)) > r.left {
 			return fmt.Errorf("diskstore: %q: %w", r.entry.key, errDamaged)
 		}

@@ -3,21 +3,17 @@ package diskstore
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
-	"runtime/debug"
 	"slices"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // A record is the value of a key in the file:
 //
-//	checksum of the rest | id | size of the body | head
-//	4 bytes                8    8                  the rest
+//	checksum | id | size of the body | head
+//	4 bytes    8    8                  the rest
 //
-// and a chunk is a checksum of 4 bytes and up to chunkSize bytes. Integers are
-// big-endian.
+// and a chunk is a checksum of 4 bytes and up to chunkSize bytes. A checksum is of the key and
+// of what comes after it. Integers are big-endian.
 type record struct {
 	id   uint64
 	size int64
@@ -34,17 +30,17 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // bytes is what an entry counts as.
 func (r record) bytes(key string) int64 { return int64(len(key)+len(r.head)) + r.size }
 
-func (r record) encode() []byte {
+func (r record) encode(key []byte) []byte {
 	b := binary.BigEndian.AppendUint64(make([]byte, 4, 20+len(r.head)), r.id)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.size))
 	b = append(b, r.head...)
-	return seal(b)
+	return seal(key, b)
 }
 
-// parseRecord returns a record with a head of its own, or an error that matches
+// parseRecord returns the record of a key with a head of its own, or an error that matches
 // errDamaged, also for no bytes at all.
-func parseRecord(b []byte) (record, error) {
-	b, err := unseal(b)
+func parseRecord(key, b []byte) (record, error) {
+	b, err := unseal(key, b)
 	if err != nil || len(b) < 16 {
 		return record{}, errDamaged
 	}
@@ -55,41 +51,27 @@ func parseRecord(b []byte) (record, error) {
 	}, nil
 }
 
-// seal writes the checksum of b[4:] to its first 4 bytes.
-func seal(b []byte) []byte {
-	binary.BigEndian.PutUint32(b, crc32.Checksum(b[4:], castagnoli))
+// seal writes the checksum of a key and of b[4:], its value, to the first 4 bytes of b.
+func seal(key, b []byte) []byte {
+	binary.BigEndian.PutUint32(b, checksum(key, b[4:]))
 	return b
 }
 
 // unseal returns what seal was given, without the checksum.
-func unseal(b []byte) ([]byte, error) {
-	if len(b) < 4 || binary.BigEndian.Uint32(b) != crc32.Checksum(b[4:], castagnoli) {
+func unseal(key, b []byte) ([]byte, error) {
+	if len(b) < 4 || binary.BigEndian.Uint32(b) != checksum(key, b[4:]) {
 		return nil, errDamaged
 	}
 	return b[4:], nil
 }
 
+func checksum(key, value []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+}
+
+// chunkKeySize is the length of the key of a chunk.
+const chunkKeySize = 12
+
 func chunkKey(id uint64, index uint32) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, id), index)
-}
-
-// view reads the file. A damaged one makes bbolt panic, or fault.
-func (s *Store) view(f func(*bolt.Tx) error) error {
-	return guard(func() error { return s.db.View(f) })
-}
-
-func (s *Store) update(f func(*bolt.Tx) error) error {
-	return guard(func() error { return s.db.Update(f) })
-}
-
-// guard turns a panic of f, or a fault in the memory that the file is mapped to, into
-// an error.
-func guard(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", errDamaged, p)
-		}
-	}()
-	return f()
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
+	"sync"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -44,18 +46,30 @@ func (s *Store) Save(key string, head []byte, body io.Reader) error {
 	return nil
 }
 
+// buffers are of chunks that are being saved.
+var buffers = sync.Pool{New: func() any { return new([4 + chunkSize]byte) }}
+
 // write writes the chunks of a body and returns its size.
 func (s *Store) write(id uint64, body io.Reader) (size int64, err error) {
 	var full [][]byte
-	for index := uint32(0); ; {
-		chunk := make([]byte, 4+chunkSize)
+	var used []*[4 + chunkSize]byte
+	defer func() {
+		for _, b := range used {
+			buffers.Put(b)
+		}
+	}()
+	for index, ended := uint32(0), false; !ended; {
+		if len(used) == len(full) {
+			used = append(used, buffers.Get().(*[4 + chunkSize]byte))
+		}
+		chunk := used[len(full)][:]
 		n, err := io.ReadFull(body, chunk[4:])
-		ended := err == io.EOF || err == io.ErrUnexpectedEOF
+		ended = err == io.EOF || err == io.ErrUnexpectedEOF
 		if err != nil && !ended {
 			return 0, err
 		}
 		if n > 0 {
-			full = append(full, seal(chunk[:4+n]))
+			full = append(full, chunk[:4+n])
 		}
 		if size += int64(n); size > s.max {
 			return 0, fmt.Errorf("a body is larger than %d bytes, which is all there may be", s.max)
@@ -67,16 +81,15 @@ func (s *Store) write(id uint64, body io.Reader) (size int64, err error) {
 			index += uint32(len(full))
 			full = full[:0]
 		}
-		if ended {
-			return size, nil
-		}
 	}
+	return size, nil
 }
 
 func (s *Store) putChunks(id uint64, index uint32, full [][]byte) error {
 	return s.update(func(tx *bolt.Tx) error {
 		for i, chunk := range full {
-			if err := tx.Bucket(chunks).Put(chunkKey(id, index+uint32(i)), chunk); err != nil {
+			key := chunkKey(id, index+uint32(i))
+			if err := tx.Bucket(chunks).Put(key, seal(key, chunk)); err != nil {
 				return err
 			}
 		}
@@ -91,9 +104,10 @@ func (s *Store) put(key string, r record) error {
 	if e.bytes > s.max {
 		return fmt.Errorf("a response is larger than %d bytes, which is all there may be", s.max)
 	}
-	return s.update(func(tx *bolt.Tx) error {
+	var gone []outgoing
+	return s.change(func(tx *bolt.Tx) error {
 		s.mu.Lock()
-		gone := s.makeRoom(e)
+		gone = s.makeRoom(e)
 		s.add(e)
 		s.mu.Unlock()
 		for _, old := range gone {
@@ -101,7 +115,16 @@ func (s *Store) put(key string, r record) error {
 				return err
 			}
 		}
-		return tx.Bucket(heads).Put([]byte(key), r.encode())
+		return tx.Bucket(heads).Put([]byte(key), r.encode([]byte(key)))
+	}, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if e.at != nil {
+			s.doom(e)
+		}
+		for _, old := range slices.Backward(gone) {
+			s.restore(old.entry)
+		}
 	})
 }
 
@@ -159,11 +182,11 @@ func (s *Store) Delete(key string) error {
 
 // remove deletes e, if it is still stored.
 func (s *Store) remove(e *entry) error {
-	return s.update(func(tx *bolt.Tx) error {
+	out := outgoing{entry: e}
+	stored := false
+	return s.change(func(tx *bolt.Tx) error {
 		s.mu.Lock()
-		stored := s.entries[e.key] == e
-		out := outgoing{entry: e}
-		if stored {
+		if stored = s.entries[e.key] == e; stored {
 			out.chunks = s.doom(e)
 		}
 		s.mu.Unlock()
@@ -171,5 +194,11 @@ func (s *Store) remove(e *entry) error {
 			return nil
 		}
 		return deleteEntry(tx, out)
+	}, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if stored {
+			s.restore(e)
+		}
 	})
 }

@@ -1,21 +1,15 @@
 package diskstore
 
 import (
-	"bytes"
 	"container/list"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Options are the options of a [Store]. The zero value of each field stands for
@@ -33,8 +27,11 @@ type Options struct {
 // several goroutines at once.
 type Store struct {
 	db     *bolt.DB
+	file   *os.File // that db has open
 	max    int64
 	logger *slog.Logger
+
+	changing sync.Mutex // held while the file is changed, before mu
 
 	mu      sync.Mutex
 	entries map[string]*entry
@@ -42,6 +39,7 @@ type Store struct {
 	bytes   int64
 	lastID  uint64
 	closed  bool
+	failed  error          // why the file is not used any more
 	busy    sync.WaitGroup // calls that use db
 }
 
@@ -59,14 +57,6 @@ type entry struct {
 	at      *list.Element
 }
 
-var (
-	heads  = []byte("heads")  // key to record
-	chunks = []byte("chunks") // id and index to checksum and bytes
-)
-
-// fileName has the version of the format.
-const fileName = "responses-1.bolt"
-
 // Open opens the store in a directory, which it makes if need be. It fails if
 // another process has it open.
 func Open(dir string, o *Options) (*Store, error) {
@@ -83,89 +73,10 @@ func Open(dir string, o *Options) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("diskstore: %w", err)
 	}
-	path := filepath.Join(dir, fileName)
-	err := s.open(path)
-	if err != nil && !errors.Is(err, errInUse) && !errors.Is(err, fs.ErrPermission) {
-		s.logger.Error("diskstore: the file is damaged, put aside", "file", path, "error", err)
-		if err = os.Rename(path, path+".damaged"); err == nil {
-			err = s.open(path)
-		}
-	}
-	if err != nil {
+	if err := s.openIn(dir); err != nil {
 		return nil, fmt.Errorf("diskstore: %w", err)
 	}
 	return s, nil
-}
-
-var errInUse = errors.New("another process has the store open")
-
-// open opens the file and reads which entries it has. The file has the list of its free
-// pages: bbolt would make it in a goroutine of its own, where damage ends the program.
-func (s *Store) open(path string) error {
-	err := guard(func() (err error) {
-		s.db, err = bolt.Open(path, 0o600, &bolt.Options{
-			Timeout: time.Second, NoSync: true, NoGrowSync: true, FreelistType: bolt.FreelistMapType,
-		})
-		return err
-	})
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		return errInUse
-	}
-	if err != nil {
-		return err
-	}
-	if err = guard(func() error { return s.db.Update(s.scan) }); err != nil {
-		guard(s.db.Close)
-		clear(s.entries)
-		s.used.Init()
-		s.bytes = 0
-	}
-	return err
-}
-
-// scan finds the entries, and removes records that cannot be read and chunks
-// that belong to none, as a Save leaves that was killed.
-func (s *Store) scan(tx *bolt.Tx) error {
-	for _, name := range [][]byte{heads, chunks} {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return err
-		}
-	}
-	ids := map[uint64]bool{}
-	err := prune(tx.Bucket(heads), func(key, value []byte) (keep bool) {
-		r, err := parseRecord(value)
-		if err == nil {
-			ids[r.id] = true
-			s.add(&entry{key: string(key), id: r.id, bytes: r.bytes(string(key))})
-		}
-		return err == nil
-	})
-	if err != nil {
-		return err
-	}
-	return prune(tx.Bucket(chunks), func(key, _ []byte) (keep bool) {
-		id := binary.BigEndian.Uint64(key)
-		s.lastID = max(s.lastID, id)
-		return ids[id]
-	})
-}
-
-// prune deletes what is not to be kept. A cursor may skip what follows a key
-// that it deletes, so all keys are looked at first.
-func prune(b *bolt.Bucket, keep func(key, value []byte) bool) error {
-	var gone [][]byte
-	err := b.ForEach(func(key, value []byte) error {
-		if !keep(key, value) {
-			gone = append(gone, bytes.Clone(key))
-		}
-		return nil
-	})
-	for _, key := range gone {
-		if err == nil {
-			err = b.Delete(key)
-		}
-	}
-	return err
 }
 
 // add puts e at the front. The caller holds mu, or is alone.
@@ -186,6 +97,14 @@ func (s *Store) doom(e *entry) (now bool) {
 	return e.readers == 0
 }
 
+// restore is the end of doom, if the file could not be changed. The caller holds mu.
+func (s *Store) restore(e *entry) {
+	s.entries[e.key] = e
+	e.at = s.used.PushBack(e)
+	s.bytes += e.bytes
+	e.doomed = false
+}
+
 // begin lets a call use the file. Without an error, the caller calls
 // s.busy.Done in the end.
 func (s *Store) begin() error {
@@ -193,6 +112,9 @@ func (s *Store) begin() error {
 	defer s.mu.Unlock()
 	if s.closed {
 		return fmt.Errorf("diskstore: %w", fs.ErrClosed)
+	}
+	if s.failed != nil {
+		return fmt.Errorf("diskstore: the store is to be opened anew: %w", s.failed)
 	}
 	s.busy.Add(1)
 	return nil
@@ -209,7 +131,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.busy.Wait()
-	return guard(s.db.Close)
+	return s.closeFile()
 }
 
 // Len returns how many responses are stored.
@@ -248,15 +170,22 @@ func (s *Store) keys() []string {
 	return all
 }
 
+// head returns the head of what is stored under key. What is damaged is removed.
 func (s *Store) head(key string) (head []byte, ok bool) {
 	if s.begin() != nil {
 		return nil, false
 	}
 	defer s.busy.Done()
 	err := s.view(func(tx *bolt.Tx) error {
-		r, err := parseRecord(tx.Bucket(heads).Get([]byte(key)))
+		r, err := parseRecord([]byte(key), tx.Bucket(heads).Get([]byte(key)))
 		head = r.head
 		return err
 	})
-	return head, err == nil
+	if err == nil {
+		return head, true
+	}
+	if _, body, _, err := s.Load(key); err == nil {
+		body.Close()
+	}
+	return nil, false
 }

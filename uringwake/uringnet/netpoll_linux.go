@@ -10,9 +10,9 @@ import (
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
 
-// A netpoll has Go's netpoller watch a socket, so that a goroutine sleeps on it as on one
-// of package net. It is made when the first goroutine has to sleep, and stays until the
-// descriptor is closed, which the file owns.
+// A netpoll is a socket in Go's netpoller, so that a goroutine sleeps on it as on a socket of
+// package net. It is made when the first goroutine has to sleep. Its file owns the
+// descriptor.
 type netpoll struct {
 	file   *os.File
 	raw    syscall.RawConn
@@ -53,33 +53,32 @@ func (p *netpoll) close() error {
 	return err
 }
 
-// A netpollSide has a goroutine sleep on one side of a socket. What ends its sleep is the
-// deadline of the file, which is none otherwise: whoever interrupts it sets one in the past.
+// A netpollSide is one side of a socket, on which a goroutine sleeps. The file has no deadline,
+// except that an interrupt sets one in the past, which ends the sleep.
 //
-//	interrupt: expired or closing is set -> sleeping? -> the deadline is set
-//	sleep:     sleeping is set -> expired or closing? -> sleep -> the deadline is cleared -> expired or closing? ->
+//	interrupt  sets expired or closing; is sleeping set? sets the deadline
+//	sleep      sets sleeping; is expired or closing set? sleeps; clears the deadline; looks again
 //
-// An interrupt may come when the sleep that it was for has ended. Then the next sleep fails
-// at once, and begins again.
+// If an interrupt comes after its sleep has ended, the next sleep fails at once and is repeated.
 type netpollSide struct {
 	poll *netpoll
 	of   *side
 	look func(fd uintptr) bool // lookNow
 
-	// These belong to who has the lock of the side.
+	// These are guarded by the lock of the side.
 	ctx     context.Context
 	attempt attempt
-	done    <-chan struct{} // ctx's, once it is watched
+	done    <-chan struct{} // that of ctx, once ctx is watched
 	stop    func() bool     // ends the watch
-	ended   error           // why lookNow did not let it sleep
+	ended   error           // why lookNow ended the sleep
 }
 
 func (p *netpollSide) init(poll *netpoll, of *side) {
 	p.poll, p.of, p.look = poll, of, p.lookNow
 }
 
-// repeat is side.repeat. It reports false if the netpoller does not watch the socket, for
-// want of memory or for an error that only the attempt can tell.
+// repeat is side.repeat. It returns false if the netpoller refuses the socket, because there
+// is no memory or because of an error that only the attempt can return.
 func (p *netpollSide) repeat(ctx context.Context, a attempt) (ok bool, err error) {
 	p.ctx, p.attempt, p.ended = ctx, a, nil
 	defer p.finish()
@@ -98,7 +97,7 @@ func (p *netpollSide) repeat(ctx context.Context, a attempt) (ok bool, err error
 	}
 }
 
-// lookNow makes an attempt, and reports whether the netpoller must not wait.
+// lookNow makes an attempt, and reports whether the sleep has to end.
 func (p *netpollSide) lookNow(fd uintptr) bool {
 	if p.attempt.now(fd) {
 		return true
@@ -110,7 +109,7 @@ func (p *netpollSide) lookNow(fd uintptr) bool {
 	return p.ended != nil
 }
 
-// watch has the end of the context interrupt the sleep.
+// watch makes the end of the context interrupt the sleep.
 func (p *netpollSide) watch() {
 	if p.done != nil {
 		return
@@ -133,7 +132,7 @@ func (p *netpollSide) interrupted() error {
 	}
 }
 
-// finish forgets the operation.
+// finish ends the operation.
 func (p *netpollSide) finish() {
 	stop := p.stop
 	p.ctx, p.attempt, p.done, p.stop = nil, nil, nil, nil
@@ -155,7 +154,7 @@ func (p *netpollSide) sleep() error {
 // interrupt ends the sleep, or the next one.
 func (p *netpollSide) interrupt() { p.setDeadline(longAgo) }
 
-// setDeadline fails if the descriptor is closed: then nothing sleeps.
+// setDeadline has no effect if the descriptor is closed, because then nothing sleeps.
 func (p *netpollSide) setDeadline(t time.Time) {
 	if p.of.writes() {
 		p.poll.file.SetWriteDeadline(t)

@@ -19,8 +19,31 @@ func asleep(c *uringnet.Conn, write bool) {
 	testkit.SpinUntil(func() bool { asleep, _ := uringnet.Asleep(c, write); return asleep })
 }
 
-// TestLateInterruptsEndNothing: what was meant for an operation that has ended finds
-// another one, or none.
+// sleepingRead starts a read of one byte by a goroutine, and returns when that sleeps. The
+// channel is closed when check has been called with the read's error.
+func sleepingRead(t *testing.T, c *uringnet.Conn, check func(err error)) <-chan struct{} {
+	read := world{t, nil}.start(func(context.Context) {
+		_, err := c.Read(make([]byte, 1))
+		check(err)
+	})
+	asleep(c, false)
+	return read
+}
+
+// echoTen sends ten messages on c, whose peer echoes them, and closes c.
+func echoTen(t *testing.T, c *uringnet.Conn) {
+	p := make([]byte, 10)
+	for range 10 {
+		_, err := c.Write(p)
+		require.NoError(t, err)
+		_, err = io.ReadFull(c, p)
+		require.NoError(t, err)
+	}
+	require.NoError(t, c.Close())
+}
+
+// TestLateInterruptsEndNothing: an interrupt that was meant for an operation that has ended
+// does not end another one.
 func TestLateInterruptsEndNothing(t *testing.T) {
 	skipWithoutRing(t)
 	w, size := world{t, nil}, 16<<20 // more than the socket has room for
@@ -39,11 +62,7 @@ func TestLateInterruptsEndNothing(t *testing.T) {
 		if early {
 			uringnet.InterruptLate(a, false)
 		}
-		read := w.start(func(context.Context) {
-			_, err := a.Read(make([]byte, 1))
-			require.NoError(t, err)
-		})
-		asleep(a, false)
+		read := sleepingRead(t, a, func(err error) { require.NoError(t, err) })
 		uringnet.InterruptLate(a, false)
 		_, err = b.Write([]byte("x"))
 		require.NoError(t, err)
@@ -54,7 +73,7 @@ func TestLateInterruptsEndNothing(t *testing.T) {
 }
 
 // TestDeadlineBeforeTheSleep: a deadline that comes after the attempt, and before the sleep,
-// ends it. Here the attempt itself sets it, as late as it can be set without being noticed.
+// ends it. Here the attempt sets it, which is the last moment before the sleep.
 func TestDeadlineBeforeTheSleep(t *testing.T) {
 	skipWithoutRing(t)
 	a, b := pair(t, "tcp")
@@ -73,8 +92,8 @@ func TestDeadlineBeforeTheSleep(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestContextsEndSleeps, one after the other on one Conn, and those that can end leave
-// others alone.
+// TestContextsEndSleeps: contexts end reads of one Conn, one after the other. A context that
+// ends after its read does not end the next read.
 func TestContextsEndSleeps(t *testing.T) {
 	skipWithoutRing(t)
 	w := world{t, nil}
@@ -104,32 +123,23 @@ func TestContextsEndSleeps(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestUnwatchedSocket: a socket that the netpoller does not watch, here because somebody has
-// made it blocking, waits by the ring.
+// TestUnwatchedSocket: a socket that the netpoller does not watch, here because it was made
+// blocking, waits by the ring.
 func TestUnwatchedSocket(t *testing.T) {
 	skipWithoutRing(t)
-	w := world{t, nil}
 	a, b := pair(t, "tcp")
 	raw, err := a.SyscallConn()
 	require.NoError(t, err)
 	require.NoError(t, raw.Control(func(fd uintptr) { require.NoError(t, unix.SetNonblock(int(fd), false)) }))
-	read := func(check func(err error)) <-chan struct{} {
-		done := w.start(func(context.Context) {
-			_, err := a.Read(make([]byte, 1))
-			check(err)
-		})
-		asleep(a, false)
-		return done
-	}
-	done := read(func(err error) { require.NoError(t, err) })
+	done := sleepingRead(t, a, func(err error) { require.NoError(t, err) })
 	_, err = b.Write([]byte("x"))
 	require.NoError(t, err)
 	<-done
-	done = read(func(err error) { requireTimeout(t, err) })
+	done = sleepingRead(t, a, func(err error) { requireTimeout(t, err) })
 	require.NoError(t, a.SetReadDeadline(time.Unix(1, 0)))
 	<-done
 	require.NoError(t, a.SetReadDeadline(time.Time{}))
-	done = read(func(err error) { require.ErrorIs(t, err, net.ErrClosed) })
+	done = sleepingRead(t, a, func(err error) { require.ErrorIs(t, err, net.ErrClosed) })
 	require.NoError(t, a.Close())
 	<-done
 }
@@ -142,16 +152,7 @@ func TestOnlySleepingGoroutinesAreWatched(t *testing.T) {
 		require.False(t, uringnet.Watched(a))
 		require.False(t, uringnet.Watched(b))
 		served := w.start(func(context.Context) { echo(b) })
-		w.do(func(context.Context) {
-			p := make([]byte, 10)
-			for range 10 {
-				_, err := a.Write(p)
-				require.NoError(t, err)
-				_, err = io.ReadFull(a, p)
-				require.NoError(t, err)
-			}
-			require.NoError(t, a.Close())
-		})
+		w.do(func(context.Context) { echoTen(t, a) })
 		<-served
 		require.Equal(t, w.loop == nil, uringnet.Watched(b))
 	})
@@ -163,11 +164,7 @@ func TestWatchedSocketInTasks(t *testing.T) {
 	for _, linger := range []int{-1, 1} {
 		a, b := pair(t, "tcp")
 		require.NoError(t, a.SetLinger(linger))
-		read := world{t, nil}.start(func(context.Context) {
-			_, err := a.Read(make([]byte, 1))
-			require.NoError(t, err)
-		})
-		asleep(a, false)
+		read := sleepingRead(t, a, func(err error) { require.NoError(t, err) })
 		w.do(func(context.Context) {
 			_, err := b.Write([]byte("x"))
 			require.NoError(t, err)
@@ -175,14 +172,7 @@ func TestWatchedSocketInTasks(t *testing.T) {
 		<-read
 		served := w.start(func(context.Context) { echo(b) })
 		w.do(func(context.Context) {
-			p := make([]byte, 10)
-			for range 10 {
-				_, err := a.Write(p)
-				require.NoError(t, err)
-				_, err = io.ReadFull(a, p)
-				require.NoError(t, err)
-			}
-			require.NoError(t, a.Close())
+			echoTen(t, a)
 			require.True(t, uringnet.OwnerClosed(a))
 			require.ErrorIs(t, a.Close(), net.ErrClosed)
 		})

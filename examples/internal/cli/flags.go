@@ -38,13 +38,17 @@ func OneLine(err error) error {
 	return errors.New(strings.Join(lines, " "))
 }
 
-// WriteFlags writes a line of help for each flag.
+// WriteFlags writes a line of help for each flag, in two columns.
 func WriteFlags(w io.Writer, flags ...*flag.Flag) {
+	width := 11
+	for _, f := range flags {
+		width = max(width, len(f.Name))
+	}
 	for _, f := range flags {
 		usage := f.Usage
 		if f.DefValue != "" && f.DefValue != "false" {
 			usage += " (default " + f.DefValue + ")"
 		}
-		fmt.Fprintf(w, "  -%-11s %s\n", f.Name, usage)
+		fmt.Fprintf(w, "  -%-*s %s\n", width, f.Name, usage)
 	}
 }

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// HasValidator reports whether a response has what an origin can be asked with
-// whether it still holds.
+// HasValidator reports whether a response has a validator, by which the origin can be asked
+// whether it is still valid.
 func HasValidator(h http.Header) bool {
 	return h.Get("ETag") != "" || h.Get("Last-Modified") != ""
 }
 
-// AskIfChanged makes a request conditional: the origin need not send again what
-// a response with the header stored already says.
+// AskIfChanged makes a request conditional, so that the origin need not send the response
+// with the header stored again.
 func AskIfChanged(request, stored http.Header) {
 	if tag := stored.Get("ETag"); tag != "" {
 		request.Set("If-None-Match", tag)
@@ -25,8 +25,8 @@ func AskIfChanged(request, stored http.Header) {
 	}
 }
 
-// NotModified reports whether a conditional request is answered by saying that
-// its sender has the response with the header stored already.
+// NotModified reports whether the answer to a conditional request is 304, because its sender
+// already has the response with the header stored.
 func NotModified(request, stored http.Header, now time.Time) bool {
 	if fields := request["If-None-Match"]; len(fields) > 0 {
 		return matches(strings.Join(fields, ","), stored.Get("ETag"))
@@ -42,8 +42,8 @@ func NotModified(request, stored http.Header, now time.Time) bool {
 	return ok && !modified.After(since)
 }
 
-// IsAbout reports whether a 304 with the header update speaks of the response
-// with the header stored (RFC 9111, 4.3.4): no validator of it is another one.
+// IsAbout reports whether a 304 with the header update is about the response with the header
+// stored (RFC 9111, 4.3.4): their validators do not differ.
 func IsAbout(update, stored http.Header) bool {
 	if tag := update.Get("ETag"); tag != "" {
 		return SameTag(tag, stored.Get("ETag"))
@@ -52,9 +52,9 @@ func IsAbout(update, stored http.Header) bool {
 	return a == "" || b == "" || a == b
 }
 
-// SameVersion reports whether the header of an answer to HEAD is about the version
-// of a page of which the header and, unless it is negative, the length of the body
-// are stored (RFC 9111, 4.3.5).
+// SameVersion reports whether the header of a response to HEAD is of the same version of a page
+// as a stored response to GET with the given header and length (RFC 9111, 4.3.5). A negative
+// length is not known.
 func SameVersion(head, stored http.Header, length int64) bool {
 	for _, name := range []string{"Etag", "Last-Modified"} {
 		if len(head[name]) > 0 && !slices.Equal(head[name], stored[name]) {
@@ -65,14 +65,14 @@ func SameVersion(head, stored http.Header, length int64) bool {
 	return len(said) == 0 || length >= 0 && said[0] == strconv.FormatInt(length, 10)
 }
 
-// SameTag compares entity tags, weakly: W/ means nothing. No tag is like none.
+// SameTag reports whether two entity tags are equal by weak comparison. An empty tag is equal
+// to none.
 func SameTag(a, b string) bool {
 	a, b = strings.TrimPrefix(a, "W/"), strings.TrimPrefix(b, "W/")
 	return a != "" && a == b
 }
 
-// matches looks for tag in a list of tags. What is behind a broken one is not
-// looked at.
+// matches reports whether a list of tags contains tag. It ends at the first invalid tag.
 func matches(list, tag string) bool {
 	if strings.TrimSpace(list) == "*" {
 		return true
@@ -93,8 +93,8 @@ func matches(list, tag string) bool {
 	}
 }
 
-// Freshen returns the header stored as a 304 with the header update changes it:
-// all that it says is taken over, except on what the body is that was stored.
+// Freshen returns the header stored with the fields of a 304 with the header update, except
+// for the fields that describe the stored body.
 func Freshen(stored, update http.Header) http.Header {
 	h := stored.Clone()
 	for name, values := range update {
@@ -107,8 +107,8 @@ func Freshen(stored, update http.Header) http.Header {
 	return h
 }
 
-// EndToEnd returns the fields that are not about one connection. Those that say
-// for whom the response is stay, even if Connection names them.
+// EndToEnd returns a copy of h without the fields for one hop. Fields that say who may get a
+// response are kept even if Connection names them.
 func EndToEnd(h http.Header) http.Header {
 	h = h.Clone()
 	for _, name := range List(h["Connection"]) {

@@ -6,18 +6,17 @@ import (
 	"time"
 )
 
-// The three forms of a date behind the name of its weekday: 0 is a digit, _ a
-// digit or a space, a a letter. All else stands for itself.
+// The three forms of a date after the name of the weekday. In them, 0 means a digit, _ a digit
+// or a space, and a means a letter.
 const (
 	fixdate = ", 00 aaa 0000 00:00:00 GMT"
 	rfc850  = ", 00-aaa-00 00:00:00 GMT"
 	asctime = " aaa _0 00:00:00 0000"
 )
 
-// Date reads an HTTP-date in one of its three forms (RFC 9110, 5.6.7). Nothing
-// may be added or left out; letters may be in any case (RFC 9111, 4.2). A year
-// of two digits is at most 50 years after now. That the weekday is the right one
-// is not checked.
+// Date parses an HTTP-date in one of its three forms (RFC 9110, 5.6.7). Letters may be in any
+// case (RFC 9111, 4.2). A year of two digits is at most 50 years after now. The weekday need
+// not be the right one.
 func Date(s string, now time.Time) (time.Time, bool) {
 	end := strings.IndexAny(s, ", ")
 	if end < 0 {
@@ -41,7 +40,7 @@ func Date(s string, now time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// fits reports whether s is as the form says.
+// fits reports whether s has a form.
 func fits(s, form string) bool {
 	if len(s) != len(form) {
 		return false
@@ -57,7 +56,7 @@ func fits(s, form string) bool {
 			if !isDigit(c) && c != ' ' {
 				return false
 			}
-		case 'a': // moment knows the names
+		case 'a': // moment checks the names
 		default:
 			if upper(c) != want {
 				return false
@@ -76,7 +75,7 @@ func upper(c byte) byte {
 
 var weekdays = [...]string{"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"}
 
-// isWeekday reports whether s is the name of a weekday, cut to a length.
+// isWeekday reports whether s is the name of a weekday, shortened to a length.
 func isWeekday(s string, length int) bool {
 	return slices.ContainsFunc(weekdays[:], func(name string) bool {
 		return strings.EqualFold(s, name[:min(length, len(name))])
@@ -85,7 +84,7 @@ func isWeekday(s string, length int) bool {
 
 const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
-// moment puts a time together. A leap second counts as the second before it.
+// moment returns the time with the given parts. A leap second counts as the second before.
 func moment(year int, month, day, clock string) (time.Time, bool) {
 	m := 0
 	for i := range 12 {
@@ -102,7 +101,7 @@ func moment(year int, month, day, clock string) (time.Time, bool) {
 	return t, true
 }
 
-// number is the value of digits.
+// number returns the value of digits.
 func number(digits string) int {
 	n := 0
 	for _, c := range []byte(digits) {

@@ -7,35 +7,34 @@ import (
 	"time"
 )
 
-// maxSeconds is what larger numbers count as: 68 years.
+// maxSeconds is the largest number of seconds, 68 years. Larger ones count as this.
 const (
 	maxSeconds = 1 << 31
 	anyAge     = "2147483648"
 )
 
-// Directives are those of Cache-Control fields that mean something to a shared
-// cache, in a request or a response.
+// Directives are the directives of Cache-Control that a cache obeys, in requests and responses.
 type Directives struct {
 	NoStore, NoCache, Private bool
 
-	Public                          bool // to be stored though its status, or credentials, would forbid it
-	MustUnderstand                  bool // not to be stored by those who do not know the status; others may
-	MustRevalidate, ProxyRevalidate bool // not to be used when stale
-	OnlyIfCached                    bool // in requests: answer from the cache or not at all
+	Public                          bool // may be stored although its status, or credentials, would forbid it
+	MustUnderstand                  bool // may be stored only by a cache that knows the status
+	MustRevalidate, ProxyRevalidate bool // must not be used when stale
+	OnlyIfCached                    bool // in requests: may be answered by the cache only
 
 	MaxAge, SMaxAge                    Delta
-	StaleWhileRevalidate, StaleIfError Delta // the second in requests as well
+	StaleWhileRevalidate, StaleIfError Delta // the second also in requests
 	MinFresh                           Delta // in requests: for how long it must stay fresh
 	MaxStale                           Delta // in requests: for how long it may be stale
 }
 
-// A Delta is a time span that a directive gave, or did not.
+// A Delta is the time of a directive, if it was given.
 type Delta struct {
 	Given bool
 	For   time.Duration // whole seconds, from 0 to 2^31
 }
 
-// Parse reads the values of Cache-Control fields.
+// Parse returns the directives of Cache-Control fields.
 func Parse(fields []string) Directives {
 	var d Directives
 	for _, field := range fields {
@@ -80,7 +79,7 @@ func (d *Directives) add(name, value string) {
 	}
 }
 
-// delta returns the field of a directive of responses that is a time span.
+// delta returns the field of a directive that is a time, or nil.
 func (d *Directives) delta(name string) *Delta {
 	switch name {
 	case "max-age":
@@ -95,9 +94,9 @@ func (d *Directives) delta(name string) *Delta {
 	return nil
 }
 
-// ParseTargeted reads the values of a targeted field (RFC 9213), which is a
-// dictionary of directives. It returns false if the field is to be ignored: it
-// is empty, breaks the syntax, or gives a directive the wrong kind of value.
+// ParseTargeted returns the directives of a targeted field (RFC 9213), which is a dictionary.
+// It returns false if the field has to be ignored: because it is empty, its syntax is
+// invalid, or a directive has a value of the wrong type.
 func ParseTargeted(fields []string) (Directives, bool) {
 	var d Directives
 	all, ok := dictionary(fields)
@@ -112,15 +111,15 @@ func ParseTargeted(fields []string) (Directives, bool) {
 	return d, true
 }
 
-// addTargeted reports whether v is a value that the directive may have, if it
-// is known.
+// addTargeted adds a directive. It reports whether v has the right type, if the directive is
+// known.
 func (d *Directives) addTargeted(name string, v value) bool {
 	if delta := d.delta(name); delta != nil {
 		*delta = Delta{true, time.Duration(min(max(0, v.n), maxSeconds)) * time.Second}
 		return v.kind == integer
 	}
 	switch name {
-	case "no-cache", "private": // for fields, perhaps
+	case "no-cache", "private": // may have a list of fields
 		if v.kind == text {
 			v = value{boolean, 1}
 		}
@@ -134,8 +133,7 @@ func (d *Directives) addTargeted(name string, v value) bool {
 	return v.kind == boolean
 }
 
-// List returns the directives of responses as they were read, like "no-cache" and
-// "max-age=60".
+// List returns the directives of responses as text, such as "no-cache" and "max-age=60".
 func (d *Directives) List() []string {
 	var all []string
 	for _, flag := range []struct {
@@ -157,7 +155,7 @@ func (d *Directives) List() []string {
 	return all
 }
 
-// least takes a directive in of which the smaller value is the cautious one.
+// least adds a directive of which the smallest value counts. An invalid one counts as zero.
 func (d *Delta) least(value string) {
 	span, ok := seconds(value)
 	if !ok {
@@ -168,7 +166,7 @@ func (d *Delta) least(value string) {
 	}
 }
 
-// most takes a directive in of which the larger value is the cautious one.
+// most adds a directive of which the largest value counts. An invalid one counts as maxSeconds.
 func (d *Delta) most(value string) {
 	span, ok := seconds(value)
 	if !ok {
@@ -177,7 +175,7 @@ func (d *Delta) most(value string) {
 	*d = Delta{true, max(d.For, span)}
 }
 
-// seconds reads a number of seconds, quoted or not: digits and nothing else.
+// seconds parses a number of seconds, which may be quoted.
 func seconds(s string) (time.Duration, bool) {
 	s = strings.Trim(s, " \t")
 	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' {
@@ -186,7 +184,7 @@ func seconds(s string) (time.Duration, bool) {
 	return digits(s)
 }
 
-// digits reads a number of seconds.
+// digits parses a number of seconds.
 func digits(s string) (time.Duration, bool) {
 	n := int64(0)
 	for _, c := range []byte(s) {
@@ -198,10 +196,9 @@ func digits(s string) (time.Duration, bool) {
 	return time.Duration(n) * time.Second, s != ""
 }
 
-// split cuts a field at its commas, and at semicolons, which some take for
-// commas; but not at those in a quoted value. Where a
-// quote is never closed, or comes where no value begins, it means nothing: what
-// looks like a directive behind it counts as one.
+// split returns the parts of a field between commas, and between semicolons, which some
+// origins use instead. It does not split quoted values. A quote that is never closed, or does
+// not begin a value, is ignored, so that the directives after it count.
 func split(s string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		start, quotes := 0, true
@@ -224,7 +221,7 @@ func split(s string) iter.Seq[string] {
 	}
 }
 
-// closing returns where the quote at open is closed, or 0.
+// closing returns the index of the quote that closes the one at open, or zero.
 func closing(s string, open int) int {
 	for i := open + 1; i < len(s); i++ {
 		switch s[i] {
@@ -237,7 +234,7 @@ func closing(s string, open int) int {
 	return 0
 }
 
-// List splits the values of a field that is a list of names, like Vary.
+// List returns the elements of a field that is a list of names, such as Vary.
 func List(fields []string) []string {
 	var all []string
 	for _, field := range fields {

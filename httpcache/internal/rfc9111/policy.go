@@ -9,55 +9,55 @@ import (
 
 // A Policy says what a shared cache may do with a response.
 type Policy struct {
-	// Personal: it is for the user that asked and for no other, and not to be
+	// Personal is true if the response is only for the user that asked, and must not be
 	// stored.
 	Personal bool
 
-	// Why it is Personal: the directive, field or status; or "".
+	// Why is the directive, field or status that makes it Personal, or "".
 	Why string
 
-	// ForAll: it may be stored although the request had credentials, and may be
-	// used for requests that have some (RFC 9111, 3.5).
+	// ForAll is true if the response may be stored although the request had credentials,
+	// and may answer requests with credentials (RFC 9111, 3.5).
 	ForAll bool
 
-	// Lifetime is for how long it is fresh, counted from when its Age was 0.
+	// Lifetime is the time for which the response is fresh, from when its Age was zero.
 	Lifetime time.Duration
 
 	// Rule is what Lifetime follows from: a directive, "Expires", "Last-Modified",
-	// or "TTL"; "" if nothing says that it is fresh at all.
+	// or "TTL". It is "" if the response has no lifetime.
 	Rule string
 
-	// Age is how old it was when it was received.
+	// Age is the age of the response when it was received.
 	Age time.Duration
 
-	// For how long after its Lifetime it may still be used: while it is being
-	// validated, and if that fails.
+	// StaleWhileRevalidate and StaleIfError are the times after Lifetime for which the
+	// response may be used while it is validated, and if that fails.
 	StaleWhileRevalidate, StaleIfError time.Duration
 
-	// MustRevalidate: it must not be used once it is stale, not even if the
-	// origin is gone. The two times above are 0 then.
+	// MustRevalidate is true if the response must not be used once it is stale, even if
+	// the origin fails. Then the two times above are zero.
 	MustRevalidate bool
 }
 
-// Rules are what the user of this package decides.
+// Rules are the options of PolicyOf.
 type Rules struct {
-	// TTL is how long a response is fresh, from when it is received, that may be
-	// kept but says nothing about that.
+	// TTL is the time for which a response is fresh after it was received, if it may be
+	// stored and has no explicit lifetime.
 	TTL time.Duration
 
-	// Targeted are the fields that hold instead of Cache-Control and Expires
-	// (RFC 9213), in canonical form: the first that is there and valid.
+	// Targeted names the targeted fields (RFC 9213), in canonical form. The first that is
+	// present and valid replaces Cache-Control and Expires.
 	Targeted []string
 
-	// Private: the cache is that of one user.
+	// Private is true for the cache of one user.
 	Private bool
 }
 
 // maxHeuristic bounds the lifetime that is derived from Last-Modified.
 const maxHeuristic = 24 * time.Hour
 
-// PolicyOf reads the policy of a response that was asked for and received at
-// the given times. The caller looks at Vary.
+// PolicyOf returns the policy of a response that was asked for and received at the given
+// times. It ignores Vary.
 func PolicyOf(status int, h http.Header, asked, received time.Time, rules Rules) Policy {
 	field, says := rules.Holding(h)
 	if rules.Private {
@@ -90,7 +90,7 @@ func PolicyOf(status int, h http.Header, asked, received time.Time, rules Rules)
 	return p
 }
 
-// whyPersonal returns why a response is for one user, "" if it need not be.
+// whyPersonal returns why a response is for one user only, or "".
 func whyPersonal(status int, says Directives, isExplicit, setsCookie bool) string {
 	switch {
 	case says.Private:
@@ -107,7 +107,7 @@ func whyPersonal(status int, says Directives, isExplicit, setsCookie bool) strin
 	return ""
 }
 
-// Holding returns the name of the field whose directives hold, and these.
+// Holding returns the name of the field whose directives are obeyed, and the directives.
 func (r *Rules) Holding(h http.Header) (name string, d Directives) {
 	for _, name := range r.Targeted {
 		if r.Private {
@@ -122,8 +122,8 @@ func (r *Rules) Holding(h http.Header) (name string, d Directives) {
 	return "Cache-Control", Parse(h["Cache-Control"])
 }
 
-// never tells statuses of responses that are not stored, whatever they say: they
-// are not final, or about a part, a condition or credentials of the request.
+// never reports whether responses with a status are never stored: because they are not
+// final, or are about a range, a condition or credentials of the request.
 func never(status int) bool {
 	switch status {
 	case http.StatusPartialContent, http.StatusNotModified, http.StatusProxyAuthRequired,
@@ -133,8 +133,8 @@ func never(status int) bool {
 	return status < 200
 }
 
-// byDefault tells statuses that stay true for a while by themselves: their
-// responses may be kept though they do not say so.
+// byDefault reports whether responses with a status may be stored without an explicit
+// lifetime (RFC 9110, 15.1).
 func byDefault(status int) bool {
 	switch status {
 	case 200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501:
@@ -143,13 +143,13 @@ func byDefault(status int) bool {
 	return false
 }
 
-// understood tells statuses of RFC 9110. None that may be stored has rules of its
-// own.
+// understood reports whether a status is one of RFC 9110. None of those that may be stored
+// has caching rules of its own.
 func understood(status int) bool {
 	return status != http.StatusIMUsed && http.StatusText(status) != ""
 }
 
-// explicit is the lifetime that a response gives, and by which rule.
+// explicit returns the explicit lifetime of a response, and its rule.
 func explicit(says Directives, expires []string, h http.Header, received time.Time) (time.Duration, string) {
 	switch {
 	case says.SMaxAge.Given:
@@ -170,8 +170,8 @@ func explicit(says Directives, expires []string, h http.Header, received time.Ti
 	return min(max(0, at.Sub(date)), maxSeconds*time.Second), "Expires"
 }
 
-// heuristic is the lifetime of a response that gives none: a tenth of the time
-// since it was modified last (RFC 9111, 4.2.2), or ttl from when it is received.
+// heuristic returns the lifetime of a response without an explicit one: a tenth of the time
+// since Last-Modified (RFC 9111, 4.2.2), or ttl from when it was received.
 func heuristic(h http.Header, age time.Duration, received time.Time, ttl time.Duration) (time.Duration, string) {
 	switch {
 	case len(h["Last-Modified"]) == 0 && ttl > 0:
@@ -190,9 +190,9 @@ func heuristic(h http.Header, age time.Duration, received time.Time, ttl time.Du
 	return min(max(0, date.Sub(modified)/10), maxHeuristic), "Last-Modified"
 }
 
-// age follows RFC 9111, 4.2.3: what the caches further up say, plus the time
-// on the way; or what the origin's Date says, if that is more. A Date leaves its
-// fraction of a second out, which is no age.
+// age returns the age of a response as in RFC 9111, 4.2.3: the Age field plus the time of the
+// exchange, or the time since Date, if that is more. Date has no fraction of a second, so up
+// to a second is not counted.
 func age(h http.Header, asked, received time.Time) time.Duration {
 	said := saidAge(h["Age"])
 	if date, ok := dateOf(h, "Date", received); ok {
@@ -201,8 +201,8 @@ func age(h http.Header, asked, received time.Time) time.Duration {
 	return said + max(0, received.Sub(asked))
 }
 
-// saidAge reads Age. Of a list the first number counts (RFC 9111, 5.1). What is
-// no number, or comes in two lines, may stand for any: it counts as the largest.
+// saidAge returns the value of Age. Of a list the first number counts (RFC 9111, 5.1). If the
+// value is not a number, or there are two lines, it counts as the largest.
 func saidAge(fields []string) time.Duration {
 	if len(fields) == 0 {
 		return 0
@@ -215,7 +215,8 @@ func saidAge(fields []string) time.Duration {
 	return span
 }
 
-// dateOf reads a field that is a date, and there once.
+// dateOf returns the value of a field that is a date. It returns false if there are none or
+// several lines.
 func dateOf(h http.Header, name string, now time.Time) (time.Time, bool) {
 	if fields := h[name]; len(fields) == 1 {
 		return Date(fields[0], now)

@@ -2,12 +2,11 @@ package rfc9111
 
 import "strings"
 
-// A value is one of a structured field (RFC 8941), as far as a cache directive
-// may have it: a boolean, an integer or a string. What is none of them has type
-// other, and is read for its end only.
+// A value is a value in a structured field (RFC 8941). Only those that a directive may have
+// are kept: booleans and integers, and that it is a string. All others have the kind other.
 type value struct {
 	kind valueKind
-	n    int64 // a boolean's 0 or 1, or the integer
+	n    int64 // an integer, or 0 or 1 for a boolean
 }
 
 type valueKind int8
@@ -19,8 +18,8 @@ const (
 	text
 )
 
-// dictionary reads the lines of a field that is a dictionary of a structured
-// field. One error anywhere makes all of it invalid.
+// dictionary parses the lines of a field that is a dictionary. It returns false if there is
+// an error anywhere.
 func dictionary(lines []string) (map[string]value, bool) {
 	s := scanner(strings.Trim(strings.Join(lines, ", "), " "))
 	all := map[string]value{}
@@ -48,12 +47,12 @@ func dictionary(lines []string) (map[string]value, bool) {
 	return all, true
 }
 
-// A scanner is what is left of a field.
+// A scanner is the rest of a field that is being parsed.
 type scanner string
 
 func (s *scanner) skip(chars string) { *s = scanner(strings.TrimLeft(string(*s), chars)) }
 
-// take takes c, if it is next.
+// take removes c, and reports whether it came next.
 func (s *scanner) take(c byte) bool {
 	if *s == "" || (*s)[0] != c {
 		return false
@@ -62,7 +61,7 @@ func (s *scanner) take(c byte) bool {
 	return true
 }
 
-// span takes all that follows of the characters that in knows.
+// span removes and returns the next characters for which in returns true.
 func (s *scanner) span(in func(byte) bool) string {
 	n := 0
 	for n < len(*s) && in((*s)[n]) {
@@ -99,7 +98,7 @@ func (s *scanner) parameters() bool {
 	return true
 }
 
-// member reads an item or a list in parentheses.
+// member parses an item or a list in parentheses.
 func (s *scanner) member() (value, bool) {
 	if !s.take('(') {
 		return s.item()
@@ -118,7 +117,7 @@ func (s *scanner) member() (value, bool) {
 	}
 }
 
-// item reads an item without its parameters.
+// item parses an item without its parameters.
 func (s *scanner) item() (value, bool) {
 	if *s == "" {
 		return value{}, false
@@ -139,12 +138,12 @@ func (s *scanner) item() (value, bool) {
 	return value{}, false
 }
 
-// isToken reports whether a token may have c behind its first character.
+// isToken reports whether a token may have c after its first character.
 func isToken(c byte) bool {
 	return isAlpha(c) || isDigit(c) || strings.IndexByte("!#$%&'*+-.^_`|~:/", c) >= 0
 }
 
-// number reads an integer of up to 15 digits, or a decimal, which is of no use.
+// number parses an integer of up to 15 digits, or a decimal, which is of the kind other.
 func (s *scanner) number() (value, bool) {
 	sign := int64(1)
 	if s.take('-') {
@@ -191,7 +190,7 @@ func (s *scanner) boolean() (value, bool) {
 	return value{}, false
 }
 
-// bytes reads base64 between colons.
+// bytes parses base64 between colons.
 func (s *scanner) bytes() (value, bool) {
 	s.take(':')
 	s.span(func(c byte) bool { return isAlpha(c) || isDigit(c) || strings.IndexByte("+/=", c) >= 0 })

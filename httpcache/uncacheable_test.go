@@ -64,14 +64,14 @@ func TestVerdictIsOfOneURLAndHasATimeOfItsOwn(t *testing.T) {
 		}
 		require.Equal(t, "passed passed", pair("/"))
 		status = 200
-		require.Equal(t, "fetched joined", pair("/other"))
+		require.Equal(t, "fetched coalesced", pair("/other"))
 		status = 403
 		start := time.Now()
 		require.Equal(t, "passed passed", pair("/"))
 		require.Equal(t, time.Second, time.Since(start), "both at once")
 		time.Sleep(5 * time.Second)
 		status = 200
-		require.Equal(t, "fetched joined", pair("/"))
+		require.Equal(t, "fetched coalesced", pair("/"))
 	})
 }
 
@@ -115,13 +115,13 @@ func TestRefusalLeavesWhatIsKept(t *testing.T) {
 
 func TestVerdictsAreBounded(t *testing.T) {
 	s := newSite(t, nil)
-	for i := range maxVerdicts * 3 / 2 {
-		s.verdicts.add(pageKey{uri: fmt.Sprint(i)})
+	for i := range maxURLs * 3 / 2 {
+		s.uncacheable.add(pageKey{uri: fmt.Sprint(i)})
 	}
-	require.Less(t, s.verdicts.urls.Stats().Entries, maxVerdicts*5/4)
+	require.Less(t, s.uncacheable.urls.Stats().Entries, maxURLs*5/4)
 	key := pageKey{method: "HEAD", uri: "/", vary: "x"}
-	s.verdicts.add(key)
-	require.True(t, s.verdicts.has(pageKey{method: "GET", uri: "/"}), "of all responses of the URL")
+	s.uncacheable.add(key)
+	require.True(t, s.uncacheable.has(pageKey{method: "GET", uri: "/"}), "of all responses of the URL")
 }
 
 func TestLeaderWhoLeavesBeforeAPersonalAnswerLeavesNothingOpen(t *testing.T) {
@@ -137,7 +137,7 @@ func TestLeaderWhoLeavesBeforeAPersonalAnswerLeavesNothingOpen(t *testing.T) {
 		require.Empty(t, (<-first).body)
 		close(gate)
 		require.Equal(t, "passed", (<-second).cache())
-		time.Sleep(2 * welcome)
+		time.Sleep(2 * discardDelay)
 		synctest.Wait()
 		require.Zero(t, s.fetches.Count())
 	})

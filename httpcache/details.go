@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// quote says what the header h, of which e is made, means.
+// quote sets x.Details. e was made of a response with the header h.
 func (c *Cache) quote(x *Explanation, h http.Header, e *response) {
-	say := func(field, value, means string) { x.Says = append(x.Says, Saying{field, value, means}) }
+	say := func(field, value, means string) { x.Details = append(x.Details, Detail{field, value, means}) }
 	field, says := c.rules.Holding(h)
 	for _, directive := range says.List() {
 		name, _, _ := strings.Cut(directive, "=")
@@ -38,14 +38,14 @@ func (c *Cache) quote(x *Explanation, h http.Header, e *response) {
 	}
 }
 
-// What several things mean.
+// Meanings of more than one field or directive.
 const (
 	forNobody = "not shared, not kept"
 	forOthers = "ignored: for shared caches"
 	toAsk     = "to ask whether it still holds"
 )
 
-// meaning is that of a directive which was read.
+// meaning returns what a directive means that was read.
 func (c *Cache) meaning(name string, x *Explanation, e *response) string {
 	switch name {
 	case "s-maxage", "proxy-revalidate":
@@ -91,8 +91,8 @@ func (x *Explanation) meaning(name string) string {
 	return "used stale while asking"
 }
 
-// use is what a field is used for that has no directives; those of the field holds
-// are obeyed.
+// use returns what a field without directives is used for. holds names the field whose
+// directives are obeyed.
 func (x *Explanation) use(name, holds string) string {
 	switch name {
 	case "Expires":
@@ -131,13 +131,13 @@ func (c *Cache) useOfCookies(h http.Header) string {
 	return forNobody
 }
 
-// String returns a table of lines of at most 80 characters, or of 60 and the URL:
-// what the response says, and what follows.
+// String returns x as text: a table of Details, and one of the other fields. Lines have at
+// most 80 characters, except for that with the URL.
 func (x Explanation) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "status\t%d %s\n", x.Status, http.StatusText(x.Status))
-	for _, s := range x.Says {
+	for _, s := range x.Details {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", printable(s.Field, 17), printable(s.Value, 29), s.Means)
 	}
 	w.Flush()
@@ -163,7 +163,7 @@ func printable(s string, n int) string {
 	return s
 }
 
-// rows returns what follows, in names and values.
+// rows returns the names and values of the second table.
 func (x *Explanation) rows() [][2]string {
 	return [][2]string{
 		{"shared", yes(x.Shared, "", x.NotShared)},
@@ -194,7 +194,7 @@ func yes(is bool, how, not string) string {
 	return strings.TrimSuffix(answer, ": ")
 }
 
-// brief rounds to a millisecond, or to a second what is a minute or more.
+// brief formats d, rounded to a second if it is a minute or more, else to a millisecond.
 func brief(d time.Duration) string {
 	if d >= time.Minute {
 		return d.Round(time.Second).String()

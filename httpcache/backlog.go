@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// debts are what the saver must do, or else what is stored would be used though it
+// A backlog is what the saver must do, or else what is stored would be used though it
 // does not hold any more:
 //
 //	drops  delete the record of a key. Until then, it is not loaded.
@@ -21,7 +21,7 @@ import (
 //	       nothing is loaded.
 //
 // What fails is tried again.
-type debts struct {
+type backlog struct {
 	due chan struct{} // has room for one
 
 	mu    sync.Mutex
@@ -32,92 +32,95 @@ type debts struct {
 }
 
 const (
-	maxDebts  = 1 << 12
-	nextTrial = time.Second // after a failure
+	maxBacklog = 1 << 12
+	nextTrial  = time.Second // after a failure
 )
 
-func newDebts() debts {
-	return debts{due: make(chan struct{}, 1), drops: map[string]struct{}{}, marks: map[string]struct{}{}}
+func newBacklog() backlog {
+	return backlog{due: make(chan struct{}, 1), drops: map[string]struct{}{}, marks: map[string]struct{}{}}
 }
 
-func (d *debts) drop(key string) { d.add(d.drops, key) }
-func (d *debts) mark(uri string) { d.add(d.marks, uri) }
+func (b *backlog) drop(key string) { b.add(b.drops, key) }
+func (b *backlog) mark(uri string) { b.add(b.marks, uri) }
 
 // purged notes a purge. It returns true if the saver need not see it.
-func (d *debts) purged() bool {
-	d.mu.Lock()
-	defer d.remind()
-	defer d.mu.Unlock()
-	if d.sweep++; d.sweep > maxDebts {
-		d.sweep, d.wipe = 0, true
+func (b *backlog) purged() bool {
+	b.mu.Lock()
+	defer b.remind()
+	defer b.mu.Unlock()
+	if b.sweep++; b.sweep > maxBacklog {
+		b.sweep, b.wipe = 0, true
 	}
-	return d.wipe
+	return b.wipe
 }
 
-func (d *debts) add(to map[string]struct{}, what string) {
-	d.mu.Lock()
+func (b *backlog) add(to map[string]struct{}, what string) {
+	b.mu.Lock()
 	to[what] = struct{}{}
-	if len(d.drops)+len(d.marks) > maxDebts {
-		clear(d.drops)
-		clear(d.marks)
-		d.wipe = true
+	if len(b.drops)+len(b.marks) > maxBacklog {
+		clear(b.drops)
+		clear(b.marks)
+		b.wipe = true
 	}
-	d.mu.Unlock()
-	d.remind()
+	b.mu.Unlock()
+	b.remind()
 }
 
-func (d *debts) remind() {
+func (b *backlog) remind() {
 	select {
-	case d.due <- struct{}{}:
+	case b.due <- struct{}{}:
 	default:
 	}
 }
 
 // holds reports whether the record of key is not to be loaded.
-func (d *debts) holds(key string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	_, ok := d.drops[key]
-	return ok || d.wipe
+func (b *backlog) holds(key string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, ok := b.drops[key]
+	return ok || b.wipe
 }
 
-// first returns a debt, which stays until it is paid. All of them are zero if there is none.
-func (d *debts) first() (drop, mark string, wipe bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.wipe {
+// first returns what to do next, which stays until it is done. All of them are zero if
+// there is nothing.
+func (b *backlog) first() (drop, mark string, wipe bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.wipe {
 		return "", "", true
 	}
-	for drop = range d.drops {
+	for drop = range b.drops {
 		return drop, "", false
 	}
-	for mark = range d.marks {
+	for mark = range b.marks {
 		return "", mark, false
 	}
 	return "", "", false
 }
 
-// paid ends a debt. Only the saver saves, so one that was added again meanwhile is paid as well.
-func (d *debts) paid(drop, mark string, wipe bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.drops, drop)
-	delete(d.marks, mark)
+// finished removes what is done. Only the saver saves, so what was added again meanwhile is
+// done as well.
+func (b *backlog) finished(drop, mark string, wipe bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.drops, drop)
+	delete(b.marks, mark)
 	if wipe {
-		d.wipe = false
+		b.wipe = false
 	}
 }
 
-func (d *debts) swept() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.sweep = 0
+func (b *backlog) swept() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sweep = 0
 }
 
-// settle pays all debts, and has purges reach the Store. It fails with the first failure.
-func (s *storage) settle() error {
+// doBacklog does what is in the backlog, and has purges reach the Store. It fails with the
+// first failure.
+func (s *storage) doBacklog() error {
 	for {
-		drop, mark, wipe := s.debts.first()
+		drop, mark, wipe := s.backlog.first()
 		var err error
 		switch {
 		case wipe:
@@ -132,7 +135,7 @@ func (s *storage) settle() error {
 		if err != nil {
 			return err
 		}
-		s.debts.paid(drop, mark, wipe)
+		s.backlog.finished(drop, mark, wipe)
 	}
 }
 
@@ -168,7 +171,7 @@ func (s *storage) sweep() error {
 		for key, p := range s.Store.Heads() {
 			h, err := parseHead(key, p)
 			if err != nil {
-				s.debts.drop(key)
+				s.backlog.drop(key)
 				continue
 			}
 			if h.Status == 0 {
@@ -181,7 +184,7 @@ func (s *storage) sweep() error {
 		return nil
 	})
 	if err == nil {
-		s.debts.swept()
+		s.backlog.swept()
 		s.swept.Store(last)
 	}
 	return err
@@ -193,7 +196,7 @@ func (s *storage) purge(h *record, first, last *purge) error {
 	e.since.Store(h.Since)
 	for p := first; ; p = p.next.Load() {
 		if p.selects(e) {
-			e.suffer(p)
+			e.applyPurge(p)
 		}
 		if p == last {
 			break
