@@ -14,6 +14,8 @@ require (
 
 require github.com/anishathalye/porcupine v1.3.1
 
+require github.com/maypok86/otter/v2 v2.4.0 // indirect
+
 require (
 	github.com/antithesishq/antithesis-sdk-go v0.9.0-default-no-op // indirect
 	github.com/google/go-tpm v0.9.8 // indirect

@@ -10,8 +10,11 @@ import (
 // space is a byte for its kind, a name, and NUL.
 const (
 	kindMap    = 'm' // the values of a Map
+	kindGroup  = 'g' // the records of a Group
 	kindCancel = 'c' // a put ends the waits for a key of the Map of that name
 )
+
+var kindNames = map[byte]string{kindMap: "Map", kindGroup: "Group"}
 
 // split returns the parts of an engine's key. The kind is zero if it has no such parts.
 func split(full string) (kind byte, prefix, key string) {
@@ -25,7 +28,7 @@ func split(full string) (kind byte, prefix, key string) {
 // attach makes s the user of a space, and returns what is there.
 func (b *Bucket) attach(kind byte, name string, s sink) (prefix string, there map[string]change, err error) {
 	if strings.IndexByte(name, 0) >= 0 {
-		return "", nil, errors.New("cluster: the name of a Map contains NUL")
+		return "", nil, errors.New("cluster: the name contains NUL")
 	}
 	prefix = string(kind) + name + "\x00"
 	b.mu.Lock()
@@ -39,7 +42,7 @@ func (b *Bucket) attach(kind byte, name string, s sink) (prefix string, there ma
 		b.spaces[prefix] = sp
 	}
 	if sp.sink != nil {
-		return "", nil, fmt.Errorf("cluster: the Bucket has a Map %q already", name)
+		return "", nil, fmt.Errorf("cluster: the Bucket has a %s %q already", kindNames[kind], name)
 	}
 	there, sp.sink, sp.raw = sp.raw, s, nil
 	return prefix, there, nil

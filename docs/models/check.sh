@@ -169,11 +169,13 @@ refuted select LEAVE_SILENTLY "-DPERMITS -DTAKERS=0 -DTRIERS=0"
 refuted select REUSE_UNCALLED "-DROUNDS=2 -DTAKERS=0 -DTRIERS=0"
 refuted select REUSE_DETACHED "-DSELECTS=1 -DROUNDS=2 -DTRIERS=0 -DDETACHERS=1"
 
-holds lease "2 processes, 2 calls each" "" -DSAFETY ""
-holds lease "3 processes, 1 call each, no removal" "-DWORKERS=3 -DCALLS=1 -DGIVE_UP=0 -DRENEWALS=0 -DREMOVALS=0" "-DSAFETY -DPART" ""
-for mutant in BLIND_LEASE BLIND_RESULT RENEWAL_STAYS ANY_RESULT NO_NAME OLD_REVISION TRUST MISS_ENDS; do
+holds lease "2 processes, 2 calls each" "-DDEATHS=0" "-DSAFETY -DPART" ""
+holds lease "a lease is left, a result removed" "-DGIVE_UP=1 -DREMOVALS=1 -DENDS=0 -DDEATHS=0 -DRENEWALS=0" "-DSAFETY -DPART" ""
+holds lease "3 processes, 1 call each, 1 death" "-DWORKERS=3 -DCALLS=1 -DLOST=0 -DENDS=0 -DRENEWALS=0" "-DSAFETY -DPART" ""
+for mutant in BLIND_LEASE BLIND_RESULT RENEWAL_STAYS ANY_RESULT NO_SYNC OLD_REVISION TRUST MISS_ENDS; do
 	refuted lease "$mutant"
 done
+refuted lease NO_NAME "-DGIVE_UP=1"
 
 wait
 wrong=0

@@ -5,6 +5,8 @@
  *
  *     Do:       look at the key as this process sees it
  *               a result that came since the call began: return it
+ *               a lease of another process, the first time: it may have ended before the
+ *               call, so wait until all is seen that there is, and look again
  *               a lease of another process: wait until something else is seen
  *               else: put a lease in place of what was seen, and load under it
  *               ... the load is done: put the result in place of the lease
@@ -40,13 +42,13 @@
 #define DEATHS 1
 #endif
 #ifndef GIVE_UP
-#define GIVE_UP 1
+#define GIVE_UP 0
 #endif
 #ifndef RENEWALS
 #define RENEWALS 1
 #endif
 #ifndef REMOVALS
-#define REMOVALS 1
+#define REMOVALS 0
 #endif
 
 #define REVISIONS 32
@@ -107,10 +109,24 @@ inline answer() {
 	fi
 }
 
+/* The process sees the key as it is now. */
+inline sight() {
+	d_step {
+		seen = kind;
+		at = revision;
+		under = fence;
+		by = holder;
+		since = (synced -> since : at);
+		synced = true
+	}
+}
+
 proctype Worker(byte me) {
 	mtype seen = absent;		/* the key as this process sees it */
 	byte at, under, by;		/* revision, fence and holder of that */
-	byte since;			/* what was seen when the call began */
+	byte since;			/* what came later has come since the call began */
+	bool synced;			/* since is set */
+	byte born;			/* the revision when the call began */
 	byte held;			/* the revision of the lease */
 	byte mark;			/* its fence */
 	byte own;			/* the name of the last write */
@@ -119,20 +135,37 @@ proctype Worker(byte me) {
 
 call:	if
 	:: calls == CALLS -> goto left
-	:: else -> calls++; since = at
+	:: else -> skip
 	fi;
+	if
+	:: true
+	:: sight()			/* between two calls */
+	fi;
+	atomic { calls++; synced = false; born = revision }
 
 look:	atomic {
 		if
 #ifdef ANY_RESULT
 		:: seen == result ->
 #else
-		:: seen == result && at > since ->
+		:: seen == result && synced && at > since ->
 #endif
 			assert(accepted[under]);	/* 2 */
-			assert(at > since);		/* 3 */
+			assert(at > born);		/* 3 */
 			goto call
-		:: seen == lease && by != me + 1 -> goto wait
+#ifdef NO_SYNC
+		:: seen == lease && by != me + 1 ->
+			if
+			:: synced
+			:: else -> since = at; synced = true
+			fi;
+			goto wait
+#else
+		:: seen == lease && by != me + 1 && synced -> goto wait
+		:: seen == lease && by != me + 1 && !synced ->
+			sight();
+			goto look
+#endif
 		:: else
 		fi
 	}
@@ -142,16 +175,16 @@ acquire: atomic {
 		answer();
 		if
 		:: known && !ok -> goto wait
-		:: known && ok -> held = revision; mark = fence; goto load
+		:: known && ok -> held = revision; mark = fence; sight(); goto load
 		:: else
 		fi
 	}
 	atomic {
 		if
 #ifdef NO_NAME
-		:: kind == lease && holder == me + 1 -> held = revision; mark = fence
+		:: kind == lease && holder == me + 1 -> held = revision; mark = fence; sight()
 #else
-		:: name == own -> held = revision; mark = fence
+		:: name == own -> held = revision; mark = fence; sight()
 #endif
 		:: else -> goto wait
 		fi
@@ -218,10 +251,7 @@ wait:	atomic {		/* a write that was refused has told that there is something */
 #else
 		revision > at ->
 #endif
-		seen = kind;
-		at = revision;
-		under = fence;
-		by = holder;
+		sight();
 		goto look
 	}
 

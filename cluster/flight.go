@@ -1,0 +1,110 @@
+package cluster
+
+import "context"
+
+// flight is the one call of this process for a key. docs/models/lease.pml is its model:
+//
+//	look     a result that came since the call began: return it
+//	sync     a lease of another Group, which may have ended before the call: look again
+//	wait     a lease of another Group: wait until something else is seen
+//	acquire  else: put a lease in place of what was seen, and load under it
+//	publish  put the result in place of the lease, unless another took that place
+//	release  or delete the lease, if there is no result
+//
+// A write that is refused has been seen to be by this process when it returns, so the next
+// look finds something else. What it finds first may be from before the call. If the answer of a write is lost, the name of the lease tells
+// whether it was carried out.
+func (g *Group[V]) flight(ctx context.Context, key string, f func(ctx context.Context) (V, error)) (v V, err error) {
+	w := g.watch(key)
+	defer g.unwatch(key, w)
+	var begun instant // what came later has come since the call began
+	synced := false   // begun is set
+	for {
+		r, version := w.Load()
+		var l *lease
+		switch {
+		case r.state == ended:
+			return v, ErrClosed
+		case synced && r.isResult() && begun.isBefore(r.at):
+			return g.result(r)
+		case r.state != leased || r.holder == g.holder:
+			l, err = g.acquire(ctx, w, key, r)
+		case synced:
+			_, _, err = w.WaitNewer(ctx, version)
+		default:
+			err = g.b.Sync(ctx)
+		}
+		if err != nil {
+			return v, err
+		}
+		if !synced {
+			r, _ = w.Load()
+			begun, synced = r.at, true
+		}
+		if l == nil {
+			continue
+		}
+		if v, done, err := g.lead(ctx, l, f); done {
+			return v, err
+		}
+	}
+}
+
+// acquire tries to put a lease in place of what was seen. It returns nil if that is not
+// there any more, or nobody can rely on the lease.
+func (g *Group[V]) acquire(ctx context.Context, w *watched, key string, seen record) (*lease, error) {
+	l := &lease{records: &g.records, w: w, key: key, name: newID(), ttl: g.ttl}
+	if held, err := l.acquire(ctx, seen); !held {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (i instant) isBefore(j instant) bool {
+	return i.history < j.history || i.history == j.history && i.revision < j.revision
+}
+
+// result returns what a record says that a load has returned.
+func (g *Group[V]) result(r record) (v V, err error) {
+	if r.state == failed {
+		return v, &RemoteError{string(r.data)}
+	}
+	return decode[V](g.codec, r.data)
+}
+
+// lead calls f under a lease, and reports whether that ends the flight.
+func (g *Group[V]) lead(ctx context.Context, l *lease, f func(ctx context.Context) (V, error)) (v V, done bool, err error) {
+	defer l.release() // also if f does not return
+	v, err = g.load(ctx, l, f)
+	if err != nil && l.lost.Load() && ctx.Err() == nil && g.closed.Err() == nil {
+		return *new(V), false, nil // what f says of its end does not matter
+	}
+	if err != nil && ctx.Err() != nil {
+		return *new(V), true, err // for want of callers: not for those of others
+	}
+	data, state := []byte(nil), loaded
+	if err != nil {
+		data, state = []byte(err.Error()), failed
+	} else if data, err = g.codec.Encode(v); err != nil {
+		return *new(V), true, err
+	}
+	published, failure := l.publish(ctx, record{state: state, data: data}, g.resultTTL)
+	switch {
+	case failure != nil:
+		return *new(V), true, failure
+	case !published:
+		return *new(V), false, nil
+	case err != nil:
+		return *new(V), true, err
+	}
+	return v, true, nil
+}
+
+// load calls f, and renews the lease until f has returned.
+func (g *Group[V]) load(ctx context.Context, l *lease, f func(ctx context.Context) (V, error)) (V, error) {
+	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, fenceKey{}, l.fence))
+	defer cancel(nil)
+	defer context.AfterFunc(g.closed, func() { cancel(ErrClosed) })()
+	defer l.keep(cancel)()
+	return f(ctx)
+}

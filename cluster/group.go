@@ -1,0 +1,136 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/vigil-go/vigil/dedup"
+)
+
+// A Group makes one load of calls for the same key that come while it is in progress, on all
+// machines that use the bucket. [NewGroup] returns one. Its methods may be called from any
+// goroutine, and from a task of an event loop.
+//
+// Who loads holds a lease of the key, a value in the bucket that ends by itself unless it
+// is renewed. The result takes the place of the lease. If the holder dies or is cut off,
+// the lease ends, and another machine loads. A holder that comes back late, as after
+// SIGSTOP, has its result refused, and its callers get that of its successor.
+//
+// Each load has a fence, a number that is larger than those of all loads of the key that
+// began before. A load that writes to other systems can pass it on, so that they can refuse
+// those that are late: see [Fence].
+type Group[V any] struct {
+	records
+	codec     Codec
+	ttl       time.Duration
+	resultTTL time.Duration
+	local     dedup.Group[string, V] // one call of this process for each key
+}
+
+// GroupOptions configure a [Group].
+type GroupOptions struct {
+	// Name is the name of the Group in its bucket. Processes that use the same name share
+	// the Group. It may be any string without NUL.
+	Name string
+
+	// Codec turns results into bytes and back. Nil means JSON.
+	Codec Codec
+
+	// TTL is the time after which another machine may load, if the holder of the lease has
+	// died. The holder renews the lease three times in it. Zero means 10 s. The least
+	// is 1 s; it is rounded up to whole seconds.
+	TTL time.Duration
+
+	// ResultTTL is the time for which a result is kept for those that wait for it. A
+	// process that is cut off for longer may load again. Zero means TTL. The least is
+	// 1 s; it is rounded up to whole seconds.
+	ResultTTL time.Duration
+}
+
+// ErrLeaseLost is the cause with which the context of a load ends when its lease has ended:
+// another machine may load now.
+var ErrLeaseLost = errors.New("cluster: the lease of the load has ended")
+
+// A RemoteError is the error of a load on another machine. It has the text of the error, and
+// matches nothing.
+type RemoteError struct{ Text string }
+
+func (e *RemoteError) Error() string { return e.Text }
+
+// NewGroup returns the Group of that name. A Bucket has one Group of each name; another call
+// for the name fails.
+func NewGroup[V any](b *Bucket, o *GroupOptions) (*Group[V], error) {
+	if o == nil {
+		o = new(GroupOptions)
+	}
+	g := &Group[V]{codec: o.Codec}
+	if g.codec == nil {
+		g.codec = JSON
+	}
+	var err error
+	if g.ttl, err = wholeSeconds("TTL", o.TTL, 10*time.Second); err != nil {
+		return nil, err
+	}
+	if g.resultTTL, err = wholeSeconds("ResultTTL", o.ResultTTL, g.ttl); err != nil {
+		return nil, err
+	}
+	if err := g.open(b, o.Name); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// wholeSeconds returns a time to live that an engine can have.
+func wholeSeconds(name string, d, otherwise time.Duration) (time.Duration, error) {
+	switch {
+	case d == 0:
+		return otherwise, nil
+	case d < time.Second:
+		return 0, fmt.Errorf("cluster: the %s of a Group is %v, and must be at least 1s", name, d)
+	}
+	return (d + time.Second - 1).Truncate(time.Second), nil
+}
+
+// Do calls f and returns its result, unless a load of key is in progress on any machine:
+// then Do waits for the result of that load. It never returns the result of a load that has
+// ended before the call. If err is not nil, v is the zero value.
+//
+// An error of f reaches the callers on this machine as it is, and those on others as a
+// [*RemoteError]. If f panics or calls runtime.Goexit, the callers on this machine get a
+// *dedup.PanicError, and another machine that waits loads. A result that cannot be encoded,
+// or that the engine cannot have, is an error, too, on this machine only.
+//
+// f is called with nothing locked, in another goroutine if ctx can end. Its context
+// has the values of ctx and the fence of the load. It ends when f has returned or, with the
+// cause dedup.ErrAbandoned, when the last caller on this machine has left, [ErrLeaseLost] if
+// the lease has ended, or [ErrClosed]. What f returns then is used if the lease is
+// still there, and otherwise Do waits for the successor's result, or loads again. Two loads
+// of a key can run at the same time only if the first has lost its lease.
+//
+// If ctx ends while Do waits, Do returns at once with an error that matches ctx.Err() and
+// context.Cause(ctx). After [Bucket.Close] the error matches [ErrClosed]. While the engine
+// cannot be reached, Do waits. A load that waits, by Do, for one that waits for it on
+// another machine waits until its context ends; on the same machine that is
+// dedup.ErrCycle. Do panics if ctx or f is nil.
+//
+// In the terminology of the Go memory model, the return of f happens before the return of
+// each Do that returns its result, on any machine.
+func (g *Group[V]) Do(ctx context.Context, key string, f func(ctx context.Context) (V, error)) (v V, err error) {
+	mustContext(ctx)
+	if f == nil {
+		panic("cluster: nil function")
+	}
+	v, _, err = g.local.Do(ctx, key, func(ctx context.Context) (V, error) { return g.flight(ctx, key, f) })
+	return v, err
+}
+
+type fenceKey struct{}
+
+// Fence returns the fence of the load whose context ctx is, or is derived from. It is the
+// revision at which the lease was taken. It reports false if there is none.
+func Fence(ctx context.Context) (fence uint64, ok bool) {
+	fence, ok = ctx.Value(fenceKey{}).(uint64)
+	return fence, ok
+}

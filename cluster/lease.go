@@ -1,0 +1,168 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/vigil-go/vigil/cluster/engine"
+)
+
+// A lease is one that this process holds, or has tried to get. Its fields belong to the
+// flight, and while keep runs to the goroutine of that, but for lost.
+type lease struct {
+	*records
+	w     *watched // of key
+	key   string
+	name  id
+	ttl   time.Duration
+	fence uint64 // the revision at which the lease was taken
+
+	revision uint64    // of the last write of it
+	until    time.Time // it does not end before that
+	over     bool      // it was replaced or deleted
+	lost     atomic.Bool
+}
+
+// write puts the lease in place of the entry that has a revision, zero if there is none.
+func (l *lease) write(ctx context.Context, expected uint64) error {
+	r := record{state: leased, holder: l.holder, name: l.name, fence: l.fence}
+	begun := time.Now() // the engine counts from when it has the write
+	revision, err := l.b.write(ctx, engine.Write{Key: l.prefix + l.key, Value: r.encode(), Expected: expected, TTL: l.ttl})
+	if err == nil {
+		l.revision, l.until = revision, begun.Add(l.ttl)
+	}
+	return err
+}
+
+// acquire tries to put the lease in place of what was seen, and reports whether it did, and
+// may rely on that.
+func (l *lease) acquire(ctx context.Context, seen record) (held bool, err error) {
+	_, version := l.w.Load()
+	expected := seen.at.revision
+	if seen.state == none {
+		expected = 0
+	}
+	begun := time.Now()
+	switch err = l.write(ctx, expected); {
+	case err == nil:
+		l.fence = l.revision
+	case errors.Is(err, engine.ErrConflict):
+		return false, l.catchUp(ctx, version)
+	case errors.Is(err, engine.ErrUnknown):
+		if err := l.b.Sync(ctx); err != nil {
+			return false, err
+		}
+		now, _ := l.w.Load()
+		if now.name != l.name || now.state != leased {
+			return false, nil
+		}
+		l.revision, l.fence, l.until = now.at.revision, now.at.revision, begun.Add(l.ttl)
+	default:
+		return false, err
+	}
+	if ctx.Err() != nil || !time.Now().Before(l.until) { // nobody waits, or the answer took too long
+		l.release()
+		return false, contextError(ctx)
+	}
+	return true, nil
+}
+
+func contextError(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return engine.ContextError(ctx)
+	}
+	return nil
+}
+
+// catchUp waits until this process has seen why a write was refused. Usually it has.
+func (l *lease) catchUp(ctx context.Context, version uint64) error {
+	if _, now := l.w.Load(); now != version {
+		return nil
+	}
+	return l.b.Sync(ctx) // the history is another one
+}
+
+// keep renews the lease until the function that it returns is called. If the lease has
+// ended, it calls cancel.
+func (l *lease) keep(cancel context.CancelCauseFunc) (stop func()) {
+	ctx, end := context.WithCancel(l.closed)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := l.renew(ctx); err != nil && ctx.Err() == nil {
+			l.lost.Store(true)
+			cancel(err)
+		}
+	}()
+	return func() { end(); <-done }
+}
+
+// renew renews the lease until ctx ends, or the lease has.
+func (l *lease) renew(ctx context.Context) error {
+	for {
+		select {
+		case <-time.After(l.ttl / 3):
+		case <-ctx.Done():
+			return nil
+		}
+		attempt, cancel := context.WithDeadline(ctx, l.until)
+		err := l.write(attempt, l.revision)
+		if err != nil && l.isThere(attempt, err) {
+			err = nil
+		}
+		cancel()
+		if err != nil {
+			return errors.Join(ErrLeaseLost, err)
+		}
+	}
+}
+
+// isThere reports whether the lease is there although a write to it has failed, and notes
+// its revision.
+func (l *lease) isThere(ctx context.Context, err error) bool {
+	if !errors.Is(err, engine.ErrConflict) && !errors.Is(err, engine.ErrUnknown) || l.b.Sync(ctx) != nil {
+		return false
+	}
+	now, _ := l.w.Load()
+	if now.name != l.name || now.state != leased {
+		return false
+	}
+	l.revision = now.at.revision
+	return true
+}
+
+// publish puts a result in place of the lease, and reports whether it is there.
+func (l *lease) publish(ctx context.Context, r record, ttl time.Duration) (published bool, err error) {
+	r.holder, r.name, r.fence = l.holder, l.name, l.fence
+	w := engine.Write{Key: l.prefix + l.key, Value: r.encode(), TTL: ttl}
+	for {
+		w.Expected = l.revision
+		_, err := l.b.write(ctx, w)
+		if err == nil {
+			l.over = true
+			return true, nil
+		}
+		if there := l.isThere(ctx, err); there {
+			continue
+		}
+		if !errors.Is(err, engine.ErrConflict) && !errors.Is(err, engine.ErrUnknown) || ctx.Err() != nil {
+			return false, err
+		}
+		now, _ := l.w.Load()
+		l.over = true
+		return now.name == l.name && now.isResult(), nil
+	}
+}
+
+// release deletes the lease if it is there. What fails is left to its end.
+func (l *lease) release() {
+	if l.over {
+		return
+	}
+	l.over = true
+	ctx, cancel := context.WithDeadline(l.closed, l.until)
+	defer cancel()
+	l.b.write(ctx, engine.Write{Key: l.prefix + l.key, Delete: true, Expected: l.revision})
+}

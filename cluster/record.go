@@ -1,0 +1,72 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"slices"
+)
+
+// A record is what a key of a [Group] has.
+type record struct {
+	state state
+	// holder is the Group that took the lease, and name the lease. Both are random, so
+	// that no two are the same.
+	holder, name id
+	fence        uint64 // of a renewed lease, or of a result
+	data         []byte // of a result, or the text of an error
+
+	at instant // the revision of the record, or of its deletion
+}
+
+// A state says what a record is.
+type state byte
+
+const (
+	none   state = iota // nothing, or what a later version has written
+	leased              // some Group loads
+	loaded              // data is the encoded result
+	failed              // data is the text of an error
+	ended               // the Bucket is closed
+)
+
+func (r record) isResult() bool { return r.state == loaded || r.state == failed }
+
+type id [16]byte
+
+func newID() (n id) {
+	rand.Read(n[:])
+	return n
+}
+
+// An encoded record has a byte for its format, one for its state, the holder, the name and
+// the fence. The data is the rest.
+const (
+	recordFormat = 1
+	recordHead   = 2 + len(id{}) + len(id{}) + 8
+)
+
+func (r record) encode() []byte {
+	b := make([]byte, 0, recordHead+len(r.data))
+	b = append(b, recordFormat, byte(r.state))
+	b = append(append(b, r.holder[:]...), r.name[:]...)
+	b = binary.BigEndian.AppendUint64(b, r.fence)
+	return append(b, r.data...)
+}
+
+// decodeRecord returns the record that b has, with the state none if it has none that
+// this version knows.
+func decodeRecord(b []byte) (r record) {
+	if len(b) < recordHead || b[0] != recordFormat {
+		return r
+	}
+	r.state = state(b[1])
+	if r.state != leased && !r.isResult() {
+		return record{}
+	}
+	b = b[2:]
+	b = b[copy(r.holder[:], b):]
+	b = b[copy(r.name[:], b):]
+	r.fence = binary.BigEndian.Uint64(b)
+	r.data = slices.Clone(b[8:])
+	return r
+}
