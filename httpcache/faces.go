@@ -11,10 +11,12 @@ import (
 // others. Host and scheme of a request are part of a page's key.
 //
 // A shared request to next runs in a goroutine of its own. It has the header and the address
-// of the client that started it, without conditions and ranges. Its context ends when the
-// last client has left, or when next has not begun its answer within Options.Timeout. If
-// next panics, the panic is logged and the clients get status 502. A request that is not
-// shared goes to next as it came, in the goroutine of its caller, and so does its panic.
+// of the client that started it, without conditions and ranges. Its context ends when all
+// clients have left before next has begun its answer, and later after
+// Options.UnreadTimeout without a client. It also ends if next does not begin its answer, or
+// continue it, within Options.Timeout. If next panics, the panic is logged and the clients
+// get status 502. A request that is not shared is passed to next as it came, in the
+// goroutine of its caller, which also gets a panic of next.
 //
 // Two Handlers of one Cache do not share responses. Handler panics if next is nil.
 func (c *Cache) Handler(next http.Handler) http.Handler {

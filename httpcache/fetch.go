@@ -16,11 +16,11 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// A pageKey tells pages apart.
+// A pageKey is the key of a page, or of one of its variants.
 type pageKey struct {
 	front       *front
 	method, uri string
-	cookies     string // that tell pages apart
+	cookies     string // those of Options.KeyCookies
 
 	// Of the request, as the origin is told them. They may show in the response.
 	scheme, host string
