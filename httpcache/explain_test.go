@@ -179,7 +179,7 @@ func requireExplained(t *testing.T, status int, lines []string) {
 	require.Equal(t, x.Fresh > 0 && x.Kept > 0, asks == 1 && got.cache() == "hit", what)
 	if !x.Shared {
 		require.Equal(t, 2, asks, what)
-		require.Equal(t, status < 500, got.cache() == "passed", "%s: a failure is no verdict", what)
+		require.Equal(t, status < 500, got.cache() == "passed", "%s: a failure does not make a URL uncacheable", what)
 		return
 	}
 	require.NotEqual(t, "passed", got.cache(), what)
