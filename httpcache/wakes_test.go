@@ -27,7 +27,7 @@ func TestFetchSeesThatTheJoinDelayIsOver(t *testing.T) {
 		time.Sleep(joinDelay - 1)
 		_, full := k.rest()
 		require.True(t, full)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		require.NoError(t, k.wait(ctx))
