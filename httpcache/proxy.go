@@ -3,6 +3,7 @@ package httpcache
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
@@ -155,13 +156,29 @@ func (f *front) logFailure(ctx context.Context, what string, err error) {
 	}
 }
 
-// A counted transport counts the requests to the origin.
+// A counted transport counts the requests to the origin. A response without a header or a
+// body, which http.Client accepts, gets an empty one.
 type counted struct {
 	http.RoundTripper
 	n *atomic.Uint64
 }
 
+var errNoResponse = errors.New("the transport returned neither a response nor an error")
+
 func (c counted) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.n.Add(1)
-	return c.RoundTripper.RoundTrip(req)
+	res, err := c.RoundTripper.RoundTrip(req)
+	switch {
+	case err != nil:
+		return nil, err
+	case res == nil:
+		return nil, errNoResponse
+	}
+	if res.Body == nil {
+		res.Body = http.NoBody
+	}
+	if res.Header == nil {
+		res.Header = http.Header{}
+	}
+	return res, nil
 }

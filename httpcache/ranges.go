@@ -71,7 +71,9 @@ func (e *response) cut(w http.ResponseWriter, r *http.Request, follower *reader)
 	}
 	modified, _ := http.ParseTime(e.header.Get("Last-Modified"))
 	if follower == nil {
-		http.ServeContent(w, r, "", modified, &section{body: e.body})
+		all := &section{body: e.body}
+		defer all.end()
+		http.ServeContent(w, r, "", modified, all)
 		return true
 	}
 	_, single := firstByte(r.Header["Range"])
@@ -133,7 +135,7 @@ func (s *arriving) advance() error {
 	if s.reader.caughtUp && s.off == s.at {
 		s.out.Flush()
 	}
-	next, err := s.reader.next(s.ctx)
+	next, err := s.reader.proceed(s.ctx)
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF // it is shorter than announced
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -17,9 +18,11 @@ func (f *front) recall(ctx context.Context, a *ask, key pageKey) *response {
 	place := f.pages.placeOf(key.url(), a)
 	seen := s.swept.Load() // before the look
 	l := s.find(ctx, place)
+	var names []string
 	if l != nil && l.record.isRule() && place.vary == "" {
 		l.body.Close()
-		place = f.pages.addVariant(place, &response{vary: l.record.Names}, a.Header)
+		names = l.record.Names
+		place.vary = selecting(names, a.Header)
 		l = s.find(ctx, place)
 	}
 	if l == nil {
@@ -34,6 +37,7 @@ func (f *front) recall(ctx context.Context, a *ask, key pageKey) *response {
 		return nil
 	}
 	s.hits.Add(1)
+	f.pages.addVariant(key, e, slices.Concat(names, e.vary), a.Header)
 	return e
 }
 
@@ -48,8 +52,8 @@ func (f *front) bring(url pageKey, a *ask) bool {
 	}
 	f.storage.recalls.Do(a.in(a.Context()), place, func(ctx context.Context) (*response, error) {
 		e := f.recall(ctx, a, url)
-		if e != nil {
-			f.pages.keep(e.home, e)
+		if e != nil && e.home == url {
+			f.pages.keep(url, e)
 		}
 		return e, nil
 	})
@@ -70,7 +74,7 @@ func (f *front) bringBody(ctx context.Context, e *response, l *loading) bool {
 	x := f.newExchangeWithin(http.MethodGet, storeTime)
 	defer context.AfterFunc(ctx, func() { x.cancel(context.Cause(ctx)) })()
 	defer context.AfterFunc(x.ctx, func() { l.body.CloseWithError(context.Cause(x.ctx)) })()
-	b := newBody(f.budget, page{f, e.home}, true, streamOptions{
+	b := newBody(f.budget, page{f, e}, true, streamOptions{
 		announced: l.size, limit: f.MaxObject, window: f.window,
 		maxDelay: f.MaxDelay, background: true, // until it is clear that it does not fit into memory
 	}, x.cancel)

@@ -81,6 +81,9 @@ func (e *response) keptAt(key pageKey, now time.Time) time.Duration {
 	return e.keptFor(now)
 }
 
+// received returns the time at which the response was received, or renewed.
+func (e *response) received() time.Time { return e.born.Add(e.policy.Age) }
+
 // isFailure reports whether the origin failed. A status of 500 or more is no failure if the
 // response is shared and fresh.
 func (e *response) isFailure(now time.Time) bool {

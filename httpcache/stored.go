@@ -84,7 +84,7 @@ func (c *Cache) headOf(e *response, epoch string) *record {
 	return &record{
 		Key: e.home.stored(), URI: e.home.uri, Host: e.home.host,
 		Status: e.status, Header: e.header, Trailer: e.trailer.known(), Above: e.above, HasBody: e.body != nil,
-		Born: e.born, Received: e.born.Add(e.policy.Age), Selected: e.selected, Tags: e.tags,
+		Born: e.born, Received: e.received(), Selected: e.selected, Tags: e.tags,
 		Since: e.since.Load(), Epoch: epoch, Run: c.storage.run, Asked: e.asked,
 	}
 }
