@@ -44,7 +44,7 @@ func (k pageKey) url() pageKey {
 
 // weight is about how many bytes of memory a key takes.
 func (k pageKey) weight() uint32 {
-	return uint32(len(k.uri) + len(k.cookies) + len(k.host) + len(k.vary))
+	return uint32(len(k.uri) + len(k.cookies) + len(k.scheme) + len(k.host) + len(k.vary))
 }
 
 var errTimeout = fmt.Errorf("origin: took too long: %w", context.DeadlineExceeded)

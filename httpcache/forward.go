@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"net/http"
 	"net/http/httputil"
@@ -101,7 +102,8 @@ func (f *front) hostAndScheme(r *http.Request) (host, scheme string) {
 }
 
 // keyHost returns all that the origin is told about host and scheme, and that may show in its
-// response, for the key of a page.
+// response, for the key of a page. The scheme has the other fields of trusted proxies behind
+// it, but for addresses.
 func (f *front) keyHost(r *http.Request) (host, scheme string) {
 	if f.isClient {
 		return r.Host, r.URL.Scheme
@@ -110,16 +112,51 @@ func (f *front) keyHost(r *http.Request) (host, scheme string) {
 	if !f.trusts(r) {
 		return host, scheme
 	}
-	for part := range strings.FieldsFuncSeq(strings.Join(r.Header["Forwarded"], ","), isPunct) {
-		part = strings.ToLower(strings.TrimSpace(part))
-		if strings.HasPrefix(part, "host=") || strings.HasPrefix(part, "proto=") {
-			scheme += " " + part
+	for pair := range forwardedPairs(strings.Join(r.Header["Forwarded"], ",")) {
+		name, value, _ := strings.Cut(pair, "=")
+		switch name = strings.ToLower(strings.TrimSpace(name)); name {
+		case "", "for", "by":
+		case "host", "proto":
+			scheme += " " + name + "=" + strings.ToLower(value)
+		default:
+			scheme += " " + name + "=" + value
 		}
 	}
-	return host + " " + strings.ToLower(r.Host), scheme
+	var others []string
+	for name, lines := range r.Header {
+		switch name {
+		case "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto":
+		default:
+			if strings.HasPrefix(name, "X-Forwarded-") && !strings.Contains(name, "_") {
+				others = append(others, fmt.Sprintf(" %s: %q", name, lines))
+			}
+		}
+	}
+	slices.Sort(others)
+	return host + " " + strings.ToLower(r.Host), scheme + strings.Join(others, "")
 }
 
-func isPunct(c rune) bool { return c == ',' || c == ';' }
+// forwardedPairs splits a Forwarded field at the commas and semicolons that are not in
+// quotes.
+func forwardedPairs(field string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		start, quoted := 0, false
+		for i := 0; i < len(field); i++ {
+			switch c := field[i]; {
+			case c == '"':
+				quoted = !quoted
+			case c == '\\' && quoted:
+				i++
+			case (c == ',' || c == ';') && !quoted:
+				if !yield(strings.TrimSpace(field[start:i])) {
+					return
+				}
+				start = i + 1
+			}
+		}
+		yield(strings.TrimSpace(field[start:]))
+	}
+}
 
 // setForwarding sets the fields of pr.Out that name the client and the proxies. pr.Out.Header
 // has the client's end-to-end fields, perhaps without the forwarding fields.
