@@ -271,6 +271,12 @@ func (f *front) keyOf(method string, r *http.Request) pageKey {
 	return key
 }
 
+// mayChange reports whether a response may depend on the well-known field of a name.
+func mayChange(name string) bool {
+	return isForAll(name) || name == "Transfer-Encoding" || name == "X-Requested-With" ||
+		strings.HasPrefix(name, "Accept-") || strings.HasPrefix(name, "Sec-")
+}
+
 // sharedFields returns the fields of a client's header that a shared request has: those
 // that are end-to-end, without conditions and ranges.
 func sharedFields(user http.Header) http.Header {
@@ -280,6 +286,11 @@ func sharedFields(user http.Header) http.Header {
 		"Content-Length", "Expect", "Proxy-Authorization",
 	} {
 		h.Del(name)
+	}
+	for name := range h {
+		if plain := hyphened(name); plain != name && mayChange(plain) {
+			delete(h, name)
+		}
 	}
 	if len(h["User-Agent"]) == 0 {
 		h["User-Agent"] = []string{""} // otherwise the transport sets its own

@@ -166,8 +166,7 @@ func (f *front) setForwarding(pr *httputil.ProxyRequest) {
 	}
 	h, trusted := pr.Out.Header, f.trusts(pr.In)
 	for name := range h {
-		// Some origins take an underscore for a hyphen.
-		plain := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		plain := hyphened(name)
 		if name == "Proxy" || isForwarding(plain) && (!trusted || plain != name) {
 			delete(h, name)
 		}
