@@ -118,7 +118,7 @@ func (f *front) ask(x *exchange, a *ask, key pageKey, old *response) (*response,
 		return nil, nil, fmt.Errorf("origin: %w", err)
 	}
 	res.Request = req
-	e := f.toResponse(req, res, old, asked)
+	e := f.toResponse(req, res, old, asked, time.Now())
 	if e != nil {
 		e.asked, e.answered = tick, f.ticks.next()
 		e.seen.Store(seen)
@@ -152,10 +152,9 @@ func (f *front) setHome(e *response, a *ask, key pageKey) {
 	}
 }
 
-// toResponse returns a response, without its body, of what the origin sent. It returns nil
-// if res is a 304 for another version than old.
-func (c *Cache) toResponse(req *http.Request, res *http.Response, old *response, asked time.Time) *response {
-	now := time.Now()
+// toResponse returns a response, without its body, of what the origin has sent by now. It
+// returns nil if res is a 304 for another version than old.
+func (c *Cache) toResponse(req *http.Request, res *http.Response, old *response, asked, now time.Time) *response {
 	e := &response{status: res.StatusCode, header: rfc9111.EndToEnd(res.Header), tags: tagsOf(res.Header)}
 	if e.header.Get("Date") == "" {
 		e.header.Set("Date", now.UTC().Format(http.TimeFormat))
