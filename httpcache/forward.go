@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
 	"net/textproto"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
@@ -38,6 +40,42 @@ func received(r *http.Request) *http.Request {
 	} else {
 		r.Header["Connection"] = []string{"Upgrade"}
 	}
+	return r
+}
+
+// isForProxies reports whether r may be for one of the proxies on its way (RFC 9110, 7.6.2).
+func isForProxies(r *http.Request) bool {
+	return r.Method == http.MethodOptions || r.Method == http.MethodTrace
+}
+
+// hopsOf returns over how many proxies r may still go by its Max-Forwards, -1 if that is none.
+func hopsOf(r *http.Request) int64 {
+	fields := r.Header["Max-Forwards"]
+	if len(fields) != 1 || fields[0] == "" || strings.Trim(fields[0], "0123456789") != "" {
+		return -1
+	}
+	n, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil {
+		return math.MaxInt64
+	}
+	return n
+}
+
+// isForThisProxy reports whether r must not go on to the origin.
+func isForThisProxy(r *http.Request) bool { return isForProxies(r) && hopsOf(r) == 0 }
+
+// oneHopLess returns r as it goes on, if it counts the proxies on its way.
+func oneHopLess(r *http.Request) *http.Request {
+	n := hopsOf(r)
+	if !isForProxies(r) || n <= 0 {
+		return r
+	}
+	if n < math.MaxInt64 {
+		n--
+	}
+	r = r.WithContext(r.Context())
+	r.Header = maps.Clone(r.Header)
+	r.Header["Max-Forwards"] = []string{strconv.FormatInt(n, 10)}
 	return r
 }
 

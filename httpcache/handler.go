@@ -49,10 +49,17 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.stats.requests.Add(1)
 
 	r = received(r)
-	if no := f.refusalOf(r); no != nil && f.origin != nil {
-		f.stats.failed.Add(1)
-		f.refuse(w, no)
-		return
+	if f.origin != nil {
+		if no := f.refusalOf(r); no != nil {
+			f.stats.failed.Add(1)
+			f.refuse(w, no)
+			return
+		}
+		if isForThisProxy(r) {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		r = oneHopLess(r)
 	}
 	if whyAlone(r) != "" || overrides(r) || !f.serve(w, r) {
 		f.pass(w, r)

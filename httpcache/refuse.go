@@ -34,6 +34,10 @@ func (f *front) refusalOf(r *http.Request) *refusal {
 		return &refusal{http.StatusBadRequest, "http_request_error", "a path must not have .. in it"}
 	case strings.ContainsAny(r.Host, notInHost):
 		return &refusal{http.StatusBadRequest, "http_request_error", "no host"}
+	case len(r.Header["Max-Forwards"]) > 0 && isForProxies(r) && hopsOf(r) < 0:
+		return &refusal{http.StatusBadRequest, "http_request_error", "Max-Forwards is not a number"}
+	case isForThisProxy(r) && r.Method == http.MethodTrace: // which would show what others have added
+		return &refusal{http.StatusNotImplemented, "http_request_error", "TRACE is for origins only"}
 	case f.hasLooped(r):
 		return &refusal{http.StatusLoopDetected, "proxy_loop_detected", "the request has been here already"}
 	}

@@ -68,9 +68,9 @@ func TestPartsOfAHitAreWrittenInTime(t *testing.T) {
 		}
 		require.ErrorContains(t, <-wrote, fmt.Sprintf("timeout\n%d bytes", 2*piece))
 	})
-	// The server closes its side first, so that a client which still sends reads the answer.
 }
 
+// The server closes its side first, so that a client which still sends reads the answer.
 func TestConnectionIsClosedOneSideFirst(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
