@@ -462,7 +462,7 @@ func addQuick(r *http.Request, line []byte) bool {
 			return false
 		}
 		r.Host = value
-		return !strings.ContainsAny(value, notInHost)
+		return isHost(value)
 	case "Connection":
 		return strings.EqualFold(value, "keep-alive")
 	}
