@@ -85,6 +85,7 @@ func (c *Cache) Explain(req *http.Request, res *http.Response, asked time.Time) 
 	if asked.IsZero() {
 		asked = now
 	}
+	req = received(req)
 	shared := &http.Request{Method: req.Method, Header: sharedFields(req.Header)}
 	e := c.toResponse(shared, res, nil, asked, now)
 	_, known := varyOf(e.header)
