@@ -126,6 +126,18 @@ func TestTimeOnTheWayIsAge(t *testing.T) {
 	})
 }
 
+// Time passes while a response is explained; it says nothing about that.
+func TestWhatSaysNothingIsNotFreshForAMoment(t *testing.T) {
+	c := newCache(t, nil)
+	for _, line := range []string{"", "Cache-Control: max-age=0", "Expires: 0", "Cache-Control: no-cache"} {
+		x := c.Explain(newRequest(t.Context(), "GET", "/"), answer(200, line), time.Time{})
+		require.Zero(t, x.Fresh, line)
+		require.Zero(t, x.Kept, line)
+		require.Contains(t, x.String(), "no: not fresh, and of no use when stale", line)
+	}
+	require.Equal(t, time.Minute, c.Explain(newRequest(t.Context(), "GET", "/"), answer(200, "Cache-Control: max-age=60"), time.Time{}).Fresh)
+}
+
 func TestPrivateCacheExplainsWhatItIgnores(t *testing.T) {
 	c := newCache(t, &Options{Private: true})
 	x := c.Explain(newRequest(t.Context(), "GET", "/"), answer(200, "Set-Cookie: a=b", "Cdn-Cache-Control: no-store",

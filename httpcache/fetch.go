@@ -44,7 +44,7 @@ func (k pageKey) url() pageKey {
 
 // weight is about how many bytes of memory a key takes.
 func (k pageKey) weight() uint32 {
-	return uint32(len(k.uri) + len(k.cookies) + len(k.host) + len(k.vary))
+	return uint32(len(k.uri) + len(k.cookies) + len(k.scheme) + len(k.host) + len(k.vary))
 }
 
 var errTimeout = fmt.Errorf("origin: took too long: %w", context.DeadlineExceeded)
@@ -142,7 +142,7 @@ func (f *front) ask(x *exchange, a *ask, key pageKey, old *response) (*response,
 		return nil, nil, fmt.Errorf("origin: %w", err)
 	}
 	res.Request = req
-	e := f.toResponse(req, res, old, asked)
+	e := f.toResponse(req, res, old, asked, time.Now())
 	if e != nil {
 		e.asked, e.answered = tick, f.ticks.next()
 		e.seen.Store(seen)
@@ -167,10 +167,9 @@ func (f *front) request(ctx context.Context, a *ask, key pageKey, old *response)
 	return pr.Out, nil
 }
 
-// toResponse returns a response, without its body, of what the origin sent. It returns nil
-// if res is a 304 for another version than old.
-func (c *Cache) toResponse(req *http.Request, res *http.Response, old *response, asked time.Time) *response {
-	now := time.Now()
+// toResponse returns a response, without its body, of what the origin has sent by now. It
+// returns nil if res is a 304 for another version than old.
+func (c *Cache) toResponse(req *http.Request, res *http.Response, old *response, asked, now time.Time) *response {
 	e := &response{status: res.StatusCode, header: rfc9111.EndToEnd(res.Header), tags: tagsOf(res.Header)}
 	if e.header.Get("Date") == "" {
 		e.header.Set("Date", now.UTC().Format(http.TimeFormat))
@@ -298,6 +297,12 @@ func (f *front) keyOf(method string, r *http.Request) pageKey {
 	return key
 }
 
+// mayChange reports whether a response may depend on the well-known field of a name.
+func mayChange(name string) bool {
+	return isForAll(name) || name == "Transfer-Encoding" || name == "X-Requested-With" ||
+		strings.HasPrefix(name, "Accept-") || strings.HasPrefix(name, "Sec-")
+}
+
 // sharedFields returns the fields of a client's header that a shared request has: those
 // that are end-to-end, without conditions and ranges.
 func sharedFields(user http.Header) http.Header {
@@ -307,6 +312,11 @@ func sharedFields(user http.Header) http.Header {
 		"Content-Length", "Expect", "Proxy-Authorization",
 	} {
 		h.Del(name)
+	}
+	for name := range h {
+		if plain := hyphened(name); plain != name && mayChange(plain) {
+			delete(h, name)
+		}
 	}
 	if len(h["User-Agent"]) == 0 {
 		h["User-Agent"] = []string{""} // otherwise the transport sets its own

@@ -18,6 +18,10 @@ import (
 // largeTTL is the time for which a page counts as too large for FillRanges.
 const largeTTL = time.Hour
 
+// maxRanges is how many ranges are answered at once. A request for more gets the whole
+// body, because they would take more time and bytes (RFC 9110, 14.2).
+const maxRanges = 100
+
 // isRangeRequest reports whether r asks for a range. HEAD cannot.
 func isRangeRequest(r *http.Request) bool {
 	return r.Method == http.MethodGet && len(r.Header["Range"]) > 0
@@ -63,7 +67,7 @@ func (e *response) announced() (int64, bool) {
 
 // cut answers r by a range of the body. If it cannot, it writes nothing and returns false.
 func (e *response) cut(w http.ResponseWriter, r *http.Request, follower *reader) bool {
-	if !isRangeRequest(r) || e.status != http.StatusOK {
+	if !isRangeRequest(r) || e.status != http.StatusOK || strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
 		return false
 	}
 	if _, ok := w.Header()["Content-Type"]; !ok {

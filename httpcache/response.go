@@ -119,14 +119,19 @@ func (e *response) left(now time.Time) time.Duration {
 
 // weight returns about how many bytes of memory the response takes, or will take.
 func (e *response) weight() uint32 {
-	size := int64(1100 + 2*len(e.selected) + 16*len(e.tags)) // measured, with the memory of dedup.Cache
+	size := int64(1100 + 2*len(e.selected) + len(e.above)) // measured, with the memory of dedup.Cache
 	if e.rule != nil {
 		size += e.rule.weight()
 	}
-	for name, values := range e.header {
-		size += int64(len(name))
-		for _, value := range values {
-			size += int64(len(value))
+	for _, tag := range e.tags {
+		size += int64(16 + len(tag))
+	}
+	for _, fields := range []http.Header{e.header, e.trailer.known()} {
+		for name, values := range fields {
+			size += int64(len(name))
+			for _, value := range values {
+				size += int64(len(value))
+			}
 		}
 	}
 	if e.body != nil {
