@@ -27,7 +27,10 @@ func (f *front) recall(ctx context.Context, a *ask, key pageKey) *response {
 	}
 	defer l.body.Close()
 	e := f.revive(l.record, a, place, seen, time.Now())
-	if e == nil || l.size > f.MaxObject || s.epochOf(ctx, place.uri) != l.record.Epoch {
+	if e == nil || l.size > f.MaxObject {
+		return nil
+	}
+	if epoch := s.epochOf(ctx, place.uri); epoch == "" || epoch != l.record.Epoch {
 		return nil
 	}
 	if l.record.HasBody && !f.bringBody(ctx, e, l) {

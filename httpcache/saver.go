@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
@@ -56,6 +57,8 @@ func (s *storage) work() {
 	defer close(s.done)
 	again := time.NewTimer(0)
 	defer again.Stop()
+	s.readLog()
+	close(s.ready)
 	for {
 		select {
 		case <-s.closed:
@@ -67,7 +70,7 @@ func (s *storage) work() {
 		case <-s.backlog.due:
 		case <-again.C:
 		}
-		if s.doBacklog() != nil {
+		if s.readLog() != nil || s.doBacklog() != nil {
 			again.Reset(nextTrial)
 		}
 	}
@@ -127,7 +130,11 @@ func (s *storage) write(j save) (bool, error) {
 		}
 	}
 	mark, err := s.read(markOf(j.home.uri))
-	if err != nil {
+	if err == nil && mark.Mark == "" {
+		mark = &record{Key: markOf(j.home.uri), Mark: rand.Text()}
+		err = s.put(mark)
+	}
+	if err != nil || !s.holds(j.response, time.Now()) { // after the mark was read: it may be that of a write
 		return false, err
 	}
 	p, err := s.headOf(j.response, mark.Mark).encode()
