@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
-	"io"
 	"io/fs"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -141,11 +141,34 @@ func (s *storage) write(j save) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	body := io.Reader(bytes.NewReader(nil))
-	if j.body != nil {
-		body = &section{body: j.body}
+	if j.body == nil {
+		return true, s.Store.Save(j.home.stored(), p, bytes.NewReader(nil))
 	}
+	body := &saving{section: section{body: j.body}}
+	defer body.end()
 	return true, s.Store.Save(j.home.stored(), p, body)
+}
+
+// saving is a body that a Store reads, and may have kept.
+type saving struct {
+	mu      sync.Mutex
+	ended   bool
+	section section
+}
+
+func (s *saving) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return 0, fs.ErrClosed
+	}
+	return s.section.Read(p)
+}
+
+func (s *saving) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
 }
 
 // writeRule saves the rule of a URL, if it is not stored.

@@ -115,6 +115,13 @@ func (m *memory) count() (n int) {
 	return n
 }
 
+func (m *memory) has(key string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.all[key]
+	return ok
+}
+
 // isPage reports whether a key is that of a page, or of the rule of a URL.
 func isPage(key string) bool { return strings.HasPrefix(key, "[") }
 
