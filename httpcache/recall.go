@@ -62,10 +62,17 @@ func (f *front) bring(url pageKey, a *ask) bool {
 // find loads what is stored at a place.
 func (s *storage) find(ctx context.Context, place pageKey) *loading {
 	key := place.stored()
-	if s.backlog.holds(key) {
+	ready, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	if !s.isReady(ready) || s.backlog.holds(key) {
 		return nil
 	}
-	return s.load(ctx, key)
+	l := s.load(ctx, key)
+	if l != nil && s.backlog.holds(key) { // it came meanwhile
+		l.body.Close()
+		return nil
+	}
+	return l
 }
 
 // bringBody has the body of e arrive, and reports whether all of it is there.

@@ -247,9 +247,6 @@ type loading struct {
 func (s *storage) load(ctx context.Context, key string) *loading {
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
-	if !s.isReady(ctx) {
-		return nil
-	}
 	c := s.newCall(ctx)
 	if c == nil {
 		return nil

@@ -176,7 +176,7 @@ func TestBodiesThatBlockAreCountedAsStuck(t *testing.T) {
 		for range maxCalls {
 			require.NotNil(t, s.storage.loadHead(ctx, markOf("/")))
 		}
-		time.Sleep(storeTime)
+		time.Sleep(storeTime + 1)
 		start := time.Now()
 		require.Nil(t, s.storage.loadHead(ctx, markOf("/")))
 		require.Equal(t, start, time.Now())
