@@ -45,8 +45,9 @@ type Selection struct {
 // flight continues for the requests that wait for it, but its response is not kept as
 // fresh.
 //
-// Purge also selects the responses in Options.Store, which are removed in the background. If
-// the process is killed before that, the next process may use them.
+// Purge also selects the responses in Options.Store, which are removed in the background.
+// Purge returns when it is recorded in the Store, so that the next process continues if this
+// one is killed. If recording fails or takes more than 2 s, a kill can bring them back.
 func (c *Cache) Purge(s Selection) (n int) {
 	p := c.purges.add(s.checked())
 	if c.storage != nil {
