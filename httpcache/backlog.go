@@ -190,7 +190,7 @@ func (s *storage) wipe() error {
 func (s *storage) sweep() error {
 	first := s.swept.Load().next.Load()
 	if first == nil {
-		return nil
+		return s.trim()
 	}
 	last := first
 	for p := first; p != nil; p = p.next.Load() {
@@ -217,7 +217,18 @@ func (s *storage) sweep() error {
 	}
 	s.backlog.swept()
 	s.swept.Store(last)
-	return s.call(s.trimLog)
+	s.log.stale.Store(true)
+	return s.trim()
+}
+
+// trim has the log follow, if it has purges that have reached the Store.
+func (s *storage) trim() error {
+	if !s.log.stale.Load() {
+		return nil
+	}
+	err := s.call(s.trimLog)
+	s.log.stale.Store(err != nil)
+	return err
 }
 
 // purge has the purges from first to last hold for the record with the head h.

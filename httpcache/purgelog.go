@@ -20,7 +20,8 @@ import (
 // If the process ends between the last two, the purge holds a second time, for what was saved
 // after it as well.
 type purgeLog struct {
-	read atomic.Bool // what the process before has left is in the list
+	read  atomic.Bool // what the process before has left is in the list
+	stale atomic.Bool // it has what has reached the Store
 
 	writing chan struct{} // has room for the one who writes it
 	until   uint64        // the number of the last purge that is in it, or was

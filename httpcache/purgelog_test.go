@@ -107,6 +107,21 @@ func TestNothingIsLoadedWithoutTheLog(t *testing.T) {
 	})
 }
 
+func TestTheLogIsRemovedInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		s := newSite(t, answering("Cache-Control: max-age=1000"), with(store))
+		store.on("Delete", func(string) error { return errors.New("no disk") })
+		store.on("Heads", func(string) error { time.Sleep(time.Second / 2); return nil })
+		s.Purge(Selection{URL: "/a"})
+		time.Sleep(time.Second)
+		require.True(t, store.has(purgesKey))
+		store.on("Delete", nil)
+		time.Sleep(2 * nextTrial)
+		require.False(t, store.has(purgesKey))
+	})
+}
+
 func TestManyPurgesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, store := sited(t, "/a fetched")
