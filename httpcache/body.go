@@ -65,6 +65,7 @@ func (b *body) release() {
 	}
 	if b.whole.Load() {
 		b.budget.give(b.chunks...)
+		b.chunks = nil // some still have the body, which they cannot open: for instance to save it
 	} else {
 		b.budget.give(b.stream.Load().chunks...)
 	}

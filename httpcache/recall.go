@@ -30,7 +30,10 @@ func (f *front) recall(ctx context.Context, a *ask, key pageKey) *response {
 	}
 	defer l.body.Close()
 	e := f.revive(l.record, a, place, seen, time.Now())
-	if e == nil || l.size > f.MaxObject || s.epochOf(ctx, place.uri) != l.record.Epoch {
+	if e == nil || l.size > f.MaxObject {
+		return nil
+	}
+	if epoch := s.epochOf(ctx, place.uri); epoch == "" || epoch != l.record.Epoch {
 		return nil
 	}
 	if l.record.HasBody && !f.bringBody(ctx, e, l) {
@@ -63,10 +66,17 @@ func (f *front) bring(url pageKey, a *ask) bool {
 // find loads what is stored at a place.
 func (s *storage) find(ctx context.Context, place pageKey) *loading {
 	key := place.stored()
-	if s.backlog.holds(key) {
+	ready, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	if !s.isReady(ready) || s.backlog.holds(key) {
 		return nil
 	}
-	return s.load(ctx, key)
+	l := s.load(ctx, key)
+	if l != nil && s.backlog.holds(key) { // it came meanwhile
+		l.body.Close()
+		return nil
+	}
+	return l
 }
 
 // bringBody has the body of e arrive, and reports whether all of it is there.
