@@ -100,6 +100,7 @@ func requireExplainedRequest(t *testing.T, method string, own, both []string, st
 		both = append(both, "Authorization: a")
 	}
 	r := s.request(method, "/page?q", both...)
+	synctest.Wait() // a stale answer is renewed in the background
 	require.Equal(t, x.Shared && x.Kept > 0 && x.Fresh > 0, asks == 1 && r.cache() == "hit", what)
 	return x
 }
