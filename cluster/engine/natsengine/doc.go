@@ -1,0 +1,35 @@
+// Package natsengine keeps a bucket of package cluster in a stream of NATS JetStream.
+//
+// The stream is laid out as that of a NATS key-value bucket, so the tools for these can
+// show it: a message for each key, whose sequence number is the revision, and a marker
+// for each deleted key, which the server removes after [Options.MarkerTTL]. One more message,
+// which is never written again, has a random number. That number and the time when
+// the stream was created are the identity of the history: if somebody purges the stream or
+// makes it anew, the message is gone, and the next that looks writes another one.
+//
+// # Writes
+//
+// Each write carries a random id. If no answer comes, the Engine looks for the id in the
+// last message of the key, and sends the write again with the same id, which the server
+// ignores if it knows it. The server knows an id for [Options.DuplicateWindow]. It knows
+// it from memory, and after a restart from the messages that it still has. So one case cannot
+// be told: the server was restarted, or the stream is replicated and the connection was
+// lost, and a newer write of the same key has come in. Then, and when half of the
+// window is over or ctx ends, the error matches engine.ErrUnknown.
+//
+// # Watches
+//
+// A Watch reads the stream by a consumer of its own, and makes another one when the
+// connection was lost, heartbeats are missing, or messages are. It tells everything
+// anew for four causes: the history has another identity, or is shorter than what was told;
+// the Watch has not been up to date for more than half of the time that deletion markers
+// live, so that a deletion may have been forgotten; or all of that when the stream or
+// the server was replaced. How long that was is measured by the clocks of both
+// sides. A clock of the server that goes forward and back by that time while the Watch is
+// cut off is not noticed.
+//
+// # Limits
+//
+// Single messages that are removed from the stream by its administration are not told before
+// the next Reset. The stream denies that, if the Engine made it. A TTL is at least a second.
+package natsengine

@@ -1,0 +1,91 @@
+package natsengine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+
+	"github.com/vigil-go/vigil/cluster/engine"
+)
+
+// birth is the key of the message that identifies the history. No encoded key is like it,
+// because these have the prefix of keys.
+const (
+	birth     = "_history"
+	keyPrefix = "k."
+)
+
+// A moment is what the server says about the stream at some time.
+type moment struct {
+	engine.Position
+	birth uint64    // the sequence number of the message that identifies the history
+	time  time.Time // by the server's clock
+}
+
+// Position returns the newest sequence number, and the identity of the history.
+func (e *Engine) Position(ctx context.Context) (engine.Position, error) {
+	p, err := e.position(ctx)
+	if err == nil {
+		signal(e.look)
+	}
+	return p.Position, err
+}
+
+func (e *Engine) position(ctx context.Context) (p moment, err error) {
+	err = e.retry(ctx, func(ctx context.Context) (err error) {
+		p, err = e.inspect(ctx)
+		return err
+	})
+	return p, err
+}
+
+var errMoving = errors.New("cluster: the history changes while it is looked at")
+
+// inspect asks for the identity first. What is asked for next tells whether the
+// message with the identity has been purged in between.
+func (e *Engine) inspect(ctx context.Context) (p moment, err error) {
+	id, err := e.message(ctx, query{Last: e.prefix + birth})
+	if err != nil {
+		return p, err
+	}
+	if id == nil || deletes(id.header) {
+		return p, errors.Join(errMoving, e.begin(ctx, id))
+	}
+	s, err := e.js.Stream(ctx, e.stream)
+	if err != nil {
+		return p, err
+	}
+	info := s.CachedInfo()
+	if info.State.FirstSeq > id.Seq || info.State.LastSeq < id.Seq {
+		return p, errMoving
+	}
+	p.History = fmt.Sprintf("%d/%d/%s", info.Created.UnixNano(), id.Seq, id.Data)
+	p.Revision, p.birth, p.time = info.State.LastSeq, id.Seq, info.TimeStamp
+	return p, nil
+}
+
+// begin writes the message that identifies the history. If another process is faster, its
+// message counts.
+func (e *Engine) begin(ctx context.Context, marker *stored) error {
+	m := &nats.Msg{Subject: e.prefix + birth, Data: []byte(nuid.Next())}
+	last := uint64(0)
+	if marker != nil {
+		last = marker.Seq
+	}
+	_, err := e.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(last), jetstream.WithRetryAttempts(0))
+	if conflicts(err) {
+		return nil
+	}
+	return err
+}
+
+// conflicts reports whether the server refused a message for its expected sequence number.
+func conflicts(err error) bool {
+	bad := new(jetstream.APIError)
+	return errors.As(err, &bad) && (bad.ErrorCode == codeWrongSequence || bad.ErrorCode == codeSequenceInFlight)
+}
