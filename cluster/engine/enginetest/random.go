@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -46,6 +48,29 @@ func (l *ledger) add(w written) {
 	l.Lock()
 	defer l.Unlock()
 	l.writes = append(l.writes, w)
+}
+
+// reaches waits until that many writes succeeded, and reports false if over returned true.
+func (l *ledger) reaches(n int, over func() bool) bool {
+	for !over() {
+		l.Lock()
+		there := len(l.writes) >= n
+		l.Unlock()
+		if there {
+			return true
+		}
+		runtime.Gosched()
+	}
+	return false
+}
+
+func closed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // explains checks that each state of the view was the state of the bucket at its revision:
@@ -91,26 +116,28 @@ func testRandom(t *testing.T, s *Store) {
 		e, link := s.Open(t)
 		sites = append(sites, site{e, link, watch(t, e, engine.Position{})})
 	}
+	var running [engines]atomic.Int32 // writers
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
 		for i := 0; ; i++ {
-			select {
-			case <-stop:
+			if !log.reaches(40*(i+1), func() bool { return closed(stop) }) {
 				return
-			default:
 			}
 			link := sites[i%engines].link
 			link.Hold()
-			_, _, _ = sites[(i+1)%engines].Get(context.Background(), "pace", 0)
+			log.reaches(40*(i+1)+10, func() bool { // or no other engine writes any more
+				return running[(i+1)%engines].Load()+running[(i+2)%engines].Load() == 0
+			})
 			link.Cut()
 			link.Heal()
-			for range 20 {
-				_, _, _ = sites[(i+1)%engines].Get(context.Background(), "pace", 0)
-			}
 		}
 	}()
+	for i := range running {
+		running[i].Store(writers)
+	}
 	together(engines*writers, func(i int) {
+		defer running[i%engines].Add(-1)
 		r := rand.New(rand.NewPCG(1, uint64(i)))
 		for j := range writes {
 			log.random(t, sites[i%engines].Engine, r, fmt.Sprint(i, "/", j))

@@ -32,6 +32,7 @@ const (
 	codeSequenceInFlight  = 10164
 	codeTTLDisabled       = 10166
 	codeNoMessage         = 10037
+	codeSameID            = 10158
 	statusUnavailable     = 503
 	apiTimeout            = 5 * time.Second
 	firstDelay, lastDelay = 20 * time.Millisecond, time.Second
@@ -111,13 +112,18 @@ func (e *Engine) retry(ctx context.Context, f func(ctx context.Context) error) e
 	}
 }
 
-// once calls f with a context that ends in any case.
+// once calls f with a context that ends in any case, and when the connection is lost.
 func (e *Engine) once(ctx context.Context, f func(ctx context.Context) error) error {
 	ctx, cancel := e.run(ctx)
 	defer cancel(nil)
 	ctx, stop := context.WithTimeout(ctx, apiTimeout)
 	defer stop()
-	return f(ctx)
+	defer context.AfterFunc(e.link(), func() { cancel(nats.ErrDisconnected) })()
+	err := f(ctx)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // wait sleeps before the next try, or until ctx or the Engine ends.
@@ -130,7 +136,7 @@ func (e *Engine) wait(ctx context.Context, retry *backoff) error {
 // final reports whether a request that failed so would fail again.
 func final(err error) bool {
 	if bad := new(jetstream.APIError); errors.As(err, &bad) {
-		return bad.Code != statusUnavailable && !errors.Is(err, jetstream.ErrStreamNotFound)
+		return bad.Code != statusUnavailable && bad.ErrorCode != codeSameID && !errors.Is(err, jetstream.ErrStreamNotFound)
 	}
 	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) || errors.Is(err, engine.ErrClosed) ||
 		errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)

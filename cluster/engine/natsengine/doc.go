@@ -9,13 +9,17 @@
 //
 // # Writes
 //
-// Each write carries a random id. If no answer comes, the Engine looks for the id in the
-// last message of the key, and sends the write again with the same id, which the server
-// ignores if it knows it. The server knows an id for [Options.DuplicateWindow]. It knows
-// it from memory, and after a restart from the messages that it still has. So one case cannot
-// be told: the server was restarted, or the stream is replicated and the connection was
-// lost, and a newer write of the same key has come in. Then, and when half of the
-// window is over or ctx ends, the error matches engine.ErrUnknown.
+// Each write carries a random id, by which the server recognizes a message that it has. If
+// the server's answer is lost, the Engine looks at the last message of the key. If that has
+// the id, the write was applied. Otherwise the Engine sends a message with the same id to
+// a key that nobody reads. If the server knows the id, the write was applied, and a newer
+// one has followed; if not, it never will be, and can be sent again with another id.
+//
+// The server knows an id for [Options.DuplicateWindow]. It knows it from memory, and
+// after a restart from the messages that it still has. So the outcome of a write is unknown
+// if its answer is lost and a newer write of the same key has come in, and either the
+// server was restarted meanwhile or the stream is replicated; and if half of the window is over
+// or ctx ends before the Engine can ask. Then the error matches engine.ErrUnknown.
 //
 // # Watches
 //

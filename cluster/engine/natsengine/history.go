@@ -24,7 +24,8 @@ const (
 type moment struct {
 	engine.Position
 	birth uint64    // the sequence number of the message that identifies the history
-	time  time.Time // by the server's clock
+	asked time.Time // a time before the server said it, by this machine's clocks
+	time  time.Time // when it said it, by the server's clock
 }
 
 // Position returns the newest sequence number, and the identity of the history.
@@ -49,6 +50,7 @@ var errMoving = errors.New("cluster: the history changes while it is looked at")
 // inspect asks for the identity first. What is asked for next tells whether the
 // message with the identity has been purged in between.
 func (e *Engine) inspect(ctx context.Context) (p moment, err error) {
+	p.asked = time.Now()
 	id, err := e.message(ctx, query{Last: e.prefix + birth})
 	if err != nil {
 		return p, err

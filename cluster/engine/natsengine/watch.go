@@ -20,16 +20,10 @@ type watch struct {
 	at      engine.Position // everything up to it was told, or is left out
 	partial bool            // Reset or Skipped was told, and Synced was not yet
 	owed    bool            // Synced must be told, because Watch was called
-	floor   uint64          // Synced is not told before this revision
 	stale   bool            // deletions may have been forgotten: the next session must begin anew
-	fresh   instant         // when the watch was known to be up to date
-	birth   uint64          // the sequence number of the message that identifies the history
-}
-
-// An instant is a time by this machine's clocks, and by the server's.
-type instant struct {
-	here   time.Time
-	server time.Time
+	goal    moment          // the newest that the server has said
+	unsure  bool            // messages that have been replaced may have been so after goal
+	fresh   moment          // the newest goal that was reached: what was written before was told
 }
 
 // Watch reads the stream by one consumer after the other.
@@ -83,6 +77,9 @@ func (w *watch) session(ctx context.Context) error {
 	if err := w.catchUp(ctx, r); err != nil {
 		return err
 	}
+	if err := w.check(ctx); err != nil {
+		return err
+	}
 	return w.follow(ctx, r)
 }
 
@@ -96,7 +93,7 @@ func drain(c chan struct{}) {
 // resume goes on from what was told, or begins anew.
 func (w *watch) resume(p moment) {
 	why := w.forgotten(p)
-	w.floor, w.birth = p.Revision, p.birth
+	w.goal, w.unsure = p, w.partial
 	if why == "" {
 		return
 	}
@@ -106,8 +103,8 @@ func (w *watch) resume(p moment) {
 	if p.History != w.at.History {
 		w.e.newest.Store(p.Revision)
 	}
-	w.at, w.partial, w.stale = engine.Position{History: p.History}, true, false
-	w.fresh = instant{time.Now(), p.time}
+	w.at, w.fresh = engine.Position{History: p.History}, p
+	w.partial, w.stale, w.unsure = true, false, false
 	w.tell(engine.Event{Kind: engine.Reset, History: p.History})
 }
 
@@ -134,14 +131,13 @@ func (w *watch) late(server time.Time) bool {
 		return false
 	}
 	now, limit := time.Now(), w.e.markerTTL/2
-	return now.Sub(w.fresh.here) > limit || now.Round(0).Sub(w.fresh.here.Round(0)) > limit ||
-		!server.IsZero() && server.Sub(w.fresh.server) > limit
+	return now.Sub(w.fresh.asked) > limit || now.Round(0).Sub(w.fresh.asked.Round(0)) > limit ||
+		!server.IsZero() && server.Sub(w.fresh.time) > limit
 }
 
 // catchUp tells what is there already.
 func (w *watch) catchUp(ctx context.Context, r *reader) error {
 	for {
-		began := time.Now()
 		if err := r.pull(true); err != nil {
 			return err
 		}
@@ -158,7 +154,7 @@ func (w *watch) catchUp(ctx context.Context, r *reader) error {
 			}
 		}
 		if r.empty {
-			return w.complete(ctx, began, w.floor)
+			return nil
 		}
 	}
 }
@@ -192,13 +188,15 @@ func (w *watch) follow(ctx context.Context, r *reader) error {
 			if err := w.message(r, m); err != nil {
 				return err
 			}
+			if w.unsure && len(r.msgs) == 0 {
+				signal(w.e.look)
+			}
 		}
 	}
 }
 
 // check looks whether the history is still the same, and whether everything was told.
 func (w *watch) check(ctx context.Context) error {
-	began := time.Now()
 	p, err := w.e.position(ctx)
 	if err != nil {
 		return err
@@ -206,38 +204,44 @@ func (w *watch) check(ctx context.Context) error {
 	if p.History != w.at.History || p.Revision < w.at.Revision {
 		return errRestart
 	}
-	if err := w.complete(ctx, began, p.Revision); err != nil {
-		return err
+	w.goal, w.unsure = p, false
+	if w.at.Revision < p.Revision {
+		if err := w.skip(ctx); err != nil {
+			return err
+		}
 	}
-	if w.at.Revision >= p.Revision {
-		w.fresh.server = p.time
-	}
+	w.arrive()
 	return nil
 }
 
-// complete tells Synced if there is no message that was not told, and the bucket has that
-// revision. began is a time before the call.
-func (w *watch) complete(ctx context.Context, began time.Time, revision uint64) error {
-	if w.at.Revision < revision {
-		var m *stored
-		err := w.e.retry(ctx, func(ctx context.Context) (err error) {
-			m, err = w.e.message(ctx, query{Next: ">", Seq: w.at.Revision + 1})
-			return err
-		})
-		if err != nil || m != nil { // it will come
-			return err
-		}
-		if w.late(time.Time{}) { // what was there may have been a deletion
-			w.stale = true
-			return errRestart
-		}
-		w.at.Revision = revision
-		w.synced()
-	} else if w.partial || w.owed {
+// skip goes to the goal if no message after what was told is left.
+func (w *watch) skip(ctx context.Context) error {
+	var m *stored
+	err := w.e.retry(ctx, func(ctx context.Context) (err error) {
+		m, err = w.e.message(ctx, query{Next: ">", Seq: w.at.Revision + 1})
+		return err
+	})
+	if err != nil || m != nil { // it will come
+		return err
+	}
+	if w.late(time.Time{}) { // what was there may have been a deletion
+		w.stale = true
+		return errRestart
+	}
+	w.at.Revision, w.owed = w.goal.Revision, true
+	return nil
+}
+
+// arrive notes that the goal was reached, if it was. Then the state is that of the
+// bucket, unless a message is missing that was replaced after the goal was set.
+func (w *watch) arrive() {
+	if w.at.Revision < w.goal.Revision {
+		return
+	}
+	w.fresh = w.goal
+	if (w.partial || w.owed) && !w.unsure {
 		w.synced()
 	}
-	w.fresh.here = began
-	return nil
 }
 
 // synced tells Synced.
@@ -259,8 +263,10 @@ func (w *watch) message(r *reader, m *nats.Msg) error {
 	if seq <= w.at.Revision {
 		return fmt.Errorf("cluster: message %d after %d", seq, w.at.Revision)
 	}
-	if err := w.gap(seq, meta.Timestamp); err != nil {
-		return err
+	if seq != w.at.Revision+1 {
+		if err := w.gap(); err != nil {
+			return err
+		}
 	}
 	w.at.Revision = seq
 	w.e.saw(seq)
@@ -268,25 +274,21 @@ func (w *watch) message(r *reader, m *nats.Msg) error {
 	if err != nil {
 		return err
 	}
-	if meta.NumPending > 0 {
-		return nil
+	if !told && !w.partial && !w.owed {
+		w.synced() // or else nobody would know that there is a new revision
 	}
-	w.fresh = instant{time.Now(), meta.Timestamp}
-	if (w.partial || w.owed) && seq >= w.floor || !w.partial && !told {
-		w.synced()
-	}
+	w.arrive()
 	return nil
 }
 
-// gap looks whether there is one before the message of that number.
-func (w *watch) gap(seq uint64, at time.Time) error {
-	if seq == w.at.Revision+1 {
-		return nil
-	}
+// gap handles messages that are not there any more. They were replaced, perhaps by
+// messages that are still to come, or were deletions that the server has forgotten.
+func (w *watch) gap() error {
 	if w.at.Revision > 0 && w.late(time.Time{}) {
 		w.stale = true
 		return errRestart
 	}
+	w.unsure = true
 	if !w.partial {
 		w.partial = true
 		w.tell(engine.Event{Kind: engine.Skipped})
@@ -297,7 +299,7 @@ func (w *watch) gap(seq uint64, at time.Time) error {
 // content tells the put or deletion of a key. It reports false if the message is none.
 func (w *watch) content(m *nats.Msg, seq uint64) (told bool, err error) {
 	token, ours := strings.CutPrefix(m.Subject, w.e.prefix)
-	if token == birth && seq != w.birth {
+	if token == birth && seq != w.goal.birth {
 		return false, errRestart // the history is another one
 	}
 	token, isKey := strings.CutPrefix(token, keyPrefix)

@@ -63,124 +63,108 @@ func (e *Engine) Write(ctx context.Context, w engine.Write) (uint64, error) {
 	if w.TTL > 0 && e.markerTTL == 0 {
 		return 0, fmt.Errorf("%w: stream %s has no TTL for delete markers (SubjectDeleteMarkerTTL)", engine.ErrNoTTL, e.stream)
 	}
-	p := &put{e: e, key: w.Key, msg: e.prepare(subject, &w), expected: w.Expected, any: w.Unconditional}
-	for {
-		revision, err := p.send(ctx)
-		if !errors.Is(err, errAgain) {
-			return revision, err
-		}
-		p = &put{e: e, key: w.Key, msg: e.prepare(subject, &w), expected: p.expected, absent: true}
-	}
-}
-
-// prepare returns the message of a write, with an id of its own.
-func (e *Engine) prepare(subject string, w *engine.Write) *nats.Msg {
-	m := &nats.Msg{Subject: subject, Data: w.Value, Header: nats.Header{idHeader: {nuid.Next()}}}
-	ttl := w.TTL
-	if w.Delete {
-		m.Header.Set(opHeader, opPurge)
-		ttl = e.markerTTL
-	}
-	if ttl > 0 {
-		m.Header.Set(ttlHeader, ((ttl + time.Second - 1) / time.Second * time.Second).String())
-	}
-	return m
-}
-
-// A put is a message that is sent until its fate is known.
-type put struct {
-	e        *Engine
-	key      string
-	msg      *nats.Msg
-	expected uint64
-	any      bool // expected does not matter
-	absent   bool // expected is the marker of a deletion
-
-	before uint64    // a revision that the bucket had before the message was first sent
-	begun  time.Time // when that was
-	lost   error     // why it may have been applied although there was no answer
-	server string    // the server to which it was sent then, if it was only one
-}
-
-// errAgain means that the key is absent, but has a marker whose revision is expected now.
-var errAgain = errors.New("cluster: a deletion marker is there")
-
-// send sends the message until its fate is known, or ctx or the Engine ends.
-func (p *put) send(ctx context.Context) (uint64, error) {
-	if !p.any {
-		p.msg.Header.Set(expectedHeader, strconv.FormatUint(p.expected, 10))
-	}
-	p.before, p.begun = p.e.newest.Load(), time.Now()
+	p := &put{e: e, w: &w, subject: subject, expected: w.Expected}
 	for retry := newBackoff(); ; {
 		if err := p.e.ended(ctx); err != nil {
 			return 0, p.failed(err)
 		}
-		if p.lost != nil && time.Since(p.begun) > p.e.window/2 {
-			return 0, p.failed(errors.New("the server may not know the write's id any more"))
-		}
-		revision, err := p.attempt(ctx)
-		if err != errPending {
+		revision, err := p.step(ctx)
+		switch {
+		case errors.Is(err, errAgain):
+		case !errors.Is(err, errPending):
 			return revision, err
-		}
-		if err := p.e.wait(ctx, retry); err != nil {
+		case p.e.wait(ctx, retry) != nil:
 			return 0, p.failed(p.e.ended(ctx))
 		}
 	}
 }
+
+// A put is a write that is tried until its fate is known.
+type put struct {
+	e       *Engine
+	w       *engine.Write
+	subject string
+
+	expected uint64 // w.Expected, or the marker of a deletion if the key must be absent
+
+	id     string    // of the last try
+	before uint64    // a revision that the bucket had before it
+	begun  time.Time // when that was
+	server string    // to which it was sent
+	lost   error     // why it may have been applied although there was no answer
+}
+
+var (
+	errPending = errors.New("cluster: the fate of the write is not known yet")
+	errAgain   = errors.New("cluster: the write can be tried again")
+)
 
 // failed returns the error of a write that was given up for err.
 func (p *put) failed(err error) error {
 	if p.lost == nil {
 		return err
 	}
-	return fmt.Errorf("%w: a write of %q: %w (%w)", engine.ErrUnknown, p.key, err, p.lost)
+	return fmt.Errorf("%w: a write of %q: %w (%w)", engine.ErrUnknown, p.w.Key, err, p.lost)
 }
 
-// errPending means that the fate of a message is not known yet.
-var errPending = errors.New("cluster: pending")
-
-// attempt looks for the message if it may have been applied, and sends it.
-func (p *put) attempt(ctx context.Context) (uint64, error) {
+// step sends the message, or looks what has become of it.
+func (p *put) step(ctx context.Context) (uint64, error) {
 	if p.lost != nil {
-		if revision, err := p.find(ctx); err != nil || revision > 0 {
-			return revision, err
-		}
+		return p.settle(ctx)
 	}
-	server := p.e.nc.ConnectedServerId()
-	revision, err := p.publish(ctx)
+	p.id, p.before, p.begun, p.server = nuid.Next(), p.e.newest.Load(), time.Now(), p.e.nc.ConnectedServerId()
+	ack, err := p.e.publish(ctx, p.message())
 	switch bad := new(jetstream.APIError); {
 	case err == nil:
-		p.e.acknowledged(revision, p.before)
-		return revision, nil
+		p.e.acknowledged(ack.Sequence, p.before)
+		return ack.Sequence, nil
 	case conflicts(err):
 		return p.conflict(ctx)
 	case errors.As(err, &bad) && bad.ErrorCode == codeTTLDisabled:
 		return 0, fmt.Errorf("%w: stream %s: %w", engine.ErrNoTTL, p.e.stream, err)
 	case final(err):
-		return 0, p.failed(err)
+		return 0, err
 	case !unsent(err):
-		if p.lost != nil && server != p.server {
-			server = ""
-		}
-		p.lost, p.server = err, server
+		p.lost = err
+		return 0, errAgain
 	}
 	return 0, errPending
 }
 
-func (p *put) publish(ctx context.Context) (revision uint64, err error) {
-	ctx, cancel := p.e.run(ctx)
-	defer cancel(nil)
-	ctx, stop := context.WithTimeout(ctx, p.e.o.AckTimeout)
-	defer stop()
-	defer context.AfterFunc(p.e.link(), func() { cancel(nats.ErrDisconnected) })() // no answer will come
-	ack, err := p.e.js.PublishMsg(ctx, p.msg, jetstream.WithRetryAttempts(0))
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return 0, context.Cause(ctx)
-	case err != nil:
-		return 0, err
+// message returns the message of the write.
+func (p *put) message() *nats.Msg {
+	m := &nats.Msg{Subject: p.subject, Data: p.w.Value, Header: nats.Header{idHeader: {p.id}}}
+	ttl := p.w.TTL
+	if p.w.Delete {
+		m.Header.Set(opHeader, opPurge)
+		ttl = p.e.markerTTL
 	}
-	return ack.Sequence, nil
+	setTTL(m, ttl)
+	if !p.w.Unconditional {
+		m.Header.Set(expectedHeader, strconv.FormatUint(p.expected, 10))
+	}
+	return m
+}
+
+func setTTL(m *nats.Msg, ttl time.Duration) {
+	if ttl > 0 {
+		m.Header.Set(ttlHeader, ((ttl + time.Second - 1) / time.Second * time.Second).String())
+	}
+}
+
+// publish sends a message once. It fails with nats.ErrDisconnected if the connection is
+// lost, because then no answer will come.
+func (e *Engine) publish(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, error) {
+	ctx, cancel := e.run(ctx)
+	defer cancel(nil)
+	ctx, stop := context.WithTimeout(ctx, e.o.AckTimeout)
+	defer stop()
+	defer context.AfterFunc(e.link(), func() { cancel(nats.ErrDisconnected) })()
+	ack, err := e.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return ack, err
 }
 
 // acknowledged notes the revision of an own write. A revision that the bucket had before
@@ -197,95 +181,44 @@ func unsent(err error) bool {
 	return errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrReconnectBufExceeded)
 }
 
-// find returns the revision of the message if it is the last of its key, and zero if it was
-// not applied so far, or if the server knows whether it was.
-func (p *put) find(ctx context.Context) (uint64, error) {
-	last, err := p.last(ctx)
-	switch {
-	case err != nil:
-		return 0, errPending
-	case last == nil || last.Seq <= p.before:
-		return 0, nil
-	case last.header.Get(idHeader) == p.msg.Header.Get(idHeader):
-		p.e.acknowledged(last.Seq, p.before)
-		return last.Seq, nil
-	}
-	same, err := p.sameServer(ctx)
-	switch {
-	case err != nil:
-		return 0, errPending
-	case same:
-		return 0, nil
-	}
-	return 0, p.failed(errors.New("a newer write of the key has come in, and the server may have forgotten this one"))
-}
-
-// last returns the last message of the key.
-func (p *put) last(ctx context.Context) (m *stored, err error) {
-	err = p.e.once(ctx, func(ctx context.Context) (err error) {
-		m, err = p.e.message(ctx, query{Last: p.msg.Subject})
-		return err
-	})
-	return m, err
-}
-
-// sameServer reports whether the server that got the message still runs and is the only one
-// that has the stream. Then it knows the ids of all that it has applied. It fails if there
-// is no connection.
-func (p *put) sameServer(ctx context.Context) (same bool, err error) {
-	err = p.e.once(ctx, func(ctx context.Context) error {
-		server := p.e.nc.ConnectedServerId()
-		s, err := p.e.js.Stream(ctx, p.e.stream)
-		switch {
-		case err != nil:
-			return err
-		case server == "":
-			return nats.ErrDisconnected
-		}
-		same = s.CachedInfo().Cluster == nil && server == p.server
-		return nil
-	})
-	return same, err
-}
-
-// conflict says why the server refused the message for its expectation. The
-// server looks at the id first, so a message that it knows is not refused.
+// conflict says why the server refused the message for its expectation.
 func (p *put) conflict(ctx context.Context) (uint64, error) {
-	last, err := p.last(ctx)
+	last, err := p.last(ctx, p.subject)
 	if err != nil {
 		return 0, errPending
-	}
-	if p.lost != nil && last != nil && last.Seq > p.before {
-		if revision, err := p.find(ctx); err != nil || revision > 0 {
-			return revision, err
-		}
 	}
 	if last == nil {
 		return p.vanished(ctx)
 	}
 	p.e.saw(last.Seq)
-	switch gone := deletes(last.header); {
+	switch {
 	case last.Seq == p.expected:
 		return 0, errPending // another write of the key is in flight, and may yet fail
-	case gone && p.wantsAbsent():
-		p.expected, p.absent = last.Seq, true
+	case deletes(last.header) && p.w.Expected == 0:
+		p.expected = last.Seq
 		return 0, errAgain
 	}
-	return 0, &engine.ConflictError{Key: p.key, Revision: last.Seq}
+	return 0, &engine.ConflictError{Key: p.w.Key, Revision: last.Seq}
 }
-
-// wantsAbsent reports whether the write is one of a key that must be absent.
-func (p *put) wantsAbsent() bool { return !p.any && (p.expected == 0 || p.absent) }
 
 // vanished says what a refusal means if there is no trace of the key.
 func (p *put) vanished(ctx context.Context) (uint64, error) {
-	if p.wantsAbsent() { // the marker has expired
-		p.expected, p.absent = 0, true
+	if p.w.Expected == 0 { // the marker has expired
+		p.expected = 0
 		return 0, errAgain
 	}
 	at, err := p.e.position(ctx)
 	if err != nil {
-		return 0, p.failed(err)
+		return 0, err
 	}
-	return 0, &engine.ConflictError{Key: p.key, Revision: at.Revision}
+	return 0, &engine.ConflictError{Key: p.w.Key, Revision: at.Revision}
+}
+
+// last returns the last message of a subject.
+func (p *put) last(ctx context.Context, subject string) (m *stored, err error) {
+	err = p.e.once(ctx, func(ctx context.Context) (err error) {
+		m, err = p.e.message(ctx, query{Last: subject})
+		return err
+	})
+	return m, err
 }
