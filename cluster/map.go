@@ -126,19 +126,23 @@ func (m *Map[V]) unload(there map[string]change) {
 }
 
 // prepare decodes the value of a change.
-func (m *Map[V]) prepare(c change) (commit func()) {
-	commit = m.commit(c)
+func (m *Map[V]) prepare(c change) func() {
+	commit := m.commit(c)
 	return func() {
-		m.mu.Lock()
-		if m.loading {
-			m.missed = append(m.missed, missed{c, commit})
-			commit = nil
-		}
-		m.mu.Unlock()
-		if commit != nil {
+		if !m.miss(c, commit) {
 			commit()
 		}
 	}
+}
+
+// miss keeps a change for NewMap, if that is not done.
+func (m *Map[V]) miss(c change, commit func()) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.loading {
+		m.missed = append(m.missed, missed{c, commit})
+	}
+	return m.loading
 }
 
 // commit decodes the value of a change, and returns a function that applies it.

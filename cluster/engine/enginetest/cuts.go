@@ -107,9 +107,11 @@ func testPhantomStalled(t *testing.T, s *Store) {
 	view := watch(t, b, engine.Position{})
 	view.wait(func() bool { return view.Synced > 0 && len(view.State) == 1 })
 	link.Hold()
-	for i := range 2500 { // more than is on the way
-		must(t, a, put(fmt.Sprint(i), ""))
-	}
+	together(20, func(i int) { // more than is on the way
+		for j := range 60 {
+			must(t, a, put(fmt.Sprint(i, "/", j), ""))
+		}
+	})
 	must(t, a, remove("deleted"))
 	last := must(t, a, put("last", ""))
 	forgotten(t, a, "deleted")

@@ -26,7 +26,7 @@ func testEmptySynced(t *testing.T, s *Store) {
 }
 
 func testFullSynced(t *testing.T, s *Store) {
-	const keys = 3000
+	const keys = 1200
 	e, _ := s.Open(t)
 	together(20, func(i int) {
 		for j := range keys / 20 {
@@ -145,7 +145,7 @@ func testStalledTell(t *testing.T, s *Store) {
 		want[fmt.Sprint("last ", i)] = "1"
 	}
 	together(20, func(i int) {
-		for j := range 200 {
+		for j := range 60 {
 			must(t, a, put(fmt.Sprint(i, "/", j), "1"))
 			must(t, a, remove(fmt.Sprint(i, "/", j)))
 		}

@@ -33,6 +33,7 @@ const (
 	codeTTLDisabled       = 10166
 	codeNoMessage         = 10037
 	codeSameID            = 10158
+	codeNotClustered      = 10074
 	statusUnavailable     = 503
 	apiTimeout            = 5 * time.Second
 	firstDelay, lastDelay = 20 * time.Millisecond, time.Second

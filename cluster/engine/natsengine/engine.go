@@ -107,7 +107,7 @@ func (e *Engine) ensure(ctx context.Context) (c jetstream.StreamConfig, err erro
 	err = e.retry(ctx, func(ctx context.Context) error {
 		s, err := e.js.Stream(ctx, e.stream)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			s, err = e.js.CreateStream(ctx, e.config())
+			s, err = e.create(ctx)
 			if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // made by another process, with other options
 				s, err = e.js.Stream(ctx, e.stream)
 			}
@@ -120,11 +120,23 @@ func (e *Engine) ensure(ctx context.Context) (c jetstream.StreamConfig, err erro
 	return c, err
 }
 
+// create makes the stream.
+func (e *Engine) create(ctx context.Context) (jetstream.Stream, error) {
+	if e.o.Replicas > 0 {
+		return e.js.CreateStream(ctx, e.config(e.o.Replicas))
+	}
+	s, err := e.js.CreateStream(ctx, e.config(3))
+	if bad := new(jetstream.APIError); errors.As(err, &bad) && bad.ErrorCode == codeNotClustered {
+		return e.js.CreateStream(ctx, e.config(1))
+	}
+	return s, err
+}
+
 // config is that of a key-value bucket with a history of one message for each key. Gets go
 // to the leader only.
-func (e *Engine) config() jetstream.StreamConfig {
+func (e *Engine) config(replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name: e.stream, Subjects: []string{e.prefix + ">"}, Storage: jetstream.FileStorage, Replicas: e.o.Replicas,
+		Name: e.stream, Subjects: []string{e.prefix + ">"}, Storage: jetstream.FileStorage, Replicas: replicas,
 		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DenyDelete: true, AllowRollup: true,
 		AllowMsgTTL: true, SubjectDeleteMarkerTTL: e.o.MarkerTTL, Duplicates: e.o.DuplicateWindow,
 	}

@@ -34,7 +34,7 @@ type Options struct {
 	Dialer nats.CustomDialer
 
 	// Replicas is the number of servers that keep the bucket, if the Engine makes it.
-	// Zero means 1.
+	// Zero means 3 in a NATS cluster, and otherwise 1.
 	Replicas int
 
 	// MarkerTTL is the time for which the server remembers that a key was deleted, if
@@ -78,7 +78,6 @@ func (o *Options) withDefaults() (*Options, error) {
 			*of = value
 		}
 	}
-	c.Replicas = max(c.Replicas, 1)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -87,6 +86,8 @@ func (o *Options) withDefaults() (*Options, error) {
 		return nil, fmt.Errorf("cluster: %q is no name for a bucket: it may have letters, digits, - and _", c.Bucket)
 	case c.Server == nil && len(c.Addresses) == 0:
 		return nil, errors.New("cluster: Options has neither a Server nor Addresses")
+	case c.Replicas < 0:
+		return nil, errors.New("cluster: Options.Replicas is negative")
 	case c.MarkerTTL < time.Second:
 		return nil, errors.New("cluster: Options.MarkerTTL is less than a second")
 	}

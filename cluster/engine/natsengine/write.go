@@ -152,8 +152,13 @@ func setTTL(m *nats.Msg, ttl time.Duration) {
 	}
 }
 
-// publish sends a message once. It fails with nats.ErrDisconnected if the connection is
-// lost, because then no answer will come.
+// An unanswered is the error of a message whose answer was not waited for any longer.
+type unanswered struct{ cause error }
+
+func (u unanswered) Error() string { return "cluster: no answer: " + u.cause.Error() }
+
+// publish sends a message once. It does not wait for the answer when the connection is lost,
+// because then none will come.
 func (e *Engine) publish(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, error) {
 	ctx, cancel := e.run(ctx)
 	defer cancel(nil)
@@ -162,7 +167,7 @@ func (e *Engine) publish(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, e
 	defer context.AfterFunc(e.link(), func() { cancel(nats.ErrDisconnected) })()
 	ack, err := e.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
 	if err != nil && ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, unanswered{context.Cause(ctx)}
 	}
 	return ack, err
 }
