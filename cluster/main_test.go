@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -50,6 +52,18 @@ func (s *site) start(t *testing.T) {
 func (s *site) restart(t *testing.T) {
 	require.NoError(t, s.server.Close())
 	s.start(t)
+}
+
+// purge empties the bucket as an administrator can.
+func (s *site) purge(t *testing.T) {
+	nc, err := nats.Connect("nats://site", nats.SetCustomDialer(enginetest.NewLink(s.dial)))
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	stream, err := js.Stream(bg, "KV_test")
+	require.NoError(t, err)
+	require.NoError(t, stream.Purge(bg))
 }
 
 func (s *site) dial() (net.Conn, error) {
