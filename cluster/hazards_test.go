@@ -4,13 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"runtime"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/cluster"
 	"github.com/vigil-go/vigil/cluster/engine"
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/wake"
 )
 
@@ -130,6 +133,39 @@ func TestResetIsSeenAtOnce(t *testing.T) {
 		}
 		require.Equal(t, result[int]{v: 1}, <-same)
 	}
+}
+
+// TestBatchIsSeenAtOnce: changes that come after missed ones are applied together. Who sees
+// the first sees the last.
+func TestBatchIsSeenAtOnce(t *testing.T) {
+	const keys = 2000
+	f, b := newFake(t)
+	m := newMap[int](t, b)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			first, _ := m.Load("0")
+			last, _ := m.Load(fmt.Sprint(keys - 1))
+			if !assert.GreaterOrEqual(t, last, first) {
+				return
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	}()
+	for round := range testkit.Scale(50, 20) {
+		f.tell(engine.Event{Kind: engine.Skipped})
+		for i := range keys {
+			f.tell(putEvent(uint64(round*keys+i+1), fmt.Sprint(i), fmt.Sprint(round+1)))
+		}
+		f.tell(synced(uint64(round*keys + keys)))
+	}
+	close(stop)
+	<-stopped
 }
 
 // TestWakerMayRead: a waker that reads is called when the gate is open.
