@@ -182,7 +182,7 @@ func TestLinearizable(t *testing.T) {
 	for i, x := range machines {
 		m := newMap[int](t, x.Bucket)
 		for j := range 3 {
-			clients.Go(func() { r.client(10*i+j, 150, x, m) })
+			clients.Go(func() { r.client(10*i+j, 90, x, m) })
 		}
 	}
 	clients.Wait()
