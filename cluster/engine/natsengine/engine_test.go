@@ -106,6 +106,16 @@ func TestOpenWaitsForServer(t *testing.T) {
 	require.NoError(t, <-opened)
 }
 
+// TestRefusedConnection: Open does not try for ever what cannot succeed.
+func TestRefusedConnection(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	o := s.options(enginetest.NewLink(s.dial))
+	o.Credentials = filepath.Join(t.TempDir(), "missing")
+	_, err := natsengine.Open(bg, o)
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
 // TestTwoServersOfOneDirectory would destroy its data.
 func TestTwoServersOfOneDirectory(t *testing.T) {
 	t.Parallel()
