@@ -138,7 +138,7 @@ func TestResetIsSeenAtOnce(t *testing.T) {
 // TestBatchIsSeenAtOnce: changes that come after missed ones are applied together. Who sees
 // the first sees the last.
 func TestBatchIsSeenAtOnce(t *testing.T) {
-	const keys = 2000
+	const keys = 500
 	f, b := newFake(t)
 	m := newMap[int](t, b)
 	stop, stopped := make(chan struct{}), make(chan struct{})
