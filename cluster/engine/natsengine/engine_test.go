@@ -2,6 +2,7 @@ package natsengine_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/vigil-go/vigil/cluster/engine"
 	"github.com/vigil-go/vigil/cluster/engine/enginetest"
 	"github.com/vigil-go/vigil/cluster/engine/natsengine"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 var bg = context.Background()
@@ -219,6 +221,31 @@ func TestLostConsumer(t *testing.T) {
 	}
 	cancel()
 	<-ended
+}
+
+// TestHundredThousandKeys: the end of the initial state is told once, and after all of it.
+func TestHundredThousandKeys(t *testing.T) {
+	keys := testkit.Scale(100_000, 10_000)
+	s := newSite(t)
+	s.stream(t, func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage })
+	js := s.admin(t)
+	for i := range keys {
+		_, err := js.PublishAsync(fmt.Sprint("$KV.test.k.", i), nil)
+		require.NoError(t, err)
+	}
+	<-js.PublishAsyncComplete()
+	e := s.open(t, s.options(enginetest.NewLink(s.dial)))
+	var kinds [engine.Skipped + 1]int
+	ctx, cancel := context.WithCancel(bg)
+	err := e.Watch(ctx, engine.Position{}, func(event engine.Event) {
+		kinds[event.Kind]++
+		if event.Kind == engine.Synced {
+			require.Equal(t, keys, kinds[engine.Put])
+			cancel()
+		}
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, [...]int{0, keys, 0, 1, 1, 0}, kinds)
 }
 
 var _ nats.CustomDialer = (*natsengine.Server)(nil)
