@@ -166,8 +166,60 @@ func TestStoredValuesOutliveTheServer(t *testing.T) {
 	require.Equal(t, before.History, after.History)
 }
 
+// TestServerLosesWrites: a server comes back with an older state, and uses revisions again.
+// The watch does not take the new values for those that it knows.
+func TestServerLosesWrites(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	e := s.open(t, s.options(enginetest.NewLink(s.dial)))
+	put := func(key, value string) uint64 {
+		revision, err := e.Write(bg, engine.Write{Key: key, Value: []byte(value), Unconditional: true})
+		require.NoError(t, err)
+		return revision
+	}
+	put("kept", "1")
+	old := t.TempDir()
+	require.NoError(t, s.s.Close())
+	require.NoError(t, os.CopyFS(filepath.Join(old, "nats"), os.DirFS(filepath.Join(s.dir, "nats"))))
+	s.start(t)
+
+	events := make(chan engine.Event, 100)
+	ctx, cancel := context.WithCancel(bg)
+	ended := make(chan error, 1)
+	go func() { ended <- e.Watch(ctx, engine.Position{}, func(event engine.Event) { events <- event }) }()
+	first := <-events
+	require.Equal(t, engine.Reset, first.Kind)
+	var last uint64
+	for range 5 {
+		last = put("lost", "1")
+	}
+	for event := range events {
+		if event.Revision == last {
+			break
+		}
+	}
+	require.NoError(t, s.s.Close())
+	require.NoError(t, os.RemoveAll(filepath.Join(s.dir, "nats")))
+	require.NoError(t, os.CopyFS(s.dir, os.DirFS(old)))
+	s.start(t)
+	for event := range events {
+		if event.Kind == engine.Reset {
+			require.NotEqual(t, first.History, event.History)
+			break
+		}
+	}
+	for event := range events {
+		if event.Kind == engine.Synced {
+			break
+		}
+		require.Equal(t, "kept", event.Key)
+	}
+	cancel()
+	<-ended
+}
+
 // TestForeignMessages: what others write to the stream is not taken for a key, and is not
-// waited for in vain.
+// waited for.
 func TestForeignMessages(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -69,6 +69,9 @@ func (w *watch) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if w.at.History == p.History && w.at.Revision > p.Revision { // revisions will be used again
+		return w.e.disown(ctx, p)
+	}
 	w.resume(p)
 	r, err := w.e.newReader(ctx, w.at.Revision+1)
 	if err != nil {
@@ -116,8 +119,6 @@ func (w *watch) forgotten(p moment) string {
 	switch {
 	case w.at.History != p.History:
 		return "the history is another one"
-	case w.at.Revision > p.Revision:
-		return "the history is shorter than before"
 	case w.stale:
 		return "deletions may have been forgotten"
 	case w.late(p.time):
