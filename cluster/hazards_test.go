@@ -98,6 +98,27 @@ func TestUnknownTakeReturnsTheValue(t *testing.T) {
 	require.Empty(t, v)
 }
 
+// TestCancelEndsAllTakers: also one whose turn has just come.
+func TestCancelEndsAllTakers(t *testing.T) {
+	_, b := newFake(t)
+	m := newMap[int](t, b)
+	const takers = 20
+	for range testkit.Scale(300, 50) {
+		var all []chan result[int]
+		for range takers {
+			all = append(all, start(func() (int, error) { return m.Take(bg, "key") }))
+		}
+		for m.Waiters("key") < takers {
+			runtime.Gosched()
+		}
+		require.Equal(t, takers, m.Cancel("key"))
+		for _, c := range all {
+			require.ErrorIs(t, (<-c).err, cluster.ErrCanceled)
+		}
+		require.Zero(t, m.Waiters("key"))
+	}
+}
+
 // TestResetIsSeenAtOnce: while everything is read anew, the old state is there, and then
 // all of the new one. No key is left that is gone, and waiters of keys that are there now
 // return.

@@ -282,7 +282,7 @@ func TestHundredThousandKeys(t *testing.T) {
 	s.stream(t, func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage })
 	js := s.admin(t)
 	for i := range keys {
-		_, err := js.PublishAsync(fmt.Sprint("$KV.test.k.", i), nil)
+		_, err := js.PublishAsync(fmt.Sprint("$KV.test.k.", i), nil, jetstream.WithStallWait(time.Minute))
 		require.NoError(t, err)
 	}
 	<-js.PublishAsyncComplete()
