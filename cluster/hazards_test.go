@@ -119,6 +119,28 @@ func TestCancelEndsAllTakers(t *testing.T) {
 	}
 }
 
+// TestCancelMeetsLeavingTaker: the turn is on its way to the next taker when Cancel looks
+// for it.
+func TestCancelMeetsLeavingTaker(t *testing.T) {
+	_, b := newFake(t)
+	m := newMap[int](t, b)
+	for range testkit.Scale(5000, 500) {
+		ctx, cancel := context.WithCancel(bg)
+		first := start(func() (int, error) { return m.Take(ctx, "key") })
+		for m.Waiters("key") < 1 {
+			runtime.Gosched()
+		}
+		second := start(func() (int, error) { return m.Take(bg, "key") })
+		for m.Waiters("key") < 2 {
+			runtime.Gosched()
+		}
+		cancel()
+		require.ErrorIs(t, (<-first).err, context.Canceled) // it has passed the turn on
+		m.Cancel("key")
+		require.ErrorIs(t, (<-second).err, cluster.ErrCanceled)
+	}
+}
+
 // TestResetIsSeenAtOnce: while everything is read anew, the old state is there, and then
 // all of the new one. No key is left that is gone, and waiters of keys that are there now
 // return.
