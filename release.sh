@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 root=github.com/vigil-go/vigil
 # The root comes first, because the others require it.
-published=(. vigildebug/prometheus vigildebug/otel)
+published=(. vigildebug/prometheus vigildebug/otel cluster)
 
 usage() {
 	echo "usage: ./release.sh VERSION [-n], where VERSION is like v0.1.0" >&2

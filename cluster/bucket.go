@@ -63,14 +63,14 @@ func Open(ctx context.Context, o *Options) (*Bucket, error) {
 func (b *Bucket) Sync(ctx context.Context) error {
 	mustContext(ctx)
 	for {
+		before, name := b.seen.load()
 		p, err := offload(ctx, b.engine.Position)
 		if err != nil {
 			return asClosed(err)
 		}
-		now, name := b.seen.load()
-		at := instant{now.history, p.Revision}
+		at := instant{before.history, p.Revision}
 		if name != p.History {
-			at.history++
+			at.history++ // or a later one, and then the wait fails
 		}
 		if err := b.seen.wait(ctx, at); err != errNewHistory {
 			return err

@@ -16,6 +16,10 @@
 //	rev, err := jobs.Store(ctx, "job 7", job) // on one machine
 //	job, err := jobs.Take(ctx, "job 7")       // on another one: each value goes to one taker
 //
+// A [Group] loads what is expensive once for all machines:
+//
+//	page, err := pages.Do(ctx, url, func(ctx context.Context) (Page, error) { return fetch(ctx, url) })
+//
 // Without Addresses, Open starts a server in the process, which keeps the values in a
 // directory.
 //
@@ -79,7 +83,7 @@
 //
 // # Limits
 //
-// A process holds the keys and values of all of a bucket in memory. Names of Maps
-// contain no NUL. A store of a value that another process cannot decode is logged there, and the
+// A process holds the keys and values of all of a bucket in memory. Names of Maps and
+// Groups contain no NUL. A store of a value that another process cannot decode is logged there, and the
 // key counts as absent.
 package cluster

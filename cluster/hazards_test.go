@@ -4,13 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"runtime"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/cluster"
 	"github.com/vigil-go/vigil/cluster/engine"
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/wake"
 )
 
@@ -95,6 +98,49 @@ func TestUnknownTakeReturnsTheValue(t *testing.T) {
 	require.Empty(t, v)
 }
 
+// TestCancelEndsAllTakers: also one whose turn has just come.
+func TestCancelEndsAllTakers(t *testing.T) {
+	_, b := newFake(t)
+	m := newMap[int](t, b)
+	const takers = 20
+	for range testkit.Scale(300, 50) {
+		var all []chan result[int]
+		for range takers {
+			all = append(all, start(func() (int, error) { return m.Take(bg, "key") }))
+		}
+		for m.Waiters("key") < takers {
+			runtime.Gosched()
+		}
+		require.Equal(t, takers, m.Cancel("key"))
+		for _, c := range all {
+			require.ErrorIs(t, (<-c).err, cluster.ErrCanceled)
+		}
+		require.Zero(t, m.Waiters("key"))
+	}
+}
+
+// TestCancelMeetsLeavingTaker: the turn is on its way to the next taker when Cancel looks
+// for it.
+func TestCancelMeetsLeavingTaker(t *testing.T) {
+	_, b := newFake(t)
+	m := newMap[int](t, b)
+	for range testkit.Scale(5000, 500) {
+		ctx, cancel := context.WithCancel(bg)
+		first := start(func() (int, error) { return m.Take(ctx, "key") })
+		for m.Waiters("key") < 1 {
+			runtime.Gosched()
+		}
+		second := start(func() (int, error) { return m.Take(bg, "key") })
+		for m.Waiters("key") < 2 {
+			runtime.Gosched()
+		}
+		cancel()
+		require.ErrorIs(t, (<-first).err, context.Canceled) // it has passed the turn on
+		m.Cancel("key")
+		require.ErrorIs(t, (<-second).err, cluster.ErrCanceled)
+	}
+}
+
 // TestResetIsSeenAtOnce: while everything is read anew, the old state is there, and then
 // all of the new one. No key is left that is gone, and waiters of keys that are there now
 // return.
@@ -130,6 +176,39 @@ func TestResetIsSeenAtOnce(t *testing.T) {
 		}
 		require.Equal(t, result[int]{v: 1}, <-same)
 	}
+}
+
+// TestBatchIsSeenAtOnce: changes that come after missed ones are applied together. Who sees
+// the first sees the last.
+func TestBatchIsSeenAtOnce(t *testing.T) {
+	const keys = 500
+	f, b := newFake(t)
+	m := newMap[int](t, b)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			first, _ := m.Load("0")
+			last, _ := m.Load(fmt.Sprint(keys - 1))
+			if !assert.GreaterOrEqual(t, last, first) {
+				return
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	}()
+	for round := range testkit.Scale(50, 20) {
+		f.tell(engine.Event{Kind: engine.Skipped})
+		for i := range keys {
+			f.tell(putEvent(uint64(round*keys+i+1), fmt.Sprint(i), fmt.Sprint(round+1)))
+		}
+		f.tell(synced(uint64(round*keys + keys)))
+	}
+	close(stop)
+	<-stopped
 }
 
 // TestWakerMayRead: a waker that reads is called when the gate is open.

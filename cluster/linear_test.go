@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/cluster"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 // An input is a call, and an output is what it returned.
@@ -182,7 +183,7 @@ func TestLinearizable(t *testing.T) {
 	for i, x := range machines {
 		m := newMap[int](t, x.Bucket)
 		for j := range 3 {
-			clients.Go(func() { r.client(10*i+j, 150, x, m) })
+			clients.Go(func() { r.client(10*i+j, testkit.Scale(100, 40), x, m) })
 		}
 	}
 	clients.Wait()

@@ -345,7 +345,10 @@ func (m *Map[V]) Register(key string, w wake.Waker) *Future[V] {
 
 // Cancel ends the waits for key in this process with [ErrCanceled], and returns their
 // number. It does not change the value. A [Map.Take] that has found a value goes on.
-func (m *Map[V]) Cancel(key string) int { return m.local.Cancel(key) + m.takers.cancel(key) }
+func (m *Map[V]) Cancel(key string) int {
+	n := m.takers.cancel(key) // first, or else one of them would get its turn meanwhile
+	return n + m.local.Cancel(key)
+}
 
 // CancelEverywhere ends the waits for key in all processes with [ErrCanceled]: those that
 // are in line when a process sees the call. When it returns, this process has seen it. The
@@ -367,6 +370,6 @@ func (m *Map[V]) Waiters(key string) int { return m.local.Waiters(key) + m.taker
 // [ErrClosed]. The values stay, and all operations that do not wait still work.
 // [Bucket.Close] closes all Maps. Close returns nil.
 func (m *Map[V]) Close() error {
-	callAll([]func(){func() { m.local.Close() }, m.takers.close})
+	callAll([]func(){m.takers.close, func() { m.local.Close() }})
 	return nil
 }

@@ -292,5 +292,7 @@ func TestContextEndsWaitsAndWrites(t *testing.T) {
 	}
 	_, ok := a.Load("there")
 	require.True(t, ok)
-	require.Panics(t, func() { _, _ = a.Store(nil, "key", "1") }) //nolint:staticcheck // a nil context is the point
+	var none context.Context
+	require.Panics(t, func() { _, _ = a.Store(none, "key", "1") })
+	require.Panics(t, func() { _, _ = a.Wait(none, "key") })
 }

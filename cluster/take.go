@@ -23,13 +23,13 @@ func (m *Map[V]) Take(ctx context.Context, key string) (value V, err error) {
 	if ctx.Err() != nil {
 		return value, engine.ContextError(ctx)
 	}
-	if err := m.takers.enter(ctx, key); err != nil {
+	line, err := m.takers.enter(ctx, key)
+	if err != nil {
 		return value, err
 	}
 	defer m.takers.leave(key)
 	for {
-		m.b.gate.pass()
-		e, err := m.local.Wait(ctx, key)
+		e, err := m.waitInLine(ctx, key, line)
 		if err != nil {
 			return value, err
 		}
@@ -48,25 +48,45 @@ func (m *Map[V]) Take(ctx context.Context, key string) (value V, err error) {
 	}
 }
 
+// waitInLine is Wait of a taker that has its turn. A Cancel that came when it was between
+// the two lines has not found it there.
+func (m *Map[V]) waitInLine(ctx context.Context, key string, line taking) (e Entry[V], err error) {
+	if e, ok := m.LoadEntry(key); ok {
+		return e, nil
+	}
+	f := m.local.Register(key, nil)
+	defer f.Stop()
+	if m.takers.canceled(line) { // the second look: a Cancel from now on finds f
+		return e, ErrCanceled
+	}
+	return f.Wait(ctx)
+}
+
 // Takers lets the takers of a key in this process take turns. Otherwise each value
 // would make all of them send a write.
 type takers struct {
 	mu    sync.Mutex
-	count map[string]int // takers of a key, of which one has its turn
+	lines map[string]*takeLine
 	turns waitmap.Map[string, struct{}]
 }
 
+// A takeLine has the takers of a key. It is there as long as there are any.
+type takeLine struct {
+	takers  int // of which one has its turn
+	cancels int // calls of Cancel
+}
+
+// A taking is a call of Take: its line, and the calls of Cancel before it.
+type taking struct {
+	*takeLine
+	before int
+}
+
 // enter waits for the turn.
-func (t *takers) enter(ctx context.Context, key string) error {
-	t.mu.Lock()
-	if t.count == nil {
-		t.count = make(map[string]int)
-	}
-	t.count[key]++
-	first := t.count[key] == 1
-	t.mu.Unlock()
+func (t *takers) enter(ctx context.Context, key string) (c taking, err error) {
+	c, first := t.add(key)
 	if first {
-		return nil
+		return c, nil
 	}
 	entered := false
 	defer func() {
@@ -74,9 +94,24 @@ func (t *takers) enter(ctx context.Context, key string) error {
 			t.drop(key)
 		}
 	}()
-	_, err := t.turns.Take(ctx, key)
+	_, err = t.turns.Take(ctx, key)
 	entered = err == nil
-	return err
+	return c, err
+}
+
+func (t *takers) add(key string) (c taking, first bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l := t.lines[key]
+	if l == nil {
+		l = new(takeLine)
+		if t.lines == nil {
+			t.lines = make(map[string]*takeLine)
+		}
+		t.lines[key] = l
+	}
+	l.takers++
+	return taking{l, l.cancels}, l.takers == 1
 }
 
 // leave gives the turn to the next taker.
@@ -87,7 +122,7 @@ func (t *takers) leave(key string) {
 	t.turns.Store(key, struct{}{})
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.count[key] == 0 { // the next has given up meanwhile
+	if t.lines[key] == nil { // the next has given up meanwhile
 		t.turns.Delete(key)
 	}
 }
@@ -96,15 +131,29 @@ func (t *takers) leave(key string) {
 func (t *takers) drop(key string) (last bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.count[key]--
-	if t.count[key] > 0 {
+	l := t.lines[key]
+	if l.takers--; l.takers > 0 {
 		return false
 	}
-	delete(t.count, key)
+	delete(t.lines, key)
 	t.turns.Delete(key)
 	return true
 }
 
-func (t *takers) cancel(key string) int { return t.turns.Cancel(key) }
+func (t *takers) canceled(c taking) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return c.cancels != c.before
+}
+
+// cancel ends the waits for a turn. Map.Cancel then ends that of the taker whose turn it is.
+func (t *takers) cancel(key string) int {
+	t.mu.Lock()
+	if l := t.lines[key]; l != nil {
+		l.cancels++
+	}
+	t.mu.Unlock()
+	return t.turns.Cancel(key)
+}
 
 func (t *takers) close() { t.turns.Close() }

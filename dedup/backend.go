@@ -154,7 +154,7 @@ func (c *Cache[K, V]) publishError(f *flight[K, V], e *entry[V]) *removal[K, V] 
 	}
 	next.epoch = f.epoch
 	if next.hasValue() {
-		if f.callers() > 0 {
+		if next.used != nil && f.callers() > 0 {
 			next.used.Store(clock())
 		}
 		if c.store.Replace(f.key, old, next) || e == nil {

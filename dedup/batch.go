@@ -44,6 +44,11 @@ func (c *Cache[K, V]) newBatch(values context.Context) *batch[K, V] {
 	return b
 }
 
+// isFull reports whether the batch has as many flights as MaxBatch allows.
+func (b *batch[K, V]) isFull() bool {
+	return b != nil && b.c.o.MaxBatch > 0 && len(b.runs) >= b.c.o.MaxBatch
+}
+
 // join counts a flight.
 func (b *batch[K, V]) join() { b.alive.Add(1) }
 

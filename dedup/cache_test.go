@@ -494,6 +494,30 @@ func TestKeysThatAreNotThemselves(t *testing.T) {
 	})
 }
 
+// TestGetManyOfKeysThatAreNotThemselves: LoadMany could return no value for them, so the
+// Loader is called.
+func TestGetManyOfKeysThatAreNotThemselves(t *testing.T) {
+	for _, most := range []int{0, 1} {
+		bubble(t, func(t *testing.T) {
+			var asked []float64
+			c := newCache(t, func(context.Context, float64) (int, error) { return 7, nil }, &dedup.CacheOptions[float64, int]{
+				MaxBatch: most,
+				LoadMany: func(_ context.Context, keys []float64) (map[float64]int, error) {
+					asked = append(asked, keys...)
+					return map[float64]int{1: 1}, nil
+				},
+			})
+			keys := []float64{math.NaN(), 1, math.NaN()}
+			m, err := c.GetMany(bg, keys)
+			require.NoError(t, err)
+			require.Len(t, m, 3)
+			require.NoError(t, c.RefreshMany(bg, keys))
+			require.Equal(t, []float64{1, 1}, asked)
+			require.Equal(t, 1, c.Stats().Entries)
+		})
+	}
+}
+
 // TestClosedWhileNaNIsLoaded: the flight is in no map, and its callers get ErrClosed.
 func TestClosedWhileNaNIsLoaded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -512,22 +536,35 @@ func TestClosedWhileNaNIsLoaded(t *testing.T) {
 func TestUnhashableKeys(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCache(t, func(context.Context, any) (int, error) { return 1, nil }, nil)
+		batches := newCache(t, func(context.Context, any) (int, error) { return 1, nil }, &dedup.CacheOptions[any, int]{
+			MaxBatch: 1, LoadMany: func(context.Context, []any) (map[any]int, error) { return map[any]int{1: 1}, nil }})
 		var g dedup.Group[any, int]
 		bad := []int{1}
 		for _, f := range []func(){
 			func() { c.Get(bg, bad) },
 			func() { c.GetMany(bg, []any{1, bad}) },
 			func() { c.Refresh(bg, bad) },
+			func() { c.RefreshMany(bg, []any{1, bad}) },
+			func() { c.GetEntry(bg, bad) },
+			func() { c.Entry(bad) },
+			func() { c.Peek(bad) },
+			func() { batches.Get(bg, bad) },
+			func() { batches.Refresh(bg, bad) },
 			func() { c.Put(bad, 1) },
 			func() { c.Invalidate(bad) },
 			func() { g.Do(bg, bad, func(context.Context) (int, error) { return 1, nil }) },
+			func() { g.DoChan(bg, bad, func(context.Context) (int, error) { return 1, nil }) },
+			func() { g.Forget(bad) },
+			func() { g.ForgetUnshared(bad) },
 		} {
 			require.Regexp(t, "runtime error: (hash of unhashable|comparing uncomparable) type", panicText(t, f))
 		}
-		require.Zero(t, c.Stats().InFlight)
-		v, err := c.Get(bg, 1)
-		require.NoError(t, err)
-		require.Equal(t, 1, v)
+		for _, c := range []*dedup.Cache[any, int]{c, batches} {
+			require.Zero(t, c.Stats().InFlight)
+			v, err := c.Get(bg, 1)
+			require.NoError(t, err)
+			require.Equal(t, 1, v)
+		}
 	})
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // An entry is what is stored for a key: a value, an error, or a value and the failure of the
-// load that should have replaced it. Only used changes once it is stored.
+// load that should have replaced it. It does not change once it is stored.
 type entry[V any] struct {
 	v      V
 	weight uint32
@@ -17,7 +17,9 @@ type entry[V any] struct {
 	fresh  int64    // the time until which v is fresh; zero if there is no value
 	failed *failure // nil if the last load has not failed
 
-	used atomic.Int64 // the last time at which a caller asked for it, if there is an IdleTTL
+	// used is the last time at which a caller asked for v, or nil if there is no IdleTTL. All
+	// entries of one v share it, so that a Get renews the one that replaces what it has found.
+	used *atomic.Int64
 }
 
 // A failure is a load that failed.
@@ -34,7 +36,9 @@ func (e *entry[V]) hasValue() bool { return e.fresh != 0 }
 // storedAt notes the time at which the entry is stored.
 func (e *entry[V]) storedAt(now int64) {
 	e.stored = now
-	e.used.Store(now)
+	if e.used != nil {
+		e.used.Store(now)
+	}
 }
 
 // waits reports whether the next load is not due yet, after a load that failed.
@@ -99,7 +103,7 @@ func (c *Cache[K, V]) entryAfterError(e, old *entry[V], now int64) *entry[V] {
 		e = &entry[V]{failed: new(failure)}
 	}
 	e.v, e.fresh, e.stored, e.weight = old.v, old.fresh, old.stored, max(old.weight, e.weight)
-	e.used.Store(old.used.Load())
+	e.used = old.used
 	c.backOff(e.failed, old.failed, now, wait)
 	return e
 }
@@ -140,7 +144,7 @@ func (c *Cache[K, V]) prepareValue(key K, v V) *entry[V] {
 		e.fresh = expiresAt(clock(), c.jitter(c.o.TTL))
 	}
 	if c.o.IdleTTL > 0 {
-		e.fresh = min(e.fresh, beyondIdle)
+		e.fresh, e.used = min(e.fresh, beyondIdle), new(atomic.Int64)
 	}
 	if c.o.Weigh != nil {
 		e.weight = c.o.Weigh(key, v)

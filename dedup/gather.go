@@ -32,7 +32,7 @@ func (c *Cache[K, V]) gather(f *flight[K, V]) {
 	b.join()
 	f.batch = b
 	b.runs = append(b.runs, run[K, V]{f: f})
-	if len(b.runs) < c.o.MaxBatch {
+	if !b.isFull() {
 		return
 	}
 	g.open = nil

@@ -371,3 +371,36 @@ func TestOptionsOfBatchesThatAreInvalid(t *testing.T) {
 		require.EqualError(t, err, "dedup: CacheOptions: "+text)
 	}
 }
+
+// TestNoCallIsAboveMaxBatch, also for GetMany and RefreshMany, with loads in the
+// background. All calls are made at the same time.
+func TestNoCallIsAboveMaxBatch(t *testing.T) {
+	overGathered(t, options{MaxBatch: 2, TTL: time.Minute, StaleWhileRevalidate: time.Minute}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
+		c.Put("stale", 1)
+		time.Sleep(time.Minute)
+		keys := []string{"a", "stale", "b", "a", "c", "d"}
+		answer := func() {
+			var calls [][]string
+			synctest.Wait()
+			for range 3 {
+				require.NotEmpty(t, b.many, "all begin at the same time")
+				call := <-b.many
+				calls = append(calls, call.keys)
+				m := map[string]int{}
+				for _, key := range call.keys {
+					m[key] = 2
+				}
+				call.gate <- manyResult{m: m}
+			}
+			require.ElementsMatch(t, [][]string{{"a", "stale"}, {"b", "c"}, {"d"}}, calls)
+		}
+		out := startMany(c, bg, keys...)
+		answer()
+		require.Equal(t, manyOutcome{m: map[string]int{"a": 2, "stale": 1, "b": 2, "c": 2, "d": 2}}, <-out)
+		got := async(func() result { return result{err: c.RefreshMany(bg, keys)} })
+		answer()
+		require.NoError(t, (<-got).err)
+		synctest.Wait()
+		requireHas(t, c, "stale", 2)
+	})
+}

@@ -10,10 +10,10 @@ import (
 
 // GetMany returns the values of keys. Repeated keys count once. GetMany joins the loads of
 // missing keys that are in flight, and loads the other missing keys: with one call of
-// [CacheOptions].LoadMany if that is set, otherwise with one load per key, all at the same
-// time. The loads do not run in the caller's goroutine. During StaleWhileRevalidate stale
-// values are returned at once, and loads in the background, or the same call of LoadMany,
-// replace them.
+// [CacheOptions].LoadMany if that is set, or with several if there are more keys than
+// MaxBatch, otherwise with one load per key, all at the same time. The loads do not run in
+// the caller's goroutine. During StaleWhileRevalidate stale values are returned at once, and
+// loads in the background, or the same calls of LoadMany, replace them.
 //
 // The map contains the keys that succeeded. The error joins a *[KeyError] for each of the
 // other keys, in the order of keys, and is nil if there are none. When ctx ends, the keys
@@ -79,12 +79,21 @@ type manyKey[K comparable, V any] struct {
 	err error
 }
 
-// joinAll joins the line of all keys before it starts the batch. The batch starts even if
-// a method of the context panics, because other callers may have joined its flights.
+// joinAll joins the line of all keys of a batch before it starts the batch. The batch starts
+// even if a method of the context panics, because other callers may have joined its flights.
 func (m *many[K, V]) joinAll(keys []K, list []manyKey[K, V]) {
-	b := m.c.newBatch(load.ValuesOf(m.ctx))
-	defer b.start()
+	values := load.ValuesOf(m.ctx)
+	b := m.c.newBatch(values)
+	defer func() { b.start() }()
 	for i, key := range keys {
+		if b.isFull() {
+			b.start()
+			b = m.c.newBatch(values)
+		}
+		b := b
+		if key != key { // a NaN, for which LoadMany could return no value
+			b = nil
+		}
 		p := &list[i]
 		p.err = m.joinOne(key, b, p)
 		if p.created != nil {

@@ -51,6 +51,7 @@ type modelLoad struct {
 	over    bool
 	old     *modelEntry // what was kept when it began
 	call    *call
+	batch   *modelBatch // that it is a part of, or nil
 }
 
 // A modelCall is a Get or Refresh that waits.
@@ -109,7 +110,7 @@ func (m *model) call(key string, refresh bool, arg int) {
 			m.stats.Stale++
 		}
 		if renew && k.flight == nil {
-			m.begin(key).pinned = true
+			m.begin(key, false).pinned = true
 		}
 		r.shared = stale && entry
 		m.returned(got, r)
@@ -126,7 +127,7 @@ func (m *model) call(key string, refresh bool, arg int) {
 		return
 	}
 	if l == nil {
-		l = m.begin(key)
+		l = m.begin(key, refresh && many)
 	} else if !refresh {
 		m.stats.Coalesced++
 	}
@@ -134,10 +135,14 @@ func (m *model) call(key string, refresh bool, arg int) {
 	m.calls = append(m.calls, &modelCall{l, refresh, entry, cancel, got})
 }
 
-func (m *model) begin(key string) *modelLoad {
+// begin begins a load. alone says that it gathers no others.
+func (m *model) begin(key string, alone bool) *modelLoad {
 	l := &modelLoad{key: key, number: len(m.starts) + 1, stays: true, old: m.key(key).entry}
 	m.starts = append(m.starts, l)
 	m.key(key).flight = l
+	if m.o.MaxBatch > 0 {
+		m.gather(l, alone)
+	}
 	return l
 }
 
@@ -156,6 +161,7 @@ func (m *model) quit(c *modelCall) {
 		k.flight = nil
 	}
 	l.stays = false
+	m.leaveBatch(l.batch)
 }
 
 func (m *model) drop(c *modelCall) {
@@ -183,21 +189,29 @@ func (m *model) pick(arg int) *modelLoad {
 
 // end ends a load, with a value or an error.
 func (m *model) end(l *modelLoad, err error) {
-	if l.over {
+	if l.over || l.batch != nil {
 		return
 	}
-	l.over = true
-	m.stats.Loads++
 	r := result{v: l.number}
 	if err != nil {
 		r = result{err: err}
-		m.stats.LoadErrors++
 	}
 	l.call.gate <- r
 	synctest.Wait()
+	m.ended(l, r)
+}
+
+// ended notes that a load has ended, and checks what its callers get.
+func (m *model) ended(l *modelLoad, r result) {
+	l.over = true
+	m.stats.Loads++
+	err := r.err
+	if err != nil {
+		m.stats.LoadErrors++
+	}
 	refreshed := r.err
 	if l.stays {
-		r = m.store(l, err)
+		r = m.store(l, r.v, err)
 		m.key(l.key).flight = nil
 	}
 	for _, c := range append([]*modelCall(nil), m.calls...) {
@@ -217,12 +231,12 @@ func (m *model) end(l *modelLoad, err error) {
 }
 
 // store ends a load that can be joined, and returns what its callers get.
-func (m *model) store(l *modelLoad, err error) result {
+func (m *model) store(l *modelLoad, v int, err error) result {
 	k := m.key(l.key)
 	if err == nil {
 		m.leave(k.entry, dedup.RemoveReplaced)
-		k.entry = &modelEntry{has: true, v: l.number, stored: time.Now(), used: time.Now()}
-		return result{v: l.number}
+		k.entry = &modelEntry{has: true, v: v, stored: time.Now(), used: time.Now()}
+		return result{v: v}
 	}
 	if err == dedup.ErrGone {
 		m.leave(k.entry, dedup.RemoveInvalidated)

@@ -72,11 +72,12 @@ func (m *model) check() {
 		}
 	}
 	for _, l := range m.starts {
-		if !l.over {
+		if !l.over && l.batch == nil {
 			canceled := l.callers == 0 && !l.pinned
 			require.Equal(m.t, canceled, l.call.ctx.Err() != nil, "load %d canceled: %v", l.number, m)
 		}
 	}
+	m.checkBatches()
 	s := m.c.Stats()
 	s.Entries, s.InFlight, s.LoadTime = 0, 0, 0
 	require.Equal(m.t, m.stats, s, "%v", m)

@@ -30,6 +30,9 @@ type model struct {
 	puts   int
 	stats  dedup.Stats
 
+	batches []*modelBatch // that have not ended; see model_batch_test.go
+	asked   chan *modelCallOfMany
+
 	left    map[int]dedup.RemoveCause // values that are not kept any more
 	removed map[int]dedup.RemoveCause // those of which OnRemove was told
 }
@@ -52,6 +55,12 @@ func modelOptions(b, more byte) *options {
 	}
 	if more&2 != 0 {
 		o.MaxBackoff = modelMost
+	}
+	if more&8 != 0 {
+		o.MaxBatch = 2 + int(more>>5&1)
+	}
+	if more&16 != 0 && o.MaxBatch > 0 {
+		o.BatchDelay = modelDelay
 	}
 	if b&1 != 0 {
 		o.TTL = modelTTL
@@ -91,6 +100,10 @@ func runModel(t testing.TB, script []byte) {
 		r := <-c.gate // whatever ctx says
 		return r.v, r.err
 	}
+	m.asked = make(chan *modelCallOfMany, 1000)
+	if m.o.MaxBatch > 0 {
+		m.o.LoadMany = m.loadMany
+	}
 	if script[1]&4 != 0 {
 		m.o.ReloadWith = func(ctx context.Context, _ string, old int) (int, error) { return load(ctx, old) }
 	}
@@ -102,6 +115,7 @@ func runModel(t testing.TB, script []byte) {
 	for _, l := range m.starts {
 		m.end(l, nil)
 	}
+	m.endBatches()
 	require.Empty(t, m.calls)
 	require.NoError(t, m.c.Close())
 	for _, k := range m.keys {
@@ -153,12 +167,18 @@ func (m *model) step(b byte, began chan *call) {
 			m.quit(m.calls[arg%n])
 		}
 	default:
-		if l := m.pick(arg); l != nil {
+		if n := len(m.batches); n > 0 {
+			m.endBatch(m.batches[arg%n], b)
+		} else if l := m.pick(arg); l != nil {
 			m.end(l, modelEnd(b))
 		}
 	}
 	synctest.Wait()
+	m.beginBatches()
 	for _, l := range m.starts[loads:] {
+		if l.batch != nil {
+			continue
+		}
 		require.NotEmpty(m.t, began, "load %d has not begun: %v", l.number, m)
 		l.call = <-began
 		m.checkOld(l)
@@ -203,6 +223,7 @@ func (m *model) invalidate(key string, arg int) {
 	switch arg % 4 {
 	case 0:
 		m.c.InvalidateAll()
+		m.noteChange("")
 		for key := range m.keys {
 			m.remove(key)
 		}
@@ -222,6 +243,7 @@ func (m *model) remove(key string) {
 
 func (m *model) invalidateFunc(f func(string, int) bool) {
 	n := m.c.InvalidateFunc(f)
+	m.noteChange("")
 	least, most := 0, 0
 	for key, k := range m.keys {
 		m.detach(key)
@@ -237,10 +259,12 @@ func (m *model) invalidateFunc(f func(string, int) bool) {
 }
 
 func (m *model) detach(key string) {
+	m.noteChange(key)
 	k := m.key(key)
-	if k.flight != nil {
-		k.flight.stays, k.flight.pinned = false, false
+	if l := k.flight; l != nil {
+		l.stays, l.pinned = false, false
 		k.flight = nil
+		m.leaveBatch(l.batch)
 	}
 }
 
@@ -260,7 +284,9 @@ func FuzzCache(f *testing.F) {
 	f.Add([]byte{63, 0, 0, 8, 0x11, 6, 0x19, 7, 0xf4, 0, 8, 7, 6, 3})
 	f.Add([]byte{0, 1, 0, 6, 0xa4, 0, 0xa4, 0xa4, 0})                               // idle
 	f.Add([]byte{3, 6, 0, 6, 0xf4, 0, 7, 0x24, 0, 7, 0x24, 0, 0x24, 0, 6, 0, 0x24}) // backoff, with the old value
-	for seed := range uint64(200) {
+	f.Add([]byte{0, 8, 0, 8, 6, 0, 3, 0, 0, 8, 7, 3})                               // two keys in a batch
+	f.Add([]byte{1, 24, 0, 3, 0, 0x24, 6, 0, 8, 0x24, 0x17, 0x54, 3})               // one that gathers
+	for seed := range uint64(400) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		script := make([]byte, 120)
 		for i := range script {

@@ -117,12 +117,14 @@ type CacheOptions[K comparable, V any] struct {
 	// them, they are being loaded, or they were put or invalidated since the call began. The
 	// context of LoadMany is canceled when the last caller of each of its keys has left.
 	// LoadMany, and a Loader that GetMany or RefreshMany calls, always runs in a goroutine
-	// of its own. Everything else is as for a Loader. A nil LoadMany means that the Loader
-	// is called for each key.
+	// of its own. Everything else is as for a Loader. A nil LoadMany means that the Loader is
+	// called for each key. The Loader is always called for a key that is not equal to itself,
+	// such as NaN.
 	LoadMany func(ctx context.Context, keys []K) (map[K]V, error)
 
 	// MaxBatch, if it is not zero, means that LoadMany is called instead of the Loader and
-	// ReloadWith, with up to MaxBatch keys. Loads of [Cache.Get], [Cache.GetEntry] and
+	// ReloadWith, and always with up to MaxBatch keys: GetMany and RefreshMany make several
+	// calls, at the same time, if they need more. Loads of [Cache.Get], [Cache.GetEntry] and
 	// [Cache.Refresh], and the loads in the background that they start, are gathered until
 	// there are MaxBatch, or until BatchDelay after the first. If no slot of MaxLoads is
 	// free then, and there are fewer than MaxBatch, they are gathered until one is free. A
@@ -132,7 +134,6 @@ type CacheOptions[K comparable, V any] struct {
 	// Each load of a call waits for what the others wait for. So if LoadMany calls its own
 	// Cache, it gets [ErrCycle] for keys whose load waits for any key of its call.
 	//
-	// The Loader is still called for a key that is not equal to itself, such as NaN.
 	// MaxBatch needs LoadMany.
 	MaxBatch int
 

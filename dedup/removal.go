@@ -8,7 +8,7 @@ type RemoveCause uint8
 const (
 	RemoveExpired     RemoveCause = iota + 1 // its time was over, whatever then removed it
 	RemoveEvicted                            // MaxEntries or MaxWeight was exceeded
-	RemoveInvalidated                        // by Invalidate, InvalidateFunc, InvalidateAll or Close
+	RemoveInvalidated                        // by Invalidate, InvalidateFunc, InvalidateAll, Close or ErrGone
 	RemoveReplaced                           // by a newer value of a Put or a load, even if that is not kept
 )
 

@@ -3,7 +3,9 @@ package dedup
 import (
 	"context"
 	"errors"
+	"iter"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -44,4 +46,86 @@ func TestAValueThatWasEvictedDoesNotComeBack(t *testing.T) {
 		d, _ := c.Entry("k")
 		require.False(t, d.HasValue)
 	}
+}
+
+// A hookedStore calls functions before its methods do something.
+type hookedStore struct {
+	store.Store[string, *entry[int]]
+	replace, yield func()
+}
+
+func (s *hookedStore) Replace(key string, old, e *entry[int]) bool {
+	s.replace()
+	return s.Store.Replace(key, old, e)
+}
+
+func (s *hookedStore) All() iter.Seq2[string, *entry[int]] {
+	return func(yield func(string, *entry[int]) bool) {
+		for key, e := range s.Store.All() {
+			s.yield()
+			if !yield(key, e) {
+				return
+			}
+		}
+	}
+}
+
+// hooked returns a Cache with a value for k whose loads fail.
+func hooked(t *testing.T, o CacheOptions[string, int]) (*Cache[string, int], *hookedStore) {
+	c, err := NewCache(func(context.Context, string) (int, error) { return 0, errors.New("the load failed") }, &o)
+	require.NoError(t, err)
+	s := &hookedStore{c.store, func() {}, func() {}}
+	c.store = s
+	c.Put("k", 1)
+	return c, s
+}
+
+// TestAGetDuringAFailingLoadRenewsTheValue: it has found the entry that the load replaces.
+func TestAGetDuringAFailingLoadRenewsTheValue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := hooked(t, CacheOptions[string, int]{TTL: time.Hour, StaleIfError: time.Hour, IdleTTL: time.Minute})
+		time.Sleep(50 * time.Second)
+		s.replace = func() { c.touch("k") }
+		c.publishError(&flight[string, int]{key: "k", result: result[int]{loadErr: ErrNotLoaded}}, nil)
+		time.Sleep(50 * time.Second)
+		_, ok := c.Peek("k")
+		require.True(t, ok)
+		time.Sleep(10 * time.Second)
+		c.touch("k") // by a Get that found it before its time was over
+		_, ok = c.Peek("k")
+		require.False(t, ok)
+	})
+}
+
+// TestInvalidateAllDuringALoadThatBeginsLate: a load that begins while the entries are
+// removed does not store the old value with its error.
+func TestInvalidateAllDuringALoadThatBeginsLate(t *testing.T) {
+	c, s := hooked(t, CacheOptions[string, int]{TTL: time.Hour, StaleIfError: time.Hour, OnRemove: func(string, int, RemoveCause) {}})
+	s.yield = func() { _ = c.Refresh(context.Background(), "k") }
+	c.InvalidateAll()
+	_, ok := c.Entry("k")
+	require.False(t, ok)
+}
+
+// TestInvalidateAllIsOneStep: when it has begun, nothing older is returned, though it has
+// not removed everything yet.
+func TestInvalidateAllIsOneStep(t *testing.T) {
+	c, s := hooked(t, CacheOptions[string, int]{TTL: time.Hour, OnRemove: func(string, int, RemoveCause) {}})
+	yields := 0
+	s.yield = func() {
+		if yields++; yields > 1 {
+			return
+		}
+		_, ok := c.Peek("k")
+		require.False(t, ok)
+		_, ok = c.Entry("k")
+		require.False(t, ok)
+		for key := range c.All() {
+			require.Fail(t, "All", key)
+		}
+		_, err := c.Get(context.Background(), "k")
+		require.Error(t, err)
+	}
+	c.InvalidateAll()
+	require.NotZero(t, yields)
 }

@@ -32,8 +32,9 @@ type backlog struct {
 }
 
 const (
-	maxBacklog = 1 << 12
-	nextTrial  = time.Second // after a failure
+	maxBacklog  = 1 << 12
+	maxFailures = 8           // in a row of tasks: then, the rest would fail as well
+	nextTrial   = time.Second // after a failure
 )
 
 func newBacklog() backlog {
@@ -52,6 +53,14 @@ func (b *backlog) purged() bool {
 		b.sweep, b.wipe = 0, true
 	}
 	return b.wipe
+}
+
+// wipeAll has everything be deleted.
+func (b *backlog) wipeAll() {
+	b.mu.Lock()
+	defer b.remind()
+	defer b.mu.Unlock()
+	b.wipe = true
 }
 
 func (b *backlog) add(to map[string]struct{}, what string) {
@@ -81,31 +90,36 @@ func (b *backlog) holds(key string) bool {
 	return ok || b.wipe
 }
 
-// first returns what to do next, which stays until it is done. All of them are zero if
-// there is nothing.
-func (b *backlog) first() (drop, mark string, wipe bool) {
+// A task is one thing of a backlog.
+type task struct {
+	drop, mark string
+	wipe       bool
+}
+
+// tasks returns what there is to do, which stays until it is done.
+func (b *backlog) tasks() (all []task) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.wipe {
-		return "", "", true
+		return []task{{wipe: true}}
 	}
-	for drop = range b.drops {
-		return drop, "", false
+	for key := range b.drops {
+		all = append(all, task{drop: key})
 	}
-	for mark = range b.marks {
-		return "", mark, false
+	for uri := range b.marks {
+		all = append(all, task{mark: uri})
 	}
-	return "", "", false
+	return all
 }
 
-// finished removes what is done. Only the saver saves, so what was added again meanwhile is
-// done as well.
-func (b *backlog) finished(drop, mark string, wipe bool) {
+// finished removes what is done. Only the saver saves responses, so what was added again
+// meanwhile is done as well.
+func (b *backlog) finished(t task) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.drops, drop)
-	delete(b.marks, mark)
-	if wipe {
+	delete(b.drops, t.drop)
+	delete(b.marks, t.mark)
+	if t.wipe {
 		b.wipe = false
 	}
 }
@@ -116,27 +130,39 @@ func (b *backlog) swept() {
 	b.sweep = 0
 }
 
-// doBacklog does what is in the backlog, and has purges reach the Store. It fails with the
-// first failure.
+// doBacklog does what is in the backlog, and has purges reach the Store. What fails does not
+// keep the rest from being done, unless much does.
 func (s *storage) doBacklog() error {
+	var failed []error
 	for {
-		drop, mark, wipe := s.backlog.first()
-		var err error
-		switch {
-		case wipe:
-			err = s.call(s.wipe)
-		case drop != "":
-			err = s.call(func() error { return s.Store.Delete(drop) })
-		case mark != "":
-			err = s.call(func() error { return s.put(&record{Key: markOf(mark), Mark: rand.Text()}) })
-		default:
-			return s.sweep()
+		tasks := s.backlog.tasks()
+		for _, t := range tasks {
+			if err := s.call(func() error { return s.do(t) }); err == nil {
+				s.backlog.finished(t)
+			} else if failed = append(failed, err); len(failed) == maxFailures {
+				return errors.Join(failed...)
+			}
 		}
-		if err != nil {
-			return err
+		if len(tasks) == 0 || len(failed) > 0 {
+			return errors.Join(append(failed, s.sweep())...)
 		}
-		s.backlog.finished(drop, mark, wipe)
 	}
+}
+
+// do does a task. It is called within call.
+func (s *storage) do(t task) error {
+	switch {
+	case t.wipe:
+		return s.wipe()
+	case t.drop != "":
+		return s.Store.Delete(t.drop)
+	}
+	return s.mark(t.mark)
+}
+
+// mark replaces the mark of a page.
+func (s *storage) mark(uri string) error {
+	return s.put(&record{Key: markOf(uri), Mark: rand.Text()})
 }
 
 // put saves a record without a body.
@@ -150,18 +176,21 @@ func (s *storage) put(h *record) error {
 
 func (s *storage) wipe() error {
 	for key := range s.Store.Heads() {
+		if key == purgesKey {
+			continue // until the others are gone
+		}
 		if err := s.Store.Delete(key); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.trimLog()
 }
 
 // sweep has all purges reach the Store that have not yet, at once.
 func (s *storage) sweep() error {
 	first := s.swept.Load().next.Load()
 	if first == nil {
-		return nil
+		return s.trim()
 	}
 	last := first
 	for p := first; p != nil; p = p.next.Load() {
@@ -183,10 +212,22 @@ func (s *storage) sweep() error {
 		}
 		return nil
 	})
-	if err == nil {
-		s.backlog.swept()
-		s.swept.Store(last)
+	if err != nil {
+		return err
 	}
+	s.backlog.swept()
+	s.swept.Store(last)
+	s.log.stale.Store(true)
+	return s.trim()
+}
+
+// trim has the log follow, if it has purges that have reached the Store.
+func (s *storage) trim() error {
+	if !s.log.stale.Load() {
+		return nil
+	}
+	err := s.call(s.trimLog)
+	s.log.stale.Store(err != nil)
 	return err
 }
 
@@ -233,10 +274,28 @@ func (s *storage) softly(key string, since int64) error {
 	return s.Store.Save(key, p, body)
 }
 
-// epochOf returns the epoch of a page.
+// epochOf returns the epoch of a page, or "" if that is not known.
 func (s *storage) epochOf(ctx context.Context, uri string) string {
 	if h := s.loadHead(ctx, markOf(uri)); h != nil {
 		return h.Mark
 	}
 	return ""
+}
+
+// written is told that pages were written to. It has their marks replaced, and waits for that:
+// the next process knows of it then.
+func (s *storage) written(ctx context.Context, uris []string) {
+	err := s.soon(ctx, func() error {
+		for _, uri := range uris {
+			if err := s.mark(uri); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		for _, uri := range uris {
+			s.backlog.mark(uri)
+		}
+	}
 }

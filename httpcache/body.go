@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"sync"
 	"sync/atomic"
 )
 
@@ -64,6 +65,7 @@ func (b *body) release() {
 	}
 	if b.whole.Load() {
 		b.budget.give(b.chunks...)
+		b.chunks = nil // some still have the body, which they cannot open: for instance to save it
 	} else {
 		b.budget.give(b.stream.Load().chunks...)
 	}
@@ -150,14 +152,25 @@ func (b *body) cut(last *chunk, size, n int) *chunk {
 	return exact
 }
 
-// A section reads a whole body from anywhere.
+// A section reads a whole body at any offset, until end is called.
 type section struct {
-	body *body
+	mu   sync.Mutex // a goroutine of http.ServeContent may still read after that has returned
+	body *body      // nil after end
 	off  int64
 }
 
+var (
+	errSeek = errors.New("httpcache: seek before the beginning")
+	errOver = errors.New("httpcache: the body is not open any more")
+)
+
 func (s *section) Read(p []byte) (int, error) {
-	if s.off >= s.body.length {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.body == nil:
+		return 0, errOver
+	case s.off >= s.body.length:
 		return 0, io.EOF
 	}
 	n := copy(p, s.body.chunks[s.off/chunkSize].data[s.off%chunkSize:])
@@ -165,13 +178,15 @@ func (s *section) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-var errSeek = errors.New("httpcache: seek before the beginning")
-
 func (s *section) Seek(off int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.body == nil:
+		return 0, errOver
+	case whence == io.SeekCurrent:
 		off += s.off
-	case io.SeekEnd:
+	case whence == io.SeekEnd:
 		off += s.body.length
 	}
 	if off < 0 {
@@ -179,4 +194,11 @@ func (s *section) Seek(off int64, whence int) (int64, error) {
 	}
 	s.off = off
 	return off, nil
+}
+
+// end returns when no Read is running. Later ones fail.
+func (s *section) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.body = nil
 }

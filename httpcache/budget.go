@@ -9,6 +9,9 @@ import (
 // Each fetch may have one chunk, whatever the budget.
 const chunkSize = 32 << 10
 
+// maxFree is the maximum number of unused chunks, which no response has the weight of.
+const maxFree = 32 << 20 / chunkSize
+
 // A chunk is a piece of a body. Once bytes are in it, they do not change until
 // the chunk goes back to the budget.
 type chunk struct {
@@ -18,9 +21,9 @@ type chunk struct {
 }
 
 // A budget bounds the memory of bodies: of those that are kept, that are arriving, and that
-// were evicted and are still being read. Unused chunks are kept for the next body, so that
-// memory need not be collected first. Used and unused chunks together do not exceed max,
-// except for the one chunk that each fetch may always have.
+// were evicted and are still being read. Unused chunks, at most maxFree, are kept for the
+// next body, so that memory need not be collected first. Used and unused chunks together do
+// not exceed max, except for the one chunk that each fetch may always have.
 //
 // A body that is whole is evictable, and the budget has one of its references. The eviction
 // policy is SIEVE: the hand moves from the oldest body to the newest, passes over those that
@@ -108,9 +111,9 @@ func (g *budget) give(chunks ...*chunk) {
 	g.trim()
 }
 
-// trim drops the unused chunks that exceed max.
+// trim drops the unused chunks that exceed max or maxFree.
 func (g *budget) trim() {
-	n := int(max(0, g.max-g.used) / chunkSize)
+	n := int(min(maxFree, max(0, g.max-g.used)/chunkSize))
 	if n < len(g.free) {
 		clear(g.free[n:])
 		g.free = g.free[:n]

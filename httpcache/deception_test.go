@@ -134,3 +134,25 @@ func TestLongPathIsDecodedInOnePass(t *testing.T) {
 	require.Equal(t, "%", decoded("%25"+strings.Repeat("25", 1<<20)))
 	require.True(t, hasDotDot("/%"+strings.Repeat("25", 1<<20)+"2e./x"))
 }
+
+// Some origins, those of CGI and WSGI for instance, take an underscore for a hyphen.
+func TestFieldsWithUnderscoresDoNotPoisonThePage(t *testing.T) {
+	for _, line := range []string{
+		"X_HTTP_Method_Override: POST", "X_Http-Method: DELETE", "X-Method_Override: PUT", "X_Original_URL: /evil", "X-Rewrite_Url: /evil",
+		"Accept_Language: evil", "Accept_Encoding: evil", "User_Agent: evil", "If_None_Match: *", "If-Modified_Since: x", "Sec_Fetch_Mode: evil",
+		"X_Requested_With: evil", "Content_Length: 1", "Transfer_Encoding: chunked", "Cache_Control: no-store",
+	} {
+		name, _, _ := strings.Cut(line, ": ")
+		plain := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+			for name, values := range r.Header {
+				if http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")) == plain && values[0] != "" && plain != "Accept-Encoding" {
+					io.WriteString(w, "evil")
+				}
+			}
+			addLines(w.Header(), "Vary: "+plain)
+		})
+		s.request("GET", "/", line)
+		require.Empty(t, s.request("GET", "/").body, line)
+	}
+}

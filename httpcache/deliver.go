@@ -23,17 +23,12 @@ func (b *body) writeWhole(w io.Writer) {
 // writeTo writes the body as it arrives. If it breaks off, writeTo aborts the connection, so
 // that the client does not take it for complete.
 func (r *reader) writeTo(ctx context.Context, w http.ResponseWriter) {
-	owner := r.s.body.owner
 	err := r.copy(ctx, w)
-	if err == errDetached {
-		owner.detached()
-		err = r.goOn(ctx, w)
-	}
 	switch {
 	case err == io.EOF:
 		return
 	case err != errLeft && ctx.Err() == nil:
-		owner.broke(err)
+		r.s.body.owner.broke(err)
 	}
 	panic(http.ErrAbortHandler)
 }
@@ -52,7 +47,7 @@ func (r *reader) copy(ctx context.Context, w http.ResponseWriter) error {
 		if r.caughtUp {
 			out.Flush() // the next bytes may take a while
 		}
-		p, err = r.next(ctx)
+		p, err = r.proceed(ctx)
 	}
 }
 
@@ -60,35 +55,60 @@ func (r *reader) copy(ctx context.Context, w http.ResponseWriter) error {
 // sent with them.
 const headerDelay = 10 * time.Millisecond
 
-// first is next for the first bytes. It sends the header if they are late.
+// first is proceed for the first bytes. It sends the header if they are late.
 func (r *reader) first(ctx context.Context, out *http.ResponseController) ([]byte, error) {
 	brief, cancel := context.WithTimeout(ctx, headerDelay)
 	defer cancel()
-	p, err := r.next(brief)
+	p, err := r.proceed(brief)
 	if brief.Err() == nil || p != nil || ctx.Err() != nil {
 		return p, err
 	}
 	out.Flush()
-	return r.next(ctx)
+	return r.proceed(ctx)
 }
 
-// goOn asks the origin for the rest of the body, and writes it.
-func (r *reader) goOn(ctx context.Context, w io.Writer) error {
-	rest, err := r.s.resume(ctx, r.off)
+// proceed is next, and goes on by a request of the reader's own if the reader is detached.
+func (r *reader) proceed(ctx context.Context) ([]byte, error) {
+	if r.rest == nil {
+		p, err := r.next(ctx)
+		if err != errDetached {
+			return p, err
+		}
+		if err := r.goOn(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if r.restErr != nil {
+		return nil, r.restErr
+	}
+	n, err := r.rest.Read(r.own.data)
+	r.restErr = err
+	return r.own.data[:n], nil
+}
+
+// goOn asks the origin for the rest of the body. It returns io.EOF if there is none.
+func (r *reader) goOn(ctx context.Context) error {
+	s := r.s
+	s.body.owner.detached()
+	if r.off == s.announced {
+		return io.EOF
+	}
+	rest, err := s.resume(ctx, r.off)
+	if err != nil && s.endedAt(r.off) { // the origin has no range that begins there
+		return io.EOF
+	}
 	if err != nil {
 		return err
 	}
-	defer rest.Close()
-	budget := r.s.body.budget
-	c := budget.take(toGoOn)
-	defer budget.give(c)
-	for {
-		n, err := rest.Read(c.data)
-		if _, err := w.Write(c.data[:n]); err != nil {
-			return errLeft
-		}
-		if err != nil {
-			return err
-		}
+	r.rest, r.own = rest, s.body.budget.take(toGoOn)
+	r.caughtUp = true // the next bytes may take a while
+	return nil
+}
+
+// closeRest ends the request of goOn, if there is one.
+func (r *reader) closeRest() {
+	if r.rest != nil {
+		defer r.rest.Close()
+		r.s.body.budget.give(r.own)
 	}
 }

@@ -55,7 +55,8 @@
 // and replace the kept response. A request with no-store may get a kept response; if it
 // does not, it passes through. A request with only-if-cached gets a kept response or status
 // 504. A request for a range gets a part of a kept response, if
-// the whole body is there. Otherwise it passes through; see [Options].FillRanges.
+// the whole body is there. Otherwise it passes through; see [Options].FillRanges. A request
+// for more than 100 ranges gets the whole body.
 //
 // # Fields of responses
 //

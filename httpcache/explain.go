@@ -85,8 +85,9 @@ func (c *Cache) Explain(req *http.Request, res *http.Response, asked time.Time) 
 	if asked.IsZero() {
 		asked = now
 	}
+	req = received(req)
 	shared := &http.Request{Method: req.Method, Header: sharedFields(req.Header)}
-	e := c.toResponse(shared, res, nil, asked)
+	e := c.toResponse(shared, res, nil, asked, now)
 	_, known := varyOf(e.header)
 	left := e.left(now)
 	late := min(0, left)

@@ -126,6 +126,18 @@ func TestTimeOnTheWayIsAge(t *testing.T) {
 	})
 }
 
+// Time passes while a response is explained; it says nothing about that.
+func TestWhatSaysNothingIsNotFreshForAMoment(t *testing.T) {
+	c := newCache(t, nil)
+	for _, line := range []string{"", "Cache-Control: max-age=0", "Expires: 0", "Cache-Control: no-cache"} {
+		x := c.Explain(newRequest(t.Context(), "GET", "/"), answer(200, line), time.Time{})
+		require.Zero(t, x.Fresh, line)
+		require.Zero(t, x.Kept, line)
+		require.Contains(t, x.String(), "no: not fresh, and of no use when stale", line)
+	}
+	require.Equal(t, time.Minute, c.Explain(newRequest(t.Context(), "GET", "/"), answer(200, "Cache-Control: max-age=60"), time.Time{}).Fresh)
+}
+
 func TestPrivateCacheExplainsWhatItIgnores(t *testing.T) {
 	c := newCache(t, &Options{Private: true})
 	x := c.Explain(newRequest(t.Context(), "GET", "/"), answer(200, "Set-Cookie: a=b", "Cdn-Cache-Control: no-store",
@@ -179,7 +191,7 @@ func requireExplained(t *testing.T, status int, lines []string) {
 	require.Equal(t, x.Fresh > 0 && x.Kept > 0, asks == 1 && got.cache() == "hit", what)
 	if !x.Shared {
 		require.Equal(t, 2, asks, what)
-		require.Equal(t, status < 500, got.cache() == "passed", "%s: a failure is no verdict", what)
+		require.Equal(t, status < 500, got.cache() == "passed", "%s: a failure does not make a URL uncacheable", what)
 		return
 	}
 	require.NotEqual(t, "passed", got.cache(), what)

@@ -1,8 +1,10 @@
 package httpcache
 
 import (
+	"bufio"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httputil"
 )
@@ -11,10 +13,12 @@ import (
 // others. Host and scheme of a request are part of a page's key.
 //
 // A shared request to next runs in a goroutine of its own. It has the header and the address
-// of the client that started it, without conditions and ranges. Its context ends when the
-// last client has left, or when next has not begun its answer within Options.Timeout. If
-// next panics, the panic is logged and the clients get status 502. A request that is not
-// shared goes to next as it came, in the goroutine of its caller, and so does its panic.
+// of the client that started it, without conditions and ranges. Its context ends when all
+// clients have left before next has begun its answer, and later after
+// Options.UnreadTimeout without a client. It also ends if next does not begin its answer, or
+// continue it, within Options.Timeout. If next panics, the panic is logged and the clients
+// get status 502. A request that is not shared is passed to next as it came, in the
+// goroutine of its caller, which also gets a panic of next.
 //
 // Two Handlers of one Cache do not share responses. Handler panics if next is nil.
 func (c *Cache) Handler(next http.Handler) http.Handler {
@@ -24,7 +28,12 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 	f := &front{Cache: c, site: c.siteOf("handler"), transport: counted{viaHandler{next}, &c.stats.asked}, isHandler: true}
 	f.proxy = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.stats.asked.Add(1)
-		next.ServeHTTP(&inspectedWriter{ResponseWriter: w, front: f, request: r}, r)
+		url := *r.URL
+		r = r.WithContext(r.Context())
+		r.URL = &url // some handlers change it
+		i := &inspectedWriter{ResponseWriter: w, front: f, request: r}
+		next.ServeHTTP(i, r)
+		i.end()
 	})
 	return f
 }
@@ -53,6 +62,20 @@ func (w *inspectedWriter) Write(p []byte) (int, error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	return w.ResponseWriter.Write(p)
+}
+
+// end is called when the handler has returned. If it wrote nothing, the status is 200.
+func (w *inspectedWriter) end() {
+	if !w.done {
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// Hijack implements http.Hijacker. The handler then writes the response itself.
+func (w *inspectedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	w.done = w.done || err == nil
+	return c, rw, err
 }
 
 // Flush implements http.Flusher.
@@ -86,13 +109,10 @@ type roundTripper struct{ front *front }
 // RoundTrip implements http.RoundTripper.
 func (c *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	f := c.front
-	if whyAlone(r) != "" {
+	if whyAlone(r) != "" || r.Body != nil && r.Body != http.NoBody { // if its length is 0, that is not known
 		return f.bypass(r)
 	}
-	if r.Body != nil {
-		r.Body.Close()
-	}
-	in := r.Clone(r.Context())
+	in := r.WithContext(r.Context())
 	in.Body, in.RequestURI = http.NoBody, r.URL.RequestURI()
 	in.Proto, in.ProtoMajor, in.ProtoMinor = "HTTP/1.1", 1, 1
 	if in.Host == "" {
@@ -145,6 +165,7 @@ func (f *front) forward(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Trailer", name)
 	}
 	w.WriteHeader(res.StatusCode)
+	http.NewResponseController(w).Flush()
 	if _, err := io.Copy(w, res.Body); err != nil {
 		panic(http.ErrAbortHandler)
 	}

@@ -16,11 +16,11 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// A pageKey tells pages apart.
+// A pageKey is the key of a page, or of one of its variants.
 type pageKey struct {
 	front       *front
 	method, uri string
-	cookies     string // that tell pages apart
+	cookies     string // those of Options.KeyCookies
 
 	// Of the request, as the origin is told them. They may show in the response.
 	scheme, host string
@@ -44,18 +44,19 @@ func (k pageKey) url() pageKey {
 
 // weight is about how many bytes of memory a key takes.
 func (k pageKey) weight() uint32 {
-	return uint32(len(k.uri) + len(k.cookies) + len(k.host) + len(k.vary))
+	return uint32(len(k.uri) + len(k.cookies) + len(k.scheme) + len(k.host) + len(k.vary))
 }
 
 var errTimeout = fmt.Errorf("origin: took too long: %w", context.DeadlineExceeded)
 
 // An exchange is one request to the origin, and the body that comes back.
 type exchange struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	timer  *time.Timer // cancels the exchange; stopped while the origin is not waited for
-	limit  time.Duration
-	method string
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	timer   *time.Timer // cancels the exchange; stopped while the origin is not waited for
+	limit   time.Duration
+	method  string
+	hasBody bool // a body arrives, whose end ends the exchange
 }
 
 func (f *front) newExchange(method string) *exchange {
@@ -72,6 +73,14 @@ func (f *front) newExchangeWithin(method string, limit time.Duration) *exchange 
 func (x *exchange) startTimer() { x.timer.Reset(x.limit) }
 func (x *exchange) stopTimer()  { x.timer.Stop() }
 
+// endWithoutBody ends an exchange unless a body arrives by it, also if something panicked.
+func (x *exchange) endWithoutBody() {
+	if !x.hasBody {
+		x.stopTimer()
+		x.cancel(nil)
+	}
+}
+
 // fetch asks the origin for key, with the header of a, and returns when the header of the
 // response is there. The body then arrives in the background. If old is not nil, the origin
 // is asked whether it is still valid.
@@ -79,6 +88,7 @@ func (x *exchange) stopTimer()  { x.timer.Stop() }
 // The end of ctx ends the fetch only until the header is there.
 func (f *front) fetch(ctx context.Context, a *ask, key pageKey, old *response) (*response, error) {
 	x := f.newExchange(key.method)
+	defer x.endWithoutBody()
 	leave := context.AfterFunc(ctx, func() { x.cancel(context.Cause(ctx)) })
 	e, res, err := f.ask(x, a, key, old)
 	x.stopTimer()
@@ -88,18 +98,32 @@ func (f *front) fetch(ctx context.Context, a *ask, key pageKey, old *response) (
 	}
 	switch {
 	case err != nil:
-		x.cancel(nil)
 		return nil, err
 	case e == nil: // a 304 for another version
 		res.Body.Close()
-		x.cancel(nil)
 		return f.fetch(ctx, a, key, nil)
 	}
-	f.receive(x, a, e, res)
+	return e, f.accept(x, a, e, res, key)
+}
+
+// accept stores e, if it is shared, and starts the arrival of its body. If e is a failure,
+// accept returns it as an error.
+func (f *front) accept(x *exchange, a *ask, e *response, res *http.Response, key pageKey) error {
+	e.selected = selecting(e.vary, a.Header)
+	arrive := f.receive(x, a, e, res)
 	if e.isFailure(time.Now()) {
-		return nil, badStatus{e}
+		e.home = key
+		arrive()
+		return badStatus{e}
 	}
-	return e, nil
+	if key.method == http.MethodHead && !e.personal {
+		f.headAnswered(a, key, e)
+	}
+	if e.home = key; !e.personal {
+		f.pages.addVariant(key, e, e.vary, a.Header)
+	}
+	arrive()
+	return nil
 }
 
 // ask makes the request, and returns the response in both forms. If there is no error, the
@@ -118,11 +142,10 @@ func (f *front) ask(x *exchange, a *ask, key pageKey, old *response) (*response,
 		return nil, nil, fmt.Errorf("origin: %w", err)
 	}
 	res.Request = req
-	e := f.toResponse(req, res, old, asked)
+	e := f.toResponse(req, res, old, asked, time.Now())
 	if e != nil {
 		e.asked, e.answered = tick, f.ticks.next()
 		e.seen.Store(seen)
-		f.setHome(e, a, key)
 	}
 	return e, res, nil
 }
@@ -144,18 +167,9 @@ func (f *front) request(ctx context.Context, a *ask, key pageKey, old *response)
 	return pr.Out, nil
 }
 
-// setHome sets the key under which e is kept. e is the response of a's fetch for key.
-func (f *front) setHome(e *response, a *ask, key pageKey) {
-	e.home, e.selected = key, selecting(e.vary, a.Header)
-	if !e.personal && !e.isFailure(time.Now()) {
-		e.home = f.pages.addVariant(key.url(), e, a.Header)
-	}
-}
-
-// toResponse returns a response, without its body, of what the origin sent. It returns nil
-// if res is a 304 for another version than old.
-func (c *Cache) toResponse(req *http.Request, res *http.Response, old *response, asked time.Time) *response {
-	now := time.Now()
+// toResponse returns a response, without its body, of what the origin has sent by now. It
+// returns nil if res is a 304 for another version than old.
+func (c *Cache) toResponse(req *http.Request, res *http.Response, old *response, asked, now time.Time) *response {
 	e := &response{status: res.StatusCode, header: rfc9111.EndToEnd(res.Header), tags: tagsOf(res.Header)}
 	if e.header.Get("Date") == "" {
 		e.header.Set("Date", now.UTC().Format(http.TimeFormat))
@@ -221,22 +235,24 @@ func isConditional(r *http.Request) bool {
 	return len(r.Header["If-None-Match"])+len(r.Header["If-Modified-Since"]) > 0
 }
 
-// receive starts the arrival of the body of e, if res has a new one.
-func (f *front) receive(x *exchange, a *ask, e *response, res *http.Response) {
+// receive sets the body of e, if res has a new one. The body arrives after the call of the
+// function that receive returns.
+func (f *front) receive(x *exchange, a *ask, e *response, res *http.Response) (arrive func()) {
 	if e.revalidated || hasNoBody(x.method, e.status) {
-		res.Body.Close()
-		x.cancel(nil)
-		return
+		return func() { res.Body.Close() }
 	}
 	stored := f.whyDropped(e, res.ContentLength, time.Now()) == ""
-	b := newBody(f.budget, page{f, e.home}, stored, streamOptions{
+	b := newBody(f.budget, page{f, e}, stored, streamOptions{
 		announced: res.ContentLength, limit: f.MaxObject, window: f.window,
 		maxDelay: f.MaxDelay, unreadTimeout: f.UnreadTimeout, resume: f.resumer(e, res),
 		background: a.tick == 0 && stored && res.ContentLength >= 0, // nobody waits
 	}, x.cancel)
 	e.body = b
 	s, src := b.stream.Load(), e.withTrailer(res)
-	f.fetches.Go(func() { f.fill(x, s, src, func(err error) { f.bodyEnded(e, stored, err) }) })
+	x.hasBody = true
+	return func() {
+		f.fetches.Go(func() { f.fill(x, s, src, func(err error) { f.bodyEnded(e, stored, err) }) })
+	}
 }
 
 func hasNoBody(method string, status int) bool {
@@ -251,13 +267,23 @@ func (f *front) fill(x *exchange, s *stream, src io.ReadCloser, ended func(error
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: it panicked: %v\n%s", errUnwound, p, debug.Stack())
 		}
+		defer ended(err)
 		s.finish(err)
 		x.stopTimer()
-		src.Close()
-		x.cancel(nil)
-		ended(err)
+		defer x.cancel(nil)
+		f.closeBody(src)
 	}()
 	err = s.fill(x.ctx, src, x.startTimer, x.stopTimer)
+}
+
+// closeBody drops a panic of Close: nobody could recover it in the goroutine of a fetch.
+func (f *front) closeBody(body io.Closer) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.Logger.Error("httpcache: closing a body panicked", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	body.Close()
 }
 
 // keyOf returns the key of the URL that r asks for. The path is that which the origin gets,
@@ -271,6 +297,12 @@ func (f *front) keyOf(method string, r *http.Request) pageKey {
 	return key
 }
 
+// mayChange reports whether a response may depend on the well-known field of a name.
+func mayChange(name string) bool {
+	return isForAll(name) || name == "Transfer-Encoding" || name == "X-Requested-With" ||
+		strings.HasPrefix(name, "Accept-") || strings.HasPrefix(name, "Sec-")
+}
+
 // sharedFields returns the fields of a client's header that a shared request has: those
 // that are end-to-end, without conditions and ranges.
 func sharedFields(user http.Header) http.Header {
@@ -280,6 +312,11 @@ func sharedFields(user http.Header) http.Header {
 		"Content-Length", "Expect", "Proxy-Authorization",
 	} {
 		h.Del(name)
+	}
+	for name := range h {
+		if plain := hyphened(name); plain != name && mayChange(plain) {
+			delete(h, name)
+		}
 	}
 	if len(h["User-Agent"]) == 0 {
 		h["User-Agent"] = []string{""} // otherwise the transport sets its own

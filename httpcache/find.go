@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
+	"github.com/vigil-go/vigil/dedup"
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
@@ -177,8 +179,21 @@ func (f *front) renewLater(a *ask, key pageKey, e *response) {
 	ctx := (&ask{Request: a.Request, credentials: a.credentials}).in(f.base)
 	f.fetches.Go(func() {
 		defer e.renewing.Store(false) // for the next try, if this one failed
-		f.pages.renew(ctx, key, e)
+		f.renewUnwatched(ctx, key, e)
 	})
+}
+
+// renewUnwatched renews e in the background, where nobody else recovers or logs a panic.
+func (f *front) renewUnwatched(ctx context.Context, key pageKey, e *response) {
+	defer func() {
+		if p := recover(); p != nil { // with coalescing, dedup recovers it
+			f.Logger.Error("httpcache: a renewal panicked", "request", key.String(), "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	_, err := f.pages.renew(ctx, key, e)
+	if p, ok := errors.AsType[*dedup.PanicError](err); ok {
+		f.Logger.Error("httpcache: " + p.Error())
+	}
 }
 
 // lead runs the fetch for key, unless the Store has a response. The ask that started the
@@ -187,9 +202,6 @@ func (f *front) lead(ctx context.Context, key pageKey, old *response) (*response
 	a := askOf(ctx)
 	if old == nil {
 		if e := f.recall(ctx, a, key); e != nil {
-			if e.home != key {
-				f.pages.keep(e.home, e)
-			}
 			return e, nil
 		}
 	}
@@ -204,10 +216,6 @@ func (f *front) lead(ctx context.Context, key pageKey, old *response) (*response
 		if !a.credentials {
 			f.uncacheable.add(key)
 		}
-	case err == nil && key.method == http.MethodHead:
-		f.headAnswered(a, key, e)
-	case err == nil && e.home != key:
-		f.pages.keep(e.home, e)
 	case err != nil && !isBad:
 		f.logFailure(ctx, key.String(), err)
 	}

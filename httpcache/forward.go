@@ -2,12 +2,15 @@ package httpcache
 
 import (
 	"fmt"
+	"iter"
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
 	"net/textproto"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
@@ -37,6 +40,42 @@ func received(r *http.Request) *http.Request {
 	} else {
 		r.Header["Connection"] = []string{"Upgrade"}
 	}
+	return r
+}
+
+// isForProxies reports whether r may be for one of the proxies on its way (RFC 9110, 7.6.2).
+func isForProxies(r *http.Request) bool {
+	return r.Method == http.MethodOptions || r.Method == http.MethodTrace
+}
+
+// hopsOf returns over how many proxies r may still go by its Max-Forwards, -1 if that is none.
+func hopsOf(r *http.Request) int64 {
+	fields := r.Header["Max-Forwards"]
+	if len(fields) != 1 || fields[0] == "" || strings.Trim(fields[0], "0123456789") != "" {
+		return -1
+	}
+	n, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil {
+		return math.MaxInt64
+	}
+	return n
+}
+
+// isForThisProxy reports whether r must not go on to the origin.
+func isForThisProxy(r *http.Request) bool { return isForProxies(r) && hopsOf(r) == 0 }
+
+// oneHopLess returns r as it goes on, if it counts the proxies on its way.
+func oneHopLess(r *http.Request) *http.Request {
+	n := hopsOf(r)
+	if !isForProxies(r) || n <= 0 {
+		return r
+	}
+	if n < math.MaxInt64 {
+		n--
+	}
+	r = r.WithContext(r.Context())
+	r.Header = maps.Clone(r.Header)
+	r.Header["Max-Forwards"] = []string{strconv.FormatInt(n, 10)}
 	return r
 }
 
@@ -101,7 +140,8 @@ func (f *front) hostAndScheme(r *http.Request) (host, scheme string) {
 }
 
 // keyHost returns all that the origin is told about host and scheme, and that may show in its
-// response, for the key of a page.
+// response, for the key of a page. The scheme has the other fields of trusted proxies behind
+// it, but for addresses.
 func (f *front) keyHost(r *http.Request) (host, scheme string) {
 	if f.isClient {
 		return r.Host, r.URL.Scheme
@@ -110,16 +150,51 @@ func (f *front) keyHost(r *http.Request) (host, scheme string) {
 	if !f.trusts(r) {
 		return host, scheme
 	}
-	for part := range strings.FieldsFuncSeq(strings.Join(r.Header["Forwarded"], ","), isPunct) {
-		part = strings.ToLower(strings.TrimSpace(part))
-		if strings.HasPrefix(part, "host=") || strings.HasPrefix(part, "proto=") {
-			scheme += " " + part
+	for pair := range forwardedPairs(strings.Join(r.Header["Forwarded"], ",")) {
+		name, value, _ := strings.Cut(pair, "=")
+		switch name = strings.ToLower(strings.TrimSpace(name)); name {
+		case "", "for", "by":
+		case "host", "proto":
+			scheme += " " + name + "=" + strings.ToLower(value)
+		default:
+			scheme += " " + name + "=" + value
 		}
 	}
-	return host + " " + strings.ToLower(r.Host), scheme
+	var others []string
+	for name, lines := range r.Header {
+		switch name {
+		case "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto":
+		default:
+			if strings.HasPrefix(name, "X-Forwarded-") && !strings.Contains(name, "_") {
+				others = append(others, fmt.Sprintf(" %s: %q", name, lines))
+			}
+		}
+	}
+	slices.Sort(others)
+	return host + " " + strings.ToLower(r.Host), scheme + strings.Join(others, "")
 }
 
-func isPunct(c rune) bool { return c == ',' || c == ';' }
+// forwardedPairs splits a Forwarded field at the commas and semicolons that are not in
+// quotes.
+func forwardedPairs(field string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		start, quoted := 0, false
+		for i := 0; i < len(field); i++ {
+			switch c := field[i]; {
+			case c == '"':
+				quoted = !quoted
+			case c == '\\' && quoted:
+				i++
+			case (c == ',' || c == ';') && !quoted:
+				if !yield(strings.TrimSpace(field[start:i])) {
+					return
+				}
+				start = i + 1
+			}
+		}
+		yield(strings.TrimSpace(field[start:]))
+	}
+}
 
 // setForwarding sets the fields of pr.Out that name the client and the proxies. pr.Out.Header
 // has the client's end-to-end fields, perhaps without the forwarding fields.
@@ -129,8 +204,7 @@ func (f *front) setForwarding(pr *httputil.ProxyRequest) {
 	}
 	h, trusted := pr.Out.Header, f.trusts(pr.In)
 	for name := range h {
-		// Some origins take an underscore for a hyphen.
-		plain := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		plain := hyphened(name)
 		if name == "Proxy" || isForwarding(plain) && (!trusted || plain != name) {
 			delete(h, name)
 		}

@@ -154,6 +154,30 @@ func TestPagesAreToldApartByWhatTheOriginIsToldOfTheHost(t *testing.T) {
 	}
 }
 
+// What a trusted proxy says may come from its client, and show in the page.
+func TestPagesAreToldApartByAllThatATrustedProxySaysButForAddresses(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		same bool
+	}{
+		{"X-Forwarded-Port: 1", "X-Forwarded-Port: 2", false}, {"X-Forwarded-Prefix: /a", "X-Forwarded-Prefix: /b", false},
+		{"X-Forwarded-User: a", "X-Forwarded-User: b", false}, {"X-Forwarded-Server: a", "", false},
+		{`Forwarded: host="a;b"`, `Forwarded: host="a;c"`, false}, {`Forwarded: host="a,b"`, `Forwarded: host="a,c"`, false},
+		{`Forwarded: host="a\";b"`, `Forwarded: host="a\";c"`, false}, {`Forwarded: host="a`, `Forwarded: host="b`, false},
+		{"Forwarded: proto=http", "Forwarded: proto=https", false}, {"Forwarded: for=1.1.1.1; Proto=http", "Forwarded: for=1.1.1.1; Proto=https", false},
+		{"Forwarded: path=/a", "Forwarded: path=/b", false},
+		{"X-Forwarded-For: 1.1.1.1", "X-Forwarded-For: 2.2.2.2", true}, {"X-Real-Ip: 1.1.1.1", "X-Real-Ip: 2.2.2.2", true},
+		{`Forwarded: for="[::1]:1;host=a";host=x`, `Forwarded: for="[::1]:2,host=b";host=x`, true}, {"Forwarded: by=a;For=b", "Forwarded: BY=c", true},
+		{"X-Forwarded-Host: a", "X-Forwarded-Host: b", false}, {"X-Forwarded-Proto: https", "", false},
+	} {
+		s := newSite(t, func(w http.ResponseWriter, r *http.Request) {})
+		s.opts.TrustedProxies = trusted
+		s.request("GET", "/", test.a)
+		require.Equal(t, test.same, s.request("GET", "/", test.b).cache() == "hit", test)
+		require.Equal(t, "hit", s.request("GET", "/", test.a).cache(), test)
+	}
+}
+
 func TestViaGrowsAndLoopEnds(t *testing.T) {
 	for _, method := range []string{"GET", "POST"} {
 		s := newSite(t, func(w http.ResponseWriter, r *http.Request) {})

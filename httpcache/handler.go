@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/vigil-go/vigil/dedup"
@@ -48,10 +49,17 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.stats.requests.Add(1)
 
 	r = received(r)
-	if no := f.refusalOf(r); no != nil && f.origin != nil {
-		f.stats.failed.Add(1)
-		f.refuse(w, no)
-		return
+	if f.origin != nil {
+		if no := f.refusalOf(r); no != nil {
+			f.stats.failed.Add(1)
+			f.refuse(w, no)
+			return
+		}
+		if isForThisProxy(r) {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		r = oneHopLess(r)
 	}
 	if whyAlone(r) != "" || overrides(r) || !f.serve(w, r) {
 		f.pass(w, r)
@@ -61,14 +69,22 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // overrides reports whether the header of r names another method or URL than its request
 // line. Some origins obey it, so the response must not be shared.
 func overrides(r *http.Request) bool {
-	for _, name := range []string{
-		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url",
-	} {
-		if len(r.Header[name]) > 0 {
+	for name := range r.Header {
+		switch hyphened(name) {
+		case "X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url":
 			return true
 		}
 	}
 	return false
+}
+
+// hyphened returns the name that some origins take for that of a field: they do not tell an
+// underscore from a hyphen.
+func hyphened(name string) string {
+	if strings.IndexByte(name, '_') < 0 {
+		return name
+	}
+	return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
 }
 
 // whyAlone returns why r passes through, or "" if it may be answered by a shared response.

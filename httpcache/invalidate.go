@@ -21,19 +21,15 @@ func (f *front) noteWriteBy(r *http.Request, res *http.Response) {
 	if res.StatusCode < 200 || res.StatusCode >= 400 {
 		return
 	}
-	tick := f.ticks.next()
-	f.noteWriteTo(r.URL.RequestURI(), tick)
+	tick, uris := f.ticks.next(), []string{r.URL.RequestURI()}
 	for _, name := range []string{"Location", "Content-Location"} {
-		for _, uri := range f.pagesNamed(r, res.Header.Get(name)) {
-			f.noteWriteTo(uri, tick)
-		}
+		uris = append(uris, f.pagesNamed(r, res.Header.Get(name))...)
 	}
-}
-
-func (f *front) noteWriteTo(uri string, tick uint64) {
-	f.writes.add(uri, tick)
+	for _, uri := range uris {
+		f.writes.add(uri, tick)
+	}
 	if f.storage != nil {
-		f.storage.backlog.mark(uri)
+		f.storage.written(r.Context(), uris)
 	}
 }
 

@@ -101,8 +101,13 @@ type Options struct {
 	// saved are responses to HEAD, and those that have left memory before it is their
 	// turn.
 	//
+	// The response to a write is passed on when the write is recorded in the Store, or
+	// after 2 s. If the process is killed before a new version of a page is saved, the
+	// next process may use the version before it while that is fresh.
+	//
 	// A cache may use what a cache of an earlier process has saved, even if their options
-	// differ. Both must make their Proxies, Handlers and Transports in the same order.
+	// differ. Both must make their Proxies, Handlers and Transports in the same order. One
+	// cache at a time may use a Store.
 	//
 	// By default there is memory only.
 	Store Store

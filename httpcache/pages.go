@@ -36,6 +36,7 @@ func newPages(fetch fetcher, maxBytes uint64, coalesce bool) (*pages, error) {
 		TTLOf:      func(key pageKey, e *response) time.Duration { return e.keptAt(key, time.Now()) },
 		MaxWaiters: maxWaiters,
 		OnLoad:     func(i dedup.LoadInfo[pageKey]) { p.recheck(i.Key) },
+		OnRemove:   p.removed,
 	})
 	p.Cache = cache
 	return p, err
@@ -152,13 +153,30 @@ func (p *pages) recheck(key pageKey) {
 	}
 }
 
-// dropBody removes the response with the body b, which was evicted.
-func (p *pages) dropBody(key pageKey, b *body) {
+// dropBody removes e, or the response that has the body b of e by now. b was evicted.
+func (p *pages) dropBody(e *response, b *body) {
 	p.changing.Lock()
 	defer p.changing.Unlock()
-	if now, ok := p.Peek(key); ok && now.body == b {
-		p.Invalidate(key)
+	if now, ok := p.Peek(e.home); ok && now.body == b {
+		p.Invalidate(e.home)
 	}
+}
+
+// removed discards the body of a response that was evicted or has expired, unless another
+// response has it. Otherwise bodies and headers together could exceed MaxBytes. Requests that
+// waited for the response have discardDelay to open the body.
+func (p *pages) removed(key pageKey, e *response, cause dedup.RemoveCause) {
+	if e.body == nil || cause != dedup.RemoveEvicted && cause != dedup.RemoveExpired {
+		return
+	}
+	if now, ok := p.Peek(key); ok && now.body == e.body {
+		return
+	}
+	if left := discardDelay - time.Since(e.received()); left > 0 {
+		time.AfterFunc(left, e.body.discard)
+		return
+	}
+	e.body.discard()
 }
 
 // update stores e instead of old, if old is still kept.

@@ -3,6 +3,7 @@ package httpcache
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
@@ -88,8 +89,9 @@ func (o *ProxyOptions) withDefaults(c *Cache) ProxyOptions {
 // request that passes through within Options.Timeout after the last piece of the request's
 // body. A long poll must be shorter. The time for the rest is not limited.
 //
-// Host and scheme of the request, as the origin is told them, are part of a page's key. The
-// client's address is not: a shared request has that of the client that started it.
+// Host and scheme of the request, as the origin is told them, and all X-Forwarded-* fields of
+// a trusted proxy are part of a page's key. The client's address is not: a shared request
+// has that of the client that started it.
 //
 // Proxy panics if origin has no host, if BodyTimeout is negative, or if Via is not a token.
 func (c *Cache) Proxy(origin *url.URL, o *ProxyOptions) http.Handler {
@@ -155,13 +157,29 @@ func (f *front) logFailure(ctx context.Context, what string, err error) {
 	}
 }
 
-// A counted transport counts the requests to the origin.
+// A counted transport counts the requests to the origin. A response without a header or a
+// body, which http.Client accepts, gets an empty one.
 type counted struct {
 	http.RoundTripper
 	n *atomic.Uint64
 }
 
+var errNoResponse = errors.New("the transport returned neither a response nor an error")
+
 func (c counted) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.n.Add(1)
-	return c.RoundTripper.RoundTrip(req)
+	res, err := c.RoundTripper.RoundTrip(req)
+	switch {
+	case err != nil:
+		return nil, err
+	case res == nil:
+		return nil, errNoResponse
+	}
+	if res.Body == nil {
+		res.Body = http.NoBody
+	}
+	if res.Header == nil {
+		res.Header = http.Header{}
+	}
+	return res, nil
 }

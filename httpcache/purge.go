@@ -45,8 +45,9 @@ type Selection struct {
 // flight continues for the requests that wait for it, but its response is not kept as
 // fresh.
 //
-// Purge also selects the responses in Options.Store, which are removed in the background. If
-// the process is killed before that, the next process may use them.
+// Purge also selects the responses in Options.Store, which are removed in the background.
+// Purge returns when it is recorded in the Store, so that the next process continues if this
+// one is killed. If recording fails or takes more than 2 s, a kill can bring them back.
 func (c *Cache) Purge(s Selection) (n int) {
 	p := c.purges.add(s.checked())
 	if c.storage != nil {
@@ -62,6 +63,9 @@ func (c *Cache) Purge(s Selection) (n int) {
 		if n++; !s.Soft {
 			c.pages.drop(key, e)
 		}
+	}
+	if c.storage != nil {
+		c.storage.record(p)
 	}
 	return n
 }
@@ -108,8 +112,9 @@ func tagsOf(h http.Header) []string {
 // is garbage as soon as it has been applied to all responses.
 type purge struct {
 	Selection
-	at   time.Time
-	next atomic.Pointer[purge]
+	at     time.Time
+	number uint64 // of the one before, and one
+	next   atomic.Pointer[purge]
 }
 
 // purges has the end of the list.
@@ -118,10 +123,12 @@ type purges struct {
 	last atomic.Pointer[purge]
 }
 
-func (ps *purges) add(s Selection) *purge {
+func (ps *purges) add(s Selection) *purge { return ps.addAt(s, time.Now()) }
+
+func (ps *purges) addAt(s Selection, at time.Time) *purge {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	p := &purge{Selection: s, at: time.Now()}
+	p := &purge{Selection: s, at: at, number: ps.last.Load().number + 1}
 	ps.last.Load().next.Store(p)
 	ps.last.Store(p)
 	return p

@@ -392,7 +392,7 @@ func (e *response) quickHead() []byte {
 			if name == "Content-Length" {
 				continue
 			}
-			if strings.ContainsAny(name+value, "\r\n\x00") || strings.TrimSpace(value) != value || name == "" {
+			if !isToken(name) || strings.ContainsAny(value, "\r\n\x00") || strings.TrimSpace(value) != value {
 				head = nil
 				e.head.Store(&head)
 				return nil
@@ -462,7 +462,7 @@ func addQuick(r *http.Request, line []byte) bool {
 			return false
 		}
 		r.Host = value
-		return !strings.ContainsAny(value, notInHost)
+		return isHost(value)
 	case "Connection":
 		return strings.EqualFold(value, "keep-alive")
 	}

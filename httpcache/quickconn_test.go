@@ -301,3 +301,13 @@ func TestCloseEndsAnAnswerThatIsNotTaken(t *testing.T) {
 		require.Equal(t, lastWrite, time.Since(start))
 	})
 }
+
+// net/http leaves out a field whose name is none. Only a transport of one's own brings it.
+func TestFieldWithoutATokenForANameIsNotWrittenQuickly(t *testing.T) {
+	for _, name := range []string{"X Y", "X:Y", "", "X\r\nY"} {
+		e := &response{header: http.Header{name: {"z"}, "X-Other": {"z"}}}
+		require.Nil(t, e.quickHead(), "%q", name)
+	}
+	e := &response{header: http.Header{"X_y!#$%&'*+.^`|~9": {"z"}}}
+	require.Contains(t, string(e.quickHead()), "~9: z\r\n")
+}

@@ -18,6 +18,10 @@ import (
 // largeTTL is the time for which a page counts as too large for FillRanges.
 const largeTTL = time.Hour
 
+// maxRanges is how many ranges are answered at once. A request for more gets the whole
+// body, because they would take more time and bytes (RFC 9110, 14.2).
+const maxRanges = 100
+
 // isRangeRequest reports whether r asks for a range. HEAD cannot.
 func isRangeRequest(r *http.Request) bool {
 	return r.Method == http.MethodGet && len(r.Header["Range"]) > 0
@@ -63,7 +67,7 @@ func (e *response) announced() (int64, bool) {
 
 // cut answers r by a range of the body. If it cannot, it writes nothing and returns false.
 func (e *response) cut(w http.ResponseWriter, r *http.Request, follower *reader) bool {
-	if !isRangeRequest(r) || e.status != http.StatusOK {
+	if !isRangeRequest(r) || e.status != http.StatusOK || strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
 		return false
 	}
 	if _, ok := w.Header()["Content-Type"]; !ok {
@@ -71,7 +75,9 @@ func (e *response) cut(w http.ResponseWriter, r *http.Request, follower *reader)
 	}
 	modified, _ := http.ParseTime(e.header.Get("Last-Modified"))
 	if follower == nil {
-		http.ServeContent(w, r, "", modified, &section{body: e.body})
+		all := &section{body: e.body}
+		defer all.end()
+		http.ServeContent(w, r, "", modified, all)
 		return true
 	}
 	_, single := firstByte(r.Header["Range"])
@@ -133,7 +139,7 @@ func (s *arriving) advance() error {
 	if s.reader.caughtUp && s.off == s.at {
 		s.out.Flush()
 	}
-	next, err := s.reader.next(s.ctx)
+	next, err := s.reader.proceed(s.ctx)
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF // it is shorter than announced
 	}

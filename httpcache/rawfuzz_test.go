@@ -61,9 +61,10 @@ func (o *witness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
+	counted := isForProxies(r) && len(r.Header["Max-Forwards"]) > 0
 	says := strings.ToLower(r.Header.Get("Cache-Control") + r.Host + r.URL.Path)
 	o.got = append(o.got, seenRequest{r.Method, uri, string(body),
-		!strings.HasPrefix(r.URL.Path, "/") || strings.Contains(says, "only-if-cached") ||
+		counted || !strings.HasPrefix(r.URL.Path, "/") || strings.Contains(says, "only-if-cached") ||
 			strings.Contains(says, "..") || strings.Contains(says, "%") || strings.ContainsAny(r.Host, "/@#?,;'\"\\<>^`{|} ")})
 }
 

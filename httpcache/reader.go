@@ -11,6 +11,11 @@ type reader struct {
 	s        *stream
 	caughtUp bool // next has returned all that had arrived, and more will come
 
+	// Set if the reader was detached:
+	rest    io.ReadCloser // the body of its own response
+	restErr error         // the error of rest
+	own     *chunk        // that rest is read into
+
 	// The stream's mu guards these.
 	off      int64         // the number of bytes that it has written out
 	given    int           // the number of bytes that next returned last
@@ -58,6 +63,7 @@ func (s *stream) remove(r *reader) {
 
 // close removes r from the stream.
 func (r *reader) close() {
+	defer r.closeRest()
 	r.s.mu.Lock()
 	if r.joined {
 		r.s.remove(r)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -17,9 +18,11 @@ func (f *front) recall(ctx context.Context, a *ask, key pageKey) *response {
 	place := f.pages.placeOf(key.url(), a)
 	seen := s.swept.Load() // before the look
 	l := s.find(ctx, place)
+	var names []string
 	if l != nil && l.record.isRule() && place.vary == "" {
 		l.body.Close()
-		place = f.pages.addVariant(place, &response{vary: l.record.Names}, a.Header)
+		names = l.record.Names
+		place.vary = selecting(names, a.Header)
 		l = s.find(ctx, place)
 	}
 	if l == nil {
@@ -27,13 +30,17 @@ func (f *front) recall(ctx context.Context, a *ask, key pageKey) *response {
 	}
 	defer l.body.Close()
 	e := f.revive(l.record, a, place, seen, time.Now())
-	if e == nil || l.size > f.MaxObject || s.epochOf(ctx, place.uri) != l.record.Epoch {
+	if e == nil || l.size > f.MaxObject {
+		return nil
+	}
+	if epoch := s.epochOf(ctx, place.uri); epoch == "" || epoch != l.record.Epoch {
 		return nil
 	}
 	if l.record.HasBody && !f.bringBody(ctx, e, l) {
 		return nil
 	}
 	s.hits.Add(1)
+	f.pages.addVariant(key, e, slices.Concat(names, e.vary), a.Header)
 	return e
 }
 
@@ -48,8 +55,8 @@ func (f *front) bring(url pageKey, a *ask) bool {
 	}
 	f.storage.recalls.Do(a.in(a.Context()), place, func(ctx context.Context) (*response, error) {
 		e := f.recall(ctx, a, url)
-		if e != nil {
-			f.pages.keep(e.home, e)
+		if e != nil && e.home == url {
+			f.pages.keep(url, e)
 		}
 		return e, nil
 	})
@@ -59,10 +66,17 @@ func (f *front) bring(url pageKey, a *ask) bool {
 // find loads what is stored at a place.
 func (s *storage) find(ctx context.Context, place pageKey) *loading {
 	key := place.stored()
-	if s.backlog.holds(key) {
+	ready, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	if !s.isReady(ready) || s.backlog.holds(key) {
 		return nil
 	}
-	return s.load(ctx, key)
+	l := s.load(ctx, key)
+	if l != nil && s.backlog.holds(key) { // it came meanwhile
+		l.body.Close()
+		return nil
+	}
+	return l
 }
 
 // bringBody has the body of e arrive, and reports whether all of it is there.
@@ -70,7 +84,7 @@ func (f *front) bringBody(ctx context.Context, e *response, l *loading) bool {
 	x := f.newExchangeWithin(http.MethodGet, storeTime)
 	defer context.AfterFunc(ctx, func() { x.cancel(context.Cause(ctx)) })()
 	defer context.AfterFunc(x.ctx, func() { l.body.CloseWithError(context.Cause(x.ctx)) })()
-	b := newBody(f.budget, page{f, e.home}, true, streamOptions{
+	b := newBody(f.budget, page{f, e}, true, streamOptions{
 		announced: l.size, limit: f.MaxObject, window: f.window,
 		maxDelay: f.MaxDelay, background: true, // until it is clear that it does not fit into memory
 	}, x.cancel)

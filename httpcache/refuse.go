@@ -22,8 +22,14 @@ type refusal struct {
 	says   string
 }
 
-// notInHost has the characters that a host must not have.
-const notInHost = " \t\"'<>\\^`{|}/?#@,;"
+// notInHost has the printable characters that a host must not have.
+const notInHost = " \"'<>\\^`{|}/?#@,;"
+
+// isHost reports whether a Host field has only characters that a host may have. HTTP/1.1
+// checks more before that, HTTP/2 less.
+func isHost(field string) bool {
+	return !strings.ContainsAny(field, notInHost) && !strings.ContainsFunc(field, func(c rune) bool { return c < ' ' || c > '~' })
+}
 
 // refusalOf returns why r is not sent to the origin, or nil.
 func (f *front) refusalOf(r *http.Request) *refusal {
@@ -32,8 +38,14 @@ func (f *front) refusalOf(r *http.Request) *refusal {
 		return &refusal{http.StatusBadRequest, "http_request_error", "no path"}
 	case hasDotDot(r.URL.Path):
 		return &refusal{http.StatusBadRequest, "http_request_error", "a path must not have .. in it"}
-	case strings.ContainsAny(r.Host, notInHost):
+	case !isToken(r.Method):
+		return &refusal{http.StatusBadRequest, "http_request_error", "no method"}
+	case !isHost(r.Host):
 		return &refusal{http.StatusBadRequest, "http_request_error", "no host"}
+	case len(r.Header["Max-Forwards"]) > 0 && isForProxies(r) && hopsOf(r) < 0:
+		return &refusal{http.StatusBadRequest, "http_request_error", "Max-Forwards is not a number"}
+	case isForThisProxy(r) && r.Method == http.MethodTrace: // which would show what others have added
+		return &refusal{http.StatusNotImplemented, "http_request_error", "TRACE is for origins only"}
 	case f.hasLooped(r):
 		return &refusal{http.StatusLoopDetected, "proxy_loop_detected", "the request has been here already"}
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"syscall"
 	"testing"
@@ -154,5 +155,28 @@ func TestSafeMethodEndsNothing(t *testing.T) {
 	for _, method := range []string{"OPTIONS", "TRACE", "HEAD", "GET"} {
 		s.request(method, "/", "Cookie: a=b")
 		require.Equal(t, "hit", s.request("GET", "/").cache(), method)
+	}
+}
+
+// HTTP/2 has room for what could not be in a request of HTTP/1.1.
+func TestWhatIsNoRequestOfHTTP1IsRefused(t *testing.T) {
+	for _, change := range []func(*http.Request){
+		func(r *http.Request) { r.Method = "GET /smuggled HTTP/1.1" },
+		func(r *http.Request) { r.Method = "GET\r\nX: y" },
+		func(r *http.Request) { r.Method = "G(T" },
+		func(r *http.Request) { r.Host = "a\xff" },
+		func(r *http.Request) { r.Host = "ä.test" },
+		func(r *http.Request) { r.Host = "a\x00b" },
+		func(r *http.Request) { r.Host = "a\x7f" },
+		func(r *http.Request) { r.Host = "a\r\nX: y" },
+	} {
+		s := newSite(t, func(w http.ResponseWriter, r *http.Request) {})
+		r, w := newRequest(t.Context(), "GET", "/"), httptest.NewRecorder()
+		change(r)
+		s.writeTo(w, r)
+		require.Equal(t, http.StatusBadRequest, w.Code, "%q %q", r.Method, r.Host)
+		require.Contains(t, w.Header().Get("Proxy-Status"), "error=http_request_error")
+		require.Empty(t, s.asked)
+		require.Empty(t, s.log.String())
 	}
 }

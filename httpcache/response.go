@@ -81,6 +81,9 @@ func (e *response) keptAt(key pageKey, now time.Time) time.Duration {
 	return e.keptFor(now)
 }
 
+// received returns the time at which the response was received, or renewed.
+func (e *response) received() time.Time { return e.born.Add(e.policy.Age) }
+
 // isFailure reports whether the origin failed. A status of 500 or more is no failure if the
 // response is shared and fresh.
 func (e *response) isFailure(now time.Time) bool {
@@ -116,14 +119,19 @@ func (e *response) left(now time.Time) time.Duration {
 
 // weight returns about how many bytes of memory the response takes, or will take.
 func (e *response) weight() uint32 {
-	size := int64(1100 + 2*len(e.selected) + 16*len(e.tags)) // measured, with the memory of dedup.Cache
+	size := int64(1100 + 2*len(e.selected) + len(e.above)) // measured, with the memory of dedup.Cache
 	if e.rule != nil {
 		size += e.rule.weight()
 	}
-	for name, values := range e.header {
-		size += int64(len(name))
-		for _, value := range values {
-			size += int64(len(value))
+	for _, tag := range e.tags {
+		size += int64(16 + len(tag))
+	}
+	for _, fields := range []http.Header{e.header, e.trailer.known()} {
+		for name, values := range fields {
+			size += int64(len(name))
+			for _, value := range values {
+				size += int64(len(value))
+			}
 		}
 	}
 	if e.body != nil {

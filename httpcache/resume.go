@@ -14,10 +14,10 @@ import (
 // A page is the owner of a body.
 type page struct {
 	front *front
-	key   pageKey
+	*response
 }
 
-func (p page) evicted(b *body) { p.front.pages.dropBody(p.key, b) }
+func (p page) evicted(b *body) { p.front.pages.dropBody(p.response, b) }
 
 func (p page) detached() { p.front.stats.detached.Add(1) }
 
@@ -25,7 +25,7 @@ func (p page) broke(err error) {
 	p.front.stats.failed.Add(1)
 	p.front.stats.broken.Add(1)
 	if p.front.base.Err() == nil {
-		p.front.Logger.Error("httpcache: a response broke off", "request", p.key.String(), "error", err)
+		p.front.Logger.Error("httpcache: a response broke off", "request", p.home.String(), "error", err)
 	}
 }
 

@@ -2,11 +2,12 @@ package httpcache
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
-	"io"
 	"io/fs"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -56,6 +57,8 @@ func (s *storage) work() {
 	defer close(s.done)
 	again := time.NewTimer(0)
 	defer again.Stop()
+	s.readLog()
+	close(s.ready)
 	for {
 		select {
 		case <-s.closed:
@@ -67,7 +70,7 @@ func (s *storage) work() {
 		case <-s.backlog.due:
 		case <-again.C:
 		}
-		if s.doBacklog() != nil {
+		if s.readLog() != nil || s.doBacklog() != nil {
 			again.Reset(nextTrial)
 		}
 	}
@@ -127,18 +130,45 @@ func (s *storage) write(j save) (bool, error) {
 		}
 	}
 	mark, err := s.read(markOf(j.home.uri))
-	if err != nil {
+	if err == nil && mark.Mark == "" {
+		mark = &record{Key: markOf(j.home.uri), Mark: rand.Text()}
+		err = s.put(mark)
+	}
+	if err != nil || !s.holds(j.response, time.Now()) { // after the mark was read: it may be that of a write
 		return false, err
 	}
 	p, err := s.headOf(j.response, mark.Mark).encode()
 	if err != nil {
 		return false, err
 	}
-	body := io.Reader(bytes.NewReader(nil))
-	if j.body != nil {
-		body = &section{body: j.body}
+	if j.body == nil {
+		return true, s.Store.Save(j.home.stored(), p, bytes.NewReader(nil))
 	}
+	body := &saving{section: section{body: j.body}}
+	defer body.end()
 	return true, s.Store.Save(j.home.stored(), p, body)
+}
+
+// saving is a body that a Store reads, and may have kept.
+type saving struct {
+	mu      sync.Mutex
+	ended   bool
+	section section
+}
+
+func (s *saving) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return 0, fs.ErrClosed
+	}
+	return s.section.Read(p)
+}
+
+func (s *saving) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
 }
 
 // writeRule saves the rule of a URL, if it is not stored.

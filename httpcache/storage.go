@@ -22,8 +22,8 @@ const (
 	// storeClose is how long Close waits for what is being saved.
 	storeClose = 5 * time.Second
 
-	// maxLoads is how many responses are loaded at once. Others wait.
-	maxLoads = 64
+	// maxCalls is how many calls are under way at once for which users wait. Others wait.
+	maxCalls = 64
 
 	// maxSaves is how many responses wait to be saved. More are not saved.
 	maxSaves = 1 << 10
@@ -33,9 +33,11 @@ const (
 // its methods do. They are called in goroutines of their own, which are waited
 // for; one that is stuck stays behind.
 //
-//	users  load    until a load is stuck: then nothing is loaded
-//	saver  saves   dropped if too many wait
-//	       backlog not dropped: see backlog.go
+//	users  load     until one of these is stuck: then nothing is loaded
+//	       written  or else in the backlog
+//	       record   see purgelog.go
+//	saver  saves    dropped if too many wait
+//	       backlog  not dropped: see backlog.go
 type storage struct {
 	Store
 	*Cache
@@ -43,8 +45,11 @@ type storage struct {
 
 	recalls dedup.Group[pageKey, *response] // of users that no fetch is for
 
-	loads chan struct{} // the places of loads that are under way
-	stuck atomic.Int64  // loads that nobody waits for any more
+	places chan struct{} // the places of calls that users wait for
+	stuck  atomic.Int64  // those that nobody waits for any more
+
+	ready chan struct{} // closed once the log was looked for
+	log   purgeLog
 
 	saves   chan save
 	backlog backlog
@@ -59,7 +64,8 @@ type storage struct {
 
 func newStorage(c *Cache) *storage {
 	s := &storage{
-		Store: c.Options.Store, Cache: c, run: rand.Text(), loads: make(chan struct{}, maxLoads),
+		Store: c.Options.Store, Cache: c, run: rand.Text(), places: make(chan struct{}, maxCalls), ready: make(chan struct{}),
+		log:   purgeLog{writing: make(chan struct{}, 1)},
 		saves: make(chan save, maxSaves), backlog: newBacklog(),
 		closed: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -80,9 +86,9 @@ func (s *storage) close() {
 	})
 	defer limit.Stop()
 	<-s.done
-	for range maxLoads { // until all loads are over
+	for range cap(s.places) { // until all are over
 		select {
-		case s.loads <- struct{}{}:
+		case s.places <- struct{}{}:
 		case <-s.over:
 			return
 		}
@@ -103,10 +109,7 @@ func (s *storage) call(do func() error) error {
 	go func() {
 		err := errStore
 		defer func() {
-			if p := recover(); p != nil {
-				err = fmt.Errorf("%w: it panicked: %v", errStore, p)
-			}
-			done <- err
+			done <- recovered(recover(), err)
 		}()
 		err = do()
 	}()
@@ -141,51 +144,114 @@ func (s *storage) note(err error) {
 	}
 }
 
-// A loading is one record that is being read.
-type loading struct {
+// A userCall is a call for which users wait, and the place that it has. While the Store is
+// waited for, its alarm is set.
+type userCall struct {
 	storage *storage
-	record  *record
-	size    int64
-	body    *io.PipeReader
 	state   atomic.Int32
+	alarm   *time.Timer
 }
 
 const (
-	loadRuns = iota
-	loadLeft // nobody waits for it
-	loadEnded
+	callRuns = iota
+	callLeft // nobody waits for it
+	callEnded
 )
 
-// leave counts a call that does not return.
-func (l *loading) leave() {
-	if l.state.CompareAndSwap(loadRuns, loadLeft) {
-		l.storage.stuck.Add(1)
-		l.storage.note(errStuck)
-	}
-}
-
-func (l *loading) end() {
-	if !l.state.CompareAndSwap(loadRuns, loadEnded) {
-		l.storage.stuck.Add(-1)
-	}
-	<-l.storage.loads
-}
-
-// load returns what is stored under key, or nil. Its body is to be closed.
-func (s *storage) load(ctx context.Context, key string) *loading {
+// newCall waits until a call may begin. It returns nil if that takes too long, or a call is
+// stuck.
+func (s *storage) newCall(ctx context.Context) *userCall {
 	if s.stuck.Load() > 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTime)
-	defer cancel()
 	select {
-	case s.loads <- struct{}{}:
+	case s.places <- struct{}{}:
 	case <-s.closed:
 		return nil
 	case <-ctx.Done():
 		return nil
 	}
-	l, found := &loading{storage: s}, make(chan bool)
+	c := &userCall{storage: s}
+	c.alarm = time.AfterFunc(storeTime, c.leave)
+	return c
+}
+
+func (c *userCall) expect() { c.alarm.Reset(storeTime) }
+func (c *userCall) relax()  { c.alarm.Stop() }
+
+// leave counts a call that does not return.
+func (c *userCall) leave() {
+	if c.state.CompareAndSwap(callRuns, callLeft) {
+		c.storage.stuck.Add(1)
+		c.storage.note(errStuck)
+	}
+}
+
+func (c *userCall) end() {
+	c.alarm.Stop()
+	if !c.state.CompareAndSwap(callRuns, callEnded) {
+		c.storage.stuck.Add(-1)
+	}
+	<-c.storage.places
+}
+
+// soon calls the Store by do, for a user: it waits for storeTime at most, and then do goes on.
+func (s *storage) soon(ctx context.Context, do func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	c := s.newCall(ctx)
+	if c == nil {
+		return errStuck
+	}
+	done := make(chan error, 1)
+	go func() {
+		err := errStore
+		defer func() {
+			err = recovered(recover(), err)
+			s.note(err)
+			c.end()
+			done <- err
+		}()
+		err = do()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-s.over:
+		return errStuck
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			c.leave()
+		}
+		return ctx.Err()
+	}
+}
+
+// recovered returns the error of a call that may have panicked.
+func recovered(p any, err error) error {
+	if p != nil {
+		return fmt.Errorf("%w: it panicked: %v", errStore, p)
+	}
+	return err
+}
+
+// A loading is one record that is being read.
+type loading struct {
+	*userCall
+	record *record
+	size   int64
+	body   *io.PipeReader
+}
+
+// load returns what is stored under key, or nil. Its body is to be closed.
+func (s *storage) load(ctx context.Context, key string) *loading {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	c := s.newCall(ctx)
+	if c == nil {
+		return nil
+	}
+	l, found := &loading{userCall: c}, make(chan bool)
 	go l.run(ctx, key, found)
 	select {
 	case ok := <-found:
@@ -209,9 +275,7 @@ func (l *loading) run(ctx context.Context, key string, found chan<- bool) {
 	defer l.end()
 	defer close(found)
 	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: it panicked: %v", errStore, p)
-		}
+		err = recovered(recover(), err)
 		l.storage.note(err)
 		out.CloseWithError(err)
 	}()
@@ -221,20 +285,34 @@ func (l *loading) run(ctx context.Context, key string, found chan<- bool) {
 		return
 	}
 	defer body.Close()
+	defer l.expect()
 	l.size = size
 	if l.record, err = parseHead(key, p); err != nil {
 		l.storage.backlog.drop(key)
 		return
 	}
+	l.relax()
 	select {
 	case found <- true:
 	case <-ctx.Done():
 		return
 	}
 	err = errStore
-	if _, err = io.Copy(out, body); errors.Is(err, io.ErrClosedPipe) {
+	if _, err = io.Copy(out, timed{l.userCall, body}); errors.Is(err, io.ErrClosedPipe) {
 		err = nil // the rest is not wanted
 	}
+}
+
+// timed is a body that is read in a call.
+type timed struct {
+	call *userCall
+	body io.Reader
+}
+
+func (t timed) Read(p []byte) (int, error) {
+	t.call.expect()
+	defer t.call.relax()
+	return t.body.Read(p)
 }
 
 // loadHead is load for records without a body.

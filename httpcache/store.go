@@ -10,7 +10,8 @@ import (
 //
 // A cache calls the methods from several goroutines at once, with none of its locks
 // held. It asks for what it does not find in memory, and saves what it may keep once
-// the body is complete. The cache does not close its store.
+// the body is complete. Keys have up to 1 KiB, of any bytes. The cache does not close
+// its store.
 type Store interface {
 	// Load returns what was saved under key last. The error matches
 	// fs.ErrNotExist if there is nothing, or what there is was damaged. The
@@ -19,7 +20,7 @@ type Store interface {
 
 	// Save puts head, and all of body, in the place of what is stored under key.
 	// If it fails, or the process ends meanwhile, nothing or what was there
-	// before remains.
+	// before remains. The body ends when Save returns.
 	Save(key string, head []byte, body io.Reader) error
 
 	// Delete removes what is stored under key, if there is anything. What is

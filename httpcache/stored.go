@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -15,14 +16,16 @@ import (
 	"github.com/vigil-go/vigil/httpcache/internal/rfc9111"
 )
 
-// There are three kinds of records in a Store. Their keys and heads are:
+// There are four kinds of records in a Store. Their keys and heads are:
 //
 //	the page key   the rest of a response, whose body is the record's
 //	the page key   a rule, in the place of a URL: see vary.go
 //	markOf(uri)    a mark: an epoch, which each write to the page replaces
+//	purgesKey      what has been purged, but not here yet: see purgelog.go
 //
 // A response has the epoch of its page from when it was saved. If that is not
-// the page's any more, the response is older than a write.
+// the page's any more, the response is older than a write; or the mark was lost, and it
+// may be.
 
 // A record is what is saved as a head.
 type record struct {
@@ -42,6 +45,7 @@ type record struct {
 	Epoch           string // of its page
 	Run             string // of the cache that the tick Asked is of
 	Asked           uint64
+	Purges          []byte // if this is the log of purges
 }
 
 // headVersion comes before each head. Records of other versions count as absent.
@@ -73,18 +77,30 @@ func parseHead(key string, p []byte) (*record, error) {
 
 // stored returns the key of the record at a place. It is the same in the next process.
 func (k pageKey) stored() string {
-	return fmt.Sprintf("%q", []string{k.front.site, k.method, k.scheme, k.host, k.uri, k.cookies, k.vary})
+	return short(fmt.Sprintf("%q", []string{k.front.site, k.method, k.scheme, k.host, k.uri, k.cookies, k.vary}))
 }
 
 // markOf returns the key of the mark of a page.
-func markOf(uri string) string { return "written " + uri }
+func markOf(uri string) string { return short("written " + uri) }
+
+// maxStored is the length of the longest key in a Store. Clients choose how long those of
+// pages are; few Stores take any.
+const maxStored = 1 << 10
+
+// short returns key, or its hash if it is too long.
+func short(key string) string {
+	if len(key) <= maxStored {
+		return key
+	}
+	return fmt.Sprintf("sha256 %x", sha256.Sum256([]byte(key)))
+}
 
 // headOf returns the head of e.
 func (c *Cache) headOf(e *response, epoch string) *record {
 	return &record{
 		Key: e.home.stored(), URI: e.home.uri, Host: e.home.host,
 		Status: e.status, Header: e.header, Trailer: e.trailer.known(), Above: e.above, HasBody: e.body != nil,
-		Born: e.born, Received: e.born.Add(e.policy.Age), Selected: e.selected, Tags: e.tags,
+		Born: e.born, Received: e.received(), Selected: e.selected, Tags: e.tags,
 		Since: e.since.Load(), Epoch: epoch, Run: c.storage.run, Asked: e.asked,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -140,4 +141,30 @@ func TestPagesOutliveTheProcessOnDisk(t *testing.T) {
 		require.NoError(t, s.Close())
 		require.NoError(t, store.Close())
 	}
+}
+
+// A Store that keeps a body finds nothing in it once Save has returned.
+func TestBodiesEndWithTheirSave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &keeping{memory: newMemory()}
+		s := newSite(t, answering("Cache-Control: max-age=100"), with(store))
+		s.expect(t, "/ fetched")
+		synctest.Wait()
+		require.NotNil(t, store.body)
+		_, err := store.body.Read(make([]byte, 1))
+		require.ErrorIs(t, err, fs.ErrClosed)
+		s.expect(t, "/ hit")
+	})
+}
+
+type keeping struct {
+	*memory
+	body io.Reader
+}
+
+func (k *keeping) Save(key string, head []byte, body io.Reader) error {
+	if isPage(key) {
+		k.body = body
+	}
+	return k.memory.Save(key, head, strings.NewReader("answer 1"))
 }

@@ -115,12 +115,24 @@ func (m *memory) count() (n int) {
 	return n
 }
 
-// change replaces all heads.
+func (m *memory) has(key string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.all[key]
+	return ok
+}
+
+// isPage reports whether a key is that of a page, or of the rule of a URL.
+func isPage(key string) bool { return strings.HasPrefix(key, "[") }
+
+// change replaces the heads of all pages.
 func (m *memory) change(f func(key string, head []byte) []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key, k := range m.all {
-		m.all[key] = kept{f(key, k.head), k.body}
+		if isPage(key) {
+			m.all[key] = kept{f(key, k.head), k.body}
+		}
 	}
 }
 

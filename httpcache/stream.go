@@ -74,6 +74,9 @@ const (
 	// minWindow is the minimum size of a window in bytes, if there is memory.
 	minWindow = 4 * chunkSize
 
+	// minLook is the shortest time after which the fetch looks again for readers that wait.
+	minLook = time.Millisecond
+
 	// joinDelay is how long the first chunk of a window stays, so that the requests that
 	// waited for the header can join the stream.
 	joinDelay = 100 * time.Millisecond
@@ -171,10 +174,14 @@ func (s *stream) space(ctx context.Context) ([]byte, error) {
 func (s *stream) rest() (buf []byte, full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	kept := s.body.kept.Load()
+	if !kept {
+		s.stopKeeping() // the body may have been discarded
+	}
 	if n := len(s.chunks); s.base+int64(n)*chunkSize > s.size {
 		return s.chunks[n-1].data[(s.size-s.base)%chunkSize:], false
 	}
-	if s.body.kept.Load() {
+	if kept {
 		return nil, false
 	}
 	s.trim(s.window - 1)
@@ -250,8 +257,12 @@ func (s *stream) started() bool { return s.forced || time.Since(s.born) >= joinD
 // a reader left before the wait is enough.
 func (s *stream) wait(ctx context.Context) error {
 	start := time.Now()
+	d, blocked := s.block()
+	if !blocked {
+		return nil
+	}
 	waiting, cancel := ctx, context.CancelFunc(func() {})
-	if d := s.block(); d > 0 {
+	if d > 0 {
 		waiting, cancel = context.WithTimeout(ctx, d)
 	}
 	s.room.Wait(waiting)
@@ -264,23 +275,27 @@ func (s *stream) wait(ctx context.Context) error {
 }
 
 // block sets blockers, and returns the time after which the fetch has to look again even if
-// there is no room. Zero means that it need not.
-func (s *stream) block() (d time.Duration) {
+// there is no room. Zero means that it need not. blocked is false if there is room by now:
+// nothing wakes the fetch when joinDelay is over.
+func (s *stream) block() (d time.Duration, blocked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.started() {
-		return joinDelay - time.Since(s.born)
+	if early := joinDelay - time.Since(s.born); early > 0 && !s.forced {
+		return early, true
+	}
+	if s.isFirstUnused() {
+		return 0, false
 	}
 	for _, r := range s.readers {
 		if r.off < s.base+chunkSize {
 			s.blockers = append(s.blockers, r)
-			left := max(s.maxDelay-r.held, s.maxDelay/8) // the minimum is for readers that no other reader waits for
+			left := max(s.maxDelay-r.held, s.maxDelay/8, minLook) // the minimum is for readers that no other reader waits for
 			if s.resume != nil && (d == 0 || left < d) {
 				d = left
 			}
 		}
 	}
-	return d
+	return d, true
 }
 
 // countWait adds a wait of the fetch to the time of its blockers, if other readers waited
@@ -336,6 +351,13 @@ func (s *stream) finish(err error) {
 	if !b.kept.Load() {
 		time.AfterFunc(discardDelay-time.Since(s.born), b.discard)
 	}
+}
+
+// endedAt reports whether the body has ended without an error after n bytes.
+func (s *stream) endedAt(n int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done && s.err == io.EOF && s.size == n
 }
 
 // watch starts the timer that ends the stream, if there is no reader. If none can join, it

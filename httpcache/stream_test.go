@@ -367,3 +367,14 @@ func TestSourceThatGivesNothingForeverIsBroken(t *testing.T) {
 		require.Zero(t, k.budget.inUse())
 	})
 }
+
+// Who still has an evicted body, to save it for instance, does not hold its memory.
+func TestEvictedBodiesHoldNoMemory(t *testing.T) {
+	k := newStream(t, true)
+	require.Equal(t, io.EOF, k.arrive(whole(20*chunkSize+5)))
+	b := k.body
+	require.Len(t, b.chunks, 21)
+	b.discard()
+	require.False(t, b.open())
+	require.Nil(t, b.chunks)
+}

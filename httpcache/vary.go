@@ -237,39 +237,60 @@ func isZero(parameter string) bool {
 	return ok && strings.EqualFold(strings.TrimSpace(name), "q") && strings.HasPrefix(value, "0") && strings.Trim(value, "0.") == ""
 }
 
-// addVariant returns the place of next, a response of url to a request with the header h. It
-// adds the fields by which next varies to the rule of url.
-func (p *pages) addVariant(url pageKey, next *response, h http.Header) pageKey {
-	names := next.vary
-	if len(names) == 0 {
-		return url
-	}
+// addVariant sets the place of next, a response to a request with the header h, and stores it
+// there. If the place is key, the load of key stores it instead. addVariant also adds names
+// to the rule of the URL. A request that finds the new rule finds next as well, so that it
+// does not ask the origin again.
+func (p *pages) addVariant(key pageKey, next *response, names []string, h http.Header) {
 	p.changing.Lock()
 	defer p.changing.Unlock()
-	u := &rule{}
+	url := key.url()
 	e, _ := p.Peek(url)
-	if e != nil && e.rule != nil {
-		u = e.rule
+	u, isNew := ruleFor(e, names)
+	next.home = url
+	if u != nil {
+		next.home.vary = selecting(u.names, h)
+		p.dropVariant(url, u.add(next.home.vary), next)
 	}
-	if !u.covers(names) {
-		u = u.with(names)
-		if len(u.names) > maxNames {
-			u = (&rule{}).with(names)
-		}
+	if next.home != key {
+		p.store(next.home, next)
+	}
+	if isNew {
 		if e != nil {
 			e.discardFor(next)
 		}
 		p.Put(url, &response{rule: u, home: url})
 	}
-	place := url
-	place.vary = selecting(u.names, h)
-	if old := u.add(place.vary); old != "" {
-		gone := url
-		gone.vary = old
-		if e, ok := p.Peek(gone); ok {
-			e.discardFor(next)
-		}
-		p.Invalidate(gone)
+}
+
+// ruleFor returns the rule of a URL, at whose place e is kept, with names added. It returns
+// nil if there are no names, and whether the rule has changed.
+func ruleFor(e *response, names []string) (u *rule, isNew bool) {
+	if len(names) == 0 {
+		return nil, false
 	}
-	return place
+	u = &rule{}
+	if e != nil && e.rule != nil {
+		u = e.rule
+	}
+	if u.covers(names) {
+		return u, false
+	}
+	if u = u.with(names); len(u.names) > maxNames {
+		u = (&rule{}).with(names)
+	}
+	return u, true
+}
+
+// dropVariant removes the response of url at a place, which may be "". The caller holds
+// changing.
+func (p *pages) dropVariant(url pageKey, place string, next *response) {
+	if place == "" {
+		return
+	}
+	url.vary = place
+	if e, ok := p.Peek(url); ok {
+		e.discardFor(next)
+	}
+	p.Invalidate(url)
 }

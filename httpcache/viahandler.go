@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -27,7 +28,7 @@ func (h viaHandler) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	body, pipe := io.Pipe()
 	w := &pipeWriter{request: r, header: http.Header{}, pipe: pipe, ready: make(chan struct{})}
-	in := r.WithContext(ctx)
+	in := r.Clone(ctx)  // some handlers change it
 	if in.Body == nil { // as in a server's request
 		in.Body = http.NoBody
 	}
@@ -47,7 +48,7 @@ func (h viaHandler) RoundTrip(r *http.Request) (*http.Response, error) {
 		cancel(w.err)
 		return nil, w.err
 	}
-	w.response.Body = &pipeBody{body, cancel}
+	w.response.Body = &pipeBody{body, w, cancel}
 	return w.response, nil
 }
 
@@ -68,10 +69,20 @@ func (h viaHandler) serve(w *pipeWriter, r *http.Request) {
 	err = context.Cause(r.Context()) // the handler may have returned early because of that
 }
 
-// A pipeBody is the body of a response from a handler.
+// A pipeBody is the body of a response from a handler. A read that returns
+// io.EOF sets the trailers of the response.
 type pipeBody struct {
 	*io.PipeReader
+	w      *pipeWriter
 	cancel context.CancelCauseFunc
+}
+
+func (b *pipeBody) Read(p []byte) (int, error) {
+	n, err := b.PipeReader.Read(p)
+	if err == io.EOF {
+		b.w.setTrailers()
+	}
+	return n, err
 }
 
 func (b *pipeBody) Close() error {
@@ -87,28 +98,48 @@ type pipeWriter struct {
 	pipe    *io.PipeWriter
 	ready   chan struct{} // closed once response or err is set
 
+	status int         // of the response; 0: not known yet
+	fields http.Header // the header of the response
+
 	once     sync.Once
 	response *http.Response
 	err      error
+	declared http.Header // the trailers that the header names
+	trailer  http.Header // set when the handler has returned
 }
 
 func (w *pipeWriter) Header() http.Header { return w.header }
 
-func (w *pipeWriter) Flush() { w.WriteHeader(http.StatusOK) }
+// Flush implements http.Flusher.
+func (w *pipeWriter) Flush() { w.commit(nil) }
 
+// WriteHeader does not send the header yet: the first bytes of the body may add a type.
 func (w *pipeWriter) WriteHeader(status int) {
 	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
 		w.inform(status)
 		return
 	}
+	if w.status == 0 {
+		w.status, w.fields = status, w.header.Clone()
+	}
+}
+
+// commit sends the header, if it is not sent. p is the beginning of the body.
+func (w *pipeWriter) commit(p []byte) {
+	w.WriteHeader(http.StatusOK)
 	w.once.Do(func() {
-		w.response = &http.Response{
-			Status:     strconv.Itoa(status) + " " + http.StatusText(status),
-			StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header: w.header.Clone(), ContentLength: -1, Request: w.request, Trailer: w.announced(),
+		h := w.fields
+		if len(p) > 0 && !hasField(h, "Content-Type") && h.Get("Content-Encoding") == "" {
+			h.Set("Content-Type", http.DetectContentType(p)) // as net/http's server does
 		}
-		delete(w.response.Header, "Trailer")
-		if n, err := strconv.ParseInt(w.header.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
+		w.declared = announced(h)
+		w.response = &http.Response{
+			Status:     strconv.Itoa(w.status) + " " + http.StatusText(w.status),
+			StatusCode: w.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Header: h, ContentLength: -1, Request: w.request, Trailer: maps.Clone(w.declared),
+		}
+		delete(h, "Trailer")
+		if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
 			w.response.ContentLength = n
 		}
 		close(w.ready)
@@ -123,10 +154,10 @@ func (w *pipeWriter) inform(status int) {
 	}
 }
 
-// announced returns the trailers that the header names, without values.
-func (w *pipeWriter) announced() http.Header {
+// announced returns the trailers that the header h names, without values.
+func announced(h http.Header) http.Header {
 	var t http.Header
-	for _, field := range w.header["Trailer"] {
+	for _, field := range h["Trailer"] {
 		for name := range strings.SplitSeq(field, ",") {
 			if t == nil {
 				t = http.Header{}
@@ -138,19 +169,11 @@ func (w *pipeWriter) announced() http.Header {
 }
 
 func (w *pipeWriter) Write(p []byte) (int, error) {
-	w.sniff(p)
-	w.WriteHeader(http.StatusOK)
-	if w.request.Method == http.MethodHead {
+	w.commit(p)
+	if w.request.Method == http.MethodHead || len(p) == 0 { // a write of no bytes to a pipe waits for a reader
 		return len(p), nil
 	}
 	return w.pipe.Write(p)
-}
-
-// sniff sets a missing Content-Type, as net/http's server does.
-func (w *pipeWriter) sniff(p []byte) {
-	if w.response == nil && len(p) > 0 && !hasField(w.header, "Content-Type") && w.header.Get("Content-Encoding") == "" {
-		w.header.Set("Content-Type", http.DetectContentType(p))
-	}
 }
 
 // hasField reports whether h names a field, even with no value.
@@ -169,25 +192,35 @@ func (w *pipeWriter) finish(err error) {
 	if err != nil {
 		w.fail(err)
 	} else {
-		w.WriteHeader(http.StatusOK)
+		w.commit(nil)
 	}
-	if w.response != nil {
-		w.setTrailers()
-	}
+	w.trailer = w.trailers()
 	w.pipe.CloseWithError(err)
 }
 
-// setTrailers sets the trailers. It is called before the end of the body can be read.
-func (w *pipeWriter) setTrailers() {
-	for name := range w.response.Trailer {
-		w.response.Trailer[name] = w.header[name]
+// trailers returns the trailers that the handler has set.
+func (w *pipeWriter) trailers() http.Header {
+	t := w.declared
+	for name := range t {
+		t[name] = w.header[name]
 	}
 	for name, values := range w.header {
 		if name, ok := strings.CutPrefix(name, http.TrailerPrefix); ok {
-			if w.response.Trailer == nil {
-				w.response.Trailer = http.Header{}
+			if t == nil {
+				t = http.Header{}
 			}
-			w.response.Trailer[http.CanonicalHeaderKey(name)] = values
+			t[http.CanonicalHeaderKey(name)] = values
 		}
 	}
+	return t
+}
+
+// setTrailers sets the trailers of the response. It runs in the goroutine that reads the
+// body, because only that may use the map.
+func (w *pipeWriter) setTrailers() {
+	if w.response.Trailer == nil {
+		w.response.Trailer = w.trailer
+		return
+	}
+	maps.Copy(w.response.Trailer, w.trailer)
 }

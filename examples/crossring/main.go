@@ -33,7 +33,7 @@
 // which are not counted here.
 //
 // The measurements take turns, some hundredths of a second each, one at a time, so
-// that all of them suffer alike from what else the machine does.
+// that other programs of the machine affect all of them alike.
 package main
 
 import "github.com/vigil-go/vigil/examples/internal/cli"

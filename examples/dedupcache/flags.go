@@ -224,6 +224,11 @@ func checkAddress(address string) error {
 	if err != nil {
 		return errors.New("want host:port or :port")
 	}
+	return checkPort(port)
+}
+
+// checkPort returns an error unless port is a number, the name of a service, or empty.
+func checkPort(port string) error {
 	if _, err := net.LookupPort("tcp", port); err != nil {
 		return fmt.Errorf("%q is not a port", port)
 	}
@@ -243,7 +248,7 @@ func parseOrigin(s string) (*url.URL, error) {
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("want scheme, host and path only")
 	}
-	return u, nil
+	return u, checkPort(u.Port())
 }
 
 // A size is a number of bytes, or of KiB, MiB or GiB.
@@ -269,9 +274,9 @@ func (s *size) Set(text string) error {
 		if !ok {
 			continue
 		}
-		n, err := strconv.ParseUint(digits, 10, 32)
+		n, err := strconv.ParseUint(digits, 10, 63)
 		*s = size(n) * u.bytes
-		if err != nil {
+		if err != nil || size(n) > math.MaxInt64/u.bytes {
 			return errors.New("want a number of bytes like 4096, 64KiB, 32MiB or 1GiB")
 		}
 		return nil

@@ -69,3 +69,24 @@ func TestPartsOfAHitAreWrittenInTime(t *testing.T) {
 		require.ErrorContains(t, <-wrote, fmt.Sprintf("timeout\n%d bytes", 2*piece))
 	})
 }
+
+// The server closes its side first, so that a client which still sends reads the answer.
+func TestConnectionIsClosedOneSideFirst(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	l := promptListener{newLimitedListener(inner, 1), time.Minute}
+	defer l.Close()
+	client, err := net.Dial("tcp", inner.Addr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	c, err := l.Accept()
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.(*promptConn).CloseWrite())
+	_, err = client.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+	_, err = client.Write([]byte("x"))
+	require.NoError(t, err)
+	_, err = c.Read(make([]byte, 1))
+	require.NoError(t, err)
+}

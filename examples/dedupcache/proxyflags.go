@@ -132,6 +132,9 @@ func (c *config) checkPage(set []string) error {
 	case page.User != nil || page.Fragment != "":
 		return errors.New("-check: want a URL without a user and a fragment")
 	}
+	if err := checkPort(page.Port()); err != nil {
+		return fmt.Errorf("-check %q: %w", c.check, err)
+	}
 	c.page = page
 	if c.timeout <= 0 {
 		return fmt.Errorf("-origin-time %v: must be above 0", c.timeout)

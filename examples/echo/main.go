@@ -10,7 +10,7 @@
 // compares it with the same server of goroutines on package net, for some seconds, and
 // prints a table. Each server is a process of its own, this program with other flags, so
 // that its processor time is known. Both are loaded in turns by the same clients, so that
-// they suffer alike from what else the machine does.
+// other programs of the machine affect both alike.
 //
 // server.go has the servers, load.go the clients, and peer.go the comparison.
 package main

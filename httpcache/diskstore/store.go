@@ -15,8 +15,10 @@ import (
 // Options are the options of a [Store]. The zero value of each field stands for
 // the default that it names.
 type Options struct {
-	// MaxBytes is how many bytes all bodies and heads may take. What was not
-	// used for the longest time makes room. The default is 10 GiB.
+	// MaxBytes is how many bytes all keys, heads and bodies may take. What was not
+	// used for the longest time makes room; what was saved first, of those not
+	// used since Open. The file is larger than that, by a half or, if most bodies are
+	// small, about twice as large. The default is 10 GiB.
 	MaxBytes int64
 
 	// Logger is told about damage. The default is slog.Default().

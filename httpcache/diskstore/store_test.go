@@ -135,6 +135,50 @@ func TestWhatWasNotUsedMakesRoom(t *testing.T) {
 	load(t, s, "f")
 }
 
+// A new process takes what was saved first for what was not used for the longest time.
+func TestWhatWasSavedFirstMakesRoomAfterRestart(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, 10_000)
+	for _, key := range []string{"c", "a", "d", "b"} {
+		require.NoError(t, s.Save(key, nil, strings.NewReader(sized(2000))))
+	}
+	require.NoError(t, s.Close())
+	s = open(t, dir, 10_000)
+	require.NoError(t, s.Save("e", nil, strings.NewReader(sized(5000))))
+	require.Equal(t, []string{"b", "d", "e"}, slices.Sorted(maps.Keys(maps.Collect(s.Heads()))))
+}
+
+// Close waits for calls that are under way; later ones fail.
+func TestCloseMayComeAtAnyTime(t *testing.T) {
+	for round := range 20 {
+		s := open(t, t.TempDir(), 1_000_000)
+		var all sync.WaitGroup
+		for g := range 6 {
+			all.Go(func() {
+				for i := 0; ; i++ {
+					key := fmt.Sprint((i + g) % 9)
+					err := s.Save(key, nil, strings.NewReader(sized(30_000)))
+					if _, body, _, lost := s.Load(key); lost == nil {
+						io.Copy(io.Discard, body)
+						body.Close()
+					}
+					if err != nil {
+						if !errors.Is(err, fs.ErrClosed) {
+							t.Error(err)
+						}
+						return
+					}
+				}
+			})
+		}
+		for s.Len() < round%9 {
+			runtime.Gosched()
+		}
+		require.NoError(t, s.Close())
+		all.Wait()
+	}
+}
+
 func TestBodyThatFailsLeavesWhatWasThere(t *testing.T) {
 	s := open(t, t.TempDir(), 0)
 	require.NoError(t, s.Save("k", nil, strings.NewReader("good")))

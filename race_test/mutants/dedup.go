@@ -221,6 +221,26 @@ var ofDedup = []mutation{
 		only: "TestGetsThat|TestEachCaller",
 	},
 	{
+		file: "dedup/batch.go", why: "a batch that all callers have left does not gather any more",
+		old: "	case left == 1 && b.timer != nil", new: "	case left < 0 && b.timer != nil",
+		only: "TestABatchThatAll|TestHazardPackage",
+	},
+	{
+		file: "dedup/gather.go", why: "a batch that a caller has joined again goes on gathering",
+		old: "	if g.open != b || b.alive.Load() > 1 {\n", new: "	if g.open != b {\n",
+		only: "TestOnlyAnEmptyBatch",
+	},
+	{
+		file: "dedup/gather.go", why: "Close ends a batch that gathers",
+		old: "	if b := g.take(nil); b != nil {\n", new: "	if b := g.take(nil); b == nil {\n",
+		only: "TestCloseEnds|TestLongest",
+	},
+	{
+		file: "dedup/entry.go", why: "a Get renews the entry that replaces what it has found",
+		old: "	e.used = old.used\n", new: "	if old.used != nil {\n		e.used = new(atomic.Int64)\n		e.used.Store(old.used.Load())\n	}\n",
+		only: "TestAGetDuring",
+	},
+	{
 		file: "dedup/batch.go", why: "LoadMany gets each gathered key once",
 		old: "		keys = unique(keys)\n", new: "",
 		only: "TestAGatheredKey",

@@ -12,7 +12,7 @@ import (
 )
 
 // published are the nested modules that other modules may require.
-var published = []string{"vigildebug/prometheus", "vigildebug/otel"}
+var published = []string{"vigildebug/prometheus", "vigildebug/otel", "cluster"}
 
 // A goMod has the fields of `go mod edit -json` that the tests use.
 type goMod struct {
@@ -62,6 +62,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/vigil-go/vigil/cluster"
 	"github.com/vigil-go/vigil/vigildebug"
 	vigilotel "github.com/vigil-go/vigil/vigildebug/otel"
 	vigilprom "github.com/vigil-go/vigil/vigildebug/prometheus"
@@ -74,12 +75,13 @@ func main() {
 	metrics.MustRegister(vigilprom.NewCollector(nil))
 	families, err := metrics.Gather()
 	v, _, loaded := vigilotel.NewGroup[string, int](nil).Do(context.Background(), "key", func(context.Context) (int, error) { return 42, nil })
-	fmt.Println(len(families) > 0, err, v, loaded)
+	_, refused := cluster.Open(context.Background(), nil) // it is not said where
+	fmt.Println(len(families) > 0, err, v, loaded, refused != nil)
 }
 `
 
 // TestDependent resolves the imports of a dependent module that requires the
-// modules around vigildebug. Replace directives of these modules have no effect
+// modules that are published. Replace directives of these modules have no effect
 // there. Other modules come from the module cache. With -strict the test also
 // builds and runs the program, which may take minutes.
 func TestDependent(t *testing.T) {
@@ -110,7 +112,7 @@ func TestDependent(t *testing.T) {
 	require.Contains(t, run(t, dir, env, "go", "list", "-deps", "."), path+"/vigildebug/otel")
 	require.Equal(t, path+" "+version, run(t, dir, env, "go", "list", "-m", path))
 	if *strict {
-		require.Equal(t, "true <nil> 42 <nil>", lastLine(run(t, dir, env, "go", "run", ".")))
+		require.Equal(t, "true <nil> 42 <nil> true", lastLine(run(t, dir, env, "go", "run", ".")))
 	}
 }
 

@@ -26,6 +26,7 @@ func clone(t *testing.T, changed map[string]string) (dir string) {
 		"go.mod":                       "module " + path + "\n",
 		"bench/go.mod":                 "module " + path + "/bench\n\nrequire " + path + " v0.1.0\n",
 		"vigildebug/otel/go.mod":       "module " + path + "/vigildebug/otel\n\nrequire (\n\t" + path + " v0.1.0\n)\n",
+		"cluster/go.mod":               "module " + path + "/cluster\n\nrequire " + path + " v0.1.0\n",
 		"vigildebug/prometheus/go.mod": "module " + path + "/vigildebug/prometheus\n\nrequire (\n\t" + path + " v0.1.0\n)\n",
 	}
 	dir = t.TempDir()
@@ -49,7 +50,8 @@ func write(t *testing.T, file, content string) {
 
 const commands = "git tag -a -m v0.1.0 v0.1.0\n" +
 	"git tag -a -m vigildebug/prometheus/v0.1.0 vigildebug/prometheus/v0.1.0\n" +
-	"git tag -a -m vigildebug/otel/v0.1.0 vigildebug/otel/v0.1.0"
+	"git tag -a -m vigildebug/otel/v0.1.0 vigildebug/otel/v0.1.0\n" +
+	"git tag -a -m cluster/v0.1.0 cluster/v0.1.0"
 
 // TestScript checks that with -n the script prints what it would do, that without
 // it it does that, and that it refuses a second run.
@@ -60,7 +62,7 @@ func TestScript(t *testing.T) {
 	require.Empty(t, run(t, dir, identity, "git", "tag"))
 
 	require.Equal(t, commands, run(t, dir, identity, "bash", "release.sh", "v0.1.0"))
-	tags := "v0.1.0\nvigildebug/otel/v0.1.0\nvigildebug/prometheus/v0.1.0"
+	tags := "cluster/v0.1.0\nv0.1.0\nvigildebug/otel/v0.1.0\nvigildebug/prometheus/v0.1.0"
 	require.Equal(t, tags, run(t, dir, identity, "git", "tag"))
 
 	out, err := try(dir, identity, "bash", "release.sh", "v0.1.0")

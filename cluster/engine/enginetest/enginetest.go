@@ -17,16 +17,15 @@ type Store struct {
 	// its own. Open closes the engine when the test ends, if it is still open.
 	Open func(t *testing.T) (engine.Engine, *Link)
 
-	// Forgets reports that the store forgets deletions after a second or a little more.
-	Forgets bool
+	// A test is skipped if what it needs is nil.
 
 	Purge   func(t *testing.T) // removes everything from the bucket behind the engines' back
 	Remake  func(t *testing.T) // removes the bucket, with its history, and makes it anew
 	Restart func(t *testing.T) // stops the server and starts it with what it has stored
 }
 
-// Run tests the engine of a store. Each call of open returns another store, which forgets
-// deletions if forgets is true.
+// Run tests the engine of a store. Each call of open returns another store. If forgets is
+// true, it forgets deletions after a second or a little more.
 func Run(t *testing.T, open func(t *testing.T, forgets bool) *Store) {
 	for name, test := range map[string]func(t *testing.T, s *Store){
 		"Write": testWrite, "Conflict": testConflict, "DeletedIsAbsent": testDeletedIsAbsent, "Keys": testKeys, "BadWrites": testBadWrites,
@@ -49,6 +48,15 @@ func Run(t *testing.T, open func(t *testing.T, forgets bool) *Store) {
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, open(t, true)) })
 	}
+}
+
+// do does something to the store, or skips the test.
+func do(t *testing.T, what func(t *testing.T)) {
+	t.Helper()
+	if what == nil {
+		t.Skip("the store cannot do that")
+	}
+	what(t)
 }
 
 // must returns the revision of a write that succeeds.

@@ -29,8 +29,7 @@ func together(n int, f func(i int)) {
 // A ledger has all writes that succeeded, as those who wrote know them.
 type ledger struct {
 	sync.Mutex
-	writes  []written
-	unknown map[string]string // values of writes whose outcome is unknown
+	writes []written
 }
 
 type written struct {

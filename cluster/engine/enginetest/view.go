@@ -148,16 +148,14 @@ func (v *View) until(revision uint64) {
 
 // has waits until the view is what the bucket is, and returns it.
 func (v *View) has(e engine.Engine) map[string]string {
-	for {
-		p, err := e.Position(context.Background())
-		require.NoError(v.t, err)
-		v.wait(func() bool { return !v.Partial && v.Position.History == p.History && v.Position.Revision >= p.Revision })
-		v.mu.Lock()
-		values := map[string]string{}
-		for key, entry := range v.State {
-			values[key] = string(entry.Value)
-		}
-		v.mu.Unlock()
-		return values
+	p, err := e.Position(context.Background())
+	require.NoError(v.t, err)
+	v.wait(func() bool { return !v.Partial && v.Position.History == p.History && v.Position.Revision >= p.Revision })
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	values := map[string]string{}
+	for key, entry := range v.State {
+		values[key] = string(entry.Value)
 	}
+	return values
 }

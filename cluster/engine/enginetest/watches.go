@@ -179,15 +179,12 @@ func testHotKey(t *testing.T, s *Store) {
 
 // testRestart: an idle watch goes on when the server has been restarted.
 func testRestart(t *testing.T, s *Store) {
-	if s.Restart == nil {
-		t.Skip("the server cannot be restarted")
-	}
 	a, _ := s.Open(t)
 	b, _ := s.Open(t)
 	view := watch(t, b, engine.Position{})
 	must(t, a, put("before", "1"))
 	view.wait(func() bool { return len(view.State) == 1 })
-	s.Restart(t)
+	do(t, s.Restart)
 	must(t, a, put("after", "2"))
 	require.Equal(t, map[string]string{"before": "1", "after": "2"}, view.has(b))
 	require.Equal(t, 1, view.Resets)

@@ -79,7 +79,7 @@ func TestConformance(t *testing.T) {
 	enginetest.Run(t, func(t *testing.T, forgets bool) *enginetest.Store {
 		s := newSite(t)
 		return &enginetest.Store{
-			Forgets: forgets, Restart: s.restart,
+			Restart: s.restart,
 			Open: func(t *testing.T) (engine.Engine, *enginetest.Link) {
 				link := enginetest.NewLink(s.dial)
 				o := s.options(link)

@@ -25,7 +25,8 @@
 //
 // A Watch reads the stream by a consumer of its own, and makes another one when the
 // connection was lost, heartbeats are missing, or messages are. It tells everything
-// anew for four causes: the history has another identity, or is shorter than what was told;
+// anew for four causes: the history has another identity; it is shorter than what was
+// told, and then the Watch gives it another identity, so that everybody notices;
 // the Watch has not been up to date for more than half of the time that deletion markers
 // live, so that a deletion may have been forgotten; or all of that when the stream or
 // the server was replaced. How long that was is measured by the clocks of both
@@ -33,6 +34,10 @@
 // cut off is not noticed.
 //
 // # Limits
+//
+// If a server loses writes that it has acknowledged, which one that syncs each write does
+// not, and has taken at least as many others since, a Watch that was cut off meanwhile does
+// not notice.
 //
 // Single messages that are removed from the stream by its administration are not told before
 // the next Reset. The stream denies that, if the Engine made it. A TTL is at least a second.

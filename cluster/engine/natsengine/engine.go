@@ -2,8 +2,10 @@ package natsengine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,7 +77,7 @@ func (e *Engine) connect(ctx context.Context) (err error) {
 		if err == nil {
 			break
 		}
-		if e.o.Server != nil || retry.sleep(ctx) != nil {
+		if e.o.Server != nil || refused(err) || retry.sleep(ctx) != nil {
 			return fmt.Errorf("cluster: connect: %w", errors.Join(err, endOf(ctx)))
 		}
 	}
@@ -84,6 +86,13 @@ func (e *Engine) connect(ctx context.Context) (err error) {
 		return fmt.Errorf("cluster: connect: %w", err)
 	}
 	return nil
+}
+
+// refused reports whether a connection that failed so would fail again.
+func refused(err error) bool {
+	certificate := new(tls.CertificateVerificationError)
+	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked) ||
+		errors.Is(err, nats.ErrSecureConnWanted) || errors.Is(err, fs.ErrNotExist) || errors.As(err, &certificate)
 }
 
 // open finds or makes the stream, and its history's identity.

@@ -2,6 +2,7 @@ package natsengine_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/vigil-go/vigil/cluster/engine"
 	"github.com/vigil-go/vigil/cluster/engine/enginetest"
 	"github.com/vigil-go/vigil/cluster/engine/natsengine"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 var bg = context.Background()
@@ -106,6 +108,16 @@ func TestOpenWaitsForServer(t *testing.T) {
 	require.NoError(t, <-opened)
 }
 
+// TestRefusedConnection: Open does not try for ever what cannot succeed.
+func TestRefusedConnection(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	o := s.options(enginetest.NewLink(s.dial))
+	o.Credentials = filepath.Join(t.TempDir(), "missing")
+	_, err := natsengine.Open(bg, o)
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
 // TestTwoServersOfOneDirectory would destroy its data.
 func TestTwoServersOfOneDirectory(t *testing.T) {
 	t.Parallel()
@@ -154,8 +166,60 @@ func TestStoredValuesOutliveTheServer(t *testing.T) {
 	require.Equal(t, before.History, after.History)
 }
 
+// TestServerLosesWrites: a server comes back with an older state, and uses revisions again.
+// The watch does not take the new values for those that it knows.
+func TestServerLosesWrites(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	e := s.open(t, s.options(enginetest.NewLink(s.dial)))
+	put := func(key, value string) uint64 {
+		revision, err := e.Write(bg, engine.Write{Key: key, Value: []byte(value), Unconditional: true})
+		require.NoError(t, err)
+		return revision
+	}
+	put("kept", "1")
+	old := t.TempDir()
+	require.NoError(t, s.s.Close())
+	require.NoError(t, os.CopyFS(filepath.Join(old, "nats"), os.DirFS(filepath.Join(s.dir, "nats"))))
+	s.start(t)
+
+	events := make(chan engine.Event, 100)
+	ctx, cancel := context.WithCancel(bg)
+	ended := make(chan error, 1)
+	go func() { ended <- e.Watch(ctx, engine.Position{}, func(event engine.Event) { events <- event }) }()
+	first := <-events
+	require.Equal(t, engine.Reset, first.Kind)
+	var last uint64
+	for range 5 {
+		last = put("lost", "1")
+	}
+	for event := range events {
+		if event.Revision == last {
+			break
+		}
+	}
+	require.NoError(t, s.s.Close())
+	require.NoError(t, os.RemoveAll(filepath.Join(s.dir, "nats")))
+	require.NoError(t, os.CopyFS(s.dir, os.DirFS(old)))
+	s.start(t)
+	for event := range events {
+		if event.Kind == engine.Reset {
+			require.NotEqual(t, first.History, event.History)
+			break
+		}
+	}
+	for event := range events {
+		if event.Kind == engine.Synced {
+			break
+		}
+		require.Equal(t, "kept", event.Key)
+	}
+	cancel()
+	<-ended
+}
+
 // TestForeignMessages: what others write to the stream is not taken for a key, and is not
-// waited for in vain.
+// waited for.
 func TestForeignMessages(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -209,6 +273,31 @@ func TestLostConsumer(t *testing.T) {
 	}
 	cancel()
 	<-ended
+}
+
+// TestHundredThousandKeys: the end of the initial state is told once, and after all of it.
+func TestHundredThousandKeys(t *testing.T) {
+	keys := testkit.Scale(100_000, 10_000)
+	s := newSite(t)
+	s.stream(t, func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage })
+	js := s.admin(t)
+	for i := range keys {
+		_, err := js.PublishAsync(fmt.Sprint("$KV.test.k.", i), nil, jetstream.WithStallWait(time.Minute))
+		require.NoError(t, err)
+	}
+	<-js.PublishAsyncComplete()
+	e := s.open(t, s.options(enginetest.NewLink(s.dial)))
+	var kinds [engine.Skipped + 1]int
+	ctx, cancel := context.WithCancel(bg)
+	err := e.Watch(ctx, engine.Position{}, func(event engine.Event) {
+		kinds[event.Kind]++
+		if event.Kind == engine.Synced {
+			require.Equal(t, keys, kinds[engine.Put])
+			cancel()
+		}
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, [...]int{0, keys, 0, 1, 1, 0}, kinds)
 }
 
 var _ nats.CustomDialer = (*natsengine.Server)(nil)

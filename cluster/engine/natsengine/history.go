@@ -71,6 +71,17 @@ func (e *Engine) inspect(ctx context.Context) (p moment, err error) {
 	return p, nil
 }
 
+// disown gives the bucket another history, because this one is shorter than it was: the
+// server has lost writes. It returns errRestart, or why it could not.
+func (e *Engine) disown(ctx context.Context, p moment) error {
+	e.o.Logger.Error("vigil cluster: the server has lost writes", "bucket", e.o.Bucket, "revision", p.Revision)
+	err := e.once(ctx, func(ctx context.Context) error { return e.begin(ctx, &stored{Seq: p.birth}) })
+	if err != nil {
+		return err
+	}
+	return errRestart
+}
+
 // begin writes the message that identifies the history. If another process is faster, its
 // message counts.
 func (e *Engine) begin(ctx context.Context, marker *stored) error {

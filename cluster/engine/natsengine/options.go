@@ -100,6 +100,7 @@ func (o *Options) connection() []nats.Option {
 		nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond),
 		nats.ReconnectBufSize(-1), // a write that waits here could be sent when its caller has given up
 		nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2),
+		nats.IgnoreAuthErrorAbort(), // what was allowed once may be so again
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
 		nats.Name("vigil " + o.Bucket),
 	}

@@ -30,11 +30,12 @@ type reader struct {
 	seen  uint64 // messages
 	left  int    // messages that may still come for the last request
 	empty bool   // the last request without waiting ended because there is nothing more
+	quiet *time.Timer
 }
 
 // newReader makes a consumer of the messages from a sequence number on.
 func (e *Engine) newReader(ctx context.Context, from uint64) (r *reader, err error) {
-	r = &reader{e: e, name: "vigil-" + nuid.Next(), inbox: e.nc.NewInbox(), msgs: make(chan *nats.Msg, 2*batch)}
+	r = &reader{e: e, name: "vigil-" + nuid.Next(), inbox: e.nc.NewInbox(), msgs: make(chan *nats.Msg, 2*batch), quiet: time.NewTimer(silence)}
 	config := jetstream.ConsumerConfig{
 		Name: r.name, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: unused,
@@ -55,6 +56,7 @@ func (e *Engine) newReader(ctx context.Context, from uint64) (r *reader, err err
 
 // close ends the consumer.
 func (r *reader) close() {
+	r.quiet.Stop()
 	_ = r.sub.Unsubscribe() // fails only if the connection is closed
 	r.drop()
 }
@@ -95,8 +97,7 @@ func (r *reader) next(ctx context.Context, check <-chan time.Time) (*nats.Msg, e
 	if r.left == 0 {
 		return nil, nil
 	}
-	quiet := time.NewTimer(silence)
-	defer quiet.Stop()
+	r.quiet.Reset(silence)
 	look := r.e.look
 	if check == nil {
 		look = nil
@@ -111,7 +112,7 @@ func (r *reader) next(ctx context.Context, check <-chan time.Time) (*nats.Msg, e
 			return nil, errLook
 		case <-look:
 			return nil, errLook
-		case <-quiet.C:
+		case <-r.quiet.C:
 			return nil, fmt.Errorf("cluster: no heartbeat of the server for %v", silence)
 		case m := <-r.msgs:
 			if len(m.Data) > 0 || m.Header.Get("Status") == "" {
@@ -121,7 +122,7 @@ func (r *reader) next(ctx context.Context, check <-chan time.Time) (*nats.Msg, e
 			if done, err := r.status(m); done || err != nil {
 				return nil, err
 			}
-			quiet.Reset(silence)
+			r.quiet.Reset(silence)
 		}
 	}
 }

@@ -21,9 +21,10 @@ type watch struct {
 	partial bool            // Reset or Skipped was told, and Synced was not yet
 	owed    bool            // Synced must be told, because Watch was called
 	stale   bool            // deletions may have been forgotten: the next session must begin anew
-	goal    moment          // the newest that the server has said
+	goals   []moment        // what the server has said, and was not reached yet
+	goal    moment          // the newest that it has said
 	unsure  bool            // messages that have been replaced may have been so after goal
-	fresh   moment          // the newest goal that was reached: what was written before was told
+	fresh   moment          // the newest that was reached: what was written before was told
 }
 
 // Watch reads the stream by one consumer after the other.
@@ -68,6 +69,9 @@ func (w *watch) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if w.at.History == p.History && w.at.Revision > p.Revision { // revisions will be used again
+		return w.e.disown(ctx, p)
+	}
 	w.resume(p)
 	r, err := w.e.newReader(ctx, w.at.Revision+1)
 	if err != nil {
@@ -93,7 +97,8 @@ func drain(c chan struct{}) {
 // resume goes on from what was told, or begins anew.
 func (w *watch) resume(p moment) {
 	why := w.forgotten(p)
-	w.goal, w.unsure = p, w.partial
+	w.aim(p)
+	w.unsure = w.partial
 	if why == "" {
 		return
 	}
@@ -103,7 +108,7 @@ func (w *watch) resume(p moment) {
 	if p.History != w.at.History {
 		w.e.newest.Store(p.Revision)
 	}
-	w.at, w.fresh = engine.Position{History: p.History}, p
+	w.at, w.fresh, w.goals = engine.Position{History: p.History}, p, []moment{p}
 	w.partial, w.stale, w.unsure = true, false, false
 	w.tell(engine.Event{Kind: engine.Reset, History: p.History})
 }
@@ -114,8 +119,6 @@ func (w *watch) forgotten(p moment) string {
 	switch {
 	case w.at.History != p.History:
 		return "the history is another one"
-	case w.at.Revision > p.Revision:
-		return "the history is shorter than before"
 	case w.stale:
 		return "deletions may have been forgotten"
 	case w.late(p.time):
@@ -204,7 +207,8 @@ func (w *watch) check(ctx context.Context) error {
 	if p.History != w.at.History || p.Revision < w.at.Revision {
 		return errRestart
 	}
-	w.goal, w.unsure = p, false
+	w.aim(p)
+	w.unsure = false
 	if w.at.Revision < p.Revision {
 		if err := w.skip(ctx); err != nil {
 			return err
@@ -232,14 +236,24 @@ func (w *watch) skip(ctx context.Context) error {
 	return nil
 }
 
-// arrive notes that the goal was reached, if it was. Then the state is that of the
-// bucket, unless a message is missing that was replaced after the goal was set.
-func (w *watch) arrive() {
-	if w.at.Revision < w.goal.Revision {
-		return
+// maxGoals is more than are set while a watch falls behind by half of a usual MarkerTTL.
+const maxGoals = 1000
+
+// aim sets a goal.
+func (w *watch) aim(p moment) {
+	w.goal = p
+	if len(w.goals) < maxGoals {
+		w.goals = append(w.goals, p)
 	}
-	w.fresh = w.goal
-	if (w.partial || w.owed) && !w.unsure {
+}
+
+// arrive notes which goals were reached. At the last one the state is that of the bucket,
+// unless a message is missing that was replaced after the goal was set.
+func (w *watch) arrive() {
+	for len(w.goals) > 0 && w.at.Revision >= w.goals[0].Revision {
+		w.fresh, w.goals = w.goals[0], w.goals[1:]
+	}
+	if w.at.Revision >= w.goal.Revision && (w.partial || w.owed) && !w.unsure {
 		w.synced()
 	}
 }

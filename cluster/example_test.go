@@ -1,0 +1,229 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/vigil-go/vigil/await"
+	"github.com/vigil-go/vigil/cluster"
+)
+
+// openExample opens a bucket on a server in this process.
+func openExample() (b *cluster.Bucket, closeAll func()) {
+	dir, err := os.MkdirTemp("", "cluster")
+	if err != nil {
+		panic(err)
+	}
+	b, err = cluster.Open(context.Background(), &cluster.Options{Dir: dir})
+	if err != nil {
+		panic(err)
+	}
+	return b, func() { b.Close(); os.RemoveAll(dir) }
+}
+
+// Wait for a value that another machine stores.
+func ExampleMap_Wait() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	answers, err := cluster.NewMap[int](bucket, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	go answers.Store(ctx, "answer", 42) // on any machine
+	v, err := answers.Wait(ctx, "answer")
+	fmt.Println(v, err)
+	// Output: 42 <nil>
+}
+
+// Give each job to one worker of the cluster.
+func ExampleMap_Take() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	jobs, err := cluster.NewMap[string](bucket, &cluster.MapOptions{Name: "jobs"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := jobs.Store(ctx, "next", "wash the dishes"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	job, err := jobs.Take(ctx, "next")
+	_, left := jobs.Load("next")
+	fmt.Println(job, err, left)
+	// Output: wash the dishes <nil> false
+}
+
+// Count in all machines together: read, and swap if nobody else was faster.
+func ExampleMap_CompareAndSwap() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	counts, err := cluster.NewMap[int](bucket, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	add := func(n int) error {
+		for {
+			old, _ := counts.LoadEntry("visits") // revision 0 if the key is absent
+			_, swapped, err := counts.CompareAndSwap(ctx, "visits", old.Revision, old.Value+n)
+			if swapped || err != nil {
+				return err
+			}
+		}
+	}
+	fmt.Println(add(2), add(3))
+	fmt.Println(counts.Load("visits"))
+	// Output:
+	// <nil> <nil>
+	// 5 true
+}
+
+// Elect one of several machines to do something.
+func ExampleMap_LoadOrStore() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	leaders, err := cluster.NewMap[string](bucket, &cluster.MapOptions{Codec: cluster.Raw})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, host := range []string{"host a", "host b"} {
+		leader, loaded, err := leaders.LoadOrStore(ctx, "migration", host)
+		fmt.Println(leader, loaded, err)
+	}
+	// Output:
+	// host a false <nil>
+	// host a true <nil>
+}
+
+// Follow a setting that any machine may change.
+func ExampleMap_Watch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	settings, err := cluster.NewMap[int](bucket, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	settings.Store(ctx, "limit", 10)
+	for limit, err := range settings.Watch(ctx, "limit") {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(limit)
+		if limit == 20 {
+			return
+		}
+		settings.Store(ctx, "limit", 20)
+	}
+	// Output:
+	// 10
+	// 20
+}
+
+// Load something expensive once for all machines that ask for it at the same time.
+func ExampleGroup_Do() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	reports, err := cluster.NewGroup[string](bucket, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	report, err := reports.Do(ctx, "march", func(ctx context.Context) (string, error) {
+		if _, ok := cluster.Fence(ctx); !ok { // for stores that refuse what is late
+			return "", errors.New("no fence")
+		}
+		return "the report of March", nil
+	})
+	fmt.Println(report, err)
+	// Output: the report of March <nil>
+}
+
+// Wait for a key of the cluster and for something in this process.
+func ExampleMap_OnStore() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	answers, err := cluster.NewMap[string](bucket, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	queue := await.NewQueue[string](1)
+	var answer cluster.Entry[string]
+	var item string
+	go answers.Store(ctx, "answer", "yes")
+	chosen, err := await.Select(ctx, answers.OnStore("answer", &answer), queue.OnTake(&item))
+	fmt.Println(chosen, answer.Value, err)
+	// Output: 0 yes <nil>
+}
+
+// Get in line before the request is sent whose answer is awaited.
+func ExampleMap_Register() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	answers, err := cluster.NewMap[string](bucket, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	f := answers.Register("request 7", nil)
+	defer f.Stop()
+	go answers.Store(ctx, "request 7", "done") // the other machine's answer
+	fmt.Println(f.Wait(ctx))
+	// Output: done <nil>
+}
+
+// See what another machine has written, after it has told so by other means.
+func ExampleBucket_Sync() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	users, err := cluster.NewMap[string](bucket, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	users.Store(ctx, "7", "Ada") // on another machine, which then sends a message
+	if err := bucket.Sync(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(users.Load("7"))
+	// Output: Ada true
+}
+
+// Tell whether a write that failed may have been applied all the same.
+func ExampleMap_Store() {
+	bucket, closeAll := openExample()
+	defer closeAll()
+	users, err := cluster.NewMap[string](bucket, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err = users.Store(ctx, "7", "Ada")
+	switch {
+	case errors.Is(err, cluster.ErrUnknown):
+		fmt.Println("perhaps stored")
+	case err != nil:
+		fmt.Println("not stored:", err)
+	}
+	// Output: not stored: context canceled
+}

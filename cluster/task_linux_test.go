@@ -1,0 +1,44 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/uringwake"
+)
+
+// TestTasks: tasks of one loop wait, take and write. None of them blocks the others.
+func TestTasks(t *testing.T) {
+	t.Parallel()
+	loop, err := uringwake.NewLoop(nil)
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	defer func() { require.NoError(t, loop.Close(bg)) }()
+	a, b, _ := pair[int](t)
+	results := make(chan result[int], 3)
+	loop.Go(bg, func(ctx context.Context) {
+		v, err := b.Wait(ctx, "key")
+		results <- result[int]{v, err}
+	})
+	loop.Go(bg, func(ctx context.Context) {
+		v, err := b.Take(ctx, "job")
+		results <- result[int]{v, err}
+	})
+	for b.Waiters("key")+b.Waiters("job") < 2 {
+	}
+	loop.Go(bg, func(ctx context.Context) {
+		_, err := a.Store(ctx, "key", 1)
+		results <- result[int]{1, err}
+		_, _ = a.Store(ctx, "job", 1)
+	})
+	for range 3 {
+		require.Equal(t, result[int]{v: 1}, <-results)
+	}
+	_, ok := b.Load("job")
+	require.False(t, ok)
+}
