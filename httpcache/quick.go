@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"net"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
@@ -88,7 +89,8 @@ type quickConn struct {
 	room    int    // of the server's buffer while there is nothing in it
 	rest    []byte // read from Conn, and not yet read by the server
 	buf     []byte
-	used    bool // a request was answered since the server set the deadline
+	client  string // the address of the other side
+	used    bool   // a request was answered since the server set the deadline
 	renewed time.Time
 	begun   time.Time // when the server got its first request, if others came before it
 
@@ -322,7 +324,10 @@ func (q *quickConn) answer(data []byte) (size int, ok bool) {
 	if r == nil {
 		return 0, false
 	}
-	r.RemoteAddr = q.Conn.RemoteAddr().String()
+	if q.client == "" {
+		q.client = q.Conn.RemoteAddr().String()
+	}
+	r.RemoteAddr = q.client
 	f := q.of.front
 	a, url := f.newAsk(r, nil), f.keyOf(http.MethodGet, r)
 	a.written = f.writes.last(url.uri)
@@ -404,17 +409,20 @@ func (e *response) quickHead() []byte {
 	return head
 }
 
-// quickFields are the fields that a request may have, each once.
-var quickFields = map[string]string{
-	"host": "Host", "user-agent": "User-Agent", "accept": "Accept", "accept-encoding": "Accept-Encoding",
-	"accept-language": "Accept-Language", "referer": "Referer", "dnt": "Dnt", "priority": "Priority",
-	"upgrade-insecure-requests": "Upgrade-Insecure-Requests", "connection": "Connection",
-	"sec-fetch-dest": "Sec-Fetch-Dest", "sec-fetch-mode": "Sec-Fetch-Mode", "sec-fetch-site": "Sec-Fetch-Site",
-	"sec-fetch-user": "Sec-Fetch-User", "sec-ch-ua": "Sec-Ch-Ua", "sec-ch-ua-mobile": "Sec-Ch-Ua-Mobile",
-	"sec-ch-ua-platform": "Sec-Ch-Ua-Platform",
-}
+// quickNames are the fields that a request may have, each once.
+var quickNames = func() map[string]string {
+	names := make(map[string]string)
+	for _, name := range []string{
+		"Host", "User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Referer", "Dnt", "Priority",
+		"Upgrade-Insecure-Requests", "Connection", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site",
+		"Sec-Fetch-User", "Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform",
+	} {
+		names[name] = name
+	}
+	return names
+}()
 
-var headEnd, lineEnd = []byte("\r\n\r\n"), []byte("\r\n")
+var headEnd = []byte("\r\n\r\n")
 
 // parseQuick returns the request at the beginning of data, and its size. It returns nil if
 // the request is not complete or not plain.
@@ -423,23 +431,23 @@ func parseQuick(data []byte) (r *http.Request, size int) {
 	if end < 0 || !isPlain(data[:end]) {
 		return nil, 0
 	}
-	line, fields, _ := bytes.Cut(data[:end], lineEnd)
-	uri, ok := bytes.CutPrefix(line, []byte("GET /"))
-	if !ok {
-		return nil, 0
-	}
-	if uri, ok = bytes.CutSuffix(uri, []byte(" HTTP/1.1")); !ok || !isPlainPath(uri) {
+	line, fields, _ := strings.Cut(string(data[:end]), "\r\n")
+	uri, isGet := strings.CutPrefix(line, "GET ")
+	uri, isLatest := strings.CutSuffix(uri, " HTTP/1.1")
+	if !isGet || !isLatest || !isPlainPath(uri) {
 		return nil, 0
 	}
 	r = &http.Request{
 		Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		RequestURI: "/" + string(uri), Header: make(http.Header, 8), Body: http.NoBody,
+		RequestURI: uri, Header: make(http.Header, 8), Body: http.NoBody,
 	}
-	path, query, asked := strings.Cut(r.RequestURI, "?")
+	path, query, asked := strings.Cut(uri, "?")
 	r.URL = &url.URL{Path: path, RawQuery: query, ForceQuery: asked && query == ""}
+	values := make([]string, 0, len(quickNames)) // of all fields
 	for len(fields) > 0 {
-		line, fields, _ = bytes.Cut(fields, lineEnd)
-		if !addQuick(r, line) {
+		line, fields, _ = strings.Cut(fields, "\r\n")
+		plain := false
+		if values, plain = addQuick(r, line, values); !plain {
 			return nil, 0
 		}
 	}
@@ -449,25 +457,35 @@ func parseQuick(data []byte) (r *http.Request, size int) {
 	return r, end + len(headEnd)
 }
 
-// addQuick adds a field to r, and reports whether a plain request may have it.
-func addQuick(r *http.Request, line []byte) bool {
-	name, value, ok := strings.Cut(string(line), ": ")
-	name, known := quickFields[strings.ToLower(name)]
-	if !ok || !known || value == "" || strings.TrimSpace(value) != value || len(r.Header[name]) > 0 {
-		return false
+// addQuick adds a field to r, and reports whether a plain request may have it. The header
+// refers to values, to which the value is appended.
+func addQuick(r *http.Request, line string, values []string) ([]string, bool) {
+	name, value, ok := strings.Cut(line, ": ")
+	name = quickField(name)
+	if !ok || name == "" || value == "" || strings.TrimSpace(value) != value || len(r.Header[name]) > 0 {
+		return values, false
 	}
 	switch name {
 	case "Host":
-		if r.Host != "" {
-			return false
-		}
+		isFirst := r.Host == ""
 		r.Host = value
-		return isHost(value)
+		return values, isFirst && isHost(value)
 	case "Connection":
-		return strings.EqualFold(value, "keep-alive")
+		return values, strings.EqualFold(value, "keep-alive")
 	}
-	r.Header[name] = []string{value}
-	return true
+	n := len(values)
+	values = append(values, value)
+	r.Header[name] = values[n : n+1 : n+1]
+	return values, true
+}
+
+// quickField returns the name of a field that a plain request may have in its canonical
+// form, and otherwise "".
+func quickField(name string) string {
+	if canonical, ok := quickNames[name]; ok {
+		return canonical
+	}
+	return quickNames[textproto.CanonicalMIMEHeaderKey(name)]
 }
 
 // isPlain reports whether data has printable ASCII only, in lines that end in CR LF.
@@ -485,11 +503,21 @@ func isPlain(data []byte) bool {
 }
 
 // isPlainPath reports whether a path and query have only characters that need no encoding.
-func isPlainPath(uri []byte) bool {
-	for _, c := range uri {
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !bytes.Contains([]byte("-._~/?=&+,:@"), []byte{c}) {
+func isPlainPath(uri string) bool {
+	if len(uri) < 1 || uri[0] != '/' || len(uri) > 1 && uri[1] == '/' {
+		return false
+	}
+	for i := range len(uri) {
+		if !plainInPath[uri[i]] {
 			return false
 		}
 	}
-	return !bytes.Contains(uri, []byte("..")) && !bytes.HasPrefix(uri, []byte("/"))
+	return !strings.Contains(uri, "..")
 }
+
+var plainInPath = func() (table [256]bool) {
+	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/?=&+,:@" {
+		table[c] = true
+	}
+	return table
+}()
