@@ -92,6 +92,9 @@ var faults = []fault{
 	onFlights("Do does not say that others got it too", "calls", func() coalescer { return &silent{} }),
 	onFlights("Do gives a value and an error", "calls", func() coalescer { return &staleDo{} }),
 	onFlights("Forget forgets nothing", "everything", func() coalescer { return &faithful{} }),
+	onFlights("DoChan does not say that others got it too", "channels", func() coalescer { return &silentChan{} }),
+	onFlights("ForgetUnshared forgets what is shared", "channels", func() coalescer { return &forgetsAll{} }),
+	onFlights("ForgetUnshared says that it forgot, and did not", "channels", func() coalescer { return &liar{} }),
 }
 
 // TestConvictsBrokenSubjects checks that each fault is found under load.
@@ -531,6 +534,12 @@ func (lonely) Do(ctx context.Context, _ int, f func(context.Context) (int, error
 
 func (lonely) Forget(int) {}
 
+func (lonely) ForgetUnshared(int) bool { return true }
+
+func (lonely) DoChan(context.Context, int, func(context.Context) (int, error)) <-chan dedup.Result[int] {
+	return nil // not in the mix
+}
+
 type keeper struct {
 	dedup.Group[int, int]
 	kept atomic.Int64
@@ -563,6 +572,24 @@ func (g *staleDo) Do(ctx context.Context, key int, f func(context.Context) (int,
 	}
 	return v, shared, err
 }
+
+type silentChan struct{ dedup.Group[int, int] }
+
+func (g *silentChan) DoChan(ctx context.Context, key int, f func(context.Context) (int, error)) <-chan dedup.Result[int] {
+	c := make(chan dedup.Result[int], 1)
+	r := <-g.Group.DoChan(ctx, key, f)
+	r.Shared = false
+	c <- r
+	return c
+}
+
+type forgetsAll struct{ dedup.Group[int, int] }
+
+func (g *forgetsAll) ForgetUnshared(key int) bool { g.Forget(key); return true }
+
+type liar struct{ dedup.Group[int, int] }
+
+func (g *liar) ForgetUnshared(int) bool { return true }
 
 type faithful struct{ dedup.Group[int, int] }
 

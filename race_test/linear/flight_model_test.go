@@ -2,8 +2,9 @@ package linear_test
 
 import "math"
 
-// flightState is the number of the load that callers of a key can join, or 0.
-type flightState struct{ current int }
+// flightState is the number of the load that callers of a key can join, or 0, and how many
+// of those that get its result have joined it.
+type flightState struct{ current, joined int }
 
 // flightSpec is the model of a dedup.Group, for each key. A Load has the number of
 // the call whose function it runs. It can be joined from its first instant, after
@@ -37,14 +38,19 @@ func (s flightState) step(e step, calls []*op) (flightState, bool) {
 	n := e.arg(1)
 	switch {
 	case e.name == "Load" && e.part == enter:
-		return flightState{n}, s.current == 0
+		return flightState{current: n}, s.current == 0
 	case e.name == "Load":
 		return s.without(n), true
 	case e.name == "Forget":
 		return flightState{}, true
+	case e.name == "ForgetUnshared" && e.got.ok:
+		return flightState{}, s.joined <= 1
+	case e.name == "ForgetUnshared": // callers that leave without a result count, too
+		return s, s.current != 0
 	case e.name == "Do":
 		shared := callersOf(calls, e.got.v) > 1
-		return s, e.got.err == "" && e.got.v != 0 && s.current == e.got.v && e.got.ok == shared
+		joined := flightState{s.current, s.joined + 1}
+		return joined, e.got.err == "" && e.got.v != 0 && s.current == e.got.v && e.got.ok == shared
 	}
 	panic("linear_test: the model of a dedup.Group does not know " + e.name)
 }

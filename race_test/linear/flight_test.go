@@ -17,12 +17,15 @@ import (
 // A coalescer is a dedup.Group or a broken one.
 type coalescer interface {
 	Do(ctx context.Context, key int, f func(context.Context) (int, error)) (int, bool, error)
+	DoChan(ctx context.Context, key int, f func(context.Context) (int, error)) <-chan dedup.Result[int]
 	Forget(key int)
+	ForgetUnshared(key int) bool
 }
 
 var flightMixes = map[string]string{
-	"everything": "Do Do Do Do Do Forget Open Open End",
+	"everything": "Do Do Do Do Do Forget ForgetUnshared Open Open End",
 	"calls":      "Do Do Do Open Open End End",
+	"channels":   "Do Do DoChan DoChan DoChan Forget ForgetUnshared ForgetUnshared Open Open End", // which block a loop
 }
 
 // flightUse is how clients use a dedup.Group. Some loads wait until a client opens
@@ -64,6 +67,15 @@ func (u *flightUse) call(c *client, name string, key int) {
 		u.open()
 	case "Forget":
 		c.do(name, func() (r result) { u.g.Forget(key); return }, key)
+	case "ForgetUnshared":
+		c.do(name, func() (r result) { r.ok = u.g.ForgetUnshared(key); return }, key)
+	case "DoChan":
+		number := int(u.last.Add(1))
+		load := u.load(c, key, number)
+		c.block("Do", func(ctx context.Context) (r result) {
+			got := <-u.g.DoChan(ctx, key, load)
+			return result{v: got.Value, ok: got.Shared, err: word(got.Err, nil)}
+		}, key, number)
 	case "Do":
 		number := int(u.last.Add(1))
 		load := u.load(c, key, number)
