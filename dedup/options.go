@@ -55,7 +55,8 @@ type CacheOptions[K comparable, V any] struct {
 
 	// IdleTTL is the time after which a value is removed if no caller asks for it, even if
 	// its TTL is not over or it could still be returned stale. It restarts with each Get,
-	// GetMany or GetEntry of the key, and when a value is stored. Zero means no limit.
+	// GetMany or GetEntry of the key, when a value is stored, and when a Refresh has failed
+	// and the value can still be returned stale. Zero means no limit.
 	IdleTTL time.Duration
 
 	// ErrorTTL is the time for which the error of a load is kept and returned instead
@@ -90,7 +91,8 @@ type CacheOptions[K comparable, V any] struct {
 	// be returned. After a load that failed, the next one is due after ErrorTTL, or one
 	// second. That time doubles with each further failure in a row, up to MaxBackoff, and
 	// Jitter shortens it at random. A load that succeeds, a Put and an invalidation
-	// reset it. Refresh does not wait for it. Zero means that the time does not grow.
+	// reset it. Refresh does not wait for it. Zero, or a time that is shorter than the
+	// first one, means that the time does not grow.
 	MaxBackoff time.Duration
 
 	// ReloadWith, if it is not nil, is called instead of the Loader if a value is still
