@@ -7,3 +7,11 @@ func (g *Group[V]) FlightWaits(key string) bool {
 	g.mu.Unlock()
 	return w != nil && w.Waiters() > 0
 }
+
+// ResultRecord returns the record of a result, and LeaseRecord that of another Group's
+// lease.
+func ResultRecord(data []byte) []byte {
+	return record{state: loaded, holder: newID(), name: newID(), data: data}.encode()
+}
+
+func LeaseRecord() []byte { return record{state: leased, holder: newID(), name: newID()}.encode() }

@@ -22,11 +22,12 @@ type record struct {
 type state byte
 
 const (
-	none   state = iota // nothing, or what a later version has written
+	none   state = iota // nothing
 	leased              // some Group loads
 	loaded              // data is the encoded result
 	failed              // data is the text of an error
 	ended               // the Bucket is closed
+	other               // what a later version or another program has written
 )
 
 func (r record) isResult() bool { return r.state == loaded || r.state == failed }
@@ -53,15 +54,15 @@ func (r record) encode() []byte {
 	return append(b, r.data...)
 }
 
-// decodeRecord returns the record that b has, with the state none if it has none that
+// decodeRecord returns the record that b has, with the state other if it has none that
 // this version knows.
 func decodeRecord(b []byte) (r record) {
 	if len(b) < recordHead || b[0] != recordFormat {
-		return r
+		return record{state: other}
 	}
 	r.state = state(b[1])
 	if r.state != leased && !r.isResult() {
-		return record{}
+		return record{state: other}
 	}
 	b = b[2:]
 	b = b[copy(r.holder[:], b):]
