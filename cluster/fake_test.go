@@ -31,6 +31,9 @@ func newFake(t *testing.T) (*fake, *cluster.Bucket) {
 func (f *fake) tell(all ...engine.Event) {
 	for _, event := range all {
 		f.mu.Lock()
+		if event.Kind == engine.Reset && event.History != f.at.History {
+			f.at = engine.Position{History: event.History}
+		}
 		f.at.Revision = max(f.at.Revision, event.Revision)
 		f.mu.Unlock()
 		f.events <- event
@@ -68,7 +71,10 @@ func (f *fake) Watch(ctx context.Context, from engine.Position, tell func(engine
 
 func (f *fake) Write(ctx context.Context, w engine.Write) (uint64, error) { return f.write(ctx, w) }
 
-func (f *fake) Position(context.Context) (engine.Position, error) {
+func (f *fake) Position(ctx context.Context) (engine.Position, error) {
+	if ctx.Err() != nil {
+		return engine.Position{}, engine.ContextError(ctx)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.at, nil

@@ -11,9 +11,9 @@ import "context"
 //	publish  put the result in place of the lease, unless another took that place
 //	release  or delete the lease, if there is no result
 //
-// A write that is refused has been seen to be by this process when it returns, so the next
-// look finds something else. What it finds first may be from before the call. If the answer of a write is lost, the name of the lease tells
-// whether it was carried out.
+// When a write that is refused returns, this process has seen why, so the next look finds
+// something else. What it finds first may be from before the call. If the answer of a write
+// is lost, the name of the lease tells whether it was carried out.
 func (g *Group[V]) flight(ctx context.Context, key string, f func(ctx context.Context) (V, error)) (v V, err error) {
 	w := g.watch(key)
 	defer g.unwatch(key, w)
@@ -21,11 +21,14 @@ func (g *Group[V]) flight(ctx context.Context, key string, f func(ctx context.Co
 	synced := false   // begun is set
 	for {
 		r, version := w.Load()
+		if r.at.history > begun.history { // read anew, so it may be from before the call
+			synced = false
+		}
 		var l *lease
 		switch {
 		case r.state == ended:
 			return v, ErrClosed
-		case synced && r.isResult() && begun.isBefore(r.at):
+		case synced && r.isResult() && r.at.revision > begun.revision:
 			return g.result(r)
 		case r.state != leased || r.holder == g.holder:
 			l, err = g.acquire(ctx, w, key, r)
@@ -38,8 +41,8 @@ func (g *Group[V]) flight(ctx context.Context, key string, f func(ctx context.Co
 			return v, err
 		}
 		if !synced {
-			r, _ = w.Load()
-			begun, synced = r.at, true
+			begun, _ = g.b.seen.load()
+			synced = true
 		}
 		if l == nil {
 			continue
@@ -60,10 +63,6 @@ func (g *Group[V]) acquire(ctx context.Context, w *watched, key string, seen rec
 	return l, nil
 }
 
-func (i instant) isBefore(j instant) bool {
-	return i.history < j.history || i.history == j.history && i.revision < j.revision
-}
-
 // result returns what a record says that a load has returned.
 func (g *Group[V]) result(r record) (v V, err error) {
 	if r.state == failed {
@@ -82,22 +81,34 @@ func (g *Group[V]) lead(ctx context.Context, l *lease, f func(ctx context.Contex
 	if err != nil && ctx.Err() != nil {
 		return *new(V), true, err // for want of callers: not for those of others
 	}
-	data, state := []byte(nil), loaded
+	r := record{state: loaded}
 	if err != nil {
-		data, state = []byte(err.Error()), failed
-	} else if data, err = g.codec.Encode(v); err != nil {
+		r.state, r.data = failed, []byte(err.Error())
+	} else if r.data, err = g.codec.Encode(v); err != nil {
 		return *new(V), true, err
 	}
-	published, failure := l.publish(ctx, record{state: state, data: data}, g.resultTTL)
+	published, failure := g.publish(ctx, l, r)
+	if failure != nil && (err == nil || g.closed.Err() != nil) {
+		err = failure
+	}
 	switch {
-	case failure != nil:
-		return *new(V), true, failure
-	case !published:
+	case failure == nil && !published:
 		return *new(V), false, nil
 	case err != nil:
 		return *new(V), true, err
 	}
 	return v, true, nil
+}
+
+// publish puts a result in place of the lease, also if no caller on this machine waits for
+// it.
+func (g *Group[V]) publish(ctx context.Context, l *lease, r record) (published bool, err error) {
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = l.untilItEnds()
+		defer cancel()
+	}
+	return l.publish(ctx, r, g.resultTTL)
 }
 
 // load calls f, and renews the lease until f has returned.

@@ -51,14 +51,14 @@ func (l *lease) acquire(ctx context.Context, seen record) (held bool, err error)
 	case errors.Is(err, engine.ErrConflict):
 		return false, l.catchUp(ctx, version)
 	case errors.Is(err, engine.ErrUnknown):
-		if err := l.b.Sync(ctx); err != nil {
+		there, err := l.isThere(ctx)
+		if err != nil {
+			l.release()
+		}
+		if !there {
 			return false, err
 		}
-		now, _ := l.w.Load()
-		if now.name != l.name || now.state != leased {
-			return false, nil
-		}
-		l.revision, l.fence, l.until = now.at.revision, now.at.revision, begun.Add(l.ttl)
+		l.fence, l.until = l.revision, begun.Add(l.ttl)
 	default:
 		return false, err
 	}
@@ -109,7 +109,7 @@ func (l *lease) renew(ctx context.Context) error {
 		}
 		attempt, cancel := context.WithDeadline(ctx, l.until)
 		err := l.write(attempt, l.revision)
-		if err != nil && l.isThere(attempt, err) {
+		if isUncertain(err) && l.isStillThere(attempt) {
 			err = nil
 		}
 		cancel()
@@ -119,41 +119,51 @@ func (l *lease) renew(ctx context.Context) error {
 	}
 }
 
-// isThere reports whether the lease is there although a write to it has failed, and notes
-// its revision.
-func (l *lease) isThere(ctx context.Context, err error) bool {
-	if !errors.Is(err, engine.ErrConflict) && !errors.Is(err, engine.ErrUnknown) || l.b.Sync(ctx) != nil {
-		return false
+// isUncertain reports whether a lease may be there although a write to it has failed so.
+func isUncertain(err error) bool {
+	return errors.Is(err, engine.ErrConflict) || errors.Is(err, engine.ErrUnknown)
+}
+
+// isThere waits until this process has seen what has become of the writes, reports whether
+// the lease is there, and notes its revision.
+func (l *lease) isThere(ctx context.Context) (there bool, err error) {
+	if err := l.b.Sync(ctx); err != nil {
+		return false, err
 	}
 	now, _ := l.w.Load()
 	if now.name != l.name || now.state != leased {
-		return false
+		return false, nil
 	}
 	l.revision = now.at.revision
-	return true
+	return true, nil
+}
+
+// isStillThere is isThere if an error does not matter.
+func (l *lease) isStillThere(ctx context.Context) bool {
+	there, _ := l.isThere(ctx)
+	return there
 }
 
 // publish puts a result in place of the lease, and reports whether it is there.
 func (l *lease) publish(ctx context.Context, r record, ttl time.Duration) (published bool, err error) {
 	r.holder, r.name, r.fence = l.holder, l.name, l.fence
 	w := engine.Write{Key: l.prefix + l.key, Value: r.encode(), TTL: ttl}
-	for {
+	for there := true; there; {
 		w.Expected = l.revision
-		_, err := l.b.write(ctx, w)
-		if err == nil {
+		if _, err = l.b.write(ctx, w); err == nil {
 			l.over = true
 			return true, nil
 		}
-		if there := l.isThere(ctx, err); there {
-			continue
-		}
-		if !errors.Is(err, engine.ErrConflict) && !errors.Is(err, engine.ErrUnknown) || ctx.Err() != nil {
+		if !isUncertain(err) {
 			return false, err
 		}
-		now, _ := l.w.Load()
-		l.over = true
-		return now.name == l.name && now.isResult(), nil
+		if there, err = l.isThere(ctx); err != nil {
+			return false, err
+		}
 	}
+	now, _ := l.w.Load()
+	l.over = true
+	return now.name == l.name && now.isResult(), nil
 }
 
 // release deletes the lease if it is there. What fails is left to its end.
@@ -162,7 +172,17 @@ func (l *lease) release() {
 		return
 	}
 	l.over = true
-	ctx, cancel := context.WithDeadline(l.closed, l.until)
+	ctx, cancel := l.untilItEnds()
 	defer cancel()
-	l.b.write(ctx, engine.Write{Key: l.prefix + l.key, Delete: true, Expected: l.revision})
+	there := l.revision > 0 || l.isStillThere(ctx)
+	for there {
+		_, err := l.b.write(ctx, engine.Write{Key: l.prefix + l.key, Delete: true, Expected: l.revision})
+		there = errors.Is(err, engine.ErrConflict) && l.isStillThere(ctx) // a renewal whose answer is missing
+	}
+}
+
+// untilItEnds returns a context that ends with the Bucket, or when the lease has ended if
+// nobody has renewed it.
+func (l *lease) untilItEnds() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(l.closed, l.ttl)
 }

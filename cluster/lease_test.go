@@ -2,14 +2,19 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
+	"io"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/cluster"
 	"github.com/vigil-go/vigil/cluster/engine"
 	"github.com/vigil-go/vigil/cluster/engine/enginetest"
+	"github.com/vigil-go/vigil/dedup"
 )
 
 // A keeper makes a fake engine keep the keys of a Group. It does not end leases.
@@ -77,4 +82,136 @@ func TestGroupFindsWhatItDoesNotKnow(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, value, v)
 	}
+}
+
+// TestGroupRefusesResultsReadAnew: a result that is read anew may be older than the call,
+// also if its revision is newer than what was seen at the call.
+func TestGroupRefusesResultsReadAnew(t *testing.T) {
+	k, b := newKeeper(t)
+	g := newGroup[string](t, b)
+	load := func(context.Context) (string, error) { return "new", nil }
+	old := groupEvent(7, "key", cluster.ResultRecord([]byte(`"old"`)))
+	k.tell(groupEvent(5, "key", cluster.LeaseRecord()))
+	loaded := do(g, "key", load)
+	requireWaits(t, g, "key")
+	k.there[old.Key], k.revision = 7, 7
+	k.tell(engine.Event{Kind: engine.Reset, History: "2"}, old, synced(7))
+	require.Equal(t, result[string]{v: "new"}, <-loaded)
+}
+
+// TestGroupRefusesOldResults: the same result is read anew while the outcome of a write is
+// unknown.
+func TestGroupRefusesOldResults(t *testing.T) {
+	k, b := newKeeper(t)
+	old := groupEvent(7, "key", cluster.ResultRecord([]byte(`"old"`)))
+	k.there[old.Key], k.revision = 7, 7
+	k.tell(old)
+	require.NoError(t, b.Sync(bg))
+	g := newGroup[string](t, b)
+	lost := 0
+	k.write = func(ctx context.Context, w engine.Write) (uint64, error) {
+		if lost++; lost > 2 {
+			return k.apply(ctx, w)
+		}
+		if lost == 2 {
+			k.tell(engine.Event{Kind: engine.Reset, History: "1"}, old, synced(7), synced(7)) // the first was applied
+		}
+		return 0, engine.ErrUnknown
+	}
+	v, err := g.Do(bg, "key", func(context.Context) (string, error) { return "new", nil })
+	require.NoError(t, err)
+	require.Equal(t, "new", v)
+}
+
+// TestGroupSharesAfterTheHistoryIsLost: a load that began since then.
+func TestGroupSharesAfterTheHistoryIsLost(t *testing.T) {
+	k, b := newKeeper(t)
+	g := newGroup[string](t, b)
+	k.tell(groupEvent(5, "key", cluster.LeaseRecord()))
+	loaded := do(g, "key", never)
+	requireWaits(t, g, "key")
+	k.tell(engine.Event{Kind: engine.Reset, History: "2"}, groupEvent(3, "key", cluster.LeaseRecord()), synced(4))
+	requireWaits(t, g, "key")
+	k.tell(groupEvent(5, "key", cluster.ResultRecord([]byte(`"new"`))))
+	require.Equal(t, result[string]{v: "new"}, <-loaded)
+}
+
+// TestGroupLeavesNoLease: the answer to a write of the lease is missing when the load is
+// given up, or has no result.
+func TestGroupLeavesNoLease(t *testing.T) {
+	for name, lost := range map[string]int{"of the first write": 1, "of a renewal": 2} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, b := newKeeper(t)
+				g := newGroup[string](t, b)
+				ctx, cancel := context.WithCancel(bg)
+				asked := make(chan struct{})
+				answer := make(chan struct{})
+				k.after = func(n int, w engine.Write) error {
+					if n != lost {
+						return nil
+					}
+					close(asked)
+					<-answer
+					return engine.ErrUnknown
+				}
+				loaded := start(func() (string, error) {
+					return g.Do(ctx, "key", func(ctx context.Context) (string, error) {
+						<-ctx.Done()
+						return "", context.Cause(ctx)
+					})
+				})
+				<-asked
+				cancel()
+				require.ErrorIs(t, (<-loaded).err, context.Canceled)
+				synctest.Wait()
+				close(answer)
+				synctest.Wait()
+				k.requireEmpty(t)
+			})
+		})
+	}
+}
+
+// TestGroupErrorThatTheEngineCannotHave reaches the callers here as it is, and a machine
+// that waits loads.
+func TestGroupErrorThatTheEngineCannotHave(t *testing.T) {
+	t.Parallel()
+	all, _ := groups[string](t, 2)
+	large := strings.Repeat("x", 2<<20)
+	for _, want := range []result[string]{{v: large}, {err: errors.New(large)}} {
+		l, next := newLoad(), newLoad()
+		first := do(all[0], "key", l.f)
+		<-l.begun
+		second := do(all[1], "key", next.f)
+		requireWaits(t, all[1], "key")
+		l.end <- want
+		got := <-first
+		require.Error(t, got.err)
+		require.Empty(t, got.v)
+		if want.err != nil {
+			require.Same(t, want.err, got.err)
+		}
+		<-next.begun
+		next.end <- result[string]{err: io.EOF}
+		require.Equal(t, io.EOF, (<-second).err)
+	}
+}
+
+// TestGroupSharesAResultThatNobodyHereWaitsFor: another machine does.
+func TestGroupSharesAResultThatNobodyHereWaitsFor(t *testing.T) {
+	t.Parallel()
+	all, _ := groups[string](t, 2)
+	l := newLoad()
+	ctx, cancel := context.WithCancel(bg)
+	first := start(func() (string, error) { return all[0].Do(ctx, "key", l.f) })
+	loading := <-l.begun
+	second := do(all[1], "key", never)
+	requireWaits(t, all[1], "key")
+	cancel()
+	require.ErrorIs(t, (<-first).err, context.Canceled)
+	<-loading.Done()
+	require.ErrorIs(t, context.Cause(loading), dedup.ErrAbandoned)
+	l.end <- result[string]{v: "value"}
+	require.Equal(t, result[string]{v: "value"}, <-second)
 }
