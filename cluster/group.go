@@ -82,6 +82,9 @@ func NewGroup[V any](b *Bucket, o *GroupOptions) (*Group[V], error) {
 	return g, nil
 }
 
+// longest is the longest time to live: sums of longer ones with dates may overflow.
+const longest = 100 * 365 * 24 * time.Hour
+
 // wholeSeconds returns a time to live that an engine can have.
 func wholeSeconds(name string, d, otherwise time.Duration) (time.Duration, error) {
 	switch {
@@ -90,7 +93,7 @@ func wholeSeconds(name string, d, otherwise time.Duration) (time.Duration, error
 	case d < time.Second:
 		return 0, fmt.Errorf("cluster: the %s of a Group is %v, and must be at least 1s", name, d)
 	}
-	return (d + time.Second - 1).Truncate(time.Second), nil
+	return (min(d, longest) + time.Second - 1).Truncate(time.Second), nil
 }
 
 // Do calls f and returns its result, unless a load of key is in progress on any machine:

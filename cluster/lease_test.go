@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -214,4 +215,18 @@ func TestGroupSharesAResultThatNobodyHereWaitsFor(t *testing.T) {
 	require.ErrorIs(t, context.Cause(loading), dedup.ErrAbandoned)
 	l.end <- result[string]{v: "value"}
 	require.Equal(t, result[string]{v: "value"}, <-second)
+}
+
+func TestGroupLongTTL(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.machine(t).Bucket
+	g, err := cluster.NewGroup[string](b, &cluster.GroupOptions{TTL: math.MaxInt64})
+	require.NoError(t, err)
+	v, err := g.Do(bg, "key", func(ctx context.Context) (string, error) {
+		require.NoError(t, b.Sync(ctx))
+		return "value", ctx.Err()
+	})
+	require.NoError(t, err)
+	require.Equal(t, "value", v)
 }

@@ -40,5 +40,6 @@
 // not notice.
 //
 // Single messages that are removed from the stream by its administration are not told before
-// the next Reset. The stream denies that, if the Engine made it. A TTL is at least a second.
+// the next Reset. The stream denies that, if the Engine made it. A TTL is at least a second,
+// and at most 100 years: a longer one counts as that.
 package natsengine

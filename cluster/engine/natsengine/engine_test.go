@@ -3,6 +3,7 @@ package natsengine_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -47,6 +48,30 @@ func TestNoMarkerTTL(t *testing.T) {
 		require.NoError(t, err, name)
 		_, err = e.Write(bg, engine.Write{Key: "key", Delete: true, Unconditional: true})
 		require.NoError(t, err, name)
+	}
+}
+
+// TestLongTTL: a value whose TTL the server could not add to a date is there when a later one
+// with a short TTL is gone.
+func TestLongTTL(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	e := s.open(t, s.options(enginetest.NewLink(s.dial)))
+	long := []time.Duration{math.MaxInt64, math.MaxInt64 - time.Second, 240 * 365 * 24 * time.Hour}
+	for i, ttl := range long {
+		_, err := e.Write(bg, engine.Write{Key: fmt.Sprint(i), TTL: ttl})
+		require.NoError(t, err)
+	}
+	_, err := e.Write(bg, engine.Write{Key: "short", TTL: time.Second})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, ok, err := e.Get(bg, "short", 0)
+		return err == nil && !ok
+	}, time.Minute, 10*time.Millisecond)
+	for i := range long {
+		_, ok, err := e.Get(bg, fmt.Sprint(i), 0)
+		require.NoError(t, err)
+		require.True(t, ok, long[i])
 	}
 }
 

@@ -146,8 +146,12 @@ func (p *put) message() *nats.Msg {
 	return m
 }
 
+// longestTTL is one that the server can add to a date. With more, the value would end at
+// once.
+const longestTTL = 100 * 365 * 24 * time.Hour
+
 func setTTL(m *nats.Msg, ttl time.Duration) {
-	if ttl > 0 {
+	if ttl = min(ttl, longestTTL); ttl > 0 {
 		m.Header.Set(ttlHeader, ((ttl + time.Second - 1) / time.Second * time.Second).String())
 	}
 }
