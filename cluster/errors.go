@@ -20,8 +20,8 @@ var (
 	// ErrUnknown is matched by the error of a write that may have been applied.
 	ErrUnknown = engine.ErrUnknown
 
-	// ErrDecode is matched by the error of a call that found a value that its Map's Codec
-	// cannot decode.
+	// ErrDecode is matched by the error of a call that found a value that the Codec cannot
+	// decode.
 	ErrDecode = errors.New("cluster: the value cannot be decoded")
 )
 

@@ -9,18 +9,20 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// A Group makes one load of calls for the same key that come while it is in progress, on all
-// machines that use the bucket. [NewGroup] returns one. Its methods may be called from any
-// goroutine, and from a task of an event loop.
+// A Group coalesces calls on all machines that use the bucket: while a load of a key is in
+// progress on one of them, calls for that key wait for its result. [NewGroup] returns a
+// Group. Its methods may be called from any goroutine, and from a task of an event loop.
+// Keys are as in a [Map].
 //
 // Who loads holds a lease of the key, a value in the bucket that ends by itself unless it
-// is renewed. The result takes the place of the lease. If the holder dies or is cut off,
-// the lease ends, and another machine loads. A holder that comes back late, as after
-// SIGSTOP, has its result refused, and its callers get that of its successor.
+// is renewed. The result takes the place of the lease, and ends the load. If the holder dies
+// or is cut off, or closes its Bucket, the lease ends when its TTL is over, and another
+// machine loads. A holder that comes back late, as after SIGSTOP, has its result refused, and
+// its callers get that of its successor.
 //
 // Each load has a fence, a number that is larger than those of all loads of the key that
-// began before. A load that writes to other systems can pass it on, so that they can refuse
-// those that are late: see [Fence].
+// began before in the same history of the bucket. A load that writes to other systems can
+// pass it on, so that they can refuse those that are late: see [Fence].
 type Group[V any] struct {
 	records
 	codec     Codec
@@ -35,22 +37,23 @@ type GroupOptions struct {
 	// the Group. It may be any string without NUL.
 	Name string
 
-	// Codec turns results into bytes and back. Nil means JSON.
+	// Codec turns results into bytes and back. Nil means JSON. Callers on the machine that
+	// loads get the result itself, and those on others what Decode makes of it.
 	Codec Codec
 
 	// TTL is the time after which another machine may load, if the holder of the lease has
 	// died. The holder renews the lease three times in it. Zero means 10 s. The least
-	// is 1 s; it is rounded up to whole seconds.
+	// is 1 s, the most 100 years; it is rounded up to whole seconds.
 	TTL time.Duration
 
 	// ResultTTL is the time for which a result is kept for those that wait for it. A
-	// process that is cut off for longer may load again. Zero means TTL. The least is
-	// 1 s; it is rounded up to whole seconds.
+	// process that is cut off for longer may load again. Zero means TTL. The least is 1 s,
+	// the most 100 years; it is rounded up to whole seconds.
 	ResultTTL time.Duration
 }
 
-// ErrLeaseLost is the cause with which the context of a load ends when its lease has ended:
-// another machine may load now.
+// ErrLeaseLost is matched by the cause with which the context of a load ends when its lease
+// has ended: another machine may load now.
 var ErrLeaseLost = errors.New("cluster: the lease of the load has ended")
 
 // A RemoteError is the error of a load on another machine. It has the text of the error, and
@@ -101,16 +104,27 @@ func wholeSeconds(name string, d, otherwise time.Duration) (time.Duration, error
 // ended before the call. If err is not nil, v is the zero value.
 //
 // An error of f reaches the callers on this machine as it is, and those on others as a
-// [*RemoteError]. If f panics or calls runtime.Goexit, the callers on this machine get a
-// *dedup.PanicError, and another machine that waits loads. A result that cannot be encoded,
-// or that the engine cannot have, is an error, too, on this machine only.
+// [*RemoteError]. If f, Encode or the error's Error method panics or calls
+// runtime.Goexit, the callers on this machine get a *dedup.PanicError, and another machine
+// that waits loads. But if f calls Goexit in the goroutine of a caller, that goroutine
+// exits. A result that cannot be encoded, or that the engine cannot have, is an error, too,
+// on this machine only. An error that the engine cannot have reaches the callers on this
+// machine, and another one that waits loads. If the result of another machine cannot be
+// decoded, the error matches [ErrDecode].
 //
-// f is called with nothing locked, in another goroutine if ctx can end. Its context
-// has the values of ctx and the fence of the load. It ends when f has returned or, with the
-// cause dedup.ErrAbandoned, when the last caller on this machine has left, [ErrLeaseLost] if
-// the lease has ended, or [ErrClosed]. What f returns then is used if the lease is
-// still there, and otherwise Do waits for the successor's result, or loads again. Two loads
-// of a key can run at the same time only if the first has lost its lease.
+// f is called with nothing locked, in the goroutine of the caller if ctx cannot end and is
+// not that of a task, and otherwise in a new one. Its context has the values of ctx and the fence of
+// the load. It ends when f has returned, and before that with one of these causes:
+//
+//   - dedup.ErrAbandoned when the last caller on this machine has left. If f returns a
+//     result all the same, other machines get it.
+//   - [ErrLeaseLost] when the lease has ended. If f returns a result all the same, Do uses
+//     it if the engine still has the lease. Otherwise, and if f returns an error, Do waits
+//     for the result of the successor, or calls f again if there is none.
+//   - [ErrClosed] when the Bucket is closed.
+//
+// Two loads of a key can run at the same time only if the first has lost its lease, or its
+// callers.
 //
 // If ctx ends while Do waits, Do returns at once with an error that matches ctx.Err() and
 // context.Cause(ctx). After [Bucket.Close] the error matches [ErrClosed]. While the engine

@@ -192,6 +192,7 @@ func TestHolderIsStopped(t *testing.T) {
 	requireWaits(t, all[2], "key")
 	<-loading.Done()
 	require.ErrorIs(t, context.Cause(loading), cluster.ErrLeaseLost)
+	require.NotErrorIs(t, context.Cause(loading), context.DeadlineExceeded)
 	machines[0].link.Heal()
 	l.end <- result[string]{v: "late"}
 	requireWaits(t, all[0], "key")

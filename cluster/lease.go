@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -114,7 +115,7 @@ func (l *lease) renew(ctx context.Context) error {
 		}
 		cancel()
 		if err != nil {
-			return errors.Join(ErrLeaseLost, err)
+			return fmt.Errorf("%w: %v", ErrLeaseLost, err) // err has the end of a context that f does not know
 		}
 	}
 }

@@ -93,6 +93,7 @@ func TestGroupRefusesResultsReadAnew(t *testing.T) {
 	load := func(context.Context) (string, error) { return "new", nil }
 	old := groupEvent(7, "key", cluster.ResultRecord([]byte(`"old"`)))
 	k.tell(groupEvent(5, "key", cluster.LeaseRecord()))
+	require.NoError(t, b.Sync(bg))
 	loaded := do(g, "key", load)
 	requireWaits(t, g, "key")
 	k.there[old.Key], k.revision = 7, 7
@@ -129,9 +130,11 @@ func TestGroupSharesAfterTheHistoryIsLost(t *testing.T) {
 	k, b := newKeeper(t)
 	g := newGroup[string](t, b)
 	k.tell(groupEvent(5, "key", cluster.LeaseRecord()))
+	require.NoError(t, b.Sync(bg))
 	loaded := do(g, "key", never)
 	requireWaits(t, g, "key")
 	k.tell(engine.Event{Kind: engine.Reset, History: "2"}, groupEvent(3, "key", cluster.LeaseRecord()), synced(4))
+	require.NoError(t, b.Sync(bg)) // the wait has ended, and the next one begins
 	requireWaits(t, g, "key")
 	k.tell(groupEvent(5, "key", cluster.ResultRecord([]byte(`"new"`))))
 	require.Equal(t, result[string]{v: "new"}, <-loaded)

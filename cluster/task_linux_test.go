@@ -42,3 +42,32 @@ func TestTasks(t *testing.T) {
 	_, ok := b.Load("job")
 	require.False(t, ok)
 }
+
+// TestGroupTasks: tasks of one loop wait for a load. It does not run in the loop.
+func TestGroupTasks(t *testing.T) {
+	t.Parallel()
+	loop, err := uringwake.NewLoop(nil)
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	defer func() { require.NoError(t, loop.Close(bg)) }()
+	all, _ := groups[string](t, 2)
+	l := newLoad()
+	results := make(chan result[string], 3)
+	call := func(g int, f func(context.Context) (string, error)) {
+		loop.Go(bg, func(ctx context.Context) {
+			v, err := all[g].Do(ctx, "key", f)
+			results <- result[string]{v, err}
+		})
+	}
+	call(0, l.f)
+	<-l.begun
+	call(0, never)
+	call(1, never)
+	requireWaits(t, all[1], "key")
+	l.end <- result[string]{v: "value"}
+	for range 3 {
+		require.Equal(t, result[string]{v: "value"}, <-results)
+	}
+}
