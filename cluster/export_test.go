@@ -15,3 +15,13 @@ func ResultRecord(data []byte) []byte {
 }
 
 func LeaseRecord() []byte { return record{state: leased, holder: newID(), name: newID()}.encode() }
+
+// FlightCallers returns the number of callers on this machine that wait for a flight of key.
+func (g *Group[V]) FlightCallers(key string) int {
+	for k, info := range g.local.InFlight() {
+		if k == key {
+			return info.Waiters
+		}
+	}
+	return 0
+}

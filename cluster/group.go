@@ -123,8 +123,9 @@ func wholeSeconds(name string, d, otherwise time.Duration) (time.Duration, error
 //     for the result of the successor, or calls f again if there is none.
 //   - [ErrClosed] when the Bucket is closed.
 //
-// Two loads of a key can run at the same time only if the first has lost its lease, or its
-// callers.
+// Of several callers on this machine, the f and the values of the first are used. So f may
+// be called when the Do that it was passed to has returned, and more than once. Two loads of
+// a key can run at the same time only if the first has lost its lease, or its callers.
 //
 // If ctx ends while Do waits, Do returns at once with an error that matches ctx.Err() and
 // context.Cause(ctx). After [Bucket.Close] the error matches [ErrClosed]. While the engine

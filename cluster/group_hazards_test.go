@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -84,4 +85,25 @@ func TestGroupNested(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, "value", v)
+}
+
+// TestGroupUsesTheFirstCallersLoad also when that caller has left.
+func TestGroupUsesTheFirstCallersLoad(t *testing.T) {
+	t.Parallel()
+	all, _ := groups[string](t, 2)
+	l, next := newLoad(), newLoad()
+	remote := do(all[1], "key", l.f)
+	<-l.begun
+	ctx, cancel := context.WithCancel(bg)
+	first := start(func() (string, error) { return all[0].Do(ctx, "key", next.f) })
+	requireWaits(t, all[0], "key")
+	second := start(func() (string, error) { return all[0].Do(context.WithoutCancel(ctx), "key", never) })
+	require.Eventually(t, func() bool { return all[0].FlightCallers("key") == 2 }, time.Minute, time.Millisecond)
+	cancel()
+	require.ErrorIs(t, (<-first).err, context.Canceled)
+	l.end <- result[string]{v: string(make([]byte, 2<<20))} // which the engine cannot have
+	require.Error(t, (<-remote).err)
+	<-next.begun
+	next.end <- result[string]{v: "value"}
+	require.Equal(t, result[string]{v: "value"}, <-second)
 }
