@@ -152,6 +152,29 @@ func ExampleGroup_Do() {
 	// Output: the report of March <nil>
 }
 
+// Let one machine at a time do something, and stop when that is another one.
+func ExampleMutex_Lock() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	mutex, err := cluster.NewMutex(bucket, &cluster.MutexOptions{Name: "migration"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fence, err := mutex.Lock(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	migrate := func(ctx context.Context, fence uint64) { fmt.Println(fence > 0, ctx.Err()) }
+	migrate(mutex.Context(), fence)
+	fmt.Println(mutex.Unlock(ctx))
+	// Output:
+	// true <nil>
+	// <nil>
+}
+
 // Wait for a key of the cluster and for something in this process.
 func ExampleMap_OnStore() {
 	ctx := context.Background()

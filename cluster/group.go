@@ -53,8 +53,8 @@ type GroupOptions struct {
 }
 
 // ErrLeaseLost is matched by the cause with which the context of a load ends when its lease
-// has ended: another machine may load now.
-var ErrLeaseLost = errors.New("cluster: the lease of the load has ended")
+// has ended, and that of the holder of a [Mutex]: another machine may have it now.
+var ErrLeaseLost = errors.New("cluster: the lease has ended")
 
 // A RemoteError is the error of a load on another machine. It has the text of the error, and
 // matches nothing.
@@ -79,7 +79,7 @@ func NewGroup[V any](b *Bucket, o *GroupOptions) (*Group[V], error) {
 	if g.resultTTL, err = wholeSeconds("ResultTTL", o.ResultTTL, g.ttl); err != nil {
 		return nil, err
 	}
-	if err := g.open(b, o.Name); err != nil {
+	if err := g.open(b, kindGroup, o.Name); err != nil {
 		return nil, err
 	}
 	return g, nil
@@ -94,7 +94,7 @@ func wholeSeconds(name string, d, otherwise time.Duration) (time.Duration, error
 	case d == 0:
 		return otherwise, nil
 	case d < time.Second:
-		return 0, fmt.Errorf("cluster: the %s of a Group is %v, and must be at least 1s", name, d)
+		return 0, fmt.Errorf("cluster: the %s is %v, and must be at least 1s", name, d)
 	}
 	return (min(d, longest) + time.Second - 1).Truncate(time.Second), nil
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/vigil-go/vigil/await"
 )
 
-// Records are those of a [Group] that this process has seen, and who waits for others.
+// Records are those of a [Group] or [Mutex] that this process has seen, and who waits for others.
 type records struct {
 	b      *Bucket
 	prefix string
@@ -27,13 +27,13 @@ type watched struct {
 }
 
 // open attaches r to its space of the bucket.
-func (r *records) open(b *Bucket, name string) error {
+func (r *records) open(b *Bucket, kind byte, name string) error {
 	r.b, r.holder = b, newID()
 	r.there, r.watched = make(map[string]record), make(map[string]*watched)
 	r.closed, r.close = context.WithCancel(context.Background())
 	r.mu.Lock() // until all is there; nobody takes the two mutexes in the other order before attach
 	defer r.mu.Unlock()
-	prefix, there, err := b.attach(kindGroup, name, r)
+	prefix, there, err := b.attach(kind, name, r)
 	if err != nil {
 		return err
 	}

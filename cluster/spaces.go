@@ -11,10 +11,11 @@ import (
 const (
 	kindMap    = 'm' // the values of a Map
 	kindGroup  = 'g' // the records of a Group
+	kindMutex  = 'l' // the lease of a Mutex, with the empty key
 	kindCancel = 'c' // a put ends the waits for a key of the Map of that name
 )
 
-var kindNames = map[byte]string{kindMap: "Map", kindGroup: "Group"}
+var kindNames = map[byte]string{kindMap: "Map", kindGroup: "Group", kindMutex: "Mutex"}
 
 // split returns the parts of an engine's key. The kind is zero if it has no such parts.
 func split(full string) (kind byte, prefix, key string) {
