@@ -17,7 +17,7 @@ import (
 
 func TestGroupKeys(t *testing.T) {
 	t.Parallel()
-	all, _ := groups[string](t, 2)
+	all, _ := groups[string](t, 2, endless)
 	for _, key := range []string{"", "\x00", "a\x00b", "\xff", "*.>", "_history", strings.Repeat("k", 600)} {
 		l := newLoad()
 		first := do(all[0], key, l.f)
@@ -70,7 +70,7 @@ func TestGroupUserCodeThatDoesNotReturn(t *testing.T) {
 // TestGroupNested: a load may call Do with its context, but cannot wait for itself.
 func TestGroupNested(t *testing.T) {
 	t.Parallel()
-	all, _ := groups[string](t, 2)
+	all, _ := groups[string](t, 2, endless)
 	v, err := all[0].Do(bg, "outer", func(ctx context.Context) (string, error) {
 		_, err := all[0].Do(ctx, "outer", never)
 		require.ErrorIs(t, err, dedup.ErrCycle)
@@ -90,7 +90,7 @@ func TestGroupNested(t *testing.T) {
 // TestGroupUsesTheFirstCallersLoad also when that caller has left.
 func TestGroupUsesTheFirstCallersLoad(t *testing.T) {
 	t.Parallel()
-	all, _ := groups[string](t, 2)
+	all, _ := groups[string](t, 2, endless)
 	l, next := newLoad(), newLoad()
 	remote := do(all[1], "key", l.f)
 	<-l.begun

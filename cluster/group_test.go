@@ -18,18 +18,24 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-func newGroup[V any](t *testing.T, b *cluster.Bucket) *cluster.Group[V] {
-	g, err := cluster.NewGroup[V](b, &cluster.GroupOptions{TTL: time.Second, ResultTTL: time.Minute})
+// The TTLs of the tests. Those that are to go on do so on a busy machine, too.
+const (
+	endless = time.Hour
+	brief   = 3 * time.Second // of leases that are to end
+)
+
+func newGroup[V any](t *testing.T, b *cluster.Bucket, ttl time.Duration) *cluster.Group[V] {
+	g, err := cluster.NewGroup[V](b, &cluster.GroupOptions{TTL: ttl, ResultTTL: endless})
 	require.NoError(t, err)
 	return g
 }
 
 // groups returns the Groups of n machines.
-func groups[V any](t *testing.T, n int) (all []*cluster.Group[V], machines []machine) {
+func groups[V any](t *testing.T, n int, ttl time.Duration) (all []*cluster.Group[V], machines []machine) {
 	s := newSite(t)
 	for range n {
 		machines = append(machines, s.machine(t))
-		all = append(all, newGroup[V](t, machines[len(machines)-1].Bucket))
+		all = append(all, newGroup[V](t, machines[len(machines)-1].Bucket, ttl))
 	}
 	return all, machines
 }
@@ -56,32 +62,40 @@ func do(g *cluster.Group[string], key string, f func(context.Context) (string, e
 
 func TestGroupLoadsOnceForAllMachines(t *testing.T) {
 	t.Parallel()
-	all, _ := groups[int](t, 3)
+	all, _ := groups[int](t, 3, endless)
 	for round := range 20 {
 		var loads atomic.Int64
 		var calls sync.WaitGroup
-		begun := make(chan bool)
+		end := make(chan struct{})
 		for i := range 24 {
 			calls.Go(func() {
-				<-begun
 				v, err := all[i%3].Do(bg, "key", func(ctx context.Context) (int, error) {
 					loads.Add(1)
-					time.Sleep(20 * time.Millisecond) // some may come too late, and load once more
+					<-end
 					return round, nil
 				})
 				assert.NoError(t, err)
 				assert.Equal(t, round, v)
 			})
 		}
-		close(begun)
+		require.Eventually(t, func() bool {
+			waiting := 0
+			for _, g := range all {
+				if g.FlightWaits("key") {
+					waiting++
+				}
+			}
+			return waiting == 2 && loads.Load() > 0 // they wait for the third
+		}, time.Minute, time.Millisecond)
+		require.EqualValues(t, 1, loads.Load())
+		close(end) // who comes later loads once more
 		calls.Wait()
-		require.LessOrEqual(t, loads.Load(), int64(3))
 	}
 }
 
 func TestGroupSharesTheResultOfALoadInProgress(t *testing.T) {
 	t.Parallel()
-	all, _ := groups[string](t, 2)
+	all, _ := groups[string](t, 2, endless)
 	for _, want := range []result[string]{{v: "value"}, {err: io.ErrUnexpectedEOF}, {v: ""}} {
 		l := newLoad()
 		first := do(all[0], "key", l.f)
@@ -110,7 +124,7 @@ func requireWaits[V any](t *testing.T, g *cluster.Group[V], key string) {
 
 func TestGroupLoadsAnewAfterAResult(t *testing.T) {
 	t.Parallel()
-	all, _ := groups[int](t, 2)
+	all, _ := groups[int](t, 2, endless)
 	for i := range 10 {
 		v, err := all[i%2].Do(bg, "key", func(context.Context) (int, error) { return i, nil })
 		require.NoError(t, err)
@@ -123,7 +137,7 @@ func TestGroupLoadsAnewAfterAResult(t *testing.T) {
 
 func TestGroupFencesGrow(t *testing.T) {
 	t.Parallel()
-	all, _ := groups[uint64](t, 2)
+	all, _ := groups[uint64](t, 2, endless)
 	var last uint64
 	for i := range 6 {
 		fence, err := all[i%2].Do(bg, "key", func(ctx context.Context) (uint64, error) {
@@ -142,7 +156,7 @@ func TestGroupFencesGrow(t *testing.T) {
 // A load that does not return must not keep others from loading.
 func TestGroupLoadThatPanicsExitsOrIsLeft(t *testing.T) {
 	t.Parallel()
-	all, _ := groups[string](t, 2)
+	all, _ := groups[string](t, 2, endless)
 	for name, f := range map[string]func(){"panics": func() { panic("why") }, "exits": runtime.Goexit} {
 		l, next := newLoad(), newLoad()
 		ctx, cancel := context.WithCancel(bg)
@@ -181,7 +195,7 @@ func TestGroupLoadThatPanicsExitsOrIsLeft(t *testing.T) {
 // on. Its result is refused, and all have the successor's.
 func TestHolderIsStopped(t *testing.T) {
 	t.Parallel()
-	all, machines := groups[string](t, 3)
+	all, machines := groups[string](t, 3, brief)
 	l, next := newLoad(), newLoad()
 	first := do(all[0], "key", l.f)
 	loading := <-l.begun
@@ -208,12 +222,12 @@ func TestHolderIsStopped(t *testing.T) {
 // TestRenewedLeaseEnds: a lease that was renewed for three TTLs ends soon after its holder.
 func TestRenewedLeaseEnds(t *testing.T) {
 	t.Parallel()
-	all, machines := groups[string](t, 2)
+	all, machines := groups[string](t, 2, brief)
 	l, next := newLoad(), newLoad()
 	first := do(all[0], "key", l.f)
 	loading := <-l.begun
 	second := do(all[1], "key", next.f)
-	time.Sleep(3 * time.Second) // three TTLs
+	time.Sleep(3 * brief)
 	require.NoError(t, loading.Err())
 	requireWaits(t, all[1], "key")
 	machines[0].link.Cut()
@@ -229,7 +243,7 @@ func TestRenewedLeaseEnds(t *testing.T) {
 // with the value of one load, and no two loads have one fence.
 func TestGroupUnderCuts(t *testing.T) {
 	t.Parallel()
-	all, machines := groups[string](t, 3)
+	all, machines := groups[string](t, 3, time.Second)
 	stop := make(chan struct{})
 	var faults, calls sync.WaitGroup
 	faults.Go(func() { cutAll(machines, stop, func(int) {}) })
@@ -263,7 +277,7 @@ func TestGroupUnderCuts(t *testing.T) {
 
 func TestGroupCloseEndsCalls(t *testing.T) {
 	t.Parallel()
-	all, machines := groups[string](t, 2)
+	all, machines := groups[string](t, 2, endless)
 	l := newLoad()
 	first := do(all[0], "key", l.f)
 	loading := <-l.begun
@@ -284,7 +298,7 @@ func TestGroupMisuse(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	b := s.machine(t).Bucket
-	g := newGroup[string](t, b)
+	g := newGroup[string](t, b, endless)
 	_, err := cluster.NewGroup[string](b, nil)
 	require.ErrorContains(t, err, `cluster: the Bucket has a Group "" already`)
 	for _, o := range []cluster.GroupOptions{{TTL: time.Millisecond}, {TTL: -1}, {ResultTTL: time.Millisecond}, {Name: "\x00"}} {

@@ -73,7 +73,7 @@ func groupEvent(revision uint64, key string, value []byte) engine.Event {
 func TestGroupFindsWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	g := newGroup[string](t, s.machine(t).Bucket)
+	g := newGroup[string](t, s.machine(t).Bucket, brief)
 	e := s.engine(t, enginetest.NewLink(s.dial))
 	defer e.Close()
 	for _, value := range []string{"", "junk", "\xff" + string(cluster.ResultRecord(nil))[1:]} {
@@ -89,7 +89,7 @@ func TestGroupFindsWhatItDoesNotKnow(t *testing.T) {
 // also if its revision is newer than what was seen at the call.
 func TestGroupRefusesResultsReadAnew(t *testing.T) {
 	k, b := newKeeper(t)
-	g := newGroup[string](t, b)
+	g := newGroup[string](t, b, brief)
 	load := func(context.Context) (string, error) { return "new", nil }
 	old := groupEvent(7, "key", cluster.ResultRecord([]byte(`"old"`)))
 	k.tell(groupEvent(5, "key", cluster.LeaseRecord()))
@@ -109,7 +109,7 @@ func TestGroupRefusesOldResults(t *testing.T) {
 	k.there[old.Key], k.revision = 7, 7
 	k.tell(old)
 	require.NoError(t, b.Sync(bg))
-	g := newGroup[string](t, b)
+	g := newGroup[string](t, b, brief)
 	lost := 0
 	k.write = func(ctx context.Context, w engine.Write) (uint64, error) {
 		if lost++; lost > 2 {
@@ -128,7 +128,7 @@ func TestGroupRefusesOldResults(t *testing.T) {
 // TestGroupSharesAfterTheHistoryIsLost: a load that began since then.
 func TestGroupSharesAfterTheHistoryIsLost(t *testing.T) {
 	k, b := newKeeper(t)
-	g := newGroup[string](t, b)
+	g := newGroup[string](t, b, brief)
 	k.tell(groupEvent(5, "key", cluster.LeaseRecord()))
 	require.NoError(t, b.Sync(bg))
 	loaded := do(g, "key", never)
@@ -147,7 +147,7 @@ func TestGroupLeavesNoLease(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, b := newKeeper(t)
-				g := newGroup[string](t, b)
+				g := newGroup[string](t, b, brief)
 				ctx, cancel := context.WithCancel(bg)
 				asked := make(chan struct{})
 				answer := make(chan struct{})
@@ -181,7 +181,7 @@ func TestGroupLeavesNoLease(t *testing.T) {
 // that waits loads.
 func TestGroupErrorThatTheEngineCannotHave(t *testing.T) {
 	t.Parallel()
-	all, _ := groups[string](t, 2)
+	all, _ := groups[string](t, 2, endless)
 	large := strings.Repeat("x", 2<<20)
 	for _, want := range []result[string]{{v: large}, {err: errors.New(large)}} {
 		l, next := newLoad(), newLoad()
@@ -205,7 +205,7 @@ func TestGroupErrorThatTheEngineCannotHave(t *testing.T) {
 // TestGroupSharesAResultThatNobodyHereWaitsFor: another machine does.
 func TestGroupSharesAResultThatNobodyHereWaitsFor(t *testing.T) {
 	t.Parallel()
-	all, _ := groups[string](t, 2)
+	all, _ := groups[string](t, 2, endless)
 	l := newLoad()
 	ctx, cancel := context.WithCancel(bg)
 	first := start(func() (string, error) { return all[0].Do(ctx, "key", l.f) })

@@ -15,11 +15,11 @@ import (
 )
 
 // mutexes returns the Mutexes of n machines.
-func mutexes(t *testing.T, n int) (all []*cluster.Mutex, machines []machine) {
+func mutexes(t *testing.T, n int, ttl time.Duration) (all []*cluster.Mutex, machines []machine) {
 	s := newSite(t)
 	for range n {
 		machines = append(machines, s.machine(t))
-		m, err := cluster.NewMutex(machines[len(machines)-1].Bucket, &cluster.MutexOptions{TTL: time.Second})
+		m, err := cluster.NewMutex(machines[len(machines)-1].Bucket, &cluster.MutexOptions{TTL: ttl})
 		require.NoError(t, err)
 		all = append(all, m)
 	}
@@ -28,7 +28,7 @@ func mutexes(t *testing.T, n int) (all []*cluster.Mutex, machines []machine) {
 
 func TestMutexExcludes(t *testing.T) {
 	t.Parallel()
-	all, _ := mutexes(t, 3)
+	all, _ := mutexes(t, 3, endless)
 	var inside, total atomic.Int64
 	var last uint64 // guarded by the Mutex
 	var holders sync.WaitGroup
@@ -55,11 +55,11 @@ func TestMutexExcludes(t *testing.T) {
 
 func TestMutexIsRenewed(t *testing.T) {
 	t.Parallel()
-	all, _ := mutexes(t, 2)
+	all, _ := mutexes(t, 2, brief)
 	_, err := all[0].Lock(bg)
 	require.NoError(t, err)
 	held := all[0].Context()
-	ctx, cancel := context.WithTimeout(bg, 3*time.Second) // three TTLs
+	ctx, cancel := context.WithTimeout(bg, 3*brief)
 	defer cancel()
 	_, err = all[1].Lock(ctx)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -74,7 +74,7 @@ func TestMutexIsRenewed(t *testing.T) {
 // another machine has the Mutex, with a larger fence.
 func TestMutexOfAStoppedHolder(t *testing.T) {
 	t.Parallel()
-	all, machines := mutexes(t, 2)
+	all, machines := mutexes(t, 2, brief)
 	before, err := all[0].Lock(bg)
 	require.NoError(t, err)
 	held := all[0].Context()
@@ -95,7 +95,7 @@ func TestMutexOfAStoppedHolder(t *testing.T) {
 
 func TestMutexTryLock(t *testing.T) {
 	t.Parallel()
-	all, machines := mutexes(t, 2)
+	all, machines := mutexes(t, 2, endless)
 	for range 5 { // what was unlocked before the call is free
 		for _, m := range all {
 			fence, locked, err := m.TryLock(bg)
@@ -118,7 +118,7 @@ func TestMutexTryLock(t *testing.T) {
 
 func TestMutexCloseEndsWaits(t *testing.T) {
 	t.Parallel()
-	all, machines := mutexes(t, 2)
+	all, machines := mutexes(t, 2, endless)
 	_, err := all[0].Lock(bg)
 	require.NoError(t, err)
 	held := all[0].Context()
@@ -166,7 +166,7 @@ func TestMutexMisuse(t *testing.T) {
 // fence, and each wait ends.
 func TestMutexUnderCuts(t *testing.T) {
 	t.Parallel()
-	all, machines := mutexes(t, 3)
+	all, machines := mutexes(t, 3, time.Second)
 	stop := make(chan struct{})
 	var faults, holders sync.WaitGroup
 	faults.Go(func() { cutAll(machines, stop, func(int) {}) })

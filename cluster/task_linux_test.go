@@ -52,7 +52,7 @@ func TestGroupTasks(t *testing.T) {
 	}
 	require.NoError(t, err)
 	defer func() { require.NoError(t, loop.Close(bg)) }()
-	all, _ := groups[string](t, 2)
+	all, _ := groups[string](t, 2, endless)
 	l := newLoad()
 	results := make(chan result[string], 3)
 	call := func(g int, f func(context.Context) (string, error)) {
