@@ -18,5 +18,8 @@
 // One process at a time can have the directory open. The file in it, of the
 // [bbolt] format, does not shrink; room that becomes free in it is used again.
 //
+// There is no store on wasm, for which bbolt does not build: Open returns an error that
+// matches errors.ErrUnsupported.
+//
 // [bbolt]: https://pkg.go.dev/go.etcd.io/bbolt
 package diskstore
