@@ -192,8 +192,16 @@ func TestSetDuringEviction(t *testing.T) {
 		}
 		synctest.Wait()
 		require.True(t, held.Load(), "an eviction is in progress")
-		s.Set(51, &weighed{10})
-		s.Maintain(true)
+		var stored atomic.Bool
+		go func() {
+			s.Set(51, &weighed{10})
+			s.Maintain(true)
+			stored.Store(true)
+		}()
+		// The eviction holds a lock of some keys: if 51 is one of them, the Set waits for it.
+		for n := 0; n < 100_000 && !stored.Load(); n++ {
+			runtime.Gosched()
+		}
 		close(release)
 		time.Sleep(catchUpDelay)
 		synctest.Wait()
