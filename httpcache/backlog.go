@@ -10,31 +10,31 @@ import (
 	"time"
 )
 
-// A backlog is what the saver must do, or else what is stored would be used though it
-// does not hold any more:
+// A backlog has the tasks of the saver that end the use of records:
 //
 //	drops  delete the record of a key. Until then, it is not loaded.
-//	marks  replace the mark of a page. Until then, the ticks of writes keep what
-//	       is older from being used.
-//	sweep  have purges reach the Store. Until then, what is loaded has not seen them.
-//	wipe   delete everything, because there were too many of these. Until then,
+//	marks  replace the mark of a page. Until then, the ticks of writes end the use of
+//	       its records.
+//	sweep  apply purges to all records. Until then, a purge is applied to each response
+//	       that is loaded.
+//	wipe   delete all records, because there were too many of these tasks. Until then,
 //	       nothing is loaded.
 //
-// What fails is tried again.
+// A task that fails is tried again.
 type backlog struct {
-	due chan struct{} // has room for one
+	due chan struct{} // wakes the saver; of capacity 1
 
 	mu    sync.Mutex
 	drops map[string]struct{}
 	marks map[string]struct{}
-	sweep int // purges that have not reached the Store
+	sweep int // how many purges have not been applied
 	wipe  bool
 }
 
 const (
 	maxBacklog  = 1 << 12
-	maxFailures = 8           // in a row of tasks: then, the rest would fail as well
-	nextTrial   = time.Second // after a failure
+	maxFailures = 8           // after which no more tasks are tried for now
+	nextTrial   = time.Second // the time after a failure until tasks are tried again
 )
 
 func newBacklog() backlog {
@@ -44,7 +44,8 @@ func newBacklog() backlog {
 func (b *backlog) drop(key string) { b.add(b.drops, key) }
 func (b *backlog) mark(uri string) { b.add(b.marks, uri) }
 
-// purged notes a purge. It returns true if the saver need not see it.
+// purged adds a purge. It returns true if it need not be applied, because all records will be
+// deleted.
 func (b *backlog) purged() bool {
 	b.mu.Lock()
 	defer b.remind()
@@ -55,7 +56,7 @@ func (b *backlog) purged() bool {
 	return b.wipe
 }
 
-// wipeAll has everything be deleted.
+// wipeAll adds the task to delete all records.
 func (b *backlog) wipeAll() {
 	b.mu.Lock()
 	defer b.remind()
@@ -82,21 +83,21 @@ func (b *backlog) remind() {
 	}
 }
 
-// holds reports whether the record of key is not to be loaded.
-func (b *backlog) holds(key string) bool {
+// blocks reports whether the record of key must not be loaded.
+func (b *backlog) blocks(key string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	_, ok := b.drops[key]
 	return ok || b.wipe
 }
 
-// A task is one thing of a backlog.
+// A task is one task of a backlog, other than sweep.
 type task struct {
 	drop, mark string
 	wipe       bool
 }
 
-// tasks returns what there is to do, which stays until it is done.
+// tasks returns the tasks. They stay in the backlog until they are done.
 func (b *backlog) tasks() (all []task) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,8 +113,8 @@ func (b *backlog) tasks() (all []task) {
 	return all
 }
 
-// finished removes what is done. Only the saver saves responses, so what was added again
-// meanwhile is done as well.
+// finished removes a task that is done. Only the saver saves responses, so if the task was
+// added again meanwhile, that is done as well.
 func (b *backlog) finished(t task) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -124,14 +125,15 @@ func (b *backlog) finished(t task) {
 	}
 }
 
+// swept removes the task sweep.
 func (b *backlog) swept() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sweep = 0
 }
 
-// doBacklog does what is in the backlog, and has purges reach the Store. What fails does not
-// keep the rest from being done, unless much does.
+// doBacklog does all tasks of the backlog. A task that fails does not prevent the others,
+// unless maxFailures of them fail.
 func (s *storage) doBacklog() error {
 	var failed []error
 	for {
@@ -174,10 +176,11 @@ func (s *storage) put(h *record) error {
 	return s.Store.Save(h.Key, p, bytes.NewReader(nil))
 }
 
+// wipe deletes all records. It is called within call.
 func (s *storage) wipe() error {
 	for key := range s.Store.Heads() {
 		if key == purgesKey {
-			continue // until the others are gone
+			continue // it is trimmed after the others
 		}
 		if err := s.Store.Delete(key); err != nil {
 			return err
@@ -186,7 +189,7 @@ func (s *storage) wipe() error {
 	return s.trimLog()
 }
 
-// sweep has all purges reach the Store that have not yet, at once.
+// sweep applies all purges that have not been applied to all records, in one pass.
 func (s *storage) sweep() error {
 	first := s.swept.Load().next.Load()
 	if first == nil {
@@ -221,7 +224,7 @@ func (s *storage) sweep() error {
 	return s.trim()
 }
 
-// trim has the log follow, if it has purges that have reached the Store.
+// trim is trimLog, unless the log has no purge that has been applied.
 func (s *storage) trim() error {
 	if !s.log.stale.Load() {
 		return nil
@@ -231,7 +234,7 @@ func (s *storage) trim() error {
 	return err
 }
 
-// purge has the purges from first to last hold for the record with the head h.
+// purge applies the purges from first to last to the record with the head h.
 func (s *storage) purge(h *record, first, last *purge) error {
 	e := &response{home: pageKey{uri: h.URI, host: h.Host}, tags: h.Tags}
 	e.since.Store(h.Since)
@@ -253,7 +256,8 @@ func (s *storage) purge(h *record, first, last *purge) error {
 	}
 }
 
-// softly makes the record of a key stale. It is written anew: it has one head.
+// softly makes the record of a key stale. A Store cannot change a head, so the whole record is
+// saved again.
 func (s *storage) softly(key string, since int64) error {
 	p, body, _, err := s.Store.Load(key)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -282,8 +286,8 @@ func (s *storage) epochOf(ctx context.Context, uri string) string {
 	return ""
 }
 
-// written is told that pages were written to. It has their marks replaced, and waits for that:
-// the next process knows of it then.
+// written replaces the marks of pages that were written to, so that the next process does not
+// use their records. If that fails, or takes too long, the saver tries again.
 func (s *storage) written(ctx context.Context, uris []string) {
 	err := s.soon(ctx, func() error {
 		for _, uri := range uris {

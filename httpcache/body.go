@@ -19,7 +19,7 @@ type body struct {
 
 	refs    atomic.Int32
 	kept    atomic.Bool // it is to be kept, so far
-	visited atomic.Bool // read since the hand of the budget came by
+	visited atomic.Bool // read since the hand of the budget passed it
 	whole   atomic.Bool // chunks, length and field are set, and do not change any more
 	stream  atomic.Pointer[stream]
 
@@ -65,7 +65,7 @@ func (b *body) release() {
 	}
 	if b.whole.Load() {
 		b.budget.give(b.chunks...)
-		b.chunks = nil // some still have the body, which they cannot open: for instance to save it
+		b.chunks = nil // the saver, for instance, may still refer to the body
 	} else {
 		b.budget.give(b.stream.Load().chunks...)
 	}
@@ -124,9 +124,9 @@ func (b *body) follow() (*reader, bool) {
 	return nil, true // it has become whole meanwhile
 }
 
-// complete makes the body whole: all of it is in chunks, whose last one is not
-// full. Its unused part is released, if that is worth it. If a reader is in that chunk, the
-// chunk is not used again.
+// complete makes the body whole: all of it is in chunks. The unused part of the last one is
+// released if it is more than an eighth of all. If a reader is in that chunk, the chunk is not
+// used again.
 func (b *body) complete(chunks []*chunk, length int64) {
 	b.length, b.field = length, []string{strconv.FormatInt(length, 10)}
 	b.chunks = append([]*chunk(nil), chunks...)

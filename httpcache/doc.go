@@ -19,7 +19,7 @@
 //
 //   - method, except that HEAD may be answered by a response to GET;
 //   - path and query, byte by byte;
-//   - host and scheme, as the origin is told them;
+//   - host and scheme, as the origin gets them;
 //   - values of the cookies in [Options].KeyCookies;
 //   - values of all request fields that the responses of the URL have named in Vary.
 //

@@ -22,7 +22,7 @@ type pageKey struct {
 	method, uri string
 	cookies     string // those of Options.KeyCookies
 
-	// Of the request, as the origin is told them. They may show in the response.
+	// Of the request, as the origin gets them. They may show in the response.
 	scheme, host string
 
 	vary string // of a response that depends on request fields: their values
@@ -245,7 +245,7 @@ func (f *front) receive(x *exchange, a *ask, e *response, res *http.Response) (a
 	b := newBody(f.budget, page{f, e}, stored, streamOptions{
 		announced: res.ContentLength, limit: f.MaxObject, window: f.window,
 		maxDelay: f.MaxDelay, unreadTimeout: f.UnreadTimeout, resume: f.resumer(e, res),
-		background: a.tick == 0 && stored && res.ContentLength >= 0, // nobody waits
+		background: a.tick == 0 && stored && res.ContentLength >= 0, // no request waits
 	}, x.cancel)
 	e.body = b
 	s, src := b.stream.Load(), e.withTrailer(res)
@@ -276,7 +276,7 @@ func (f *front) fill(x *exchange, s *stream, src io.ReadCloser, ended func(error
 	err = s.fill(x.ctx, src, x.startTimer, x.stopTimer)
 }
 
-// closeBody drops a panic of Close: nobody could recover it in the goroutine of a fetch.
+// closeBody closes a body, and logs a panic of Close, which would otherwise end the program.
 func (f *front) closeBody(body io.Closer) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -183,7 +183,7 @@ func (f *front) renewLater(a *ask, key pageKey, e *response) {
 	})
 }
 
-// renewUnwatched renews e in the background, where nobody else recovers or logs a panic.
+// renewUnwatched renews e in the background, where nothing else recovers or logs a panic.
 func (f *front) renewUnwatched(ctx context.Context, key pageKey, e *response) {
 	defer func() {
 		if p := recover(); p != nil { // with coalescing, dedup recovers it
@@ -225,7 +225,7 @@ func (f *front) lead(ctx context.Context, key pageKey, old *response) (*response
 	return e, err
 }
 
-// headArrived makes the Store forget old, or save e if it is complete without a body.
+// headArrived deletes the record of old, or saves e if it is complete without a body.
 func (f *front) headArrived(a *ask, e, old *response) {
 	kept := e.keptAt(e.home, time.Now()) > 0
 	if old != nil && (!kept || e.home != old.home) && (!e.personal || e.status < 400 && !a.credentials) {

@@ -120,7 +120,7 @@ func peerOf(r *http.Request) (netip.Addr, error) {
 	return peer.Addr().Unmap().WithZone(""), err
 }
 
-// hostAndScheme returns host and scheme of the client's request, as the origin is told them.
+// hostAndScheme returns host and scheme of the client's request, as the origin gets them.
 // The origin may use them in its response.
 func (f *front) hostAndScheme(r *http.Request) (host, scheme string) {
 	host, scheme = strings.ToLower(r.Host), "http"
@@ -139,7 +139,7 @@ func (f *front) hostAndScheme(r *http.Request) (host, scheme string) {
 	return host, scheme
 }
 
-// keyHost returns all that the origin is told about host and scheme, and that may show in its
+// keyHost returns all that the origin gets about host and scheme, and that may show in its
 // response, for the key of a page. The scheme has the other fields of trusted proxies behind
 // it, but for addresses.
 func (f *front) keyHost(r *http.Request) (host, scheme string) {

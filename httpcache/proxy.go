@@ -89,8 +89,8 @@ func (o *ProxyOptions) withDefaults(c *Cache) ProxyOptions {
 // request that passes through within Options.Timeout after the last piece of the request's
 // body. A long poll must be shorter. The time for the rest is not limited.
 //
-// Host and scheme of the request, as the origin is told them, and all X-Forwarded-* fields of
-// a trusted proxy are part of a page's key. The client's address is not: a shared request
+// Host and scheme of the request, as the origin gets them, and all X-Forwarded-* fields of a
+// trusted proxy are part of a page's key. The client's address is not: a shared request
 // has that of the client that started it.
 //
 // Proxy panics if origin has no host, if BodyTimeout is negative, or if Via is not a token.

@@ -10,30 +10,30 @@ import (
 	"time"
 )
 
-// A purge reaches the records that it selects one by one, some time after Purge has returned.
-// Until then a record of its own, the log, has it, so that the next process goes on with it:
+// A purge is applied to the records one by one, some time after Purge has returned. Until then
+// it is in a record of its own, the log, so that the next process can apply it:
 //
-//	Purge     in the list of purges; written to the log; returns
-//	saver     reaches the Store; removed from the log
-//	restart   from the log to the list, before anything is loaded
+//	Purge    adds it to the list of purges, writes it to the log, and returns
+//	saver    applies it to all records, and removes it from the log
+//	restart  reads the log into the list, before anything is loaded
 //
-// If the process ends between the last two, the purge holds a second time, for what was saved
-// after it as well.
+// If the process ends after a purge was applied, and before it is removed, the next process
+// applies it once more, also to records that were saved after it.
 type purgeLog struct {
-	read  atomic.Bool // what the process before has left is in the list
-	stale atomic.Bool // it has what has reached the Store
+	read  atomic.Bool // the log of the process before is in the list
+	stale atomic.Bool // the log has purges that have been applied
 
-	writing chan struct{} // has room for the one who writes it
-	until   uint64        // the number of the last purge that is in it, or was
-	all     bool          // it says that everything was purged: there were too many
-	written bool          // it may be there
+	writing chan struct{} // of capacity 1: has an element while the log is being written
+	until   uint64        // the number of the last purge that is in the log, or was
+	all     bool          // the log says that everything was purged: there were too many
+	written bool          // the log may be in the Store
 }
 
 // purgesKey is the key of the log.
 const purgesKey = "purges"
 
-// maxLogged is how many purges are in the log. If there are more, it says that everything
-// was purged, until they have reached the Store.
+// maxLogged is the maximum number of purges in the log. If there are more, it says that
+// everything was purged, until they have been applied.
 const maxLogged = 256
 
 // A loggedPurge is a purge in the log. The zero value is one of everything.
@@ -43,7 +43,7 @@ type loggedPurge struct {
 	At                     time.Time
 }
 
-// record has the Store keep a purge until that has reached it, and waits for that.
+// record writes p to the log. It returns after storeTime even if that is not done.
 func (s *storage) record(p *purge) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
 	defer cancel()
@@ -52,6 +52,7 @@ func (s *storage) record(p *purge) {
 	}
 }
 
+// logPurge writes p to the log, unless another call has. It is called within soon.
 func (s *storage) logPurge(p *purge) error {
 	s.log.writing <- struct{}{}
 	defer func() { <-s.log.writing }()
@@ -61,7 +62,8 @@ func (s *storage) logPurge(p *purge) error {
 	return s.writeLog()
 }
 
-// writeLog writes the log anew. The caller is the one who does.
+// writeLog writes the purges that have not been applied to the log. The caller has an element in
+// writing.
 func (s *storage) writeLog() error {
 	var all []loggedPurge
 	last := s.swept.Load()
@@ -95,15 +97,14 @@ func (s *storage) writeLog() error {
 	return nil
 }
 
-// trimLog removes from the log what has reached the Store.
+// trimLog removes the purges that have been applied from the log. It is called within call.
 func (s *storage) trimLog() error {
 	s.log.writing <- struct{}{}
 	defer func() { <-s.log.writing }()
 	return s.writeLog()
 }
 
-// readLog does what the process before has not, and lets loads begin. Without success, nothing
-// is loaded.
+// readLog reads the log of the process before. Until that succeeds, nothing is loaded.
 func (s *storage) readLog() error {
 	if s.log.read.Load() {
 		return nil
@@ -126,8 +127,7 @@ func (s *storage) readLog() error {
 	return err
 }
 
-// takeOver puts purges of a log into the list. If the log makes no sense, everything is
-// purged.
+// takeOver adds the purges of a log to the list. If the log is not valid, everything is purged.
 func (s *storage) takeOver(head []byte) {
 	h, err := parseHead(purgesKey, head)
 	var all []loggedPurge
@@ -137,7 +137,7 @@ func (s *storage) takeOver(head []byte) {
 	if err != nil {
 		all = []loggedPurge{{}}
 	}
-	s.log.written = true // nobody writes it yet
+	s.log.written = true // without an element in writing: the log is not written before it is read
 	for _, p := range all {
 		if p.URL == "" && p.Tag == "" && p.Prefix == "" {
 			s.backlog.wipeAll()
@@ -147,7 +147,7 @@ func (s *storage) takeOver(head []byte) {
 	}
 }
 
-// isReady waits until the log was looked for, and reports whether it was read.
+// isReady waits for the first readLog to end, and reports whether the log has been read.
 func (s *storage) isReady(ctx context.Context) bool {
 	select {
 	case <-s.ready:

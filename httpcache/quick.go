@@ -33,8 +33,8 @@ import (
 // goroutine of the connection and with nothing locked. An answer that is being written
 // while the server shuts down, or closes, has 5 s to end.
 //
-// The server's timeouts hold for these requests. Its ConnState is not told of them, and
-// SetKeepAlivesEnabled does not reach the connections on which there were no others. The
+// The server's timeouts hold for these requests. Its ConnState is not called for them, and
+// SetKeepAlivesEnabled does not apply to connections that have had no other requests. The
 // listener is for Serve, not for ServeTLS.
 //
 // QuickHits replaces server.ConnState by a function that also calls the one before, so it
@@ -80,41 +80,40 @@ func newQuickConnOf(c net.Conn, l *quickListener) *quickConn {
 	return q
 }
 
-// A quickConn answers requests while its server has read nothing that it has not answered.
-// See turn.
+// A quickConn is a connection that answers requests while its server has answered all that it
+// has read. Its turn says when.
 type quickConn struct {
 	net.Conn
 	of      *quickListener
 	turn    atomic.Int32
-	room    int    // of the server's buffer while there is nothing in it
+	room    int    // the length of the server's reads while its buffer is empty
 	rest    []byte // read from Conn, and not yet read by the server
 	buf     []byte
-	client  string // the address of the other side
-	used    bool   // a request was answered since the server set the deadline
-	renewed time.Time
-	begun   time.Time // when the server got its first request, if others came before it
+	client  string    // the address of the client
+	used    bool      // a request was answered since the server set the deadline
+	renewed time.Time // when stayOpen last set the deadline
+	begun   time.Time // when the server got its first request, if others were answered before
 
 	mu      sync.Mutex
-	writing bool // an answer is being written
-	over    bool // nothing may follow it
-	closed  bool // Close was called while an answer was being written
-	cut     *time.Timer
+	writing bool        // an answer is being written
+	over    bool        // an answer was the last one, or broke off
+	closed  bool        // Close was called while an answer was being written
+	cut     *time.Timer // closes Conn some time after that
 }
 
-// The turns of a connection. That its server is idle does not say that it waits for the
-// connection: it may have read several requests at once. It sets a deadline before it
-// waits, and another one once it has the beginning of a request. If that has come
-// before, the two follow each other; if a part of it has, there is less room for
-// the rest.
+// The turns of a connection. http.StateIdle does not mean that the server waits for a
+// request: it may have read several at once. The server sets a deadline before it waits, and
+// another one when it has the beginning of a request. If it had that before, no read comes
+// between the two. If it had a part of that, the read has less room.
 const (
-	ofServer     int32 = iota // to read a request, or what follows it
-	beforeAll                 // nothing has gone to the server yet
+	ofServer     int32 = iota // the server reads a request, or what follows it
+	beforeAll                 // the server has got nothing yet
 	afterRequest              // the server is idle
-	beforeNext                // and waits, or will see that it has a request
+	beforeNext                // the server is idle, and has set a deadline
 )
 
-// isBetween reports whether what comes next, for which the server has some room, is the
-// beginning of a request.
+// isBetween reports whether the next bytes are the beginning of a request. room is the length
+// of the server's read.
 func (q *quickConn) isBetween(room int) bool {
 	switch q.turn.Load() {
 	case beforeAll:
@@ -129,8 +128,8 @@ func (q *quickConn) isBetween(room int) bool {
 	return false
 }
 
-// SetReadDeadline is called by the server. The time for a whole request is that of the
-// first one, as far as the server knows, from when the connection was there.
+// SetReadDeadline is called by the server. ReadTimeout of the server's first request would
+// begin when the connection was accepted, so it is replaced if others were answered before.
 func (q *quickConn) SetReadDeadline(t time.Time) error {
 	if !q.turn.CompareAndSwap(beforeNext, ofServer) {
 		q.turn.CompareAndSwap(afterRequest, beforeNext)
@@ -175,8 +174,8 @@ func (q *quickConn) Read(p []byte) (int, error) {
 	}
 }
 
-// answerAll answers requests at the beginning of data, and returns what the server
-// is to read.
+// answerAll answers the requests at the beginning of data, and returns the rest, which is for
+// the server.
 func (q *quickConn) answerAll(data []byte) (rest []byte) {
 	for len(data) > 0 {
 		start := time.Now()
@@ -196,7 +195,7 @@ func (q *quickConn) answerAll(data []byte) (rest []byte) {
 	return nil
 }
 
-// stayOpen restarts the server's idle timeout, at most once a second.
+// stayOpen restarts the server's idle timeout. If that is long, it does so once a second.
 func (q *quickConn) stayOpen(now time.Time) {
 	limit := cmp.Or(q.of.server.IdleTimeout, q.of.server.ReadTimeout)
 	if q.used && now.Sub(q.renewed) < time.Second && (limit <= 0 || limit > 10*time.Second) {
@@ -206,8 +205,8 @@ func (q *quickConn) stayOpen(now time.Time) {
 	q.Conn.SetReadDeadline(deadline(now, limit))
 }
 
-// handOver lets the server read. It restarts the server's timeout for a header, which the
-// server set when the connection became idle.
+// handOver lets the server read. It restarts the server's timeout for a header, which began
+// before the requests that were answered here.
 func (q *quickConn) handOver() {
 	isFirst := q.turn.Swap(ofServer) == beforeAll
 	if !q.used {
@@ -221,8 +220,8 @@ func (q *quickConn) handOver() {
 	q.Conn.SetReadDeadline(deadline(now, cmp.Or(q.of.server.ReadHeaderTimeout, q.of.server.ReadTimeout)))
 }
 
-// deadline returns when a time limit is over that begins now; it is none if it is not
-// positive.
+// deadline returns the end of a time limit that begins now. If limit is not positive, there is
+// none.
 func deadline(now time.Time, limit time.Duration) time.Time {
 	if limit <= 0 {
 		return time.Time{}
@@ -230,12 +229,11 @@ func deadline(now time.Time, limit time.Duration) time.Time {
 	return now.Add(limit)
 }
 
-// lastWrite is the time for which an answer may go on after its connection was closed.
+// lastWrite is the time for which an answer is written after Close was called.
 const lastWrite = 5 * time.Second
 
-// Close lets an answer that is being written end, and does not wait for that: a server that
-// shuts down takes the connection for idle, and calls Close with a lock held. The
-// connection may have deadlines of its own, so it is closed in any case.
+// Close lets an answer that is being written end. It does not wait for that, because a server
+// that shuts down calls Close with a lock held. Conn may ignore deadlines, so a timer closes it.
 func (q *quickConn) Close() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -248,8 +246,7 @@ func (q *quickConn) Close() error {
 	return q.Conn.SetWriteDeadline(time.Now().Add(lastWrite))
 }
 
-// write writes an answer. If it is not written whole, or is the last one, the next Read
-// fails.
+// write writes an answer. If that breaks off, or the answer is the last one, it closes Conn.
 func (q *quickConn) write(a *quickAnswer, last bool) {
 	q.mu.Lock()
 	q.writing = true
@@ -279,15 +276,15 @@ func (q *quickConn) CloseWrite() error {
 
 var quickAnswers = sync.Pool{New: func() any { return new(quickAnswer) }}
 
-// A quickAnswer is an answer to write: its header, and then the chunks of a body.
+// A quickAnswer is an answer to write.
 type quickAnswer struct {
 	head  []byte
-	parts [][]byte
+	parts [][]byte    // head, and the chunks of the body
 	rest  net.Buffers // of parts, what is not written yet
 }
 
-// writeTo writes the answer, as one copy of all if c does not accept several parts,
-// and reports whether all of it was written.
+// writeTo writes the answer, in one piece if c does not accept several parts. It reports
+// whether all of the answer was written.
 func (a *quickAnswer) writeTo(c net.Conn) (whole bool) {
 	a.rest = a.parts
 	size, n, err := a.size(), int64(0), error(nil)
@@ -352,8 +349,8 @@ func (e *response) isQuick() bool {
 		e.trailer.isEmpty() && !e.personal && e.quickHead() != nil
 }
 
-// compose makes out the answer to a by e, whose body is open. It may be the last answer of
-// its connection.
+// compose sets out to the answer to a by e, whose body is open. last is true for the last
+// answer of a connection.
 func (f *front) compose(out *quickAnswer, a *ask, e *response, last bool) {
 	out.head = f.appendHeader(out.head[:0], a, e, last)
 	out.parts = append(out.parts[:0], out.head)
@@ -409,7 +406,7 @@ func (e *response) quickHead() []byte {
 	return head
 }
 
-// quickNames are the fields that a request may have, each once.
+// quickNames are the fields that a plain request may have, each once.
 var quickNames = func() map[string]string {
 	names := make(map[string]string)
 	for _, name := range []string{
@@ -479,8 +476,8 @@ func addQuick(r *http.Request, line string, values []string) ([]string, bool) {
 	return values, true
 }
 
-// quickField returns the name of a field that a plain request may have in its canonical
-// form, and otherwise "".
+// quickField returns the canonical form of the name of a field, or "" if a plain request does
+// not have that field.
 func quickField(name string) string {
 	if canonical, ok := quickNames[name]; ok {
 		return canonical

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// recall returns what the Store has that suits a, nil if that is nothing. All of its
-// body is there: if that is not what it should be, the origin can still be asked.
+// recall returns a response from the Store that suits a, or nil. Its whole body is there, so
+// that the origin can still be asked if the body is damaged.
 func (f *front) recall(ctx context.Context, a *ask, key pageKey) *response {
 	s := f.storage
 	if s == nil || key.method != http.MethodGet {
 		return nil
 	}
 	place := f.pages.placeOf(key.url(), a)
-	seen := s.swept.Load() // before the look
+	seen := s.swept.Load() // before the record is loaded, which may be older than later purges
 	l := s.find(ctx, place)
 	var names []string
 	if l != nil && l.record.isRule() && place.vary == "" {
@@ -44,7 +44,7 @@ func (f *front) recall(ctx context.Context, a *ask, key pageKey) *response {
 	return e
 }
 
-// bring is has for what is not in memory, but may be in the Store.
+// bring is has for a response that is not in memory: it looks for it in the Store.
 func (f *front) bring(url pageKey, a *ask) bool {
 	if f.storage == nil || url.method != http.MethodGet {
 		return false
@@ -63,30 +63,30 @@ func (f *front) bring(url pageKey, a *ask) bool {
 	return f.has(url, a)
 }
 
-// find loads what is stored at a place.
+// find loads the record at a place, or returns nil.
 func (s *storage) find(ctx context.Context, place pageKey) *loading {
 	key := place.stored()
 	ready, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
-	if !s.isReady(ready) || s.backlog.holds(key) {
+	if !s.isReady(ready) || s.backlog.blocks(key) {
 		return nil
 	}
 	l := s.load(ctx, key)
-	if l != nil && s.backlog.holds(key) { // it came meanwhile
+	if l != nil && s.backlog.blocks(key) { // since the record was loaded
 		l.body.Close()
 		return nil
 	}
 	return l
 }
 
-// bringBody has the body of e arrive, and reports whether all of it is there.
+// bringBody reads the body of e from the Store, and reports whether all of it is there.
 func (f *front) bringBody(ctx context.Context, e *response, l *loading) bool {
 	x := f.newExchangeWithin(http.MethodGet, storeTime)
 	defer context.AfterFunc(ctx, func() { x.cancel(context.Cause(ctx)) })()
 	defer context.AfterFunc(x.ctx, func() { l.body.CloseWithError(context.Cause(x.ctx)) })()
 	b := newBody(f.budget, page{f, e}, true, streamOptions{
 		announced: l.size, limit: f.MaxObject, window: f.window,
-		maxDelay: f.MaxDelay, background: true, // until it is clear that it does not fit into memory
+		maxDelay: f.MaxDelay, background: true, // no request reads it yet
 	}, x.cancel)
 	e.body = b
 	var err error

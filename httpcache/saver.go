@@ -14,11 +14,11 @@ import (
 // A save is a response that waits to be saved.
 type save struct {
 	*response
-	names []string // of the rule that its place follows
+	names []string // of the rule of its URL
 }
 
-// later has e be saved. It does not wait, and does not hold e's body: one that is evicted
-// meanwhile is not saved. What is stored of another version does not outlive that.
+// later queues e to be saved. It does not wait, and takes no reference to the body: if that is
+// evicted first, e is not saved. If e is not saved, the record of another version is deleted.
 func (s *storage) later(e *response) {
 	if s == nil || e.home.method != http.MethodGet {
 		return
@@ -39,20 +39,20 @@ func (s *storage) later(e *response) {
 	}
 }
 
-// lose notes that e is not saved.
+// lose counts e as not saved, and deletes the record at its place in the background.
 func (s *storage) lose(e *response) {
 	s.dropped.Add(1)
 	s.backlog.drop(e.home.stored())
 }
 
-// forget has what is stored at a place be deleted.
+// forget deletes the record at a place in the background.
 func (s *storage) forget(place pageKey) {
 	if s != nil && place.method == http.MethodGet {
 		s.backlog.drop(place.stored())
 	}
 }
 
-// work is the saver.
+// work is the goroutine of the saver.
 func (s *storage) work() {
 	defer close(s.done)
 	again := time.NewTimer(0)
@@ -65,7 +65,7 @@ func (s *storage) work() {
 			s.finish()
 			return
 		case j := <-s.saves:
-			s.doBacklog() // what was to go before j came
+			s.doBacklog() // a drop that came before j must not delete what is saved for j
 			s.save(j)
 		case <-s.backlog.due:
 		case <-again.C:
@@ -76,7 +76,7 @@ func (s *storage) work() {
 	}
 }
 
-// finish does what is left.
+// finish saves all that is queued, and does the backlog, until the time of close is over.
 func (s *storage) finish() {
 	for !s.isOver() {
 		select {
@@ -90,11 +90,11 @@ func (s *storage) finish() {
 	}
 }
 
-// save saves a response, if it still holds.
+// save saves a response, unless it has been replaced or is not valid any more.
 func (s *storage) save(j save) {
 	e, kept := j.response, false
 	if newer, ok := s.pages.Peek(e.home); e.replaced.Load() || ok && newer.asked > e.asked {
-		return // it has its own turn, or had
+		return // the newer one is saved in its own turn
 	}
 	err := s.call(func() (err error) {
 		if kept = e.body == nil || e.body.open(); !kept {
@@ -113,7 +113,7 @@ func (s *storage) save(j save) {
 	s.saved.Add(1)
 }
 
-// holds reports whether e is still to be kept: no write, purge or time has ended it.
+// holds reports whether e is still valid after writes, purges and time.
 func (s *storage) holds(e *response, now time.Time) bool {
 	return e.asked >= s.writes.last(e.home.uri) && !e.isRemoved() && !e.isFailure(now) && e.keptAt(e.home, now) > 0
 }
@@ -181,8 +181,8 @@ func (s *storage) writeRule(j save) error {
 	return s.put(ruleHead(url, j.names))
 }
 
-// read returns the head of a record, which is empty if there is none. It is called
-// within call.
+// read returns the head of a record. It is empty if there is no record, or the head is not
+// valid. It is called within call.
 func (s *storage) read(key string) (*record, error) {
 	p, body, _, err := s.Store.Load(key)
 	if errors.Is(err, fs.ErrNotExist) {

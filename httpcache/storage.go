@@ -15,48 +15,49 @@ import (
 )
 
 const (
-	// storeTime is for a Store to find what it is asked for, and then for each
-	// piece of a body. What takes longer counts as absent.
+	// storeTime is the time within which a Store must find a record, and then send each
+	// piece of its body. A record that takes longer counts as absent.
 	storeTime = 2 * time.Second
 
-	// storeClose is how long Close waits for what is being saved.
+	// storeClose is the time for which Close waits for the saver.
 	storeClose = 5 * time.Second
 
-	// maxCalls is how many calls are under way at once for which users wait. Others wait.
+	// maxCalls is the maximum number of user calls at once. Further ones wait.
 	maxCalls = 64
 
-	// maxSaves is how many responses wait to be saved. More are not saved.
+	// maxSaves is the maximum number of responses that wait to be saved. Further ones are
+	// not saved.
 	maxSaves = 1 << 10
 )
 
-// A storage is a Store as a cache uses it: nobody waits for it for long, whatever
-// its methods do. They are called in goroutines of their own, which are waited
-// for; one that is stuck stays behind.
+// A storage is a Store as a cache uses it: whatever its methods do, no request waits for it for
+// long. They are called in goroutines of their own. If a call takes too long, its goroutine is
+// left behind. These call the Store:
 //
-//	users  load     until one of these is stuck: then nothing is loaded
-//	       written  or else in the backlog
-//	       record   see purgelog.go
-//	saver  saves    dropped if too many wait
-//	       backlog  not dropped: see backlog.go
+//	requests   load     if a call is stuck, nothing is loaded
+//	           written  if it fails, the backlog has the marks
+//	Purge      record   see purgelog.go
+//	the saver  saves    if too many wait, some are dropped
+//	           backlog  none is dropped; see backlog.go
 type storage struct {
 	Store
 	*Cache
-	run string // tells this process from others
+	run string // a random name of this Cache
 
-	recalls dedup.Group[pageKey, *response] // of users that no fetch is for
+	recalls dedup.Group[pageKey, *response] // of requests that no fetch answers
 
-	places chan struct{} // the places of calls that users wait for
-	stuck  atomic.Int64  // those that nobody waits for any more
+	places chan struct{} // has an element for each user call
+	stuck  atomic.Int64  // how many of them have taken too long
 
-	ready chan struct{} // closed once the log was looked for
+	ready chan struct{} // closed when the first readLog has ended
 	log   purgeLog
 
 	saves   chan save
 	backlog backlog
-	swept   atomic.Pointer[purge] // the last one that has reached the Store
-	closed  chan struct{}         // the saver is to finish
-	over    chan struct{}         // and not even that
-	done    chan struct{}         // it has
+	swept   atomic.Pointer[purge] // the last purge that was applied to all records
+	closed  chan struct{}         // closed when the saver shall finish
+	over    chan struct{}         // closed when the time for that is over
+	done    chan struct{}         // closed when the saver has ended
 
 	hits, saved, dropped, failed atomic.Uint64
 	failing                      atomic.Bool
@@ -74,19 +75,19 @@ func newStorage(c *Cache) *storage {
 	return s
 }
 
-// close waits until what is queued is saved, or for storeClose.
+// close waits until all that is queued is saved, for at most storeClose.
 func (s *storage) close() {
 	if s == nil {
 		return
 	}
 	close(s.closed)
 	limit := time.AfterFunc(storeClose, func() {
-		s.Logger.Error("httpcache: the store took too long, some of what was to be saved is not")
+		s.Logger.Error("httpcache: the store took too long, so some responses are not saved")
 		close(s.over)
 	})
 	defer limit.Stop()
 	<-s.done
-	for range cap(s.places) { // until all are over
+	for range cap(s.places) { // until no user call is left
 		select {
 		case s.places <- struct{}{}:
 		case <-s.over:
@@ -144,8 +145,8 @@ func (s *storage) note(err error) {
 	}
 }
 
-// A userCall is a call for which users wait, and the place that it has. While the Store is
-// waited for, its alarm is set.
+// A userCall is a call for which a request or a Purge waits. It has an element in places. While
+// the Store is waited for, its alarm is set.
 type userCall struct {
 	storage *storage
 	state   atomic.Int32
@@ -154,12 +155,12 @@ type userCall struct {
 
 const (
 	callRuns = iota
-	callLeft // nobody waits for it
+	callLeft // it has taken too long
 	callEnded
 )
 
-// newCall waits until a call may begin. It returns nil if that takes too long, or a call is
-// stuck.
+// newCall waits until a user call may begin. It returns nil if that takes too long, or a call
+// is stuck.
 func (s *storage) newCall(ctx context.Context) *userCall {
 	if s.stuck.Load() > 0 {
 		return nil
@@ -179,7 +180,7 @@ func (s *storage) newCall(ctx context.Context) *userCall {
 func (c *userCall) expect() { c.alarm.Reset(storeTime) }
 func (c *userCall) relax()  { c.alarm.Stop() }
 
-// leave counts a call that does not return.
+// leave counts the call as stuck.
 func (c *userCall) leave() {
 	if c.state.CompareAndSwap(callRuns, callLeft) {
 		c.storage.stuck.Add(1)
@@ -195,7 +196,7 @@ func (c *userCall) end() {
 	<-c.storage.places
 }
 
-// soon calls the Store by do, for a user: it waits for storeTime at most, and then do goes on.
+// soon calls the Store by do, as a user call. After storeTime it returns, and do goes on.
 func (s *storage) soon(ctx context.Context, do func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
@@ -243,7 +244,7 @@ type loading struct {
 	body   *io.PipeReader
 }
 
-// load returns what is stored under key, or nil. Its body is to be closed.
+// load returns the record that is stored under key, or nil. The caller closes its body.
 func (s *storage) load(ctx context.Context, key string) *loading {
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
@@ -267,7 +268,8 @@ func (s *storage) load(ctx context.Context, key string) *loading {
 	}
 }
 
-// run calls the Store, and then hands its body on. found is told, or closed.
+// run loads the record, and then copies its body to the pipe. It sends true to found, or closes
+// it if there is no record.
 func (l *loading) run(ctx context.Context, key string, found chan<- bool) {
 	var err error = errStore
 	var out *io.PipeWriter
@@ -299,11 +301,11 @@ func (l *loading) run(ctx context.Context, key string, found chan<- bool) {
 	}
 	err = errStore
 	if _, err = io.Copy(out, timed{l.userCall, body}); errors.Is(err, io.ErrClosedPipe) {
-		err = nil // the rest is not wanted
+		err = nil // the caller has closed the body
 	}
 }
 
-// timed is a body that is read in a call.
+// A timed is the body of a Store, each read of which must end within storeTime.
 type timed struct {
 	call *userCall
 	body io.Reader
@@ -315,7 +317,7 @@ func (t timed) Read(p []byte) (int, error) {
 	return t.body.Read(p)
 }
 
-// loadHead is load for records without a body.
+// loadHead returns the head of the record that is stored under key, or nil.
 func (s *storage) loadHead(ctx context.Context, key string) *record {
 	l := s.load(ctx, key)
 	if l == nil {
@@ -325,7 +327,7 @@ func (s *storage) loadHead(ctx context.Context, key string) *record {
 	return l.record
 }
 
-// sites count the fronts of a name.
+// sites counts the fronts of each name.
 type sites struct {
 	mu sync.Mutex
 	n  map[string]int

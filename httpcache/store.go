@@ -9,18 +9,18 @@ import (
 // more than fit into memory. Package diskstore has one for a directory.
 //
 // A cache calls the methods from several goroutines at once, with none of its locks
-// held. It asks for what it does not find in memory, and saves what it may keep once
-// the body is complete. Keys have up to 1 KiB, of any bytes. The cache does not close
-// its store.
+// held. It loads a response that is not in memory, and saves one that it may keep when
+// its body is complete. Keys have up to 1 KiB, of any bytes. The cache does not close
+// its Store.
 type Store interface {
 	// Load returns what was saved under key last. The error matches
-	// fs.ErrNotExist if there is nothing, or what there is was damaged. The
+	// fs.ErrNotExist if nothing is stored under key, or it is damaged. The
 	// caller reads the body, of size bytes, and closes it.
 	Load(key string) (head []byte, body io.ReadCloser, size int64, err error)
 
 	// Save puts head, and all of body, in the place of what is stored under key.
 	// If it fails, or the process ends meanwhile, nothing or what was there
-	// before remains. The body ends when Save returns.
+	// before remains. After Save has returned, reads of body fail.
 	Save(key string, head []byte, body io.Reader) error
 
 	// Delete removes what is stored under key, if there is anything. What is

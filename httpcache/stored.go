@@ -21,11 +21,10 @@ import (
 //	the page key   the rest of a response, whose body is the record's
 //	the page key   a rule, in the place of a URL: see vary.go
 //	markOf(uri)    a mark: an epoch, which each write to the page replaces
-//	purgesKey      what has been purged, but not here yet: see purgelog.go
+//	purgesKey      the log, of purges that have not been applied: see purgelog.go
 //
-// A response has the epoch of its page from when it was saved. If that is not
-// the page's any more, the response is older than a write; or the mark was lost, and it
-// may be.
+// A response has the epoch that its page had when it was saved. If the page has another one, or
+// none, the response may be older than a write.
 
 // A record is what is saved as a head.
 type record struct {
@@ -51,7 +50,7 @@ type record struct {
 // headVersion comes before each head. Records of other versions count as absent.
 const headVersion = "httpcache 1\n"
 
-var errHead = errors.New("httpcache: a stored head makes no sense")
+var errHead = errors.New("httpcache: a stored head is not valid")
 
 func (h *record) encode() ([]byte, error) {
 	b := bytes.NewBufferString(headVersion)
@@ -83,8 +82,8 @@ func (k pageKey) stored() string {
 // markOf returns the key of the mark of a page.
 func markOf(uri string) string { return short("written " + uri) }
 
-// maxStored is the length of the longest key in a Store. Clients choose how long those of
-// pages are; few Stores take any.
+// maxStored is the length of the longest key in a Store. Clients choose how long the keys of
+// pages are, and most Stores have a limit.
 const maxStored = 1 << 10
 
 // short returns key, or its hash if it is too long.
@@ -111,8 +110,8 @@ const beforehand = 1
 // wasStored reports whether e has come from the Store.
 func (e *response) wasStored() bool { return e.answered == beforehand }
 
-// revive returns what h says as the response at a place, without its body. It is
-// nil if that is of no use for a.
+// revive returns the response with the head h at a place, without its body. It returns nil if
+// that cannot answer a.
 func (f *front) revive(h *record, a *ask, place pageKey, seen *purge, now time.Time) *response {
 	if h.Status < 200 || h.Header == nil || now.Before(h.Received) || h.Received.Before(h.Born) {
 		return nil
@@ -142,7 +141,7 @@ func (f *front) revive(h *record, a *ask, place pageKey, seen *purge, now time.T
 	return e
 }
 
-// policyOf reads the policy of a stored response anew: the options may be others now.
+// policyOf returns the policy of a stored response, by the present options.
 func (f *front) policyOf(h *record, header http.Header) rfc9111.Policy {
 	header = maps.Clone(header)
 	age := h.Received.Sub(h.Born)
@@ -157,13 +156,13 @@ func ruleHead(url pageKey, names []string) *record {
 	return &record{Key: url.stored(), URI: url.uri, Host: url.host, Names: names}
 }
 
-// isRule reports whether h is a rule that makes sense.
+// isRule reports whether h is a valid rule.
 func (h *record) isRule() bool {
 	return len(h.Names) > 0 && len(h.Names) <= maxNames && !slices.ContainsFunc(h.Names, isPersonalField)
 }
 
-// siteOf returns the name by which the records of a front are told from those of
-// others. It is the same in the next process if the fronts are made in the same order.
+// siteOf returns the name of a front in the keys of its records. It is the same in the next
+// process if the fronts are made in the same order.
 func (c *Cache) siteOf(name string) string {
 	if c.Private {
 		name = "private " + name

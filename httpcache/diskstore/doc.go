@@ -7,16 +7,18 @@
 //	defer store.Close()
 //	cache, err := httpcache.New(&httpcache.Options{Store: store})
 //
-// What was saved survives the end of the process, at any instant and by any signal. It
-// is written without waiting for the disk, so a crash of the system may damage it, and bring
-// back what was deleted or replaced in the last seconds: remove the directory then, if that
-// matters. Every piece has a checksum: what is damaged is removed and counts as absent. A
-// file whose structure is damaged is put aside, with a name that ends in ".damaged", in the
-// place of the one before, and a new one begun. If that is found out while it is open, all
-// calls fail until the store is opened again.
+// Saved responses survive the end of the process, at any instant and by any signal. They are
+// written without waiting for the disk. So after a crash of the system, some may be damaged, and
+// those that were deleted or replaced in the last seconds may be there again. If that matters,
+// remove the directory after a crash.
+//
+// All responses have checksums. One that is damaged is deleted and counts as absent. If the
+// structure of the file is damaged, the file is renamed, so that its name ends in ".damaged",
+// and a new one is made. It replaces an earlier file of that name. If the damage is found while
+// the store is open, all calls fail until the store is opened again.
 //
 // One process at a time can have the directory open. The file in it, of the
-// [bbolt] format, does not shrink; room that becomes free in it is used again.
+// [bbolt] format, does not shrink. Space that becomes free in it is used again.
 //
 // There is no store on wasm, for which bbolt does not build: Open returns an error that
 // matches errors.ErrUnsupported.

@@ -30,21 +30,21 @@ var (
 	errPanic = fmt.Errorf("%w: bbolt panicked", errDamaged)
 )
 
-// openIn opens the file of a directory, or a new one in the place of one that is damaged.
+// openIn opens the file in a directory. It replaces one that is damaged by a new one.
 func (s *Store) openIn(dir string) error {
 	path := filepath.Join(dir, fileName)
 	err := s.open(path)
 	if isDamage(err) {
-		if err = s.putAside(path, err); err == nil {
+		if err = s.renameDamaged(path, err); err == nil {
 			err = s.open(path)
 		}
 	}
 	return err
 }
 
-// putAside has the next Open make a new file.
-func (s *Store) putAside(path string, why error) error {
-	s.logger.Error("diskstore: the file is damaged, put aside", "file", path, "error", why)
+// renameDamaged renames the file, so that the next Open makes a new one.
+func (s *Store) renameDamaged(path string, why error) error {
+	s.logger.Error("diskstore: the file is damaged, and is renamed", "file", path, "error", why)
 	return os.Rename(path, path+".damaged")
 }
 
@@ -66,8 +66,8 @@ func (s *Store) open(path string) error {
 	return err
 }
 
-// openFile opens the file. It has the list of its free pages: bbolt would make it in a
-// goroutine of its own, where damage ends the program.
+// openFile opens the file, which has a list of its free pages, as verify has checked. Otherwise
+// bbolt would make the list in a goroutine of its own, where damage ends the program.
 func (s *Store) openFile(path string) error {
 	err := guard(func() (err error) {
 		s.db, err = bolt.Open(path, 0o600, &bolt.Options{
@@ -85,8 +85,8 @@ func (s *Store) openFile(path string) error {
 	return err
 }
 
-// closeFile closes the file. After a panic, bbolt may hold its own locks for ever; and what it
-// has mapped keeps the lock of the file, which was put aside.
+// closeFile closes the file. After a panic, bbolt may hold its own locks forever, so the mapping
+// of the file, and with it the lock, remains. It does no harm, because the file was renamed.
 func (s *Store) closeFile() error {
 	if s.failed != nil {
 		return s.file.Close()
@@ -94,8 +94,8 @@ func (s *Store) closeFile() error {
 	return guard(s.db.Close)
 }
 
-// scan finds the entries, and removes records that cannot be read and chunks that belong to
-// none, as a Save leaves that was killed. They stay if there is no room to remove them.
+// scan finds the entries. It deletes records that cannot be read, and chunks without a record,
+// which remain if the process is killed during a Save. If there is no space for that, they stay.
 func (s *Store) scan() error {
 	var all []*entry
 	var bad, lost [][]byte
@@ -124,7 +124,7 @@ func (s *Store) scan() error {
 	return nil
 }
 
-// readRecords returns the entries whose records can be read, and the keys of others.
+// readRecords returns the entries whose records can be read, and the keys of the others.
 func readRecords(b *bolt.Bucket) (all []*entry, bad [][]byte) {
 	b.ForEach(func(key, value []byte) error {
 		if r, err := parseRecord(key, value); err == nil {
@@ -152,7 +152,7 @@ func lostChunks(b *bolt.Bucket, all []*entry) (lost [][]byte) {
 	return lost
 }
 
-// prepare makes the buckets, and deletes what is not to be in them.
+// prepare makes the buckets, and deletes the keys bad and lost from them.
 func prepare(tx *bolt.Tx, bad, lost [][]byte) error {
 	for name, gone := range map[string][][]byte{string(heads): bad, string(chunks): lost} {
 		b, err := tx.CreateBucketIfNotExists([]byte(name))
@@ -168,16 +168,16 @@ func prepare(tx *bolt.Tx, bad, lost [][]byte) error {
 	return nil
 }
 
-// view reads the file. A damaged one makes bbolt panic, or fault.
+// view reads the file in a transaction. If the file is damaged, bbolt may panic or fault.
 func (s *Store) view(f func(*bolt.Tx) error) error {
 	return guard(func() error { return s.db.View(f) })
 }
 
-// update changes the file, or not, if it fails.
+// update changes the file in a transaction. If it fails, the file stays as it was.
 func (s *Store) update(f func(*bolt.Tx) error) error { return s.change(f, nil) }
 
-// change is update; undo, if there is one, is called after a failure, before anybody else
-// changes the file. After a panic, nothing is done any more.
+// change is update with a function undo, which may be nil. It is called after a failure, before
+// the next transaction. After a panic of bbolt all calls fail.
 func (s *Store) change(f func(*bolt.Tx) error, undo func()) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -189,7 +189,7 @@ func (s *Store) change(f func(*bolt.Tx) error, undo func()) error {
 		undo()
 	}
 	if errors.Is(err, errPanic) {
-		s.putAside(s.file.Name(), err)
+		s.renameDamaged(s.file.Name(), err)
 		s.mu.Lock()
 		s.failed = err
 		s.mu.Unlock()
@@ -197,15 +197,15 @@ func (s *Store) change(f func(*bolt.Tx) error, undo func()) error {
 	return err
 }
 
-// failure returns why the file is not used any more.
+// failure returns why the file is not used any more, or nil.
 func (s *Store) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failed
 }
 
-// guard turns a panic of f, or a fault in the memory that the file is mapped to, into
-// an error that matches errPanic.
+// guard calls f. It returns a panic of f, or a fault in the memory that the file is mapped to,
+// as an error that matches errPanic.
 func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

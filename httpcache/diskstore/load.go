@@ -10,9 +10,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Load returns what was saved under key last, once it has checked all of it. The error
-// matches fs.ErrNotExist if there is nothing, or what there was is damaged. The
-// caller reads the body, of size bytes, and closes it.
+// Load returns what was saved under key last, after all of it was checked. The error matches
+// fs.ErrNotExist if nothing is stored under key, or it is damaged. The caller reads the body,
+// of size bytes, and closes it.
 func (s *Store) Load(key string) (head []byte, body io.ReadCloser, size int64, err error) {
 	if err := s.begin(); err != nil {
 		return nil, nil, 0, err
@@ -21,7 +21,7 @@ func (s *Store) Load(key string) (head []byte, body io.ReadCloser, size int64, e
 	e, r, err := s.look(key)
 	if err != nil {
 		s.release(e)
-		s.changing.Lock() // the file and entries may have differed
+		s.changing.Lock() // during a change, the file and the entries differ
 		e, r, err = s.look(key)
 		s.changing.Unlock()
 	}
@@ -37,8 +37,8 @@ func (s *Store) Load(key string) (head []byte, body io.ReadCloser, size int64, e
 	return r.head, &reader{store: s, entry: e, left: r.size}, r.size, nil
 }
 
-// look returns what is stored under key, with one more reader, and checks it. It is nil if
-// there is nothing.
+// look returns the entry of key, with one more reader, and checks it. The entry is nil if there
+// is none.
 func (s *Store) look(key string) (e *entry, r record, err error) {
 	if e = s.hold(key); e != nil {
 		r, err = s.check(e)
@@ -60,8 +60,7 @@ func (s *Store) hold(key string) *entry {
 	return e
 }
 
-// release is the end of one reader. The last one of what was deleted removes
-// its chunks.
+// release ends the use of e by a reader. The last reader of a doomed entry deletes its chunks.
 func (s *Store) release(e *entry) {
 	s.mu.Lock()
 	e.readers--
@@ -81,7 +80,7 @@ func (s *Store) release(e *entry) {
 	}
 }
 
-// check reads all of e once.
+// check reads all of e, and returns an error if it is damaged.
 func (s *Store) check(e *entry) (r record, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		if r, err = parseRecord([]byte(e.key), tx.Bucket(heads).Get([]byte(e.key))); err != nil {
@@ -116,9 +115,9 @@ type reader struct {
 	store  *Store
 	entry  *entry
 	index  uint32
-	buf    []byte // of the chunk, what was not read
-	chunk  []byte // the memory of buf
-	left   int64  // bytes that were not read
+	buf    []byte // the part of chunk that was not read
+	chunk  []byte
+	left   int64 // bytes that were not read
 	closed bool
 }
 
@@ -142,8 +141,8 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next copies the next chunk: a transaction that is open for long keeps others
-// from using the file's free room.
+// next copies the next chunk, because free pages of the file cannot be used again while a
+// transaction is open.
 func (r *reader) next() error {
 	if err := r.store.begin(); err != nil {
 		return err

@@ -29,7 +29,7 @@ var errDamaged = errors.New("damaged")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// bytes is what an entry counts as.
+// bytes returns the size of an entry that counts for MaxBytes.
 func (r record) bytes(key string) int64 { return int64(len(key)+len(r.head)) + r.size }
 
 func (r record) encode(key []byte) []byte {
@@ -39,8 +39,8 @@ func (r record) encode(key []byte) []byte {
 	return seal(key, b)
 }
 
-// parseRecord returns the record of a key with a head of its own, or an error that matches
-// errDamaged, also for no bytes at all.
+// parseRecord returns the record of a key, with a copy of the head. The error matches errDamaged,
+// also if b is empty.
 func parseRecord(key, b []byte) (record, error) {
 	b, err := unseal(key, b)
 	if err != nil || len(b) < 16 {
@@ -59,7 +59,7 @@ func seal(key, b []byte) []byte {
 	return b
 }
 
-// unseal returns what seal was given, without the checksum.
+// unseal verifies the checksum of a key and its value, and returns the value.
 func unseal(key, b []byte) ([]byte, error) {
 	if len(b) < 4 || binary.BigEndian.Uint32(b) != checksum(key, b[4:]) {
 		return nil, errDamaged

@@ -16,8 +16,8 @@ import (
 const chunksAtOnce = 16
 
 // Save puts head, and all of body, in the place of what is stored under key. If it
-// fails, or the process ends meanwhile, what was there before remains. What is larger
-// than MaxBytes is an error.
+// fails, or the process ends meanwhile, what was there before remains. It fails if the
+// response is larger than MaxBytes.
 func (s *Store) Save(key string, head []byte, body io.Reader) error {
 	if err := s.begin(); err != nil {
 		return err
@@ -99,8 +99,8 @@ func (s *Store) putChunks(id uint64, index uint32, full [][]byte) error {
 	})
 }
 
-// put makes a record visible, in one transaction with the end of what it
-// replaces and of what must make room for it.
+// put stores a record. In the same transaction it deletes the entry that the record replaces,
+// and those that must make room for it.
 func (s *Store) put(key string, r record) error {
 	e := &entry{key: key, id: r.id, bytes: r.bytes(key)}
 	if e.bytes > s.max {
@@ -130,14 +130,14 @@ func (s *Store) put(key string, r record) error {
 	})
 }
 
-// An outgoing entry's record is to be deleted, and its chunks if nobody reads them.
+// An outgoing entry is to be deleted: its record, and its chunks if it has no readers.
 type outgoing struct {
 	*entry
 	chunks bool
 }
 
-// makeRoom dooms what e replaces, and those not used for the longest time until
-// e fits. The caller holds mu.
+// makeRoom dooms the entry that e replaces, and those that were not used for the longest time,
+// until there is room for e. The caller holds mu.
 func (s *Store) makeRoom(e *entry) (gone []outgoing) {
 	if old := s.entries[e.key]; old != nil {
 		gone = append(gone, outgoing{old, s.doom(old)})
@@ -166,7 +166,7 @@ func deleteChunks(tx *bolt.Tx, id uint64) error {
 	return nil
 }
 
-// Delete removes what is stored under key, if there is anything. What is being
+// Delete removes what is stored under key, if there is anything. A body that is being
 // read can still be read.
 func (s *Store) Delete(key string) error {
 	if err := s.begin(); err != nil {

@@ -14,21 +14,21 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Options are the options of a [Store]. The zero value of each field stands for
-// the default that it names.
+// Options are the options of a [Store]. The zero value of a field means its default.
 type Options struct {
-	// MaxBytes is how many bytes all keys, heads and bodies may take. What was not
-	// used for the longest time makes room; what was saved first, of those not
-	// used since Open. The file is larger than that, by a half or, if most bodies are
-	// small, about twice as large. The default is 10 GiB.
+	// MaxBytes is the maximum size in bytes of all keys, heads and bodies. If it is
+	// exceeded, the responses that were not used for the longest time are deleted. Those
+	// not used since Open come first, in the order in which they were saved. The file is
+	// larger by half, or, if most bodies are small, about twice as large. The default is
+	// 10 GiB.
 	MaxBytes int64
 
-	// Logger is told about damage. The default is slog.Default().
+	// Logger gets the damage that is found. The default is slog.Default().
 	Logger *slog.Logger
 }
 
-// A Store is a httpcache.Store in a directory. Its methods may be called by
-// several goroutines at once.
+// A Store is an httpcache.Store in a directory. Its methods may be called from any goroutine at
+// any time.
 type Store struct {
 	db     *bolt.DB
 	file   *os.File // that db has open
@@ -51,7 +51,7 @@ type Store struct {
 // its id, which no other entry ever had.
 //
 //	stored   in entries and used; a record and all chunks are in the file
-//	doomed   neither; its record is gone, its chunks stay until readers is 0
+//	doomed   in neither; its record is gone, its chunks stay until readers is 0
 type entry struct {
 	key     string
 	id      uint64
@@ -61,8 +61,8 @@ type entry struct {
 	at      *list.Element
 }
 
-// Open opens the store in a directory, which it makes if need be. It fails if
-// another process has it open.
+// Open opens the store in a directory, which it makes if there is none. It fails if another
+// process has the store open.
 func Open(dir string, o *Options) (*Store, error) {
 	s := &Store{max: 10 << 30, logger: slog.Default(), entries: map[string]*entry{}, used: list.New()}
 	if o != nil && o.MaxBytes < 0 {
@@ -91,8 +91,8 @@ func (s *Store) add(e *entry) {
 	s.lastID = max(s.lastID, e.id)
 }
 
-// doom takes e out. The caller holds mu, and deletes the record; the chunks go
-// now, if it returns true, or with the last reader.
+// doom removes e from entries and used. The caller holds mu, and then deletes the record. If now
+// is true, it also deletes the chunks. Otherwise the last reader does.
 func (s *Store) doom(e *entry) (now bool) {
 	delete(s.entries, e.key)
 	s.used.Remove(e.at)
@@ -101,7 +101,7 @@ func (s *Store) doom(e *entry) (now bool) {
 	return e.readers == 0
 }
 
-// restore is the end of doom, if the file could not be changed. The caller holds mu.
+// restore undoes doom, if the file could not be changed. The caller holds mu.
 func (s *Store) restore(e *entry) {
 	s.entries[e.key] = e
 	e.at = s.used.PushBack(e)
@@ -109,8 +109,8 @@ func (s *Store) restore(e *entry) {
 	e.doomed = false
 }
 
-// begin lets a call use the file. Without an error, the caller calls
-// s.busy.Done in the end.
+// begin begins a call that uses the file. If it returns nil, the caller must call s.busy.Done
+// afterwards.
 func (s *Store) begin() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,8 +124,8 @@ func (s *Store) begin() error {
 	return nil
 }
 
-// Close waits for calls that are under way and closes the file. Bodies that are
-// being read fail. A second Close returns nil.
+// Close waits until all calls have returned, and closes the file. After that, bodies cannot be
+// read any more. Close returns nil if it is called again.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	closed := s.closed
@@ -145,15 +145,15 @@ func (s *Store) Len() int {
 	return len(s.entries)
 }
 
-// Bytes returns how many bytes they take: those of heads, keys and bodies.
+// Bytes returns how many bytes the keys, heads and bodies of all responses have.
 func (s *Store) Bytes() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.bytes
 }
 
-// Heads iterates over the keys and heads of what is stored, in no particular
-// order. What is stored or deleted meanwhile may be seen or not.
+// Heads returns an iterator over the keys and heads of all responses, in no particular order. A
+// response that is saved or deleted meanwhile may be included or not.
 func (s *Store) Heads() iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for _, key := range s.keys() {
@@ -174,7 +174,8 @@ func (s *Store) keys() []string {
 	return all
 }
 
-// head returns the head of what is stored under key. What is damaged is removed.
+// head returns the head of the response that is stored under key. It deletes one that is
+// damaged.
 func (s *Store) head(key string) (head []byte, ok bool) {
 	if s.begin() != nil {
 		return nil, false

@@ -10,16 +10,16 @@ import (
 	"log/slog"
 )
 
-// bbolt does not build for WebAssembly, so there is no Store.
+// bbolt does not build on wasm, so there is no Store.
 var errNone = fmt.Errorf("diskstore: no store on wasm: %w", errors.ErrUnsupported)
 
-// Options are the options of a Store.
+// Options are the options of a Store. They are not used on wasm.
 type Options struct {
 	MaxBytes int64
 	Logger   *slog.Logger
 }
 
-// A Store does not exist on this system.
+// A Store cannot be opened on wasm.
 type Store struct{}
 
 // Open returns an error that matches errors.ErrUnsupported.
@@ -36,7 +36,7 @@ func (s *Store) Load(key string) (head []byte, body io.ReadCloser, size int64, e
 // Delete returns the error of Open.
 func (s *Store) Delete(key string) error { return errNone }
 
-// Heads iterates over nothing.
+// Heads returns an iterator over nothing.
 func (s *Store) Heads() iter.Seq2[string, []byte] { return func(func(string, []byte) bool) {} }
 
 // Len returns 0.

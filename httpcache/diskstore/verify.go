@@ -16,10 +16,9 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// bbolt trusts the pages of its file: what is wrong in them makes it go round in circles,
-// overwrite what is in use, or take all memory. So verify reads the structure first:
-// each page is used once, by the tree or as a free one, and each key is in its place. What
-// the pages have as values has checksums, which Load looks at.
+// bbolt trusts the pages of its file. Damaged ones can make it loop forever, overwrite pages in
+// use, or take all memory. So verify reads the structure first: each page is used once, by the
+// tree or as a free one, and each key is in order. Values have checksums, which Load verifies.
 
 // The format of bbolt's pages, in the machine's byte order.
 const (
@@ -42,9 +41,9 @@ const (
 func verify(path string) error {
 	info, err := os.Stat(path)
 	if err != nil || info.Size() == 0 {
-		return nil // to be made
+		return nil // Open makes it
 	}
-	if err := canRead(path); err != nil { // bbolt would take that for damage
+	if err := canRead(path); err != nil { // bbolt would report it as damage
 		return err
 	}
 	var file *os.File
@@ -69,6 +68,7 @@ func verify(path string) error {
 	return v.verify()
 }
 
+// canRead returns the error of the system if the file at path cannot be read.
 func canRead(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -81,7 +81,7 @@ func canRead(path string) error {
 	return err
 }
 
-// lockTime is how long the lock of the file is waited for.
+// lockTime is the time for which Open waits for the lock of the file.
 const lockTime = time.Second
 
 // A verifier reads the structure of a file.
@@ -89,7 +89,7 @@ type verifier struct {
 	file           io.ReaderAt
 	pageSize, size int64
 	pages          uint64   // page ids are less
-	seen           []uint64 // a bit for each page that has been used
+	seen           []uint64 // a bit for each page, set once the page is used
 }
 
 func damagedAt(page uint64, what string) error {
@@ -142,21 +142,22 @@ func (v *verifier) readAt(p []byte, off int64) error {
 	return err
 }
 
-// use notes that a page and those that continue it are in use, for the first time.
+// use sets the bits of count pages from id on. It returns an error if one was set.
 func (v *verifier) use(id, count uint64) error {
 	if id < 2 || count > v.pages || id > v.pages-count {
-		return damagedAt(id, "out of range")
+		return damagedAt(id, "is out of range")
 	}
 	for ; count > 0; id, count = id+1, count-1 {
 		if v.seen[id/64]&(1<<(id%64)) != 0 {
-			return damagedAt(id, "used twice")
+			return damagedAt(id, "is used twice")
 		}
 		v.seen[id/64] |= 1 << (id % 64)
 	}
 	return nil
 }
 
-// A page is one of the file, with its continuation, or the one inside of a bucket's value.
+// A page is a page of the file, with those that continue it, or the page in the value of a small
+// bucket.
 type page struct {
 	v     *verifier
 	id    uint64
@@ -164,10 +165,10 @@ type page struct {
 	size  int64
 	flags uint16
 	count int
-	start []byte // of the page: what was read at once
+	start []byte // its first bytes, which have been read
 }
 
-// page reads the beginning of a page that nothing has used yet.
+// page reads the beginning of a page, which must not have been used.
 func (v *verifier) page(id uint64) (*page, error) {
 	if err := v.use(id, 1); err != nil {
 		return nil, err
@@ -177,7 +178,7 @@ func (v *verifier) page(id uint64) (*page, error) {
 		return nil, err
 	}
 	if binary.NativeEndian.Uint64(p.start) != id {
-		return nil, damagedAt(id, "has the number of another one")
+		return nil, damagedAt(id, "has another number")
 	}
 	more := uint64(binary.NativeEndian.Uint32(p.start[12:]))
 	p.size = int64(more+1) * v.pageSize
@@ -193,7 +194,7 @@ func (p *page) parse() *page {
 // at returns n bytes of a page from an offset on.
 func (p *page) at(off, n int64) ([]byte, error) {
 	if off < 0 || n < 0 || off > p.size-n {
-		return nil, damagedAt(p.id, "what it has is not in it")
+		return nil, damagedAt(p.id, "an element is out of range")
 	}
 	if off+n <= int64(len(p.start)) {
 		return p.start[off : off+n], nil
@@ -223,7 +224,7 @@ func (p *page) element(i int) (e element, err error) {
 		e.flags, pos, ksize = pos, ksize, binary.NativeEndian.Uint32(b[8:])
 		e.value, e.size = at+int64(pos)+int64(ksize), int64(binary.NativeEndian.Uint32(b[12:]))
 		if e.value > p.size-e.size {
-			return e, damagedAt(p.id, "what it has is not in it")
+			return e, damagedAt(p.id, "a value is out of range")
 		}
 	}
 	if int64(pos) < int64(p.count-i)*elemSize {
@@ -233,8 +234,8 @@ func (p *page) element(i int) (e element, err error) {
 	return e, err
 }
 
-// tree verifies the pages below one. Its first key is from, and all are less than to; nil is
-// any key.
+// tree verifies a page and those below it. The first key must be from, and all must be less than
+// to, unless these are nil. top is true for the tree whose values are buckets.
 func (v *verifier) tree(id uint64, from, to []byte, top bool, depth int) error {
 	p, err := v.page(id)
 	if err != nil {
@@ -246,6 +247,7 @@ func (v *verifier) tree(id uint64, from, to []byte, top bool, depth int) error {
 	return v.elements(p, from, to, top, depth)
 }
 
+// elements verifies the elements of a page, and the pages below it.
 func (v *verifier) elements(p *page, from, to []byte, top bool, depth int) error {
 	if p.flags != branchPage && p.flags != leafPage {
 		return damagedAt(p.id, "is no page of a tree")
@@ -258,7 +260,7 @@ func (v *verifier) elements(p *page, from, to []byte, top bool, depth int) error
 		}
 		if i == 0 && from != nil && !bytes.Equal(e.key, from) || i > 0 && bytes.Compare(e.key, last.key) <= 0 ||
 			len(e.key) == 0 || to != nil && bytes.Compare(e.key, to) >= 0 {
-			return damagedAt(p.id, "a key is out of place")
+			return damagedAt(p.id, "a key is out of order")
 		}
 		if p.flags == branchPage && i > 0 {
 			err = v.tree(last.child, last.key, e.key, top, depth+1)
@@ -276,10 +278,10 @@ func (v *verifier) elements(p *page, from, to []byte, top bool, depth int) error
 	return nil
 }
 
-// leaf verifies an element of a leaf page: at the top, all of them are buckets.
+// leaf verifies an element of a leaf page. At the top it must be a bucket.
 func (v *verifier) leaf(p *page, e element, top bool) error {
 	if e.flags&bucketLeaf == 0 != !top || e.flags&^bucketLeaf != 0 {
-		return damagedAt(p.id, "is of another kind")
+		return damagedAt(p.id, "an element has the wrong flags")
 	}
 	if !top {
 		return nil
@@ -304,7 +306,7 @@ func (v *verifier) leaf(p *page, e element, top bool) error {
 	return v.elements(inline, nil, nil, false, 0)
 }
 
-// freelist verifies that the pages that count as free are.
+// freelist verifies that no page in the list of free pages is used.
 func (v *verifier) freelist(id uint64) error {
 	if id == noFreelist {
 		return damagedAt(id, "there is no list of free pages")
@@ -317,7 +319,7 @@ func (v *verifier) freelist(id uint64) error {
 		return damagedAt(id, "is no list of free pages")
 	}
 	count, at := int64(p.count), int64(pageHeader)
-	if count == 0xFFFF { // it does not fit
+	if count == 0xFFFF { // the count comes before the list, because it does not fit into 16 bits
 		b, err := p.at(at, 8)
 		if err != nil {
 			return err
@@ -325,7 +327,7 @@ func (v *verifier) freelist(id uint64) error {
 		count, at = int64(binary.NativeEndian.Uint64(b)), at+8
 	}
 	if count < 0 || count > p.size/8 {
-		return damagedAt(id, "is longer than there is room")
+		return damagedAt(id, "the list of free pages is too long")
 	}
 	b, err := p.at(at, count*8)
 	if err != nil {
@@ -339,7 +341,8 @@ func (v *verifier) freelist(id uint64) error {
 	return nil
 }
 
-// isDamage tells errors that are about what is in the file from those of the system.
+// isDamage reports whether err is about the content of the file. Other errors are those of the
+// system.
 func isDamage(err error) bool {
 	for _, damage := range []error{errDamaged, bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum} {
 		if errors.Is(err, damage) {
