@@ -1,6 +1,7 @@
 package dedup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -248,16 +249,10 @@ func (c *Cache[K, V]) Refresh(ctx context.Context, key K) error {
 		return err
 	}
 	if a := j.answer; a != nil {
-		if a.loadErr != nil {
-			return a.loadErr
-		}
-		return a.err
+		return cmp.Or(a.loadErr, a.err)
 	}
 	r, err := j.fetch(ctx, nil)
-	if err != nil {
-		return err
-	}
-	return r.loadErr
+	return cmp.Or(err, r.loadErr)
 }
 
 // InFlight returns an iterator over the loads in flight that can be joined. The iterator

@@ -21,8 +21,8 @@
 // cause [ErrAbandoned]. A canceled load cannot be joined: the next caller starts a new one.
 //
 // A load runs in a goroutine of its own, with one exception. If the first caller is in Do,
-// Get or Refresh, and its context cannot end and has no parker (see package wake), like
-// context.Background(), the load runs in the goroutine of that caller, which could not
+// Get, GetEntry or Refresh, and its context cannot end and has no parker (see package wake),
+// like context.Background(), the load runs in the goroutine of that caller, which could not
 // leave anyway. That caller counts like any other, and its call returns when the load
 // does. Other callers may join and leave meanwhile. With [CacheOptions].MaxBatch there is
 // no such exception.
@@ -53,9 +53,8 @@
 // loads fail. When that time is over, and StaleIfError is not, callers wait for the load,
 // and get the stale value if it fails. In both cases a failed load is repeated after
 // ErrorTTL if its error is kept, and otherwise after one second; with MaxBackoff that time
-// doubles with each failure in a row. If there is no stale
-// value, an error that is not kept is returned to the callers that waited for it, and the
-// next caller starts a load.
+// doubles with each failure in a row. If there is no stale value, an error that is not kept
+// is returned to the callers that waited for it, and the next caller starts a load.
 //
 // If the error of a load matches [ErrGone], what is kept for the key is removed, and no old
 // value is returned.
@@ -90,8 +89,8 @@
 // fails, in the same ways.
 //
 // If the context of a caller ends first, the caller gets an error that matches both
-// ctx.Err() and context.Cause(ctx). Get and Refresh return [ErrClosed] after Close, and
-// [ErrTooManyWaiters] if the key has MaxWaiters callers. The errors of GetMany and
+// ctx.Err() and context.Cause(ctx). Get, GetEntry and Refresh return [ErrClosed] after
+// Close, and [ErrTooManyWaiters] if the key has MaxWaiters callers. The errors of GetMany and
 // RefreshMany join a *[KeyError] for each key that failed.
 //
 // # Limits

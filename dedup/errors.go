@@ -26,8 +26,8 @@ var (
 	ErrGoexit = load.ErrGoexit
 
 	// ErrAbandoned is the cause with which the context of a load is canceled when its
-	// last caller has left, or when [Cache.Put], [Cache.Invalidate] or
-	// [Cache.InvalidateAll] makes a load in the background useless that has no callers.
+	// last caller has left, or when [Cache.Put], [Cache.Invalidate], [Cache.InvalidateFunc]
+	// or [Cache.InvalidateAll] makes a load in the background useless that has no callers.
 	// Package await has the same error.
 	ErrAbandoned = load.ErrAbandoned
 
@@ -69,8 +69,8 @@ func (e KeyErrors[K]) Error() string { return fmt.Sprintf("dedup: %d keys failed
 // Unwrap returns the errors, in no particular order.
 func (e KeyErrors[K]) Unwrap() []error { return slices.Collect(maps.Values(e)) }
 
-// A KeyError is the error for one key of a call of [Cache.GetMany] or [Cache.RefreshMany]. Its text does not
-// contain the key, which may be secret.
+// A KeyError is the error for one key of a call of [Cache.GetMany] or [Cache.RefreshMany].
+// Its text does not contain the key, which may be secret.
 type KeyError[K comparable] struct {
 	Key K
 	Err error

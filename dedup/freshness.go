@@ -44,12 +44,6 @@ func (c *Cache[K, V]) touch(key K) {
 	}
 }
 
-// hasFresh reports whether a fresh value of key is stored.
-func (c *Cache[K, V]) hasFresh(key K) bool {
-	a, ok := c.lookup(key, forValue)
-	return ok && !a.stale && a.err == nil
-}
-
 // mayServeStale reports whether the entry's value may be served instead of an error.
 func (c *Cache[K, V]) mayServeStale(e *entry[V], now int64) bool {
 	return e.hasValue() && !c.idle(e, now) && (now < e.fresh || now-e.fresh < int64(c.maxStale()))

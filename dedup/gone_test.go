@@ -99,9 +99,11 @@ func (badError) Error() string     { return "bad" }
 func (e badError) Is(error) bool   { e.misbehave(); return false }
 func (e badError) Unwrap() []error { return nil }
 
+var misdeeds = map[string]func(){"panics": func() { panic("Is") }, "exits": runtime.Goexit}
+
 // TestErrorsThatMisbehave when they are compared are like loads that do.
 func TestErrorsThatMisbehave(t *testing.T) {
-	for name, misbehave := range map[string]func(){"panics": func() { panic("Is") }, "exits": runtime.Goexit} {
+	for name, misbehave := range misdeeds {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := newCache(t, func(context.Context, string) (int, error) { return 0, badError{misbehave} }, &options{
@@ -119,6 +121,28 @@ func TestErrorsThatMisbehave(t *testing.T) {
 				require.Len(t, keyErrors(t, err), 2)
 				c.Put("k", 1)
 				require.Zero(t, c.Stats().InFlight)
+			})
+		})
+	}
+}
+
+// TestKeyErrorsThatMisbehave fail all keys. A key whose error matched before is not gone.
+func TestKeyErrorsThatMisbehave(t *testing.T) {
+	for name, misbehave := range misdeeds {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				errs := dedup.KeyErrors[string]{"gone": dedup.ErrGone, "bad": badError{misbehave}}
+				c := newCache(t, newLoader().loadKey, &options{
+					LoadMany: func(context.Context, []string) (map[string]int, error) { return nil, errs },
+				})
+				c.Put("gone", 1)
+				failed := keyErrors(t, c.RefreshMany(bg, []string{"gone", "bad"}))
+				require.Len(t, failed, 2)
+				for _, k := range failed {
+					_, ok := errors.AsType[*dedup.PanicError](k.Err)
+					require.True(t, ok, k.Key)
+				}
+				requireHas(t, c, "gone", 1)
 			})
 		})
 	}

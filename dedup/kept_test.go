@@ -167,6 +167,23 @@ func TestGetEntryOfWhatIsNotKept(t *testing.T) {
 	})
 }
 
+// TestGetEntryOfALoadDuringAPut has the times of the load, not those of the Put.
+func TestGetEntryOfALoadDuringAPut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := newLoader()
+		c := newCache(t, l.loadKey, &options{TTL: time.Minute})
+		var d dedup.Entry[int]
+		got := async(func() result { var err error; d, err = c.GetEntry(bg, "k"); return result{err: err} })
+		load := l.next(t)
+		c.Put("k", 5)
+		time.Sleep(time.Second)
+		now := time.Now()
+		load.give(1)
+		require.NoError(t, (<-got).err)
+		requireSame(t, dedup.Entry[int]{Value: 1, HasValue: true, Stored: now, FreshUntil: now, KeptUntil: now}, d)
+	})
+}
+
 // TestInvalidateFuncRemovesWhatMatches, also stale values, and returns how many.
 func TestInvalidateFuncRemovesWhatMatches(t *testing.T) {
 	for name, o := range map[string]options{"open": {}, "bounded": {MaxEntries: 100}} {
@@ -226,6 +243,52 @@ func TestInvalidateFuncDuringABatch(t *testing.T) {
 		call.gate <- manyResult{m: map[string]int{"asked": 1, "more": 2}}
 		require.Equal(t, map[string]int{"asked": 1}, (<-out).m)
 		require.Zero(t, c.Stats().Entries)
+	})
+}
+
+// TestInvalidateFuncDuringALoadThatBeganMeanwhile: its callers get the old value instead of
+// its error, but later ones do not.
+func TestInvalidateFuncDuringALoadThatBeganMeanwhile(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		failed, goOn, errs := make(chan struct{}), make(chan struct{}), 0
+		c := newCache(t, func(context.Context, string) (int, error) { return 0, errLoad }, &options{
+			TTL: time.Minute, StaleIfError: time.Hour,
+			ErrorTTLOf: func(string, error) time.Duration {
+				if errs++; errs == 1 {
+					close(failed)
+					<-goOn
+				}
+				return 0
+			},
+		})
+		c.Put("k", 1)
+		time.Sleep(time.Minute)
+		var got <-chan result
+		require.Equal(t, 1, c.InvalidateFunc(func(string, int) bool {
+			got = async(func() result { return get(c, bg, "k") })
+			<-failed
+			return true
+		}))
+		requireGetFails(t, c)
+		close(goOn)
+		require.Equal(t, result{v: 1}, <-got)
+		requireGetFails(t, c)
+	})
+}
+
+// TestInvalidateFuncDuringABatchThatBeganMeanwhile: the batch does not store again what was
+// removed during it.
+func TestInvalidateFuncDuringABatchThatBeganMeanwhile(t *testing.T) {
+	overBatches(t, options{}, func(t *testing.T, c *dedup.Cache[string, int], b *batcher) {
+		c.Put("k", 1)
+		var out <-chan manyOutcome
+		require.Equal(t, 1, c.InvalidateFunc(func(string, int) bool {
+			out = startMany(c, bg, "asked")
+			return true
+		}))
+		b.nextMany(t).gate <- manyResult{m: map[string]int{"asked": 1, "k": 2}}
+		require.NoError(t, (<-out).err)
+		requirePeek(t, 0, c)
 	})
 }
 

@@ -11,9 +11,9 @@ import (
 )
 
 // A Loader loads the value of a key. It is called with nothing locked, in a goroutine of
-// its own. The exception is a first caller in [Cache.Get] or [Cache.Refresh] whose context
-// cannot end and has no parker, so that it could not leave: then the Loader runs in the
-// goroutine of that caller, which exits if the Loader calls runtime.Goexit.
+// its own. The exception is a first caller in [Cache.Get], [Cache.GetEntry] or [Cache.Refresh]
+// whose context cannot end and has no parker, so that it could not leave: then the Loader runs
+// in the goroutine of that caller, which exits if the Loader calls runtime.Goexit.
 //
 // The Loader's context has the values of the first caller's context, but does not end with
 // it, and has no parker. It is canceled with the cause [ErrAbandoned] when the last caller

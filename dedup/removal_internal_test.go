@@ -3,7 +3,9 @@ package dedup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,25 +109,53 @@ func TestInvalidateAllDuringALoadThatBeginsLate(t *testing.T) {
 	require.False(t, ok)
 }
 
-// TestInvalidateAllIsOneStep: when it has begun, nothing older is returned, though it has
-// not removed everything yet.
-func TestInvalidateAllIsOneStep(t *testing.T) {
-	c, s := hooked(t, CacheOptions[string, int]{TTL: time.Hour, OnRemove: func(string, int, RemoveCause) {}})
-	yields := 0
-	s.yield = func() {
-		if yields++; yields > 1 {
-			return
-		}
-		_, ok := c.Peek("k")
-		require.False(t, ok)
-		_, ok = c.Entry("k")
-		require.False(t, ok)
-		for key := range c.All() {
-			require.Fail(t, "All", key)
-		}
-		_, err := c.Get(context.Background(), "k")
-		require.Error(t, err)
+// TestRemovalOfAllIsOneStep: when it has begun, nothing older is returned, though not
+// everything has been removed yet.
+func TestRemovalOfAllIsOneStep(t *testing.T) {
+	for name, removeAll := range map[string]func(c *Cache[string, int]){
+		"InvalidateAll": (*Cache[string, int]).InvalidateAll,
+		"Close":         func(c *Cache[string, int]) { _ = c.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, s := hooked(t, CacheOptions[string, int]{TTL: time.Hour, OnRemove: func(string, int, RemoveCause) {}})
+			yields := 0
+			s.yield = func() {
+				if yields++; yields == 1 {
+					requireNothing(t, c)
+				}
+			}
+			removeAll(c)
+			require.NotZero(t, yields)
+		})
 	}
+}
+
+// requireNothing requires that nothing is returned for k, and nothing by All.
+func requireNothing(t *testing.T, c *Cache[string, int]) {
+	_, ok := c.Peek("k")
+	require.False(t, ok)
+	_, ok = c.Entry("k")
+	require.False(t, ok)
+	for key := range c.All() {
+		require.Fail(t, "All", key)
+	}
+	_, err := c.Get(context.Background(), "k")
+	require.Error(t, err)
+	_, err = c.GetEntry(context.Background(), "k")
+	require.Error(t, err)
+}
+
+// TestPutWhileInvalidateAllRemoves: the new value stays, and the old one has left because it
+// was invalidated.
+func TestPutWhileInvalidateAllRemoves(t *testing.T) {
+	var told []string
+	c, s := hooked(t, CacheOptions[string, int]{OnRemove: func(_ string, v int, cause RemoveCause) {
+		told = append(told, fmt.Sprint(v, cause))
+	}})
+	s.yield = sync.OnceFunc(func() { c.Put("k", 2) })
 	c.InvalidateAll()
-	require.NotZero(t, yields)
+	v, ok := c.Peek("k")
+	require.True(t, ok)
+	require.Equal(t, 2, v)
+	require.Equal(t, []string{"1 invalidated"}, told)
 }

@@ -124,7 +124,10 @@ func (b *batch[K, V]) storeExtra(x extra[K, V]) bool {
 	schedpoint.At(schedpoint.CacheStores)
 	home.mu.Lock()
 	defer home.mu.Unlock()
-	if home.find(x.key) != nil || b.c.closed.Load() || b.epoch != b.c.epoch() || b.c.batches.wasChanged(b, x.key) || b.c.hasFresh(x.key) {
+	if home.find(x.key) != nil || b.c.closed.Load() || b.epoch != b.c.epoch() || b.c.batches.wasChanged(b, x.key) {
+		return false
+	}
+	if _, fresh := b.c.Peek(x.key); fresh {
 		return false
 	}
 	x.entry.storedAt(clock())

@@ -15,7 +15,8 @@ func cachesRow() Row {
 	return Row{
 		Name:  "http/cache",
 		Title: "HTTP caches",
-		About: "examples/dedupcache, nginx with proxy_cache_lock and varnish, each in front of the same origin, with two workers. hit: " +
+		About: "examples/dedupcache and nginx with proxy_cache_lock, with two workers, and varnish with its default threads, each in " +
+			"front of an origin of its own. nginx keeps pages in files, and the others keep them in memory. hit: " +
 			"64 connections ask for one page that is kept, or 8 connections if it has 16 MiB. miss: each request is for a new page. " +
 			"herd: 64 clients ask for the same new page, for which the origin takes 20 ms. CPU is the time of the cache's processes, " +
 			"in microseconds a request, which are also CPU seconds for a million requests. The client and the origin run on the " +

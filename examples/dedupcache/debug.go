@@ -15,14 +15,10 @@ func (f *front) watch(name string, showKeys bool) {
 	if showKeys {
 		opts = append(opts, vigildebug.ShowKeys())
 	}
-	ends := []func(){
-		vigildebug.Group(name, f.Cache, opts...),
-		f.close,
-	}
+	unwatch, closeFront := vigildebug.Group(name, f.Cache, opts...), f.close
 	f.close = func() {
-		for _, end := range ends {
-			end()
-		}
+		unwatch()
+		closeFront()
 	}
 }
 
@@ -38,21 +34,9 @@ func openWindow(address string) (url string, closeWindow func(), err error) {
 	server := &http.Server{Handler: onlyByAddress(address, mux), ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(listener)
 
-	// A snapshot every second, so that the plots have a past.
-	tick, done := time.NewTicker(time.Second), make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-tick.C:
-				vigildebug.Default().Snapshot()
-			case <-done:
-				return
-			}
-		}
-	}()
+	stop := everySecond(func() { vigildebug.Default().Snapshot() }) // so that the plots have a past
 	return "http://" + listener.Addr().String() + "/debug/vigil/", func() {
-		tick.Stop()
-		close(done)
+		stop()
 		server.Close()
 	}, nil
 }

@@ -13,18 +13,6 @@ import (
 	"github.com/vigil-go/vigil/examples/internal/cli"
 )
 
-// getAt makes a request for a host, wherever it is served.
-func getAt(t *testing.T, host, url string) reply {
-	req, err := http.NewRequest(http.MethodGet, url, nil)
-	require.NoError(t, err)
-	req.Host = host
-	res, err := client.Do(req)
-	require.NoError(t, err)
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	return reply{res.StatusCode, res.Header, string(body), err}
-}
-
 func TestPagesOnDiskSurviveTheServer(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "pages")
 	asked := make(chan string, 100)
@@ -33,14 +21,15 @@ func TestPagesOnDiskSurviveTheServer(t *testing.T) {
 		io.WriteString(w, "page "+r.URL.Path)
 	}))
 	defer origin.Close()
+	const host = "Host: example.test" // the address differs from turn to turn
 	for turn := range 3 {
 		s := newServed(t, http.NotFoundHandler(), "-origin", origin.URL, "-ttl=1h", "-disk", dir)
 		for _, path := range []string{"/a", "/b"} {
-			r := getAt(t, "example.test", s.url+path)
+			r := getWith(s.url+path, host)
 			require.NoError(t, r.err)
 			require.Equal(t, "page "+path, r.body)
 			require.Equal(t, turn > 0, r.header.Get("X-Cache") == "hit")
-			require.Equal(t, "hit", getAt(t, "example.test", s.url+path).header.Get("X-Cache"))
+			require.Equal(t, "hit", getWith(s.url+path, host).header.Get("X-Cache"))
 		}
 		s.end(t)
 		require.Len(t, asked, 2)

@@ -236,6 +236,15 @@ func checkPort(port string) error {
 }
 
 func parseOrigin(s string) (*url.URL, error) {
+	u, err := parseURL(s)
+	if err == nil && (u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+		err = errors.New("want scheme, host and path only")
+	}
+	return u, err
+}
+
+// parseURL returns an absolute URL of HTTP.
+func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if bad, ok := errors.AsType[*url.Error](err); ok {
 		return nil, cli.OneLine(bad.Err)
@@ -245,8 +254,6 @@ func parseOrigin(s string) (*url.URL, error) {
 		return nil, errors.New("want a URL that starts with http:// or https://")
 	case u.Hostname() == "":
 		return nil, errors.New("the URL has no host")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("want scheme, host and path only")
 	}
 	return u, checkPort(u.Port())
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,6 +48,38 @@ func TestListenerIsImpatient(t *testing.T) {
 	require.NoError(t, l.Close())
 	_, err = l.Accept()
 	require.ErrorIs(t, err, net.ErrClosed)
+}
+
+// An acceptor returns one result after the other.
+type acceptor struct {
+	net.Listener
+	results []func() (net.Conn, error)
+}
+
+func (a *acceptor) Accept() (net.Conn, error) {
+	next := a.results[0]
+	a.results = a.results[1:]
+	return next()
+}
+
+// Too many open files, for example. The server tries again after a while.
+func TestAcceptThatFailsTakesNoPlace(t *testing.T) {
+	here, there := net.Pipe()
+	defer there.Close()
+	tooMany := func() (net.Conn, error) { return nil, syscall.EMFILE }
+	l := newLimitedListener(&acceptor{results: []func() (net.Conn, error){
+		tooMany, tooMany, func() (net.Conn, error) { return here, nil },
+	}}, 1)
+	for range 2 {
+		_, err := l.Accept()
+		require.ErrorIs(t, err, syscall.EMFILE)
+		require.True(t, l.places.TryAcquire(1))
+		l.places.Release(1)
+	}
+	c, err := l.Accept()
+	require.NoError(t, err)
+	require.False(t, l.places.TryAcquire(1))
+	require.NoError(t, c.Close())
 }
 
 // What goes out in parts gets as much time for each piece as what goes out in one.

@@ -350,14 +350,29 @@ type reply struct {
 	err    error
 }
 
-func get(url string) reply {
-	res, err := client.Get(url)
+func get(url string) reply { return send("GET", url) }
+
+// getWith is get with header lines like "Cookie: a=b".
+func getWith(url string, lines ...string) reply { return send("GET", url, lines...) }
+
+func send(method, url string, lines ...string) reply {
+	r, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		return reply{err: err}
+	}
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, ": ")
+		if r.Header.Add(name, value); name == "Host" {
+			r.Host = value
+		}
+	}
+	res, err := client.Do(r)
 	if err != nil {
 		return reply{err: err}
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	return reply{status: res.StatusCode, header: res.Header, body: string(body), err: err}
+	return reply{res.StatusCode, res.Header, string(body), err}
 }
 
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}

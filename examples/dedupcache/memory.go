@@ -23,22 +23,30 @@ func boundMemory(maxBytes size, running func() int64) (end func()) {
 		return func() {}
 	}
 	before := debug.SetMemoryLimit(int64(maxBytes) + spare)
-	ticker, stop, stopped := time.NewTicker(time.Second), make(chan struct{}), make(chan struct{})
+	stop := everySecond(func() { debug.SetMemoryLimit(int64(maxBytes) + spare + perRequest*running()) })
+	return func() {
+		stop()
+		debug.SetMemoryLimit(before)
+	}
+}
+
+// everySecond calls f every second until stop is called, which waits until f has returned.
+func everySecond(f func()) (stop func()) {
+	ticker, end, ended := time.NewTicker(time.Second), make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(stopped)
+		defer close(ended)
 		for {
 			select {
 			case <-ticker.C:
-				debug.SetMemoryLimit(int64(maxBytes) + spare + perRequest*running())
-			case <-stop:
+				f()
+			case <-end:
 				return
 			}
 		}
 	}()
 	return func() {
 		ticker.Stop()
-		close(stop)
-		<-stopped
-		debug.SetMemoryLimit(before)
+		close(end)
+		<-ended
 	}
 }

@@ -10,11 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -110,6 +112,26 @@ func fetch(client *http.Client, url string, limit int64) int64 {
 
 // allowance is how many MiB the program may take beside the bodies.
 const allowance = 64
+
+func TestMemoryLimitFollowsTheRequests(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	requireLimit := func(want int64) { require.Equal(t, want, debug.SetMemoryLimit(-1)) }
+	var running atomic.Int64
+	t.Setenv("GOMEMLIMIT", "")
+	synctest.Test(t, func(t *testing.T) {
+		end := boundMemory(1<<20, running.Load)
+		requireLimit(1<<20 + spare)
+		running.Store(3)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		requireLimit(1<<20 + spare + 3*perRequest)
+		end()
+		requireLimit(before)
+	})
+	t.Setenv("GOMEMLIMIT", "1GiB")
+	defer boundMemory(1<<20, running.Load)()
+	requireLimit(before)
+}
 
 func TestMemoryIsBoundedThoughManyClientsLeave(t *testing.T) {
 	if testing.Short() {

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 
-	"github.com/vigil-go/vigil/examples/internal/cli"
 	"github.com/vigil-go/vigil/httpcache"
 )
 
@@ -120,20 +118,12 @@ func (c *config) checkPage(set []string) error {
 			return fmt.Errorf("-%s means nothing with -check", name)
 		}
 	}
-	page, err := url.Parse(c.check)
-	if bad, ok := errors.AsType[*url.Error](err); ok {
-		return fmt.Errorf("-check %q: %w", c.check, cli.OneLine(bad.Err))
-	}
-	switch {
-	case page.Scheme != "http" && page.Scheme != "https":
-		return fmt.Errorf("-check %q: want a URL that starts with http:// or https://", c.check)
-	case page.Hostname() == "":
-		return fmt.Errorf("-check %q: the URL has no host", c.check)
-	case page.User != nil || page.Fragment != "":
-		return errors.New("-check: want a URL without a user and a fragment")
-	}
-	if err := checkPort(page.Port()); err != nil {
+	page, err := parseURL(c.check)
+	if err != nil {
 		return fmt.Errorf("-check %q: %w", c.check, err)
+	}
+	if page.User != nil || page.Fragment != "" {
+		return errors.New("-check: want a URL without a user and a fragment")
 	}
 	c.page = page
 	if c.timeout <= 0 {

@@ -12,29 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// getWith is get with header lines like "Cookie: a=b".
-func getWith(url string, lines ...string) reply { return send("GET", url, lines...) }
-
-func send(method, url string, lines ...string) reply {
-	r, err := http.NewRequest(method, url, nil)
-	if err != nil {
-		return reply{err: err}
-	}
-	for _, line := range lines {
-		name, value, _ := strings.Cut(line, ": ")
-		if r.Header.Add(name, value); name == "Host" {
-			r.Host = value
-		}
-	}
-	res, err := client.Do(r)
-	if err != nil {
-		return reply{err: err}
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	return reply{res.StatusCode, res.Header, string(body), err}
-}
-
 // echo answers with what the origin sees of fields.
 func echo(names ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

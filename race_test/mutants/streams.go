@@ -82,4 +82,42 @@ var ofStreams = []mutation{
 		old: "0 < n && n < len(p) &&", new: "0 < n &&",
 		only: "NoStream",
 	},
+	{
+		file: "uringwake/uringnet/netpoll_linux.go", why: "a deadline before the sleep ends it",
+		old: "&(expired|closing) != 0 {", new: "&(expired|closing) != 0 && false {",
+		only: "DeadlineBefore",
+	},
+	{
+		file: "uringwake/uringnet/netpoll_linux.go", why: "a late interrupt does not end the next sleep",
+		old:  "		p.setDeadline(time.Time{})\n		if err := p.interrupted(); err != nil {\n			return true, err\n		}\n",
+		new:  "		p.setDeadline(time.Time{})\n		return true, err\n",
+		only: "LateInterrupts",
+	},
+	{
+		file: "uringwake/uringnet/netpoll_linux.go", why: "the interrupt is cleared before the look for its reason",
+		old:  "		p.setDeadline(time.Time{})\n		if err := p.interrupted(); err != nil {\n			return true, err\n		}\n",
+		new:  "		if err := p.interrupted(); err != nil {\n			return true, err\n		}\n		p.setDeadline(time.Time{})\n",
+		only: "LateInterrupts",
+	},
+	{
+		file: "uringwake/uringnet/netpoll_linux.go", why: "each sleep watches its own context",
+		old: "p.done, p.stop = nil, nil, nil, nil", new: "p.done, p.stop = nil, nil, p.done, nil",
+		only: "ContextsEnd|EndedReads",
+	},
+	{
+		file: "uringwake/uringnet/netpoll_linux.go", why: "a context forgets the sleeps that have ended",
+		old: "	if stop != nil {\n		stop()\n	}\n", new: "	_ = stop\n",
+		only: "EndedReads",
+	},
+	{
+		file: "uringwake/uringnet/attempt_linux.go", why: "the signal is cleared before the attempt",
+		old:  "		s.prepare()\n		if a.now(uintptr(s.sock.fd)) {\n			return nil\n		}\n",
+		new:  "		if a.now(uintptr(s.sock.fd)) {\n			return nil\n		}\n		s.prepare()\n",
+		only: "SignalIsCleared",
+	},
+	{
+		file: "uringwake/uringnet/side_linux.go", why: "an interrupt reaches a goroutine in the netpoller",
+		old: "	if s.state.Load()&sleeping != 0 {\n", new: "	if false {\n",
+		only: "UnwatchedSocket|DeadlineMoves",
+	},
 }

@@ -21,7 +21,7 @@ type attemptFunc func(fd uintptr) bool
 func (f attemptFunc) now(fd uintptr) bool { return f(fd) }
 
 // repeat makes the attempt until it succeeds or fails for good, and sleeps in between until
-// the socket may be ready. Whoever calls it has the lock.
+// the socket may be ready. The caller has the lock.
 func (s *side) repeat(ctx context.Context, a attempt) error {
 	if _, ok := wake.FromContext(ctx); !ok {
 		if ok, err := s.repeatInGoroutine(ctx, a); ok {

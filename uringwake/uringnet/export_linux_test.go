@@ -42,6 +42,10 @@ func Asleep(on any, write bool) (asleep bool, inLine int) {
 	return asleep, s.lock.Waiters()
 }
 
+// Signaled reports whether the poll that stays has told of a change on the side of reads that
+// no attempt has followed.
+func Signaled(c *Conn) bool { return c.s.rd.signaled.Load() }
+
 // InterruptLate interrupts the sleep of a side in the netpoller as one does that was meant
 // for an operation before. A goroutine has slept on that side.
 func InterruptLate(c *Conn, write bool) {

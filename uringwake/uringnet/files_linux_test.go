@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake/uringnet"
 )
 
@@ -49,7 +48,7 @@ func TestAcceptWaitsForFiles(t *testing.T) {
 				require.NoError(t, err)
 				require.NoError(t, c.Close())
 			})
-			testkit.SpinUntil(func() bool { asleep, _ := uringnet.Asleep(l, false); return asleep })
+			asleep(l, false)
 			allow()
 			<-done
 		})
@@ -61,7 +60,7 @@ func TestAcceptWaitsForFiles(t *testing.T) {
 				_, err := l.Accept()
 				require.ErrorIs(t, err, net.ErrClosed)
 			})
-			testkit.SpinUntil(func() bool { asleep, _ := uringnet.Asleep(l, false); return asleep })
+			asleep(l, false)
 			require.NoError(t, l.Close())
 			<-done
 		})

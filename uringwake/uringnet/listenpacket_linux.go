@@ -48,8 +48,8 @@ func duplicate(c any) (fd int, err error) {
 	return fd, errors.Join(bad, os.NewSyscallError("fcntl", err))
 }
 
-// lending is a Control function that closes the socket if control panics or ends the
-// goroutine. Package net would leave it open: it has no other reference to it then.
+// lending returns a Control function that calls control, and closes the socket if that panics
+// or ends the goroutine. Package net would leave it open: it has no other reference to it then.
 func lending(control func(string, string, syscall.RawConn) error) func(string, string, syscall.RawConn) error {
 	if control == nil {
 		return nil

@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/internal/misbehave"
-	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake/uringnet"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -135,7 +134,7 @@ func readRudely(t *testing.T, c *uringnet.Conn, end func()) <-chan error {
 		_, err := c.ReadContext(wake.WithParker(bg, p), make([]byte, 1))
 		result <- err
 	}()
-	testkit.SpinUntil(func() bool { asleep, _ := uringnet.Asleep(c, false); return asleep })
+	asleep(c, false)
 	return result
 }
 

@@ -21,20 +21,14 @@ type netpoll struct {
 
 // poller returns the netpoll of s, which it makes if there is none.
 func (s *sock) poller() *netpoll {
-	if p := s.netpoll.Load(); p != nil {
-		return p
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p := s.netpoll.Load(); p != nil {
-		return p
-	}
-	p := &netpoll{file: os.NewFile(uintptr(s.fd), s.network)}
-	p.raw, _ = p.file.SyscallConn() // there is no error for a file
-	p.rd.init(p, &s.rd)
-	p.wr.init(p, &s.wr)
-	s.netpoll.Store(p)
-	return p
+	s.watch.Do(func() {
+		p := &netpoll{file: os.NewFile(uintptr(s.fd), s.network)}
+		p.raw, _ = p.file.SyscallConn() // there is no error for a file
+		p.rd.init(p, &s.rd)
+		p.wr.init(p, &s.wr)
+		s.netpoll.Store(p)
+	})
+	return s.netpoll.Load()
 }
 
 func (p *netpoll) side(s *side) *netpollSide {

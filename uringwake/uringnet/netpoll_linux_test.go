@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,9 +16,9 @@ import (
 	"github.com/vigil-go/vigil/uringwake/uringnet"
 )
 
-// asleep waits until a call sleeps on that side of c.
-func asleep(c *uringnet.Conn, write bool) {
-	testkit.SpinUntil(func() bool { asleep, _ := uringnet.Asleep(c, write); return asleep })
+// asleep waits until a call sleeps on a side; see Asleep.
+func asleep(on any, write bool) {
+	testkit.SpinUntil(func() bool { asleep, _ := uringnet.Asleep(on, write); return asleep })
 }
 
 // sleepingRead starts a read of one byte by a goroutine, and returns when that sleeps. The
@@ -121,6 +123,94 @@ func TestContextsEndSleeps(t *testing.T) {
 	cancel()
 	_, err = a.Read(make([]byte, 1))
 	require.NoError(t, err)
+}
+
+// TestContextEndsAmongLateInterrupts: the interrupt of a context is not taken for one that was
+// meant for an operation before.
+func TestContextEndsAmongLateInterrupts(t *testing.T) {
+	skipWithoutRing(t)
+	w := world{t, nil}
+	a, b := pair(t, "tcp")
+	read := sleepingRead(t, a, func(err error) { require.NoError(t, err) })
+	_, err := b.Write([]byte("x"))
+	require.NoError(t, err)
+	<-read
+	var over atomic.Bool
+	var late sync.WaitGroup
+	late.Go(func() {
+		for !over.Load() {
+			uringnet.InterruptLate(a, false)
+		}
+	})
+	for range testkit.Scale(2000, 200) {
+		ctx, cancel := context.WithCancel(bg)
+		read := w.start(func(context.Context) {
+			_, err := a.ReadContext(ctx, make([]byte, 1))
+			require.ErrorIs(t, err, context.Canceled)
+		})
+		asleep(a, false)
+		cancel()
+		<-read
+	}
+	over.Store(true)
+	late.Wait()
+}
+
+// A watched is a context that counts the functions that are to be called when it ends.
+type watched struct {
+	context.Context
+	done chan struct{}
+	n    atomic.Int64
+}
+
+func (c *watched) Done() <-chan struct{} { return c.done }
+
+func (c *watched) AfterFunc(func()) (stop func() bool) {
+	c.n.Add(1)
+	return func() bool { return c.n.Add(-1) >= 0 }
+}
+
+// TestEndedReadsAreForgotten by their context, which may last long.
+func TestEndedReadsAreForgotten(t *testing.T) {
+	skipWithoutRing(t)
+	a, b := pair(t, "tcp")
+	ctx := &watched{Context: bg, done: make(chan struct{})}
+	for range 2 {
+		read := world{t, nil}.start(func(context.Context) {
+			_, err := a.ReadContext(ctx, make([]byte, 1))
+			require.NoError(t, err)
+		})
+		asleep(a, false)
+		require.EqualValues(t, 1, ctx.n.Load())
+		_, err := b.Write([]byte("x"))
+		require.NoError(t, err)
+		<-read
+		require.Zero(t, ctx.n.Load())
+	}
+}
+
+// TestSignalIsClearedBeforeTheAttempt: otherwise one that comes during the attempt would be
+// lost. There may be a second one for what came while the poll began.
+func TestSignalIsClearedBeforeTheAttempt(t *testing.T) {
+	a, b := pair(t, "tcp")
+	var writes sync.WaitGroup
+	attempts, cleared := 0, 0
+	world{t, newLoop(t)}.do(func(context.Context) {
+		raw, err := a.SyscallConn()
+		require.NoError(t, err)
+		require.NoError(t, raw.Read(func(uintptr) bool {
+			if attempts++; attempts > 1 && !uringnet.Signaled(a) {
+				cleared++
+			}
+			if attempts > 5 {
+				return true
+			}
+			writes.Go(func() { b.Write([]byte("x")) })
+			return false
+		}))
+	})
+	writes.Wait()
+	require.Positive(t, cleared)
 }
 
 // TestUnwatchedSocket: a socket that the netpoller does not watch, here because it was made

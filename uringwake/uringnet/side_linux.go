@@ -41,7 +41,7 @@ type side struct {
 	portion     portion     // of it
 	interrupter bridge.Interrupter
 	parker      wake.Parker   // of the goroutines that wait in user space, which the lock lets do so in turn
-	state       atomic.Uint32 // expired and closing; changed under mu
+	state       atomic.Uint32 // expired and closing are changed under mu, sleeping under lock
 	signaled    atomic.Bool   // the socket may have become ready
 
 	// mu is held for moments, also by the drivers of rings: while it is held, no
@@ -60,7 +60,7 @@ type side struct {
 const (
 	expired uint32 = 1 << iota // the deadline has passed
 	closing
-	sleeping // who has the lock is a goroutine in the netpoller, or about to be
+	sleeping // a goroutine has the lock, and sleeps in the netpoller or is about to
 )
 
 func (s *side) init(of *sock, events uint32) { s.sock, s.events = of, events }
@@ -161,7 +161,7 @@ func (s *side) prepare() {
 }
 
 // ready waits until the socket may be ready, by a poll of its own or, where the ring refuses
-// that, by the poll that stays. Whoever calls it has the lock.
+// that, by the poll that stays. The caller has the lock.
 func (s *side) ready(ctx context.Context) error {
 	err := s.pollOnce(ctx)
 	if unsupportedHere(ctx, err) {

@@ -34,6 +34,7 @@ type sock struct {
 	vector  vector          // of the write in progress
 	cleanup runtime.Cleanup // closes it when its owner is unreachable
 	in      stream
+	watch   sync.Once // makes netpoll
 	netpoll atomic.Pointer[netpoll]
 	drained bool // the last read on a ring left nothing; under rd's lock
 

@@ -31,8 +31,7 @@ import (
 // Above mostUnread the receive is canceled, so that the sender waits. Such a connection
 // is not read message by message, and is direct until it is again.
 //
-// The first fields belong to who has the lock of the read side, and the others are under
-// its mutex.
+// The lock of the read side guards the first fields, and its mutex the others.
 type stream struct {
 	sock   *sock
 	used   bool            // a receive was started
@@ -135,7 +134,7 @@ func newReceive(ctx context.Context, fd int) (bridge.Op, error) {
 }
 
 // read reads what has come, and waits if that is nothing. It reports false if the caller
-// has to ask the kernel. Whoever calls it has the lock of the read side.
+// has to ask the kernel. The caller has the lock of the read side.
 func (f *stream) read(ctx context.Context, p []byte) (n int, ok bool, err error) {
 	if !f.used {
 		return 0, false, nil

@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/uringwake/uringnet"
 	"github.com/vigil-go/vigil/wake"
@@ -384,7 +383,7 @@ func TestRudeReaderOfStream(t *testing.T) {
 	})
 }
 
-// TestRudeReaderAndLeaver: who waits for the end of the receive is woken all the same.
+// TestRudeReaderAndLeaver: the waiter for the end of the receive is woken all the same.
 func TestRudeReaderAndLeaver(t *testing.T) {
 	onStream(t, func(t *testing.T, w world, a, b *uringnet.Conn) {
 		ctx := wake.WithParker(bg, &rudeParker{Parker: wake.NewParker(), end: runtime.Goexit})
@@ -392,7 +391,7 @@ func TestRudeReaderAndLeaver(t *testing.T) {
 			_, err := a.ReadContext(ctx, make([]byte, 2))
 			require.NoError(t, err)
 		})
-		testkit.SpinUntil(func() bool { asleep, _ := uringnet.Asleep(a, false); return asleep })
+		asleep(a, false)
 		f, err := a.File()
 		require.NoError(t, err)
 		require.NoError(t, f.Close())

@@ -104,7 +104,7 @@ func (s *sock) sendVector(ctx context.Context) (int, error) {
 	return v.n, errnoError("write", v.errno)
 }
 
-// now is sendmsg(2) that does not wait. It implements attempt.
+// now calls sendmsg(2), without waiting. It implements attempt.
 func (v *vector) now(fd uintptr) bool {
 	for {
 		n, _, e := syscall.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&v.header)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
