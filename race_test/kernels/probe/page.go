@@ -166,7 +166,7 @@ func (p *page) writeUses() {
 }
 
 func (p *page) writeFace() {
-	p.printf("\n## What uringwake offers\n\nEach call was made in a goroutine and in a task. *yes* means that it did what it is for, if need be as the table above says;\n*no* means an error that matches `errors.ErrUnsupported`.\n\n")
+	p.printf("\n## What uringwake offers\n\nEach call was made in a goroutine and in a task. *yes* means that it did what it is for, if need be as the table above\nsays; *no* means an error that matches `errors.ErrUnsupported`.\n\n")
 	heads := p.columns("call")
 	heads[len(heads)-1] = "the error"
 	p.table(heads)
