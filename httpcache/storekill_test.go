@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/httpcache/diskstore"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 // childTask names the variable that tells a child process what to do, and in which directory.
@@ -222,7 +223,7 @@ func TestWritesAndPurgesSurviveKill(t *testing.T) {
 // purge that was done.
 func TestNothingOldIsBackAfterKill(t *testing.T) {
 	dir, least := t.TempDir(), map[string]int{}
-	for round := range 8 {
+	for round := range testkit.Scale(8, 5) {
 		c, out := child(t, "loop "+dir)
 		lines := bufio.NewScanner(out)
 		for count := 0; lines.Scan(); count++ {

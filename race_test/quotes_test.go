@@ -86,11 +86,15 @@ func sourceWords(t *testing.T, files []string) map[string]bool {
 			continue // deleted and not yet committed
 		}
 		require.NoError(t, err)
-		for _, w := range wordsOf.FindAllString(string(text), -1) {
+		for w := range strings.FieldsFuncSeq(string(text), isNoWord) {
 			words[w] = true
 		}
 	}
 	return words
+}
+
+func isNoWord(r rune) bool {
+	return r != '_' && (r < '0' || '9' < r) && (r < 'A' || 'Z' < r) && (r < 'a' || 'z' < r)
 }
 
 type missing string

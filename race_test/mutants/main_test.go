@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,20 +38,30 @@ func TestMutationsApply(t *testing.T) {
 func TestOnlyNamesTests(t *testing.T) {
 	root, err := moduleRoot()
 	require.NoError(t, err)
+	names := make(map[string][]string)
 	for _, m := range mutations {
-		found := false
-		top, _, _ := strings.Cut(m.only, "/")
-		files, err := filepath.Glob(filepath.Join(root, m.tested(), "*_test.go"))
-		require.NoError(t, err)
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			require.NoError(t, err)
-			for _, name := range tests.FindAllStringSubmatch(string(text), -1) {
-				found = found || regexp.MustCompile(top).MatchString(name[1])
-			}
+		dir := m.tested()
+		if names[dir] == nil {
+			names[dir] = testsIn(t, filepath.Join(root, dir))
 		}
+		top, _, _ := strings.Cut(m.only, "/")
+		found := slices.ContainsFunc(names[dir], regexp.MustCompile(top).MatchString)
 		assert.True(t, found, "no test for %s matches %q", m.file, m.only)
 	}
+}
+
+// testsIn returns the names of the tests in a directory.
+func testsIn(t *testing.T, dir string) (names []string) {
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, name := range tests.FindAllStringSubmatch(string(text), -1) {
+			names = append(names, name[1])
+		}
+	}
+	return names
 }
 
 var tests = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)\w+)\(`)
