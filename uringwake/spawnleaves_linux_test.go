@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -54,7 +55,7 @@ func TestNoRegistrationIsLeftByAChild(t *testing.T) {
 			oneByOne(t, l, inBelow, 100)
 			inTask(t, l, 1)
 			own := below.hanging.Load() // of derived
-			goroutines, before, n := goleak.IgnoreCurrent(), used(t), scaled(100_000)/6
+			goroutines, before, n := goleak.IgnoreCurrent(), used(t), testkit.Scale(100_000, 10_000)/6
 			oneByOne(t, l, inItself, n)
 			oneByOne(t, l, inBelow, n)
 			inTask(t, l, 1)
@@ -110,7 +111,7 @@ func TestSuccessorsDoNotPileUp(t *testing.T) {
 			return after
 		}
 		few := heap(100)
-		require.Less(t, heap(scaled(100_000)), few+1<<20)
+		require.Less(t, heap(testkit.Scale(100_000, 10_000)), few+1<<20)
 	}
 }
 

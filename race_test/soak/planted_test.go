@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 // leaky adds a leak to the rounds, once in a given number of operations.
@@ -62,6 +64,9 @@ func (l *loot) giveBack() {
 // TestSoakConvicts checks that a run of few operations finds leaks of one small
 // object in 1000 operations, one file, and one goroutine in 10,000.
 func TestSoakConvicts(t *testing.T) {
+	if testkit.Race {
+		t.Skip("takes long under the race detector, and checks only the counting")
+	}
 	l := &loot{stay: make(chan struct{})}
 	defer l.giveBack()
 	rounds := everything(t)
