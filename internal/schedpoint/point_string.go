@@ -62,32 +62,33 @@ func _() {
 	_ = x[LoopBlocks-51]
 	_ = x[LoopSealed-52]
 	_ = x[LoopThreads-53]
-	_ = x[FlightMissed-54]
-	_ = x[FlightOpened-55]
-	_ = x[FlightParked-56]
-	_ = x[FlightLeft-57]
-	_ = x[FlightHanded-58]
-	_ = x[FlightPublish-59]
-	_ = x[FlightWakes-60]
-	_ = x[FlightSweep-61]
-	_ = x[CacheSweep-62]
-	_ = x[CacheStores-63]
-	_ = x[CacheInvalid-64]
-	_ = x[OnceMissed-65]
-	_ = x[OnceParked-66]
-	_ = x[OnceLeft-67]
-	_ = x[OnceEnds-68]
-	_ = x[OnceWakes-69]
-	_ = x[TasksLooked-70]
-	_ = x[TasksParked-71]
-	_ = x[TasksFails-72]
-	_ = x[TasksWakes-73]
-	_ = x[points-74]
+	_ = x[SleepEnds-54]
+	_ = x[FlightMissed-55]
+	_ = x[FlightOpened-56]
+	_ = x[FlightParked-57]
+	_ = x[FlightLeft-58]
+	_ = x[FlightHanded-59]
+	_ = x[FlightPublish-60]
+	_ = x[FlightWakes-61]
+	_ = x[FlightSweep-62]
+	_ = x[CacheSweep-63]
+	_ = x[CacheStores-64]
+	_ = x[CacheInvalid-65]
+	_ = x[OnceMissed-66]
+	_ = x[OnceParked-67]
+	_ = x[OnceLeft-68]
+	_ = x[OnceEnds-69]
+	_ = x[OnceWakes-70]
+	_ = x[TasksLooked-71]
+	_ = x[TasksParked-72]
+	_ = x[TasksFails-73]
+	_ = x[TasksWakes-74]
+	_ = x[points-75]
 }
 
-const _Point_name = "WaiterLooksWaiterParkedWaiterWonSelectEnteredSelectClaimedSelectParkedLockTriesLockEntersLockSelectsLockGrantsLockPickedLockFailedValueEntersValueStoredQueueEntersQueuePickedQueueFailedContextWonMapLockedMapWrittenMapLinesMapAnnouncedMapMissedMapFoundMapReadMapHeldMapDeliversMapStoredMapDeliveredMapLeavesMapFrozenMapViewHalfMapViewMapClosedFutureJoinsNotifyKeepsNotifyTriesNotifyEntersNotifyClaimsNotifyPickedNotifyFailedGroupCountedGroupTicketsGroupReleasedGroupFailedTaskPermitsTaskParksTaskFollowsLoopMailedLoopClaimedLoopAnnouncedLoopBlocksLoopSealedLoopThreadsFlightMissedFlightOpenedFlightParkedFlightLeftFlightHandedFlightPublishFlightWakesFlightSweepCacheSweepCacheStoresCacheInvalidOnceMissedOnceParkedOnceLeftOnceEndsOnceWakesTasksLookedTasksParkedTasksFailsTasksWakespoints"
+const _Point_name = "WaiterLooksWaiterParkedWaiterWonSelectEnteredSelectClaimedSelectParkedLockTriesLockEntersLockSelectsLockGrantsLockPickedLockFailedValueEntersValueStoredQueueEntersQueuePickedQueueFailedContextWonMapLockedMapWrittenMapLinesMapAnnouncedMapMissedMapFoundMapReadMapHeldMapDeliversMapStoredMapDeliveredMapLeavesMapFrozenMapViewHalfMapViewMapClosedFutureJoinsNotifyKeepsNotifyTriesNotifyEntersNotifyClaimsNotifyPickedNotifyFailedGroupCountedGroupTicketsGroupReleasedGroupFailedTaskPermitsTaskParksTaskFollowsLoopMailedLoopClaimedLoopAnnouncedLoopBlocksLoopSealedLoopThreadsSleepEndsFlightMissedFlightOpenedFlightParkedFlightLeftFlightHandedFlightPublishFlightWakesFlightSweepCacheSweepCacheStoresCacheInvalidOnceMissedOnceParkedOnceLeftOnceEndsOnceWakesTasksLookedTasksParkedTasksFailsTasksWakespoints"
 
-var _Point_index = [...]uint16{0, 11, 23, 32, 45, 58, 70, 79, 89, 100, 110, 120, 130, 141, 152, 163, 174, 185, 195, 204, 214, 222, 234, 243, 251, 258, 265, 276, 285, 297, 306, 315, 326, 333, 342, 353, 364, 375, 387, 399, 411, 423, 435, 447, 460, 471, 482, 491, 502, 512, 523, 536, 546, 556, 567, 579, 591, 603, 613, 625, 638, 649, 660, 670, 681, 693, 703, 713, 721, 729, 738, 749, 760, 770, 780, 786}
+var _Point_index = [...]uint16{0, 11, 23, 32, 45, 58, 70, 79, 89, 100, 110, 120, 130, 141, 152, 163, 174, 185, 195, 204, 214, 222, 234, 243, 251, 258, 265, 276, 285, 297, 306, 315, 326, 333, 342, 353, 364, 375, 387, 399, 411, 423, 435, 447, 460, 471, 482, 491, 502, 512, 523, 536, 546, 556, 567, 576, 588, 600, 612, 622, 634, 647, 658, 669, 679, 690, 702, 712, 722, 730, 738, 747, 758, 769, 779, 789, 795}
 
 func (i Point) String() string {
 	idx := int(i) - 0

@@ -66,6 +66,7 @@ const (
 	LoopBlocks                 // there was no mail; next: the system call
 	LoopSealed                 // no more mail is accepted; next: the door is closed
 	LoopThreads                // the list of loops was read; next: the caller's thread number
+	SleepEnds                  // an interrupt has ended a sleep in the netpoller, and is cleared; next: the look for its reason
 	FlightMissed               // there is no value; next: the look for a flight
 	FlightOpened               // there is no flight and the epoch is known; next: the look into the store
 	FlightParked               // Park has returned; next: the caller leaves the line, if Park failed

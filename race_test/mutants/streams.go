@@ -89,15 +89,15 @@ var ofStreams = []mutation{
 	},
 	{
 		file: "uringwake/uringnet/netpoll_linux.go", why: "a late interrupt does not end the next sleep",
-		old:  "		p.setDeadline(time.Time{})\n		if err := p.interrupted(); err != nil {\n			return true, err\n		}\n",
-		new:  "		p.setDeadline(time.Time{})\n		return true, err\n",
+		old:  "		if err := p.interrupted(); err != nil {\n			return true, err\n		}\n",
+		new:  "		return true, err\n",
 		only: "LateInterrupts",
 	},
 	{
 		file: "uringwake/uringnet/netpoll_linux.go", why: "the interrupt is cleared before the look for its reason",
-		old:  "		p.setDeadline(time.Time{})\n		if err := p.interrupted(); err != nil {\n			return true, err\n		}\n",
-		new:  "		if err := p.interrupted(); err != nil {\n			return true, err\n		}\n		p.setDeadline(time.Time{})\n",
-		only: "LateInterrupts",
+		old:  "		p.setDeadline(time.Time{})\n		schedpoint.At(schedpoint.SleepEnds)\n		if err := p.interrupted(); err != nil {\n			return true, err\n		}\n",
+		new:  "		if err := p.interrupted(); err != nil {\n			return true, err\n		}\n		schedpoint.At(schedpoint.SleepEnds)\n		p.setDeadline(time.Time{})\n",
+		only: "LateInterrupt",
 	},
 	{
 		file: "uringwake/uringnet/netpoll_linux.go", why: "each sleep watches its own context",
@@ -118,6 +118,6 @@ var ofStreams = []mutation{
 	{
 		file: "uringwake/uringnet/side_linux.go", why: "an interrupt reaches a goroutine in the netpoller",
 		old: "	if s.state.Load()&sleeping != 0 {\n", new: "	if false {\n",
-		only: "UnwatchedSocket|DeadlineMoves",
+		only: "DeadlineEndsRead",
 	},
 }

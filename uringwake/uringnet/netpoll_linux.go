@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/vigil-go/vigil/internal/schedpoint"
 	"github.com/vigil-go/vigil/internal/waitq"
 	"github.com/vigil-go/vigil/uringwake/internal/bridge"
 )
@@ -85,6 +86,7 @@ func (p *netpollSide) repeat(ctx context.Context, a attempt) (ok bool, err error
 			return false, nil
 		}
 		p.setDeadline(time.Time{})
+		schedpoint.At(schedpoint.SleepEnds)
 		if err := p.interrupted(); err != nil {
 			return true, err
 		}

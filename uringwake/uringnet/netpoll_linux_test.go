@@ -125,45 +125,26 @@ func TestContextsEndSleeps(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestContextEndsAmongLateInterrupts: the interrupt of a context is not taken for one that was
-// meant for an operation before.
-func TestContextEndsAmongLateInterrupts(t *testing.T) {
-	skipWithoutRing(t)
-	w := world{t, nil}
-	a, b := pair(t, "tcp")
-	read := sleepingRead(t, a, func(err error) { require.NoError(t, err) })
-	_, err := b.Write([]byte("x"))
-	require.NoError(t, err)
-	<-read
-	var over atomic.Bool
-	var late sync.WaitGroup
-	late.Go(func() {
-		for !over.Load() {
-			uringnet.InterruptLate(a, false)
-		}
-	})
-	for range testkit.Scale(2000, 200) {
-		ctx, cancel := context.WithCancel(bg)
-		read := w.start(func(context.Context) {
-			_, err := a.ReadContext(ctx, make([]byte, 1))
-			require.ErrorIs(t, err, context.Canceled)
-		})
-		asleep(a, false)
-		cancel()
-		<-read
-	}
-	over.Store(true)
-	late.Wait()
-}
-
-// A watched is a context that counts the functions that are to be called when it ends.
+// A watched is a context that counts the functions that are to be called when it ends, and
+// calls none of them. It ends when done is closed.
 type watched struct {
 	context.Context
 	done chan struct{}
 	n    atomic.Int64
 }
 
+func newWatched() *watched { return &watched{Context: bg, done: make(chan struct{})} }
+
 func (c *watched) Done() <-chan struct{} { return c.done }
+
+func (c *watched) Err() error {
+	select {
+	case <-c.done:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
 
 func (c *watched) AfterFunc(func()) (stop func() bool) {
 	c.n.Add(1)
@@ -174,7 +155,7 @@ func (c *watched) AfterFunc(func()) (stop func() bool) {
 func TestEndedReadsAreForgotten(t *testing.T) {
 	skipWithoutRing(t)
 	a, b := pair(t, "tcp")
-	ctx := &watched{Context: bg, done: make(chan struct{})}
+	ctx := newWatched()
 	for range 2 {
 		read := world{t, nil}.start(func(context.Context) {
 			_, err := a.ReadContext(ctx, make([]byte, 1))
