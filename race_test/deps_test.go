@@ -38,7 +38,7 @@ var arrows = map[string][]string{
 	"await":               {"wake", "internal/load", "internal/waitq", "internal/choice", "internal/schedpoint", "internal/monotime"},
 	"uringwake/ring":      {"golang.org/x/sys/unix"},
 	"uringwake":           {"wake", "internal/waitq", "internal/schedpoint", "internal/monotime", "uringwake/ring", "uringwake/internal/bridge", "golang.org/x/sys/unix"},
-	"uringwake/uringnet":  {"wake", "await", "internal/waitq", "uringwake", "uringwake/ring", "uringwake/internal/bridge", "golang.org/x/sys/unix"},
+	"uringwake/uringnet":  {"wake", "await", "internal/waitq", "internal/schedpoint", "uringwake", "uringwake/ring", "uringwake/internal/bridge", "golang.org/x/sys/unix"},
 	"examples/...":        nil, // nil: any package of this module
 	"race_test":           nil,
 	"race_test/...":       nil,
