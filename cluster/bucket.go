@@ -6,10 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/vigil-go/vigil/cluster/engine"
 	"github.com/vigil-go/vigil/cluster/engine/natsengine"
+	"github.com/vigil-go/vigil/waitgroup"
 )
+
+// giveBackTime is how long Close waits for leases to be deleted.
+const giveBackTime = 3 * time.Second
 
 // A Bucket is what several machines share: the keys and values of all Maps, and their
 // history. [Open] returns one. Its methods may be called from any goroutine.
@@ -21,6 +26,8 @@ type Bucket struct {
 	done   chan struct{}      // closed when it has ended
 
 	closing sync.Once
+
+	leases waitgroup.Group // those that may be in the bucket, and are not over
 
 	seen revisions // how far the history was applied
 	gate gate      // closed while changes are applied that must be seen at once
@@ -81,7 +88,12 @@ func (b *Bucket) Sync(ctx context.Context) error {
 // Close ends the use of the bucket by this process. Waits that sleep, and later ones that
 // would, end with [ErrClosed]. So do writes; the error of one that was under way also
 // matches [ErrUnknown] if it may have been applied. Reads go on, with what was seen last.
-// Close does not change the bucket. It returns nil when called again.
+// Close returns nil when called again.
+//
+// The leases of Groups, Mutexes and Semaphores that this process holds are given back: first
+// the contexts of their holders end, and then the leases are deleted, so that others need not
+// wait for the TTL. Close waits for that, but no longer than 3 s: if the engine cannot be
+// reached, the leases end by themselves. Nothing else in the bucket changes.
 //
 // Close must not be called by a waker or a Codec: it waits until these have returned.
 func (b *Bucket) Close() error {
@@ -90,14 +102,33 @@ func (b *Bucket) Close() error {
 	b.mu.Unlock()
 	var err error
 	b.closing.Do(func() {
-		b.cancel()
-		err = b.engine.Close()
-		<-b.done
-		if b.server != nil {
-			err = errors.Join(err, b.server.Close())
-		}
+		defer func() { // also if a parker ends the goroutine
+			b.cancel()
+			err = b.engine.Close()
+			<-b.done
+			if b.server != nil {
+				err = errors.Join(err, b.server.Close())
+			}
+		}()
+		b.giveBack()
 	})
 	return err
+}
+
+// giveBack ends the calls that use leases, and waits until the leases are deleted.
+func (b *Bucket) giveBack() {
+	b.mu.Lock()
+	var all []func()
+	for _, s := range b.spaces {
+		if r, ok := s.sink.(*records); ok {
+			all = append(all, r.end)
+		}
+	}
+	b.mu.Unlock()
+	callAll(all)
+	ctx, cancel := context.WithTimeout(context.Background(), giveBackTime)
+	defer cancel()
+	_ = b.leases.Wait(ctx) // those that are left end by themselves
 }
 
 // end ends all waits.
@@ -127,6 +158,11 @@ func (b *Bucket) write(ctx context.Context, w engine.Write) (revision uint64, er
 	if b.isClosed() {
 		return 0, ErrClosed
 	}
+	return b.writeAlways(ctx, w)
+}
+
+// writeAlways is write also while the Bucket is being closed.
+func (b *Bucket) writeAlways(ctx context.Context, w engine.Write) (revision uint64, err error) {
 	before, _ := b.seen.load()
 	revision, err = offload(ctx, func(ctx context.Context) (uint64, error) { return b.engine.Write(ctx, w) })
 	if conflict := new(engine.ConflictError); errors.As(err, &conflict) {

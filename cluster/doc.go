@@ -20,6 +20,9 @@
 //
 //	page, err := pages.Do(ctx, url, func(ctx context.Context) (Page, error) { return fetch(ctx, url) })
 //
+// A [Mutex] is held by one goroutine of all machines, and the permits of a [Semaphore] by one each.
+// A [Notify] wakes waiters on all of them.
+//
 // Without Addresses, Open starts a server in the process, which keeps the values in a
 // directory.
 //
@@ -83,7 +86,7 @@
 //
 // # Limits
 //
-// A process holds the keys and values of all of a bucket in memory. Names of Maps and
-// Groups contain no NUL. A store of a value that another process cannot decode is logged there, and the
+// A process holds the keys and values of all of a bucket in memory. Names of Maps, Groups and
+// so on contain no NUL. A store of a value that another process cannot decode is logged there, and the
 // key counts as absent.
 package cluster

@@ -25,3 +25,11 @@ func (g *Group[V]) FlightCallers(key string) int {
 	}
 	return 0
 }
+
+// Waiting returns the number of calls of Acquire on this machine that wait.
+func (s *Semaphore) Waiting() int {
+	if s.changes.Waiters() == 0 { // the first in line is at work
+		return 0
+	}
+	return s.line.Waiters() + 1
+}

@@ -19,6 +19,7 @@ func (g *Group[V]) flight(ctx context.Context, key string, f func(ctx context.Co
 	defer g.unwatch(key, w)
 	var begun instant // what came later has come since the call began
 	synced := false   // begun is set
+	var a attempts
 	for {
 		r, version := w.Load()
 		if r.at.history > begun.history { // read anew, so it may be from before the call
@@ -30,8 +31,8 @@ func (g *Group[V]) flight(ctx context.Context, key string, f func(ctx context.Co
 			return v, ErrClosed
 		case synced && r.isResult() && r.at.revision > begun.revision:
 			return g.result(r)
-		case r.state != leased || r.holder == g.holder:
-			l, err = g.acquire(ctx, w, key, r)
+		case r.isFree(g.holder):
+			l, err = g.acquire(ctx, key, r, &a)
 		case synced:
 			_, _, err = w.WaitNewer(ctx, version)
 		default:
@@ -50,17 +51,18 @@ func (g *Group[V]) flight(ctx context.Context, key string, f func(ctx context.Co
 		if v, done, err := g.lead(ctx, l, f); done {
 			return v, err
 		}
+		if err = a.failed(); err != nil {
+			return v, err
+		}
 	}
 }
 
 // acquire tries to put a lease in place of what was seen. It returns nil if that is not
 // there any more, or nobody can rely on the lease.
-func (g *Group[V]) acquire(ctx context.Context, w *watched, key string, seen record) (*lease, error) {
-	l := &lease{records: &g.records, w: w, key: key, name: newID(), ttl: g.ttl}
-	if held, err := l.acquire(ctx, seen); !held {
-		return nil, err
-	}
-	return l, nil
+func (g *Group[V]) acquire(ctx context.Context, key string, seen record, a *attempts) (*lease, error) {
+	l := g.newLease(key, g.ttl)
+	held, err := l.acquire(ctx, seen, a)
+	return l.orNil(held), err
 }
 
 // result returns what a record says that a load has returned.
@@ -115,7 +117,6 @@ func (g *Group[V]) publish(ctx context.Context, l *lease, r record) (published b
 func (g *Group[V]) load(ctx context.Context, l *lease, f func(ctx context.Context) (V, error)) (V, error) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, fenceKey{}, l.fence))
 	defer cancel(nil)
-	defer context.AfterFunc(g.closed, func() { cancel(ErrClosed) })()
 	defer l.keep(cancel)()
 	return f(ctx)
 }

@@ -16,9 +16,9 @@ import (
 //
 // Who loads holds a lease of the key, a value in the bucket that ends by itself unless it
 // is renewed. The result takes the place of the lease, and ends the load. If the holder dies
-// or is cut off, or closes its Bucket, the lease ends when its TTL is over, and another
-// machine loads. A holder that comes back late, as after SIGSTOP, has its result refused, and
-// its callers get that of its successor.
+// or is cut off, the lease ends when its TTL is over, and another machine loads; if the
+// holder closes its Bucket, at once. A holder that comes back late, as after SIGSTOP, has
+// its result refused, and its callers get that of its successor.
 //
 // Each load has a fence, a number that is larger than those of all loads of the key that
 // began before in the same history of the bucket. A load that writes to other systems can
@@ -53,7 +53,9 @@ type GroupOptions struct {
 }
 
 // ErrLeaseLost is matched by the cause with which the context of a load ends when its lease
-// has ended, and that of the holder of a [Mutex]: another machine may have it now.
+// has ended, and that of the holder of a [Mutex] or of a [Permit]: another machine may have it
+// now. It is also matched by the error of a call that has lost five leases before they were of
+// use, as when the engine takes longer than the TTL for each write.
 var ErrLeaseLost = errors.New("cluster: the lease has ended")
 
 // A RemoteError is the error of a load on another machine. It has the text of the error, and
@@ -121,7 +123,7 @@ func wholeSeconds(name string, d, otherwise time.Duration) (time.Duration, error
 //   - [ErrLeaseLost] when the lease has ended. If f returns a result all the same, Do uses
 //     it if the engine still has the lease. Otherwise, and if f returns an error, Do waits
 //     for the result of the successor, or calls f again if there is none.
-//   - [ErrClosed] when the Bucket is closed.
+//   - [ErrClosed] when the Bucket is closed. If f returns a result all the same, it is refused.
 //
 // Of several callers on this machine, the f and the values of the first are used. So f may
 // be called when the Do that it was passed to has returned, and more than once. Two loads of
@@ -129,7 +131,8 @@ func wholeSeconds(name string, d, otherwise time.Duration) (time.Duration, error
 //
 // If ctx ends while Do waits, Do returns at once with an error that matches ctx.Err() and
 // context.Cause(ctx). After [Bucket.Close] the error matches [ErrClosed]. While the engine
-// cannot be reached, Do waits. A load that waits, by Do, for one that waits for it on
+// cannot be reached, Do waits. If the calls on this machine have lost five leases, without a
+// result of another machine, the error matches [ErrLeaseLost]: the TTL is too short. A load that waits, by Do, for one that waits for it on
 // another machine waits until its context ends; on the same machine that is
 // dedup.ErrCycle. Do panics if ctx or f is nil.
 //

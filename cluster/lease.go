@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +12,10 @@ import (
 )
 
 // A lease is one that this process holds, or has tried to get. Its fields belong to the
-// flight, and while keep runs to the goroutine of that, but for lost.
+// caller of acquire, and while keep runs to the goroutine of that, but for lost. From acquire
+// on, Bucket.leases counts it until it is over.
 type lease struct {
 	*records
-	w     *watched // of key
 	key   string
 	name  id
 	ttl   time.Duration
@@ -22,8 +23,34 @@ type lease struct {
 
 	revision uint64    // of the last write of it
 	until    time.Time // it does not end before that
-	over     bool      // it was replaced or deleted
+	over     bool      // it was replaced or deleted, or is left to its end
 	lost     atomic.Bool
+}
+
+func (r *records) newLease(key string, ttl time.Duration) *lease {
+	return &lease{records: r, key: key, name: newID(), ttl: ttl}
+}
+
+// drop notes that the lease is over.
+func (l *lease) drop() {
+	if !l.over {
+		l.over = true
+		l.b.leases.Done()
+	}
+}
+
+// Attempts counts the leases of a call that were of no use.
+type attempts int
+
+// maxAttempts is how many there may be.
+const maxAttempts = 5
+
+// failed counts a lease, and returns an error if it was the last one.
+func (a *attempts) failed() error {
+	if *a++; *a < maxAttempts {
+		return nil
+	}
+	return fmt.Errorf("%w %d times before it was of use: the engine may be too slow for the TTL", ErrLeaseLost, *a)
 }
 
 // write puts the lease in place of the entry that has a revision, zero if there is none.
@@ -38,9 +65,20 @@ func (l *lease) write(ctx context.Context, expected uint64) error {
 }
 
 // acquire tries to put the lease in place of what was seen, and reports whether it did, and
-// may rely on that.
-func (l *lease) acquire(ctx context.Context, seen record) (held bool, err error) {
-	_, version := l.w.Load()
+// may rely on that. It returns false without an error if it may be tried again: another one
+// was faster, or the attempt was of no use.
+func (l *lease) acquire(ctx context.Context, seen record, a *attempts) (held bool, err error) {
+	l.b.leases.Add(1)
+	there := true // or may be
+	defer func() {
+		switch {
+		case held:
+		case there: // also if a parker has ended the goroutine
+			go l.release()
+		default:
+			l.drop()
+		}
+	}()
 	expected := seen.at.revision
 	if seen.state == none {
 		expected = 0
@@ -48,24 +86,25 @@ func (l *lease) acquire(ctx context.Context, seen record) (held bool, err error)
 	begun := time.Now()
 	switch err = l.write(ctx, expected); {
 	case err == nil:
-		l.fence = l.revision
 	case errors.Is(err, engine.ErrConflict):
-		return false, l.catchUp(ctx, version)
+		there = false
+		return false, l.catchUp(ctx, l.key, seen)
 	case errors.Is(err, engine.ErrUnknown):
-		there, err := l.isThere(ctx)
-		if err != nil {
-			l.release()
-		}
-		if !there {
+		if there, err = l.isThere(ctx); err != nil {
+			there = true
 			return false, err
 		}
-		l.fence, l.until = l.revision, begun.Add(l.ttl)
+		if !there {
+			return false, a.failed()
+		}
+		l.until = begun.Add(l.ttl)
 	default:
+		there = false
 		return false, err
 	}
+	l.fence = l.revision
 	if ctx.Err() != nil || !time.Now().Before(l.until) { // nobody waits, or the answer took too long
-		l.release()
-		return false, contextError(ctx)
+		return false, cmp.Or(contextError(ctx), a.failed())
 	}
 	return true, nil
 }
@@ -77,16 +116,17 @@ func contextError(ctx context.Context) error {
 	return nil
 }
 
-// catchUp waits until this process has seen why a write was refused. Usually it has.
-func (l *lease) catchUp(ctx context.Context, version uint64) error {
-	if _, now := l.w.Load(); now != version {
+// catchUp waits until this process has seen why a write in place of what was seen was
+// refused. Usually it has.
+func (r *records) catchUp(ctx context.Context, key string, seen record) error {
+	if now := r.now(key); now.state != seen.state || now.state != none && now.at != seen.at {
 		return nil
 	}
-	return l.b.Sync(ctx) // the history is another one
+	return r.b.Sync(ctx) // the history is another one, or there was something for a moment
 }
 
 // keep renews the lease until the function that it returns is called. If the lease has
-// ended, it calls cancel.
+// ended, it calls cancel. If the Bucket is being closed, it calls cancel and deletes the lease.
 func (l *lease) keep(cancel context.CancelCauseFunc) (stop func()) {
 	ctx, end := context.WithCancel(l.closed)
 	done := make(chan struct{})
@@ -95,6 +135,11 @@ func (l *lease) keep(cancel context.CancelCauseFunc) (stop func()) {
 		if err := l.renew(ctx); err != nil && ctx.Err() == nil {
 			l.lost.Store(true)
 			cancel(err)
+			<-ctx.Done()
+		}
+		if l.closed.Err() != nil {
+			cancel(ErrClosed)
+			l.release()
 		}
 	}()
 	return func() { end(); <-done }
@@ -131,7 +176,7 @@ func (l *lease) isThere(ctx context.Context) (there bool, err error) {
 	if err := l.b.Sync(ctx); err != nil {
 		return false, err
 	}
-	now, _ := l.w.Load()
+	now := l.now(l.key)
 	if now.name != l.name || now.state != leased {
 		return false, nil
 	}
@@ -147,12 +192,15 @@ func (l *lease) isStillThere(ctx context.Context) bool {
 
 // publish puts a result in place of the lease, and reports whether it is there.
 func (l *lease) publish(ctx context.Context, r record, ttl time.Duration) (published bool, err error) {
+	if l.over { // keep has deleted it
+		return false, ErrClosed
+	}
 	r.holder, r.name, r.fence = l.holder, l.name, l.fence
 	w := engine.Write{Key: l.prefix + l.key, Value: r.encode(), TTL: ttl}
 	for there := true; there; {
 		w.Expected = l.revision
 		if _, err = l.b.write(ctx, w); err == nil {
-			l.over = true
+			l.drop()
 			return true, nil
 		}
 		if !isUncertain(err) {
@@ -162,8 +210,8 @@ func (l *lease) publish(ctx context.Context, r record, ttl time.Duration) (publi
 			return false, err
 		}
 	}
-	now, _ := l.w.Load()
-	l.over = true
+	l.drop()
+	now := l.now(l.key)
 	return now.name == l.name && now.isResult(), nil
 }
 
@@ -172,18 +220,46 @@ func (l *lease) release() {
 	if l.over {
 		return
 	}
-	l.over = true
+	defer l.drop()
 	ctx, cancel := l.untilItEnds()
 	defer cancel()
 	there := l.revision > 0 || l.isStillThere(ctx)
 	for there {
-		_, err := l.b.write(ctx, engine.Write{Key: l.prefix + l.key, Delete: true, Expected: l.revision})
+		err := l.delete(ctx)
 		there = errors.Is(err, engine.ErrConflict) && l.isStillThere(ctx) // a renewal whose answer is missing
 	}
 }
 
-// untilItEnds returns a context that ends with the Bucket, or when the lease has ended if
-// nobody has renewed it.
+// remove deletes the lease, which must be there until then.
+func (l *lease) remove(ctx context.Context) error {
+	if l.over { // keep has deleted it
+		return ErrClosed
+	}
+	defer l.drop()
+	for {
+		err := l.delete(ctx)
+		if !isUncertain(err) {
+			return err
+		}
+		there, failure := l.isThere(ctx)
+		switch {
+		case failure != nil:
+			return failure
+		case !there && errors.Is(err, engine.ErrConflict):
+			return ErrLeaseLost
+		case !there: // deleted by this call, or before
+			return err
+		}
+	}
+}
+
+// delete deletes the lease, also while the Bucket is being closed.
+func (l *lease) delete(ctx context.Context) error {
+	_, err := l.b.writeAlways(ctx, engine.Write{Key: l.prefix + l.key, Delete: true, Expected: l.revision})
+	return err
+}
+
+// untilItEnds returns a context that ends when the lease has ended if nobody has renewed it.
 func (l *lease) untilItEnds() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(l.closed, l.ttl)
+	return context.WithTimeout(context.Background(), l.ttl)
 }

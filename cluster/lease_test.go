@@ -42,7 +42,7 @@ func (s *keeper) apply(ctx context.Context, w engine.Write) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	if w.Expected != s.there[w.Key] {
+	if !w.Unconditional && w.Expected != s.there[w.Key] {
 		return 0, &engine.ConflictError{Key: w.Key, Revision: s.revision}
 	}
 	s.revision++

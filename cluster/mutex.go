@@ -2,12 +2,10 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
 	"github.com/vigil-go/vigil/await"
-	"github.com/vigil-go/vigil/cluster/engine"
 )
 
 // A Mutex is held by one goroutine or task of all processes that use the bucket. [NewMutex]
@@ -32,13 +30,6 @@ type Mutex struct {
 
 	mu   sync.Mutex
 	held *holding // nil: nobody in this process
-}
-
-// A holding is one time of holding a Mutex.
-type holding struct {
-	*lease
-	ctx  context.Context
-	stop func() // ends the renewals
 }
 
 // MutexOptions configure a [Mutex].
@@ -72,7 +63,8 @@ func NewMutex(b *Bucket, o *MutexOptions) (*Mutex, error) {
 
 // Lock waits until it holds m, and returns the fence. If ctx ends first, it returns an error
 // that matches ctx.Err() and context.Cause(ctx), and does not hold m. After [Bucket.Close] the
-// error matches [ErrClosed]. While the engine cannot be reached, Lock waits. Lock panics
+// error matches [ErrClosed]. While the engine cannot be reached, Lock waits. If five leases have
+// ended before the engine had acknowledged them, the error matches [ErrLeaseLost]. Lock panics
 // if ctx is nil.
 //
 // [Mutex.Context] tells when m is lost.
@@ -89,12 +81,11 @@ func (m *Mutex) TryLock(ctx context.Context) (fence uint64, locked bool, err err
 
 func (m *Mutex) lock(ctx context.Context, wait bool) (fence uint64, locked bool, err error) {
 	mustContext(ctx)
-	within, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(m.closed, func() { cancel(ErrClosed) })()
 	if m.isClosed() {
 		return 0, false, ErrClosed
 	}
+	within, cancel := m.within(ctx)
+	defer cancel()
 	if !wait && !m.local.TryLock() {
 		return 0, false, contextError(ctx)
 	}
@@ -103,53 +94,50 @@ func (m *Mutex) lock(ctx context.Context, wait bool) (fence uint64, locked bool,
 			return 0, false, m.asClosed(ctx, err)
 		}
 	}
+	defer func() {
+		if !locked {
+			m.local.Unlock()
+		}
+	}()
 	l, err := m.acquire(within, wait)
 	if l == nil {
-		m.local.Unlock()
 		return 0, false, m.asClosed(ctx, err)
 	}
-	m.hold(l)
+	m.mu.Lock()
+	m.held = l.hold()
+	m.mu.Unlock()
 	return l.fence, true, nil
 }
-
-// asClosed returns the error of a wait that may have ended with the Bucket.
-func (m *Mutex) asClosed(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() == nil && m.isClosed() {
-		return ErrClosed
-	}
-	return err
-}
-
-func (m *Mutex) isClosed() bool { return m.closed.Err() != nil }
 
 // acquire returns a lease; nil without an error, if another process has it and wait is
 // false.
 func (m *Mutex) acquire(ctx context.Context, wait bool) (*lease, error) {
 	w := m.watch("")
 	defer m.unwatch("", w)
+	var a attempts
 	for synced := false; ; {
 		r, version := w.Load()
-		if r.state == leased && r.holder != m.holder {
-			var err error
-			switch {
-			case wait:
-				_, _, err = w.WaitNewer(ctx, version)
-			case synced:
-				return nil, nil
-			default: // it may have been unlocked before the call
-				synced, err = true, m.b.Sync(ctx)
-			}
-			if err != nil {
-				return nil, err
-			}
-			continue
-		}
 		if r.state == ended {
 			return nil, ErrClosed
 		}
-		l := &lease{records: &m.records, w: w, name: newID(), ttl: m.ttl}
-		if held, err := l.acquire(ctx, r); held || err != nil {
-			return l.orNil(held), err
+		if r.isFree(m.holder) {
+			l := m.newLease("", m.ttl)
+			if held, err := l.acquire(ctx, r, &a); held || err != nil {
+				return l.orNil(held), err
+			}
+			continue
+		}
+		var err error
+		switch {
+		case wait:
+			_, _, err = w.WaitNewer(ctx, version)
+		case synced:
+			return nil, nil
+		default: // it may have been unlocked before the call
+			synced, err = true, m.b.Sync(ctx)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 }
@@ -159,19 +147,6 @@ func (l *lease) orNil(held bool) *lease {
 		return nil
 	}
 	return l
-}
-
-// hold keeps the lease until Unlock.
-func (m *Mutex) hold(l *lease) {
-	l.w = m.watch("") // until Unlock
-	ctx, cancel := context.WithCancelCause(context.Background())
-	h := &holding{lease: l, ctx: ctx}
-	stop := l.keep(cancel)
-	onClose := context.AfterFunc(m.closed, func() { cancel(ErrClosed) })
-	h.stop = func() { stop(); onClose(); cancel(context.Canceled) }
-	m.mu.Lock()
-	m.held = h
-	m.mu.Unlock()
 }
 
 // Context returns a context that ends when this process does not hold m any more: with the
@@ -190,9 +165,9 @@ func (m *Mutex) Context() context.Context {
 
 // Unlock gives m back. Whatever it returns, the caller does not hold m any more. If it
 // returns nil, the caller has held m until then. [ErrLeaseLost] is matched if m was lost
-// before. Other errors, those of [Map.Store], mean that the engine may not have been told: then m
-// is free at the latest when the lease ends by itself. Unlock panics if this process does not hold m, or ctx is
-// nil.
+// before, and [ErrClosed] after [Bucket.Close], which has given m back. Other errors, those of
+// [Map.Store], mean that the engine may not have been told: then m is free at the latest when the
+// lease ends by itself. Unlock panics if this process does not hold m, or ctx is nil.
 func (m *Mutex) Unlock(ctx context.Context) error {
 	mustContext(ctx)
 	m.mu.Lock()
@@ -203,27 +178,5 @@ func (m *Mutex) Unlock(ctx context.Context) error {
 		panic("cluster: Unlock of a Mutex that is not locked")
 	}
 	defer m.local.Unlock()
-	defer m.unwatch("", h.w)
-	h.stop()
-	return h.remove(ctx)
-}
-
-// remove deletes the lease, which must be there until then.
-func (l *lease) remove(ctx context.Context) error {
-	l.over = true
-	for {
-		_, err := l.b.write(ctx, engine.Write{Key: l.prefix + l.key, Delete: true, Expected: l.revision})
-		if !isUncertain(err) {
-			return err
-		}
-		there, failure := l.isThere(ctx)
-		switch {
-		case failure != nil:
-			return failure
-		case !there && errors.Is(err, engine.ErrConflict):
-			return ErrLeaseLost
-		case !there: // deleted by this call, or before
-			return err
-		}
-	}
+	return h.giveBack(ctx)
 }

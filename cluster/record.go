@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// A record is what a key of a [Group] has.
+// A record is what a key of a [Group], [Mutex], [Semaphore] or [Notify] has.
 type record struct {
 	state state
-	// holder is the Group that took the lease, and name the lease. Both are random, so
-	// that no two are the same.
+	// holder is the Group, Mutex or Semaphore that took the lease, and name the lease. Both
+	// are random, so that no two are the same.
 	holder, name id
 	fence        uint64 // of a renewed lease, or of a result
 	data         []byte // of a result, or the text of an error
@@ -23,7 +23,7 @@ type state byte
 
 const (
 	none   state = iota // nothing
-	leased              // some Group loads
+	leased              // somebody holds a lease
 	loaded              // data is the encoded result
 	failed              // data is the text of an error
 	ended               // the Bucket is closed
@@ -31,6 +31,10 @@ const (
 )
 
 func (r record) isResult() bool { return r.state == loaded || r.state == failed }
+
+// isFree reports whether a Mutex or a permit is free for the holder: nobody has it, or only
+// a lease of the holder's own was left.
+func (r record) isFree(holder id) bool { return r.state != leased || r.holder == holder }
 
 type id [16]byte
 

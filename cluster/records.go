@@ -2,18 +2,22 @@ package cluster
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/vigil-go/vigil/await"
 )
 
-// Records are those of a [Group] or [Mutex] that this process has seen, and who waits for others.
+// Records are those of a [Group], [Mutex], [Semaphore] or [Notify] that this process has seen, and
+// who waits for others.
 type records struct {
-	b      *Bucket
-	prefix string
-	holder id
-	closed context.Context // ends with the Bucket
-	close  context.CancelFunc
+	b       *Bucket
+	prefix  string
+	holder  id
+	closed  context.Context // ends with the Bucket
+	close   context.CancelFunc
+	changed func(key string, before, now record) // nil, or called with each change that was seen
 
 	mu      sync.Mutex
 	there   map[string]record
@@ -59,6 +63,7 @@ func (r *records) prepare(c change) func() {
 	n := c.record(r.b.histories)
 	return func() {
 		r.mu.Lock()
+		before := r.there[c.key]
 		if c.put {
 			r.there[c.key] = n
 		} else {
@@ -68,6 +73,9 @@ func (r *records) prepare(c change) func() {
 		r.mu.Unlock()
 		if w != nil {
 			w.Store(n)
+		}
+		if r.changed != nil {
+			r.changed(c.key, before, n)
 		}
 	}
 }
@@ -94,6 +102,33 @@ func (r *records) end() {
 		w.Store(record{state: ended})
 	}
 }
+
+// now returns the record of key.
+func (r *records) now(key string) record {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.there[key]
+}
+
+// within returns a context that ends with ctx, and with the Bucket.
+func (r *records) within(ctx context.Context) (within context.Context, cancel context.CancelFunc) {
+	within, end := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(r.closed, func() { end(ErrClosed) })
+	return within, func() { stop(); end(nil) }
+}
+
+// asClosed returns the error of a wait under a context of within.
+func (r *records) asClosed(ctx context.Context, err error) error {
+	switch {
+	case err == nil || ctx.Err() != nil || !r.isClosed():
+		return err
+	case errors.Is(err, ErrUnknown):
+		return fmt.Errorf("%w: %w", ErrClosed, ErrUnknown)
+	}
+	return ErrClosed
+}
+
+func (r *records) isClosed() bool { return r.closed.Err() != nil }
 
 // watch returns the record of key, which changes until unwatch is called.
 func (r *records) watch(key string) *watched {

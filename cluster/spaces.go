@@ -9,13 +9,17 @@ import (
 // A key of the engine is that of a space, followed by the key in the space. The key of a
 // space is a byte for its kind, a name, and NUL.
 const (
-	kindMap    = 'm' // the values of a Map
-	kindGroup  = 'g' // the records of a Group
-	kindMutex  = 'l' // the lease of a Mutex, with the empty key
-	kindCancel = 'c' // a put ends the waits for a key of the Map of that name
+	kindMap       = 'm' // the values of a Map
+	kindGroup     = 'g' // the records of a Group
+	kindMutex     = 'l' // the lease of a Mutex, with the empty key
+	kindSemaphore = 's' // the leases of a Semaphore's permits, by number
+	kindNotify    = 'n' // the permits of a Notify, and its last call of NotifyWaiters
+	kindCancel    = 'c' // a put ends the waits for a key of the Map of that name
 )
 
-var kindNames = map[byte]string{kindMap: "Map", kindGroup: "Group", kindMutex: "Mutex"}
+var kindNames = map[byte]string{
+	kindMap: "Map", kindGroup: "Group", kindMutex: "Mutex", kindSemaphore: "Semaphore", kindNotify: "Notify",
+}
 
 // split returns the parts of an engine's key. The kind is zero if it has no such parts.
 func split(full string) (kind byte, prefix, key string) {

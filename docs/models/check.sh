@@ -176,6 +176,17 @@ for mutant in BLIND_LEASE BLIND_RESULT RENEWAL_STAYS ANY_RESULT NO_SYNC OLD_REVI
 	refuted lease "$mutant"
 done
 refuted lease NO_NAME "-DGIVE_UP=1"
+holds lease "2 processes, 1 call each, 1 Close" "-DCALLS=1 -DCLOSES=1" "-DSAFETY -DPART" ""
+for mutant in BLIND_RELEASE RELEASE_ONCE; do
+	refuted lease "$mutant" "-DCLOSES=1"
+done
+
+holds semaphore "1 permit, 2 goroutines and 1" "" -DSAFETY ""
+holds semaphore "2 permits" "-DPERMITS=2 -DENDS=0 -DLOST=0 -DLEFT=0" "-DSAFETY -DPART" ""
+holds semaphore "2 permits, of which one uses 1" "-DPERMITS=2 -DFEWER -DENDS=0 -DLOST=0" "-DSAFETY -DPART" ""
+for mutant in NO_CLAIM SEEN_LATE NOTE_LATE UNCLAIM_SILENTLY MISS_ENDS BLIND TRUST RELEASE_BLINDLY; do
+	refuted semaphore "$mutant"
+done
 
 wait
 wrong=0

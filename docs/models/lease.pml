@@ -12,6 +12,7 @@
  *               ... the load is done: put the result in place of the lease
  *               ... one of these is refused: wait until something else is seen
  *     Renewal:  put the lease in place of itself
+ *     Close:    delete the lease; the result, if it was not put in place before, is refused
  *     An answer that is lost: read the key, and know one's own writes by their names
  *
  * A write replaces the revision that it names, or is refused. It may be carried out
@@ -21,7 +22,7 @@
  *
  * Bounds: WORKERS, each of which calls Do CALLS times; ENDS of leases whose holder lives;
  * LOST answers; DEATHS of holders; calls that GIVE_UP their lease, without a word; RENEWALS;
- * REMOVALS of results.
+ * REMOVALS of results; CLOSES of a holder's Bucket.
  *
  * Numbers in comments are those of the properties in README.md.
  */
@@ -50,6 +51,9 @@
 #ifndef REMOVALS
 #define REMOVALS 0
 #endif
+#ifndef CLOSES
+#define CLOSES 0
+#endif
 
 #define REVISIONS 32
 
@@ -65,13 +69,13 @@ bool expires;				/* the lease has a time to live */
 
 bool idle[REVISIONS];			/* nobody renews the lease of that fence */
 
-byte names, ends, lost, deaths, given, renewals, removals;
+byte names, ends, lost, deaths, given, renewals, removals, closes;
 
 /* What only the checks look at. */
 bool accepted[REVISIONS];		/* the result of a fence was put in place */
 bool loaded[REVISIONS];			/* a load has begun under a fence */
 
-/* Puts something in place of revision r, under the fence f, or a new one if that is 0. */
+/* Puts something, or nothing, in place of revision r, under the fence f, or a new one if that is 0. */
 inline write(r, k, f) {
 	names++;
 	own = names;
@@ -82,9 +86,12 @@ inline write(r, k, f) {
 #ifdef BLIND_RESULT
 	ok = ok || k == result;
 #endif
+#ifdef BLIND_RELEASE
+	ok = ok || k == absent && kind != absent;
+#endif
 	if
 	:: ok ->
-		assert(k != result || kind == lease && fence == f);	/* 1 */
+		assert(k == lease || kind == lease && fence == f);	/* 1 */
 		revision++;
 		assert(revision < REVISIONS);
 		kind = k;
@@ -211,8 +218,14 @@ renew:	if
 		if
 		:: kind == lease && fence == mark -> held = revision; goto renew
 		:: else -> goto wait
+#if CLOSES > 0
+		:: closes < CLOSES -> goto close
+#endif
 		fi
 	}
+#if CLOSES > 0
+	:: closes < CLOSES -> goto close
+#endif
 	:: atomic { deaths < DEATHS -> deaths++; idle[mark] = true; goto left }
 	:: atomic { given < GIVE_UP -> given++; idle[mark] = true; goto call }
 	:: true
@@ -242,8 +255,34 @@ publish: atomic {
 		:: kind == result && fence == mark -> goto call
 		:: kind == lease && fence == mark -> held = revision; goto publish
 		:: else
+#if CLOSES > 0
+		:: closes < CLOSES -> goto close
+#endif
 		fi
 	}
+	goto wait;
+
+#if CLOSES > 0
+close:	atomic {
+		closes++;
+		write(held, absent, mark);
+		answer();
+		if
+#ifndef RELEASE_ONCE
+		:: known && !ok && kind == lease && fence == mark ->	/* a renewal */
+			held = revision;
+			closes--;
+			goto close
+		:: known && (ok || kind != lease || fence != mark)
+#else
+		:: known
+#endif
+		:: !known -> idle[mark] = true; goto left
+		fi;
+		assert(kind != lease || fence != mark);		/* 7 */
+		goto left
+	}
+#endif
 
 wait:	atomic {		/* a write that was refused has told that there is something */
 #ifdef MISS_ENDS
