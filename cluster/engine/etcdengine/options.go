@@ -1,0 +1,117 @@
+package etcdengine
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	grpcbackoff "google.golang.org/grpc/backoff"
+)
+
+// Options configure an [Engine]. Either Addresses or Client must be set.
+type Options struct {
+	// Bucket is the name of the bucket: letters, digits, - and _.
+	Bucket string
+
+	// Prefix is that of all keys in etcd. Those of the bucket begin with it, the name
+	// of the bucket and a slash. Empty means "vigil/".
+	Prefix string
+
+	// Addresses are the URLs of one or more servers of an etcd cluster, such as
+	// "https://10.0.0.1:2379".
+	Addresses []string
+
+	// User and Password are those of an etcd user, who needs to read and write the keys of
+	// the bucket. Empty means none.
+	User, Password string
+
+	// TLS configures TLS. Nil means TLS only if the URL says so.
+	TLS *tls.Config
+
+	// DialOptions are added to those of the connections, as for a dialer.
+	DialOptions []grpc.DialOption
+
+	// Client is used instead of Addresses and what belongs to them. Close does not close
+	// it. It should have a DialKeepAliveTime; without one, a lost connection may not be
+	// noticed for minutes. What it has in place of its KV, Lease and Watcher, as those of
+	// package namespace, is not used.
+	Client *clientv3.Client
+
+	// AckTimeout is the time after which a write looks whether it was applied, if no
+	// answer has come. Zero means 5 seconds.
+	AckTimeout time.Duration
+
+	// CheckInterval is the time between two checks whether the history is still the
+	// same. Zero means 10 seconds.
+	CheckInterval time.Duration
+
+	// Logger is told when a watcher is cut off, and when it reads everything anew. Nil
+	// means slog.Default().
+	Logger *slog.Logger
+}
+
+var bucketName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// withDefaults returns a copy that has a value for each option.
+func (o *Options) withDefaults() (*Options, error) {
+	if o == nil {
+		o = new(Options)
+	}
+	c := *o
+	for of, value := range map[*time.Duration]time.Duration{&c.AckTimeout: 5 * time.Second, &c.CheckInterval: 10 * time.Second} {
+		if *of < 0 {
+			return nil, errors.New("cluster: a negative time in Options")
+		}
+		if *of == 0 {
+			*of = value
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Prefix == "" {
+		c.Prefix = "vigil/"
+	}
+	switch {
+	case !bucketName.MatchString(c.Bucket):
+		return nil, fmt.Errorf("cluster: %q is no name for a bucket: it may have letters, digits, - and _", c.Bucket)
+	case len(c.Prefix) > maxKey:
+		return nil, fmt.Errorf("cluster: Options.Prefix has more than %d bytes", maxKey)
+	case c.Client == nil && len(c.Addresses) == 0:
+		return nil, errors.New("cluster: Options has neither a Client nor Addresses")
+	case c.Client != nil && c.Client.ActiveConnection() == nil:
+		return nil, errors.New("cluster: Options.Client has no connection")
+	case (c.User == "") != (c.Password == ""):
+		return nil, errors.New("cluster: Options has a User without a Password, or a Password without a User")
+	}
+	return &c, nil
+}
+
+// The keepalive of a connection. A server closes connections with pings more often than
+// every five seconds.
+const (
+	pingInterval = 10 * time.Second
+	pingTimeout  = 5 * time.Second
+)
+
+// connect returns a client. It asks for a token if there is a user, which ends with ctx.
+func (o *Options) connect(ctx context.Context) (*clientv3.Client, error) {
+	life, cancel := context.WithCancel(context.Background())
+	defer context.AfterFunc(ctx, cancel)()
+	retries := grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff:           grpcbackoff.Config{BaseDelay: firstDelay, Multiplier: 2, Jitter: 0.2, MaxDelay: lastDelay},
+		MinConnectTimeout: pingTimeout,
+	})
+	return clientv3.New(clientv3.Config{
+		Endpoints: o.Addresses, Username: o.User, Password: o.Password, TLS: o.TLS, Context: life, DialTimeout: apiTimeout,
+		DialKeepAliveTime: pingInterval, DialKeepAliveTimeout: pingTimeout, PermitWithoutStream: true,
+		DialOptions: append([]grpc.DialOption{retries}, o.DialOptions...), Logger: zap.NewNop(),
+	})
+}
