@@ -115,16 +115,13 @@ func (e *Engine) connected(ctx context.Context) error {
 	ctx, cancel := e.run(ctx)
 	defer cancel(nil)
 	for {
-		switch state := e.conn.GetState(); state {
-		case connectivity.Ready:
-			return nil
-		case connectivity.Shutdown:
-			return fmt.Errorf("%w: so is its client", engine.ErrClosed)
-		default:
-			e.conn.Connect()
-			if !e.conn.WaitForStateChange(ctx, state) {
-				return engine.ContextError(ctx)
-			}
+		state := e.conn.GetState()
+		if state == connectivity.Ready || state == connectivity.Shutdown {
+			return e.ended(ctx)
+		}
+		e.conn.Connect()
+		if !e.conn.WaitForStateChange(ctx, state) {
+			return e.ended(ctx)
 		}
 	}
 }
@@ -136,10 +133,13 @@ func (e *Engine) run(ctx context.Context) (context.Context, context.CancelCauseF
 	return both, func(err error) { stop(); cancel(err) }
 }
 
-// ended returns an error if ctx or the Engine has ended.
+// ended returns an error if ctx, the Engine or its client has ended.
 func (e *Engine) ended(ctx context.Context) error {
-	if e.ctx.Err() != nil {
+	switch {
+	case e.ctx.Err() != nil:
 		return engine.ErrClosed
+	case e.conn.GetState() == connectivity.Shutdown:
+		return fmt.Errorf("%w: its client is", engine.ErrClosed)
 	}
 	return endOf(ctx)
 }

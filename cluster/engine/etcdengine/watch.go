@@ -41,11 +41,8 @@ func (e *Engine) Watch(ctx context.Context, from engine.Position, tell func(engi
 	for retry := newBackoff(); ; {
 		began := time.Now()
 		err := w.session(ctx)
-		if e.ctx.Err() != nil {
-			return engine.ErrClosed
-		}
-		if ctx.Err() != nil {
-			return engine.ContextError(ctx)
+		if err := e.ended(ctx); err != nil {
+			return err
 		}
 		if time.Since(began) > lastDelay {
 			retry = newBackoff()

@@ -48,19 +48,15 @@ func (e *Engine) Write(ctx context.Context, w engine.Write) (uint64, error) {
 	}
 	p := &put{e: e, w: &w, path: path}
 	for retry := newBackoff(); ; {
-		if err := e.ended(ctx); err != nil {
-			return 0, p.failed(err)
-		}
 		if err := e.connected(ctx); err != nil {
-			return 0, p.failed(errors.Join(e.ended(ctx), err))
+			return 0, p.failed(err)
 		}
 		revision, err := p.step(ctx)
 		switch {
-		case errors.Is(err, errAgain):
-		case !errors.Is(err, errPending):
+		case errors.Is(err, errPending):
+			_ = e.wait(ctx, retry) // connected looks at ctx
+		case !errors.Is(err, errAgain):
 			return revision, err
-		case e.wait(ctx, retry) != nil:
-			return 0, p.failed(e.ended(ctx))
 		}
 	}
 }
