@@ -78,7 +78,7 @@ func unclear(err error) bool {
 // sent again.
 func passing(err error) bool {
 	for _, one := range []error{
-		rpctypes.ErrTooManyRequests, rpctypes.ErrLeaseNotFound, rpctypes.ErrInvalidAuthToken, rpctypes.ErrAuthOldRevision, rpctypes.ErrUserEmpty,
+		rpctypes.ErrTooManyRequests, rpctypes.ErrLeaseNotFound, rpctypes.ErrInvalidAuthToken, rpctypes.ErrAuthOldRevision,
 	} {
 		if errors.Is(rpctypes.Error(err), one) {
 			return true

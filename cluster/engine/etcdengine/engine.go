@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
@@ -81,10 +82,19 @@ func (e *Engine) open(ctx context.Context) error {
 // reach waits until a server answers. If ctx ends first, the error says why none did.
 func (e *Engine) reach(ctx context.Context) error {
 	request := &pb.RangeRequest{Key: []byte(e.prefix + historyKey), CountOnly: true}
-	return e.retry(ctx, func(ctx context.Context) error {
+	var why error
+	err := e.retry(ctx, func(ctx context.Context) error {
 		_, err := pb.NewKVClient(e.conn).Range(ctx, request, grpc.WaitForReady(false))
+		err = rpctypes.Error(err)
+		if ctx.Err() == nil {
+			why = err
+		}
 		return err
 	})
+	if err != nil && endOf(ctx) != nil {
+		return errors.Join(endOf(ctx), why)
+	}
+	return err
 }
 
 // A once is a client of etcd that sends each transaction once. A client repeats one if the

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -48,11 +48,13 @@ func TestOpenWaitsForServer(t *testing.T) {
 	s := newServer(t)
 	link := enginetest.NewLink(s.dial)
 	link.Cut()
-	ctx, cancel := context.WithTimeout(bg, 50*time.Millisecond)
-	defer cancel()
-	_, err := etcdengine.Open(ctx, s.options(link))
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorContains(t, err, "the link is down")
+	for limit, told := 50*time.Millisecond, false; !told; limit *= 2 {
+		ctx, cancel := context.WithTimeout(bg, limit)
+		_, err := etcdengine.Open(ctx, s.options(link))
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		told = strings.Contains(err.Error(), "the link is down")
+	}
 
 	opened := make(chan error, 1)
 	go func() {
@@ -160,24 +162,36 @@ func TestLostAnswerAndPurge(t *testing.T) {
 	require.ErrorIs(t, <-done, engine.ErrUnknown)
 }
 
-// A meddler lets each transaction that puts a value through, or not, and then says that it was
+// A meddler lets a transaction that puts a value through, or not, and then says that it was
 // canceled, as a proxy may.
 type meddler struct {
 	through bool
 	left    atomic.Int32 // times
+	late    func() error // sends what was not let through
 }
 
 func (m *meddler) meddle(ctx context.Context, method string, in, out any, cc *grpc.ClientConn, next grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	send := func(ctx context.Context, out any) error { return next(ctx, method, in, out, cc, options...) }
 	puts := strings.HasSuffix(method, "/Txn") && strings.Contains(fmt.Sprint(in), "vigil/test/k/")
-	if !puts || m.left.Add(-1) < 0 {
-		return next(ctx, method, in, out, cc, options...)
-	}
-	if m.through {
-		if err := next(ctx, method, in, out, cc, options...); err != nil {
+	switch {
+	case !puts || m.left.Add(-1) < 0:
+		return send(ctx, out)
+	case m.through:
+		if err := send(ctx, out); err != nil {
 			return err
 		}
+	default:
+		m.late = func() error { return send(bg, new(pb.TxnResponse)) }
 	}
 	return status.Error(codes.Canceled, "meddled")
+}
+
+// meddled returns an engine on whose first put m meddles.
+func meddled(t *testing.T, s *server, m *meddler) engine.Engine {
+	o := s.options(enginetest.NewLink(s.dial))
+	o.DialOptions = append(o.DialOptions, grpc.WithChainUnaryInterceptor(m.meddle))
+	m.left.Store(1)
+	return s.open(t, o)
 }
 
 // TestCanceledByServer: the client would send a transaction again that was canceled, but not by
@@ -186,11 +200,7 @@ func TestCanceledByServer(t *testing.T) {
 	t.Parallel()
 	for _, through := range []bool{true, false} {
 		s := newServer(t)
-		m := &meddler{through: through}
-		o := s.options(enginetest.NewLink(s.dial))
-		o.DialOptions = append(o.DialOptions, grpc.WithChainUnaryInterceptor(m.meddle))
-		e := s.open(t, o)
-		m.left.Store(1)
+		e := meddled(t, s, &meddler{through: through})
 		revision, err := e.Write(bg, engine.Write{Key: "key", Value: []byte("1"), Unconditional: true})
 		require.NoError(t, err)
 		r, err := s.admin(t).Get(bg, "vigil/test/k/key")
@@ -198,6 +208,27 @@ func TestCanceledByServer(t *testing.T) {
 		require.Len(t, r.Kvs, 1)
 		require.Equal(t, int64(1), r.Kvs[0].Version, "applied more than once")
 		require.Equal(t, uint64(r.Kvs[0].ModRevision), revision)
+	}
+}
+
+// TestLateRequest: a transaction comes to the server when the engine has given it up.
+func TestLateRequest(t *testing.T) {
+	t.Parallel()
+	for _, w := range []engine.Write{
+		{Key: "key", Value: []byte("1"), Unconditional: true}, {Key: "key", Delete: true, Unconditional: true},
+	} {
+		s := newServer(t)
+		m := new(meddler)
+		e := meddled(t, s, m)
+		_, err := e.Write(bg, w)
+		require.NoError(t, err)
+		newer, err := e.Write(bg, engine.Write{Key: "key", Value: []byte("2"), Unconditional: true})
+		require.NoError(t, err)
+		require.NoError(t, m.late())
+		entry, ok, err := e.Get(bg, "key", 0)
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Equal(t, engine.Entry{Value: []byte("2"), Revision: newer}, entry)
 	}
 }
 
@@ -350,7 +381,7 @@ func TestServerLosesWrites(t *testing.T) {
 		return revision
 	}
 	put("kept")
-	data, old := filepath.Join(s.dir, "data"), t.TempDir()
+	data, old := s.data(), t.TempDir()
 	s.kill()
 	require.NoError(t, os.CopyFS(old, os.DirFS(data)))
 	require.NoError(t, s.start())

@@ -20,7 +20,7 @@ func (e *Engine) grant(ctx context.Context, ttl time.Duration) (int64, error) {
 	lease := newLease()
 	seconds := int64((min(ttl, longestTTL) + time.Second - 1) / time.Second)
 	_, err := e.leases.LeaseGrant(ctx, &pb.LeaseGrantRequest{ID: lease, TTL: seconds})
-	if err != nil && !errors.Is(rpctypes.Error(err), rpctypes.ErrLeaseExist) { // the client sends it again if an answer is lost
+	if err = rpctypes.Error(err); err != nil && !errors.Is(err, rpctypes.ErrLeaseExist) { // the client sends it again if an answer is lost
 		e.discard(lease)
 		return 0, err
 	}

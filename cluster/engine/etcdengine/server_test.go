@@ -2,12 +2,14 @@ package etcdengine_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -39,23 +41,34 @@ func binary() string {
 
 // A server is an etcd in a process of its own, at sockets in a directory.
 type server struct {
-	dir  string
-	args []string
-	cmd  *exec.Cmd
+	dir     string // its path is short, as that of a socket must be
+	name    string
+	cluster string // addresses of it and the other members
+	args    []string
+	cmd     *exec.Cmd
 
 	mu   sync.Mutex
 	used []*etcdengine.Engine
 }
 
-// launch starts a server in an empty directory, whose path is short, as that of a
-// socket must be.
-func launch(args ...string) (*server, error) {
+// launch starts the servers of a cluster in an empty directory.
+func launch(members int, args ...string) (all []*server, err error) {
 	dir, err := os.MkdirTemp("", "etcd")
 	if err != nil {
 		return nil, err
 	}
-	s := &server{dir: dir, args: args}
-	return s, s.start()
+	var peers []string
+	for i := range members {
+		peers = append(peers, fmt.Sprintf("%d=unix://peer:%d", i, i))
+	}
+	for i := range members {
+		s := &server{dir: dir, name: fmt.Sprint(i), cluster: strings.Join(peers, ","), args: args}
+		if err := s.start(); err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }
 
 func (s *server) start() error {
@@ -64,18 +77,20 @@ func (s *server) start() error {
 		return err
 	}
 	defer log.Close()
-	for _, socket := range []string{"client:1", "peer:1"} {
+	client, peer := "client:"+s.name, "peer:"+s.name
+	for _, socket := range []string{client, peer} {
 		_ = os.Remove(filepath.Join(s.dir, socket)) // of a server that was killed
 	}
-	const nowhere = "http://127.0.0.1:1" // it has no other members
 	s.cmd = exec.Command(binary(), append([]string{
-		"--data-dir", "data", "--logger", "zap", "--log-level", "warn", "--heartbeat-interval", "10", "--election-timeout", "100",
-		"--listen-client-urls", "unix://client:1", "--advertise-client-urls", nowhere,
-		"--listen-peer-urls", "unix://peer:1", "--initial-advertise-peer-urls", nowhere, "--initial-cluster", "default=" + nowhere,
+		"--name", s.name, "--data-dir", s.data(), "--initial-cluster", s.cluster, "--logger", "zap", "--log-level", "warn",
+		"--listen-client-urls", "unix://" + client, "--advertise-client-urls", "unix://" + client,
+		"--listen-peer-urls", "unix://" + peer, "--initial-advertise-peer-urls", "unix://" + peer,
 	}, s.args...)...)
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.dir, log, log
 	return s.cmd.Start()
 }
+
+func (s *server) data() string { return filepath.Join(s.dir, "data"+s.name) }
 
 // kill ends the process without a warning.
 func (s *server) kill() {
@@ -83,29 +98,36 @@ func (s *server) kill() {
 	_ = s.cmd.Wait()
 }
 
-func (s *server) remove() {
-	s.kill()
-	os.RemoveAll(s.dir)
-}
+func (s *server) socket() string { return filepath.Join(s.dir, "client:"+s.name) }
 
-func (s *server) address() string { return "unix://" + filepath.Join(s.dir, "client:1") }
+func (s *server) address() string { return "unix://" + s.socket() }
 
-func (s *server) dial() (net.Conn, error) { return net.Dial("unix", filepath.Join(s.dir, "client:1")) }
+func (s *server) dial() (net.Conn, error) { return net.Dial("unix", s.socket()) }
 
-// newServer starts a server that ends with the test, or skips the test.
-func newServer(t *testing.T, args ...string) *server {
+// newServers starts a cluster that ends with the test, or skips the test.
+func newServers(t *testing.T, members int, args ...string) []*server {
 	if binary() == "" {
 		t.Skip(missing)
 	}
-	s, err := launch(args...)
+	all, err := launch(members, args...)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		if log, err := os.ReadFile(filepath.Join(s.dir, "log")); err == nil && t.Failed() {
+		if log, err := os.ReadFile(filepath.Join(all[0].dir, "log")); err == nil && t.Failed() {
 			t.Logf("etcd: %s", log)
 		}
-		s.remove()
+		for _, s := range all {
+			s.kill()
+		}
+		os.RemoveAll(all[0].dir)
 	})
-	return s
+	return all
+}
+
+// alone are the options of a server without others, which elects itself.
+var alone = []string{"--heartbeat-interval", "10", "--election-timeout", "100"}
+
+func newServer(t *testing.T, args ...string) *server {
+	return newServers(t, 1, append(alone, args...)...)[0]
 }
 
 func (s *server) restart(t *testing.T) {
@@ -124,7 +146,7 @@ func (s *server) remake(t *testing.T) {
 		}
 	}
 	s.mu.Unlock()
-	require.NoError(t, os.RemoveAll(filepath.Join(s.dir, "data")))
+	require.NoError(t, os.RemoveAll(s.data()))
 	require.NoError(t, s.start())
 }
 
