@@ -182,6 +182,9 @@ func (m *meddler) meddle(ctx context.Context, method string, in, out any, cc *gr
 		}
 	default:
 		m.late = func() error { return send(bg, new(pb.TxnResponse)) }
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		return send(ended, out)
 	}
 	return status.Error(codes.Canceled, "meddled")
 }
@@ -281,8 +284,9 @@ func TestForeignLeaseIsKept(t *testing.T) {
 	}
 	for leases(t, c) != 3 { // of key, of other, and the foreign one
 	}
-	_, err = c.TimeToLive(bg, l.ID)
+	left, err := c.TimeToLive(bg, l.ID)
 	require.NoError(t, err)
+	require.Positive(t, left.TTL)
 }
 
 // TestLongTTL: a value whose TTL is more than etcd takes is there when a later one with a short

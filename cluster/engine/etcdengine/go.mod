@@ -8,10 +8,10 @@ replace github.com/vigil-go/vigil/cluster => ../..
 
 require (
 	github.com/stretchr/testify v1.12.1
-	github.com/vigil-go/vigil/cluster v0.0.0-00010101000000-000000000000
+	github.com/vigil-go/vigil v0.1.0
+	github.com/vigil-go/vigil/cluster v0.1.0
 	go.etcd.io/etcd/api/v3 v3.7.3
 	go.etcd.io/etcd/client/v3 v3.7.3
-	go.uber.org/goleak v1.3.0
 	go.uber.org/zap v1.28.0
 	google.golang.org/grpc v1.85.0
 )
@@ -31,8 +31,8 @@ require (
 	github.com/nats-io/nats.go v1.55.0 // indirect
 	github.com/nats-io/nkeys v0.4.17 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
-	github.com/vigil-go/vigil v0.1.0 // indirect
 	go.etcd.io/etcd/client/pkg/v3 v3.7.3 // indirect
+	go.uber.org/goleak v1.3.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.58.0 // indirect

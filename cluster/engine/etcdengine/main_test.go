@@ -6,7 +6,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 // TestMain runs no examples where there is no etcd, because these cannot be skipped.
@@ -16,5 +16,5 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "no examples: "+missing)
 		_ = run.Value.Set("^(Test|Fuzz)")
 	}
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }

@@ -115,12 +115,17 @@ func newServers(t *testing.T, members int, args ...string) []*server {
 		if log, err := os.ReadFile(filepath.Join(all[0].dir, "log")); err == nil && t.Failed() {
 			t.Logf("etcd: %s", log)
 		}
-		for _, s := range all {
-			s.kill()
-		}
-		os.RemoveAll(all[0].dir)
+		stopAll(all)
 	})
 	return all
+}
+
+// stopAll ends the servers of a cluster, and removes what they have stored.
+func stopAll(all []*server) {
+	for _, s := range all {
+		s.kill()
+	}
+	os.RemoveAll(all[0].dir)
 }
 
 // alone are the options of a server without others, which elects itself.
