@@ -54,8 +54,9 @@
 //
 // # Limits
 //
-// A key has at most 64 KiB. etcd refuses requests of more than 1.5 MiB (--max-request-bytes). A
-// TTL is at most 100 years: a longer one counts as that.
+// A key has at most 64 KiB. etcd refuses requests of more than 1.5 MiB (--max-request-bytes), and
+// a client those of more than 2 MiB (its MaxCallSendMsgSize). A TTL is at most 100 years: a
+// longer one counts as that.
 //
 // If others than engines write several keys in one transaction, these have the same revision. If
 // they give a key a lease, Write does not revoke it.

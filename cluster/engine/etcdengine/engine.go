@@ -70,7 +70,7 @@ func (e *Engine) open(ctx context.Context) error {
 		}
 	}
 	e.conn = e.client.ActiveConnection()
-	e.kv = clientv3.NewKVFromKVClient(once{clientv3.RetryKVClient(e.client)}, e.client)
+	e.kv = clientv3.NewKVFromKVClient(onceKV{clientv3.RetryKVClient(e.client)}, e.client)
 	e.leases = clientv3.RetryLeaseClient(e.client)
 	if err := e.reach(ctx); err != nil {
 		return fmt.Errorf("cluster: connect: %w", err)
@@ -97,11 +97,11 @@ func (e *Engine) reach(ctx context.Context) error {
 	return err
 }
 
-// A once is a client of etcd that sends each transaction once. A client repeats one if the
+// A onceKV is a client of etcd that sends each transaction once. A client repeats one if the
 // answer is that it was canceled, although it may have been applied.
-type once struct{ pb.KVClient }
+type onceKV struct{ pb.KVClient }
 
-func (o once) Txn(ctx context.Context, in *pb.TxnRequest, options ...grpc.CallOption) (*pb.TxnResponse, error) {
+func (o onceKV) Txn(ctx context.Context, in *pb.TxnRequest, options ...grpc.CallOption) (*pb.TxnResponse, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	return o.KVClient.Txn(ctx, in, append(options, grpc.OnFinish(func(error) { cancel() }))...)

@@ -2,6 +2,7 @@ package etcdengine_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
@@ -35,6 +36,8 @@ func TestBadOptions(t *testing.T) {
 		"no password": {Bucket: "a", Addresses: some, User: "x"},
 		"long prefix": {Bucket: "a", Addresses: some, Prefix: strings.Repeat("x", 1<<20)},
 		"no client":   {Bucket: "a", Client: clientv3.NewCtxClient(bg)},
+		"TLS or not":  {Bucket: "a", Addresses: []string{"https://127.0.0.1:1", "http://127.0.0.1:1"}},
+		"unused TLS":  {Bucket: "a", Addresses: some, TLS: new(tls.Config)},
 	} {
 		_, err := etcdengine.Open(bg, o)
 		require.Error(t, err, name)
@@ -445,6 +448,38 @@ func TestForeignWrites(t *testing.T) {
 		{Kind: engine.Delete, Key: "key", Revision: at}, {Kind: engine.Synced, Revision: at},
 	} {
 		require.Equal(t, event, <-events)
+	}
+}
+
+// TestLargeChanges: what one transaction has written is told at once, also if it comes in several
+// messages.
+func TestLargeChanges(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	link := enginetest.NewLink(s.dial)
+	events := follow(t, s.open(t, s.options(link)))
+	until(events, isSynced)
+	link.Cut()
+	const changes, keys = 5, 3
+	large := strings.Repeat("x", 400<<10)
+	c := s.admin(t)
+	for range changes {
+		var puts []clientv3.Op
+		for i := range keys {
+			puts = append(puts, clientv3.OpPut(fmt.Sprint("vigil/test/k/", i), large))
+		}
+		_, err := c.Txn(bg).Then(puts...).Commit()
+		require.NoError(t, err)
+	}
+	link.Heal()
+	for range changes {
+		require.Equal(t, engine.Skipped, (<-events).Kind)
+		for i := range keys {
+			event := <-events
+			require.Equal(t, fmt.Sprint(i), event.Key)
+			require.Len(t, event.Value, len(large))
+		}
+		require.True(t, isSynced(<-events))
 	}
 }
 

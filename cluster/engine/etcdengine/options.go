@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -25,7 +26,7 @@ type Options struct {
 	Prefix string
 
 	// Addresses are the URLs of one or more servers of an etcd cluster, such as
-	// "https://10.0.0.1:2379".
+	// "https://10.0.0.1:2379". All of them say http, or all say https.
 	Addresses []string
 
 	// User and Password are those of an etcd user, who needs to read and write the keys of
@@ -88,10 +89,24 @@ func (o *Options) withDefaults() (*Options, error) {
 		return nil, errors.New("cluster: Options has neither a Client nor Addresses")
 	case c.Client != nil && c.Client.ActiveConnection() == nil:
 		return nil, errors.New("cluster: Options.Client has no connection")
+	case !sameSecurity(c.Addresses, c.TLS != nil):
+		return nil, errors.New("cluster: Options.Addresses has some with TLS and some without, or some without although there is a TLS")
 	case (c.User == "") != (c.Password == ""):
 		return nil, errors.New("cluster: Options has a User without a Password, or a Password without a User")
 	}
 	return &c, nil
+}
+
+// sameSecurity reports whether all addresses say by their schemes that there is TLS, or none
+// says so. The client takes all for what the first one says. An address need not say anything.
+func sameSecurity(addresses []string, wanted bool) bool {
+	secure, plain := wanted, false
+	for _, a := range addresses {
+		scheme, _, _ := strings.Cut(a, ":")
+		secure = secure || scheme == "https" || scheme == "unixs"
+		plain = plain || scheme == "http"
+	}
+	return !secure || !plain
 }
 
 // The keepalive of a connection. A server closes connections with pings more often than

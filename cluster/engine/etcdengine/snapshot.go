@@ -12,8 +12,8 @@ import (
 
 // A page has pageBytes of keys and values, if these have about the same length.
 const (
-	firstPage = 100 // keys
-	largePage = 10_000
+	firstPage = 10 // keys
+	largePage = 1000
 	pageBytes = 1 << 20
 )
 
@@ -24,6 +24,9 @@ func (e *Engine) snapshot(ctx context.Context, revision int64) (all []*keyValue,
 		var r *clientv3.GetResponse
 		err := e.retry(ctx, func(ctx context.Context) (err error) {
 			r, err = e.kv.Get(ctx, from, clientv3.WithRange(end), clientv3.WithRev(revision), clientv3.WithLimit(int64(limit)))
+			if err != nil { // perhaps because the page was too large
+				limit = max(1, limit/10)
+			}
 			return err
 		})
 		if errors.Is(err, rpctypes.ErrCompacted) {

@@ -24,6 +24,7 @@ type watch struct {
 	goal  uint64          // then
 	anew  string          // why the next session must tell everything anew
 	reach atomic.Uint64   // at.Revision, for the keeper
+	tick  uint64          // a revision that the watch will reach, of the keeper's last write
 }
 
 // Watch reads the history by one reader after the other.
@@ -85,7 +86,7 @@ func (w *watch) session(ctx context.Context) error {
 	case !now.same(h) || newest < from:
 		return errRestart
 	}
-	w.h, w.goal = h, newest
+	w.h, w.goal, w.tick = h, newest, 0
 	if why != "" {
 		if err := w.reset(ctx, revision, why); err != nil {
 			return err
@@ -252,7 +253,7 @@ func (w *watch) keep(ctx context.Context, cancel context.CancelCauseFunc) {
 
 // nudge writes something if the watch does not reach the wanted revision.
 func (w *watch) nudge(ctx context.Context) {
-	behind := func() bool { return w.reach.Load() < w.h.wanted.Load() }
+	behind := func() bool { return max(w.reach.Load(), w.tick) < w.h.wanted.Load() }
 	if !behind() {
 		return
 	}
@@ -266,7 +267,10 @@ func (w *watch) nudge(ctx context.Context) {
 		return
 	}
 	err := w.e.once(ctx, func(ctx context.Context) error {
-		_, err := w.e.kv.Txn(ctx).If(w.e.is(w.h)).Then(clientv3.OpPut(w.e.prefix+noteKey, newID())).Commit()
+		r, err := w.e.kv.Txn(ctx).If(w.e.is(w.h)).Then(clientv3.OpPut(w.e.prefix+noteKey, newID())).Commit()
+		if err == nil && r.Succeeded {
+			w.tick = uint64(r.Header.Revision)
+		}
 		return err
 	})
 	if err != nil && ctx.Err() == nil { // the next check tries again
