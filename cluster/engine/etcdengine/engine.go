@@ -20,6 +20,7 @@ import (
 type Engine struct {
 	o      *Options
 	client *clientv3.Client
+	stop   func() error // closes it, if it is the Engine's
 	conn   *grpc.ClientConn
 	kv     clientv3.KV
 	leases pb.LeaseClient
@@ -47,7 +48,7 @@ func Open(ctx context.Context, o *Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		o: o, client: o.Client, prefix: o.Prefix + o.Bucket + "/", look: make(chan struct{}, 1), unused: make(chan int64, maxUnused),
+		o: o, client: o.Client, stop: func() error { return nil }, prefix: o.Prefix + o.Bucket + "/", look: make(chan struct{}, 1), unused: make(chan int64, maxUnused),
 	}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	if err := e.open(ctx); err != nil {
@@ -60,9 +61,9 @@ func Open(ctx context.Context, o *Options) (*Engine, error) {
 // open connects, and finds or makes the identity of the history.
 func (e *Engine) open(ctx context.Context) error {
 	for retry := newBackoff(); e.client == nil; {
-		client, err := e.o.connect(ctx)
+		client, stop, err := e.o.connect(ctx)
 		if err == nil {
-			e.client = client
+			e.client, e.stop = client, stop
 			break
 		}
 		if final(err) || retry.sleep(ctx) != nil {
@@ -111,13 +112,7 @@ func (o onceKV) Txn(ctx context.Context, in *pb.TxnRequest, options ...grpc.Call
 func (e *Engine) Close() error {
 	e.cancel(engine.ErrClosed)
 	e.workers.Wait()
-	if e.client == nil || e.o.Client != nil {
-		return nil
-	}
-	if err := e.client.Close(); err != nil && !errors.Is(err, context.Canceled) { // it cancels its own context
-		return fmt.Errorf("cluster: close: %w", err)
-	}
-	return nil
+	return e.stop()
 }
 
 // connected waits for a connection to a server.

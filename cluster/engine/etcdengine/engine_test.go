@@ -500,8 +500,8 @@ func TestTellExitsAmidABatch(t *testing.T) {
 			}
 		})
 	})
-	keys, ctx, cancel := 0, bg, func() {}
-	ctx, cancel = context.WithCancel(bg)
+	keys := 0
+	ctx, cancel := context.WithCancel(bg)
 	err = e.Watch(ctx, at, func(event engine.Event) {
 		if event.Kind == engine.Put {
 			keys++

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -41,7 +42,8 @@ type Options struct {
 
 	// Client is used instead of Addresses and what belongs to them. Close does not close
 	// it. It should have a DialKeepAliveTime; without one, a lost connection may not be
-	// noticed for minutes. What it has in place of its KV, Lease and Watcher, as those of
+	// noticed for minutes. If it has a user, it may get no new token from servers as old as
+	// 3.4.23, after these were restarted, as it would from Addresses. What it has in place of its KV, Lease and Watcher, as those of
 	// package namespace, is not used.
 	Client *clientv3.Client
 
@@ -116,17 +118,51 @@ const (
 	pingTimeout  = 5 * time.Second
 )
 
-// connect returns a client. It asks for a token if there is a user, which ends with ctx.
-func (o *Options) connect(ctx context.Context) (*clientv3.Client, error) {
+// connect returns a client, and what closes it. If there is a user, it asks for a token, until
+// ctx ends.
+func (o *Options) connect(ctx context.Context) (c *clientv3.Client, stop func() error, err error) {
 	life, cancel := context.WithCancel(context.Background())
 	defer context.AfterFunc(ctx, cancel)()
 	retries := grpc.WithConnectParams(grpc.ConnectParams{
 		Backoff:           grpcbackoff.Config{BaseDelay: firstDelay, Multiplier: 2, Jitter: 0.2, MaxDelay: lastDelay},
 		MinConnectTimeout: pingTimeout,
 	})
-	return clientv3.New(clientv3.Config{
-		Endpoints: o.Addresses, Username: o.User, Password: o.Password, TLS: o.TLS, Context: life, DialTimeout: apiTimeout,
+	config := clientv3.Config{
+		Endpoints: o.Addresses, TLS: o.TLS, Context: life, DialTimeout: apiTimeout,
 		DialKeepAliveTime: pingInterval, DialKeepAliveTimeout: pingTimeout, PermitWithoutStream: true,
 		DialOptions: append([]grpc.DialOption{retries}, o.DialOptions...), Logger: zap.NewNop(),
-	})
+	}
+	c, err = clientv3.New(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.User == "" {
+		return c, func() error { return closed(c) }, nil
+	}
+	anonymous := c
+	config.Username, config.Password = o.User, o.Password
+	config.DialOptions = append(config.DialOptions, grpc.WithChainUnaryInterceptor(authenticateBy(anonymous)))
+	if c, err = clientv3.New(config); err != nil {
+		return nil, nil, errors.Join(err, closed(anonymous))
+	}
+	return c, func() error { return errors.Join(closed(c), closed(anonymous)) }, nil
+}
+
+// authenticateBy returns what asks for a token by a client that has none. A server as old as
+// 3.4.23 gives no new one for a request that has an old one that it does not know any more.
+func authenticateBy(anonymous *clientv3.Client) grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, in, out any, c *grpc.ClientConn, next grpc.UnaryInvoker, options ...grpc.CallOption) error {
+		if method == pb.Auth_Authenticate_FullMethodName {
+			return anonymous.ActiveConnection().Invoke(ctx, method, in, out, options...)
+		}
+		return next(ctx, method, in, out, c, options...)
+	}
+}
+
+// closed closes a client, which returns the error of the context that it cancels.
+func closed(c *clientv3.Client) error {
+	if err := c.Close(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("cluster: close: %w", err)
+	}
+	return nil
 }

@@ -28,7 +28,7 @@ import (
 // bucket are refused at once.
 func TestUsers(t *testing.T) {
 	t.Parallel()
-	s := newServer(t)
+	s := newServer(t, "--bcrypt-cost", "4")
 	c := s.admin(t)
 	_, err := c.RoleAdd(bg, "role")
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestUsers(t *testing.T) {
 	e := s.open(t, o)
 	events := follow(t, e)
 	until(events, isSynced)
-	for range 2 { // the token that the client has is of no use when the server has been restarted
+	for range 4 { // the token that the client has is of no use when the server has been restarted
 		revision, err := e.Write(bg, engine.Write{Key: "key", Unconditional: true, TTL: time.Hour})
 		require.NoError(t, err)
 		until(events, func(event engine.Event) bool { return event.Revision == revision })
