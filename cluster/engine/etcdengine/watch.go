@@ -58,6 +58,8 @@ func (e *Engine) Watch(ctx context.Context, from engine.Position, tell func(engi
 // errRestart means that another session can begin at once.
 var errRestart = errors.New("cluster: the watch begins again")
 
+var errSlow = errors.New("cluster: etcd does not make a stream")
+
 // session tells events until something goes wrong. The identity of the history is asked for
 // again when there is a stream, which a server that has another history does not have.
 func (w *watch) session(ctx context.Context) error {
@@ -75,9 +77,11 @@ func (w *watch) session(ctx context.Context) error {
 	if why != "" {
 		from = revision
 	}
+	patience := time.AfterFunc(apiTimeout, func() { cancel(errSlow) })
+	defer patience.Stop()
 	r, err := w.e.newReader(ctx, from)
-	if err != nil {
-		return err
+	if err != nil || !patience.Stop() {
+		return errors.Join(err, context.Cause(ctx))
 	}
 	now, newest, err := w.e.position(ctx)
 	switch {
