@@ -112,7 +112,7 @@ func sameSecurity(addresses []string, wanted bool) bool {
 }
 
 // The keepalive of a connection. A server closes connections with pings more often than
-// every five seconds.
+// every five seconds, and with pings while there is no stream and no request.
 const (
 	pingInterval = 10 * time.Second
 	pingTimeout  = 5 * time.Second
@@ -129,7 +129,7 @@ func (o *Options) connect(ctx context.Context) (c *clientv3.Client, stop func() 
 	})
 	config := clientv3.Config{
 		Endpoints: o.Addresses, TLS: o.TLS, Context: life, DialTimeout: apiTimeout,
-		DialKeepAliveTime: pingInterval, DialKeepAliveTimeout: pingTimeout, PermitWithoutStream: true,
+		DialKeepAliveTime: pingInterval, DialKeepAliveTimeout: pingTimeout,
 		DialOptions: append([]grpc.DialOption{retries}, o.DialOptions...), Logger: zap.NewNop(),
 	}
 	c, err = clientv3.New(config)
