@@ -9,8 +9,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 root=github.com/vigil-go/vigil
-# The root comes first, because the others require it.
-published=(. vigildebug/prometheus vigildebug/otel cluster)
+# A module comes before those that require it.
+published=(. vigildebug/prometheus vigildebug/otel cluster cluster/engine/etcdengine)
 
 usage() {
 	echo "usage: ./release.sh VERSION [-n], where VERSION is like v0.1.0" >&2
@@ -42,6 +42,8 @@ check_requirements() {
 	for file in $(git ls-files '*/go.mod'); do
 		grep -Eq "^(require)?[[:space:]]*${root//./\\.} ${version//./\\.}$" "$file" ||
 			fault "$file does not require $root $version"
+		! grep -E "^(require)?[[:space:]]*${root//./\\.}/" "$file" | grep -Fqv " $version" ||
+			fault "$file requires a module of this repository that is not $version"
 	done
 }
 

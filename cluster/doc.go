@@ -26,6 +26,10 @@
 // Without Addresses, Open starts a server in the process, which keeps the values in a
 // directory.
 //
+// The module cluster/engine/etcdengine has an engine for servers of etcd. Choose it if fences
+// must survive that all servers lose power at once: etcd syncs each write to most of its disks
+// before it acknowledges it, and a NATS cluster does so only if it is configured to.
+//
 // # How it works
 //
 // A [Bucket] holds all keys and their history: all writes, in one order, each with a
@@ -67,8 +71,8 @@
 // The engine finds out whether a write was applied if its answer is lost. Where it cannot,
 // the error matches [ErrUnknown]: the write may have been applied, or may still be, once at
 // most. That is so if the context ends while the answer is missing, if the Bucket is
-// closed meanwhile, if the bucket was made anew, and in the cases that package natsengine
-// lists. Any other error means that nothing was written.
+// closed meanwhile, if the bucket was made anew, and in the cases that the package of the
+// engine lists. Any other error means that nothing was written.
 //
 // # When the history is lost
 //

@@ -41,7 +41,8 @@ type Options struct {
 	// everything anew. It is at least a second. Zero means an hour.
 	MarkerTTL time.Duration
 
-	// Engine is used instead of a NATS server, if it is not nil. Close closes it.
+	// Engine is used instead of a NATS server, if it is not nil, such as one of package
+	// etcdengine. Close closes it, and so does Open if it fails.
 	Engine engine.Engine
 
 	// Logger is told when the process is cut off, when it reads everything anew, and of

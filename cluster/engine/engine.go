@@ -1,6 +1,6 @@
 // Package engine is the contract between package cluster and the store that keeps a
-// bucket for several machines. Package natsengine implements it over NATS JetStream.
-// Package enginetest tests an implementation.
+// bucket for several machines. Package natsengine implements it over NATS JetStream, and
+// package etcdengine over etcd. Package enginetest tests an implementation.
 //
 // # A bucket
 //
@@ -110,7 +110,8 @@ type Write struct {
 	Unconditional bool
 
 	// TTL is the time after which the engine deletes what was put. Zero means never. It
-	// is rounded up to whole seconds. A deletion must not have one.
+	// is rounded up to whole seconds, or to the least that the store can do. A deletion must
+	// not have one.
 	TTL time.Duration
 }
 

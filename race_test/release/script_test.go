@@ -21,13 +21,14 @@ func clone(t *testing.T, changed map[string]string) (dir string) {
 	script, err := os.ReadFile(filepath.Join(root, "release.sh"))
 	require.NoError(t, err)
 	files := map[string]string{
-		"release.sh":                   string(script),
-		"CHANGELOG.md":                 "# Changelog\n\n## [Unreleased]\n\n## [0.1.0] - 2026-12-01\n",
-		"go.mod":                       "module " + path + "\n",
-		"bench/go.mod":                 "module " + path + "/bench\n\nrequire " + path + " v0.1.0\n",
-		"vigildebug/otel/go.mod":       "module " + path + "/vigildebug/otel\n\nrequire (\n\t" + path + " v0.1.0\n)\n",
-		"cluster/go.mod":               "module " + path + "/cluster\n\nrequire " + path + " v0.1.0\n",
-		"vigildebug/prometheus/go.mod": "module " + path + "/vigildebug/prometheus\n\nrequire (\n\t" + path + " v0.1.0\n)\n",
+		"release.sh":                       string(script),
+		"CHANGELOG.md":                     "# Changelog\n\n## [Unreleased]\n\n## [0.1.0] - 2026-12-01\n",
+		"go.mod":                           "module " + path + "\n",
+		"bench/go.mod":                     "module " + path + "/bench\n\nrequire " + path + " v0.1.0\n",
+		"vigildebug/otel/go.mod":           "module " + path + "/vigildebug/otel\n\nrequire (\n\t" + path + " v0.1.0\n)\n",
+		"cluster/go.mod":                   "module " + path + "/cluster\n\nrequire " + path + " v0.1.0\n",
+		"cluster/engine/etcdengine/go.mod": "module " + path + "/cluster/engine/etcdengine\n\nrequire (\n\t" + path + " v0.1.0\n\t" + path + "/cluster v0.1.0\n)\n",
+		"vigildebug/prometheus/go.mod":     "module " + path + "/vigildebug/prometheus\n\nrequire (\n\t" + path + " v0.1.0\n)\n",
 	}
 	dir = t.TempDir()
 	for name, content := range files {
@@ -51,7 +52,8 @@ func write(t *testing.T, file, content string) {
 const commands = "git tag -a -m v0.1.0 v0.1.0\n" +
 	"git tag -a -m vigildebug/prometheus/v0.1.0 vigildebug/prometheus/v0.1.0\n" +
 	"git tag -a -m vigildebug/otel/v0.1.0 vigildebug/otel/v0.1.0\n" +
-	"git tag -a -m cluster/v0.1.0 cluster/v0.1.0"
+	"git tag -a -m cluster/v0.1.0 cluster/v0.1.0\n" +
+	"git tag -a -m cluster/engine/etcdengine/v0.1.0 cluster/engine/etcdengine/v0.1.0"
 
 // TestScript checks that with -n the script prints what it would do, that without
 // it it does that, and that it refuses a second run.
@@ -62,7 +64,7 @@ func TestScript(t *testing.T) {
 	require.Empty(t, run(t, dir, identity, "git", "tag"))
 
 	require.Equal(t, commands, run(t, dir, identity, "bash", "release.sh", "v0.1.0"))
-	tags := "cluster/v0.1.0\nv0.1.0\nvigildebug/otel/v0.1.0\nvigildebug/prometheus/v0.1.0"
+	tags := "cluster/engine/etcdengine/v0.1.0\ncluster/v0.1.0\nv0.1.0\nvigildebug/otel/v0.1.0\nvigildebug/prometheus/v0.1.0"
 	require.Equal(t, tags, run(t, dir, identity, "git", "tag"))
 
 	out, err := try(dir, identity, "bash", "release.sh", "v0.1.0")
@@ -85,6 +87,7 @@ func TestScriptRefuses(t *testing.T) {
 		"without a date":       {"v0.1.0", "CHANGELOG.md", "## [0.1.0]\n", "CHANGELOG.md has no heading"},
 		"another version":      {"v0.1.0", "CHANGELOG.md", "## [0.1.01] - 2026-12-01\n", "CHANGELOG.md has no heading"},
 		"an older requirement": {"v0.1.0", "bench/go.mod", "require " + path + " v0.0.9\n", "bench/go.mod does not require"},
+		"an older module":      {"v0.1.0", "cluster/engine/etcdengine/go.mod", "require (\n\t" + path + " v0.1.0\n\t" + path + "/cluster v0.0.9\n)\n", "etcdengine/go.mod requires a module"},
 		"no requirement":       {"v0.1.0", "vigildebug/otel/go.mod", "module x\n", "vigildebug/otel/go.mod does not require"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -79,7 +79,10 @@ func testRemadeWhileWatching(t *testing.T, s *Store) {
 }
 
 // forgotten waits until the store has forgotten that the key was deleted.
-func forgotten(t *testing.T, e engine.Engine, key string) {
+func forgotten(t *testing.T, s *Store, e engine.Engine, key string) {
+	if s.Forget != nil {
+		s.Forget(t)
+	}
 	eventually(func() bool {
 		_, revision, ok := get(t, e, key)
 		require.False(t, ok)
@@ -91,7 +94,7 @@ func forgotten(t *testing.T, e engine.Engine, key string) {
 func testPhantom(t *testing.T, s *Store) {
 	a, b, link, view := cut(t, s)
 	must(t, a, remove("deleted"))
-	forgotten(t, a, "deleted")
+	forgotten(t, s, a, "deleted")
 	link.Heal()
 	require.Equal(t, map[string]string{"kept": "1"}, view.has(b))
 	must(t, a, put("deleted", "2"))
@@ -114,7 +117,7 @@ func testPhantomStalled(t *testing.T, s *Store) {
 	})
 	must(t, a, remove("deleted"))
 	last := must(t, a, put("last", ""))
-	forgotten(t, a, "deleted")
+	forgotten(t, s, a, "deleted")
 	link.Release()
 	view.until(last)
 	_, phantom := view.has(b)["deleted"]
@@ -125,7 +128,7 @@ func testPhantomStalled(t *testing.T, s *Store) {
 func testForgottenTail(t *testing.T, s *Store) {
 	a, b, link, view := cut(t, s)
 	last := must(t, a, remove("deleted"))
-	forgotten(t, a, "deleted")
+	forgotten(t, s, a, "deleted")
 	link.Heal()
 	require.Equal(t, map[string]string{"kept": "1"}, view.has(b))
 	require.GreaterOrEqual(t, view.Position.Revision, last)

@@ -22,10 +22,13 @@ type Store struct {
 	Purge   func(t *testing.T) // removes everything from the bucket behind the engines' back
 	Remake  func(t *testing.T) // removes the bucket, with its history, and makes it anew
 	Restart func(t *testing.T) // stops the server and starts it with what it has stored
+
+	// Forget makes the store forget all deletions, if it does not do so by itself.
+	Forget func(t *testing.T)
 }
 
 // Run tests the engine of a store. Each call of open returns another store. If forgets is
-// true, it forgets deletions after a second or a little more.
+// true, it forgets deletions after a second or a little more, or has a Forget.
 func Run(t *testing.T, open func(t *testing.T, forgets bool) *Store) {
 	for name, test := range map[string]func(t *testing.T, s *Store){
 		"Write": testWrite, "Conflict": testConflict, "DeletedIsAbsent": testDeletedIsAbsent, "Keys": testKeys, "BadWrites": testBadWrites,

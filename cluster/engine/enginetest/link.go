@@ -7,7 +7,8 @@ import (
 )
 
 // A Link is what an engine's connections go through. It can hold back what the server sends,
-// cut the connections, and refuse new ones. It is a nats.CustomDialer.
+// cut the connections, and refuse new ones. It is a nats.CustomDialer, and its Dial serves
+// other clients as well.
 type Link struct {
 	To func() (net.Conn, error) // connects to the server
 

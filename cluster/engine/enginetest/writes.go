@@ -63,7 +63,9 @@ func testDeletedIsAbsent(t *testing.T, s *Store) {
 		value, revision, ok := get(t, e, "key")
 		require.False(t, ok)
 		require.Empty(t, value)
-		require.Equal(t, deleted, revision)
+		if revision != 0 { // there is a trace of the deletion
+			require.Equal(t, deleted, revision)
+		}
 	}
 	must(t, e, remove("never written"))
 	_, _, ok := get(t, e, "never written")
