@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -36,7 +37,7 @@ func Supported(i Isolation) error {
 }
 
 // forbidden says why this process cannot make a namespace, if that is so.
-func forbidden() string {
+var forbidden = sync.OnceValue(func() string {
 	name := fmt.Sprintf("%s%d-try", prefix, os.Getpid())
 	if err := ip("netns", "add", name); err != nil {
 		return err.Error()
@@ -45,7 +46,7 @@ func forbidden() string {
 		return err.Error()
 	}
 	return ""
-}
+})
 
 // ip runs the command of that name.
 func ip(arguments ...string) error { return command("ip", arguments...) }
