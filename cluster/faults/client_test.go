@@ -20,76 +20,85 @@ type client struct {
 	t       *testing.T
 	options openOptions
 
-	mu    sync.Mutex
+	mu sync.Mutex
+	*life
+}
+
+// A life is one of a worker, from its start to its end.
+type life struct {
+	pipe  lab.Pipe
 	last  int
 	calls map[int]*call
+	over  bool
 }
 
 // A call is one that a worker makes.
 type call struct {
 	c        *client
 	id       int
+	pipe     lab.Pipe
 	events   chan response
 	returned chan response // one, or closed if the worker has ended
 }
 
 // attach opens the bucket in a worker that was just started.
-func (c *client) attach() {
-	c.t.Helper()
+func (c *client) attach() *call {
+	l := &life{pipe: c.Pipe(), calls: make(map[int]*call)}
 	c.mu.Lock()
-	c.calls = make(map[int]*call)
+	c.life = l
 	c.mu.Unlock()
-	go c.listen(c.Pipe(), c.calls)
-	c.do(request{Op: "open", Open: c.options})
+	go c.listen(l)
+	return c.start(request{Op: "open", Open: c.options})
 }
 
-// restart kills the worker, and starts it again.
+// restart kills the worker, starts it again, and waits until it has opened the bucket.
 func (c *client) restart() {
 	c.t.Helper()
 	require.NoError(c.t, c.Restart())
-	c.attach()
+	require.Empty(c.t, c.attach().result().Err)
 }
 
 // listen passes on what a worker says until it ends.
-func (c *client) listen(p lab.Pipe, calls map[int]*call) {
+func (c *client) listen(l *life) {
 	for {
 		var r response
-		if p.Receive(context.Background(), &r) != nil {
+		if l.pipe.Receive(context.Background(), &r) != nil {
 			break
 		}
 		c.mu.Lock()
-		x := calls[r.ID]
+		x := l.calls[r.ID]
+		if r.Event == "" {
+			delete(l.calls, r.ID)
+		}
 		c.mu.Unlock()
 		if r.Event != "" {
 			x.events <- r
 		} else {
 			x.returned <- r
-			c.forget(x.id, calls)
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for id, x := range calls {
-		delete(calls, id)
+	l.over = true
+	for _, x := range l.calls {
 		close(x.returned)
 	}
-}
-
-func (c *client) forget(id int, calls map[int]*call) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(calls, id)
 }
 
 // start lets the worker make a call.
 func (c *client) start(q request) *call {
 	c.mu.Lock()
-	c.last++
-	q.ID = c.last
-	x := &call{c: c, id: q.ID, events: make(chan response, 100), returned: make(chan response, 1)}
-	c.calls[q.ID] = x
+	l := c.life
+	l.last++
+	q.ID = l.last
+	x := &call{c: c, id: q.ID, pipe: l.pipe, events: make(chan response, 100), returned: make(chan response, 1)}
+	if l.over {
+		close(x.returned)
+	} else {
+		l.calls[q.ID] = x
+	}
 	c.mu.Unlock()
-	_ = c.Send(q) // if it fails, listen notices
+	_ = l.pipe.Send(q) // if it fails, listen notices
 	return x
 }
 
@@ -138,7 +147,7 @@ func (x *call) result() response {
 // finish lets the load of a Do return a value.
 func (x *call) finish(value string) {
 	x.c.t.Helper()
-	require.NoError(x.c.t, x.c.Send(request{ID: x.id, Op: "return", Value: value}))
+	require.NoError(x.c.t, x.pipe.Send(request{ID: x.id, Op: "return", Value: value}))
 }
 
 // quiet fails if something has happened.

@@ -74,7 +74,7 @@ func (s *site) join(o *openOptions) *client {
 	require.NoError(s.t, err)
 	c := &client{t: s.t, Process: p, options: *o}
 	s.workers = append(s.workers, c)
-	c.attach()
+	require.Empty(s.t, c.attach().result().Err)
 	return c
 }
 

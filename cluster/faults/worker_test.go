@@ -28,6 +28,9 @@ type request struct {
 	Open       openOptions
 }
 
+// pause is for how long a load, a holder or a callback does nothing.
+func (q *request) pause() time.Duration { return time.Duration(q.Old) * time.Millisecond }
+
 // A response is what a call returned, or something that happened before that.
 type response struct {
 	ID       int
@@ -149,6 +152,11 @@ func (w *worker) call(ctx context.Context, q request, r *response) (err error) {
 		r.Revision, err = w.x.Lock(ctx)
 	case "unlock":
 		err = w.x.Unlock(ctx)
+	case "guard":
+		if r.Revision, err = w.x.Lock(ctx); err == nil {
+			time.Sleep(q.pause())
+			err = w.x.Unlock(ctx)
+		}
 	case "held": // returns when it is not held any more
 		<-w.x.Context().Done()
 		err = context.Cause(w.x.Context())
@@ -168,8 +176,7 @@ func (w *worker) loader(q request) func(ctx context.Context) (string, error) {
 		case "nest":
 			return w.g.Do(ctx, q.Value, func(context.Context) (string, error) { return "nested", nil })
 		case "work":
-			time.Sleep(time.Duration(q.Old) * time.Millisecond)
-			w.self.Send(response{ID: q.ID, Event: "loaded", Revision: fence})
+			time.Sleep(q.pause())
 			return fmt.Sprint(fence), nil
 		}
 		value := <-w.load(q.ID)
@@ -192,7 +199,7 @@ func (w *worker) stall(q request) {
 	stalled := make(chan struct{})
 	w.m.Register(q.Key, wake.Func(func() {
 		w.self.Send(response{ID: q.ID, Event: "stalling"})
-		time.Sleep(time.Duration(q.Old) * time.Millisecond)
+		time.Sleep(q.pause())
 		close(stalled)
 	}))
 	w.self.Send(response{ID: q.ID, Event: "ready"})
