@@ -72,7 +72,7 @@ func (n *nemesis) run() {
 		} else {
 			<-places
 		}
-		n.sleep(time.Duration(n.random.IntN(3000)) * time.Millisecond)
+		n.sleep(time.Duration(n.random.IntN(8000)) * time.Millisecond)
 	}
 }
 

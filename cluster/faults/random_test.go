@@ -236,25 +236,20 @@ func (r *run) fenced(c *client, kind string, q request) {
 	r.calls.Add(1)
 	begun := r.fences.now()
 	x := c.start(q)
-	for {
-		select {
-		case e := <-x.events:
-			r.fences.loading(r.t, q.Key, e.Revision)
-		case got, ok := <-x.returned:
-			if !ok {
-				r.unknown.Add(1)
-				time.Sleep(20 * time.Millisecond)
-				return
-			}
-			if kind == "load" && got.Err == "" {
-				got.Revision, _ = strconv.ParseUint(got.Value, 10, 64)
-			}
-			if got.Err == "" {
-				r.fences.returned(kind, q.Key, begun, got.Revision)
-			} else if !got.Ended && !got.LeaseLost && !got.Unknown {
-				assert.Fail(r.t, "an unexpected error", "%s: %+v: %+v", c.Name, q, got)
-			}
-			return
+	got, ok := <-x.returned
+	for len(x.events) > 0 {
+		r.fences.loading(r.t, q.Key, (<-x.events).Revision)
+	}
+	switch {
+	case !ok:
+		r.unknown.Add(1)
+		time.Sleep(20 * time.Millisecond)
+	case got.Err == "":
+		if kind == "load" {
+			got.Revision, _ = strconv.ParseUint(got.Value, 10, 64)
 		}
+		r.fences.returned(kind, q.Key, begun, got.Revision)
+	case !got.Ended && !got.LeaseLost && !got.Unknown:
+		assert.Fail(r.t, "an unexpected error", "%s: %+v: %+v", c.Name, q, got)
 	}
 }

@@ -49,6 +49,9 @@ type Lab struct {
 	network   network
 	servers   []*Server
 
+	closing sync.Once
+	closed  chan struct{}
+
 	mu        sync.Mutex
 	processes []*Process
 }
@@ -77,7 +80,7 @@ func New(ctx context.Context, o *Options) (*Lab, error) {
 	if o == nil {
 		o = new(Options)
 	}
-	l := &Lab{dir: o.Dir, isolation: o.Isolation}
+	l := &Lab{dir: o.Dir, isolation: o.Isolation, closed: make(chan struct{})}
 	sweepDirs()
 	if err := l.open(ctx, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("lab: %w", err), l.Close())
@@ -202,8 +205,14 @@ func (l *Lab) logs() string {
 	return all.String()
 }
 
-// Close kills all processes and removes what New has made.
-func (l *Lab) Close() error {
+// Close kills all processes and removes what New has made. It returns nil when called again.
+func (l *Lab) Close() (err error) {
+	l.closing.Do(func() { err = l.close() })
+	return err
+}
+
+func (l *Lab) close() error {
+	close(l.closed)
 	l.mu.Lock()
 	processes := l.processes
 	l.mu.Unlock()

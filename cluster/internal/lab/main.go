@@ -58,7 +58,7 @@ func run(f Function) error {
 	s := &Self{
 		Arguments: os.Args[1:],
 		Addresses: strings.Fields(os.Getenv(addressesEnv)),
-		Pipe:      newPipe(os.Stdin, os.Stdout, cancel),
+		Pipe:      newPipe(os.Stdin, os.Stdout, nil, cancel),
 	}
 	os.Unsetenv(functionEnv)
 	return f(ctx, s)
@@ -76,8 +76,9 @@ type pipe struct {
 	ended    chan struct{} // closed when nothing will be received any more
 }
 
-// newPipe returns a pipe, and calls end when the other side has ended.
-func newPipe(in io.Reader, out io.Writer, end func()) Pipe {
+// newPipe returns a pipe, and calls end when the other side has ended. When over is closed, what
+// nobody has received is dropped.
+func newPipe(in io.Reader, out io.Writer, over <-chan struct{}, end func()) Pipe {
 	p := &pipe{out: out, received: make(chan json.RawMessage, 1000), ended: make(chan struct{})}
 	go func() {
 		defer end()
@@ -87,7 +88,11 @@ func newPipe(in io.Reader, out io.Writer, end func()) Pipe {
 			if d.Decode(&m) != nil {
 				return
 			}
-			p.received <- m
+			select {
+			case p.received <- m:
+			case <-over:
+				return
+			}
 		}
 	}()
 	return Pipe{p}

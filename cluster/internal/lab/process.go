@@ -57,8 +57,8 @@ func (p *Process) Start() error {
 	return nil
 }
 
-// Pipe returns the pipe to the process that was started last. After Kill or Stop it returns
-// another one only when the process has been started again.
+// Pipe returns the pipe to the process that was started last. What that has sent before its end can
+// still be received.
 func (p *Process) Pipe() Pipe {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -87,11 +87,11 @@ func (p *Process) launch() (*running, error) {
 	}
 	defer log.Close()
 	cmd.Stderr = log
-	return begin(cmd)
+	return begin(cmd, p.lab.closed)
 }
 
 // begin starts a command whose standard input and output are a Pipe.
-func begin(cmd *exec.Cmd) (*running, error) {
+func begin(cmd *exec.Cmd, over <-chan struct{}) (*running, error) {
 	in, childOut, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func begin(cmd *exec.Cmd) (*running, error) {
 		return nil, err
 	}
 	r := &running{cmd: cmd, stdin: out, done: make(chan struct{})}
-	r.Pipe = newPipe(in, out, func() { in.Close() })
+	r.Pipe = newPipe(in, out, over, func() { in.Close() })
 	go func() {
 		defer close(r.done)
 		r.err = cmd.Wait()
@@ -165,24 +165,11 @@ func (p *Process) Kill() {
 	p.wait()
 }
 
-// wait waits for the end, and closes what is left of the process. p.mu is held.
+// wait waits for the end. p.mu is held.
 func (p *Process) wait() {
-	if p.run == nil {
-		return
-	}
-	<-p.run.done
-	p.run.stdin.Close()
-	drain(p.run.Pipe)
-}
-
-// drain waits until the other side of p has ended.
-func drain(p Pipe) {
-	for {
-		select {
-		case <-p.received:
-		case <-p.ended:
-			return
-		}
+	if p.run != nil {
+		<-p.run.done
+		p.run.stdin.Close()
 	}
 }
 
