@@ -102,6 +102,19 @@ func (c *client) start(q request) *call {
 	return x
 }
 
+// wait waits until a worker that was killed is started again.
+func (c *client) wait() {
+	for c.ended() {
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (c *client) ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over
+}
+
 // call makes a call, and waits until it has returned.
 func (c *client) call(q request) response {
 	c.t.Helper()

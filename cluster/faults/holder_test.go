@@ -15,14 +15,14 @@ func leases() *openOptions { return &openOptions{TTL: ttl, ResultTTL: time.Hour}
 type away struct {
 	name      string
 	isolation lab.Isolation
-	go_       func(p *client) error
-	comeBack  func(p *client) error
+	leave     func(p *lab.Process) error
+	comeBack  func(p *lab.Process) error
 }
 
 var ways = []away{
-	{"stopped", 0, func(c *client) error { return c.Pause() }, func(c *client) error { return c.Resume() }},
-	{"cut off", lab.Namespaces, func(c *client) error { return c.Cut() }, func(c *client) error { return c.Heal() }},
-	{"behind a proxy", lab.Proxies, func(c *client) error { return c.Cut() }, func(c *client) error { return c.Heal() }},
+	{"stopped", 0, (*lab.Process).Pause, (*lab.Process).Resume},
+	{"cut off", lab.Namespaces, (*lab.Process).Cut, (*lab.Process).Heal},
+	{"cut off by a proxy", lab.Proxies, (*lab.Process).Cut, (*lab.Process).Heal},
 }
 
 // TestHolderIsAway: the holder of a load and of the mutex is away for longer than its TTL. Its
@@ -34,6 +34,9 @@ func TestHolderIsAway(t *testing.T) {
 			if err := lab.Supported(way.isolation); way.isolation == lab.Namespaces && err != nil {
 				t.Skip(err)
 			}
+			if way.isolation == lab.Proxies {
+				onlyLong(t)
+			}
 			s := newSite(t, 3, &lab.Options{Isolation: way.isolation}, leases())
 			a, b, c := s.workers[0], s.workers[1], s.workers[2]
 			first := a.start(request{Op: "do", Key: "k"})
@@ -42,13 +45,13 @@ func TestHolderIsAway(t *testing.T) {
 			held := a.start(request{Op: "held"})
 			second := b.start(request{Op: "do", Key: "k"})
 
-			s.must(way.go_(a))
+			s.must(way.leave(a.Process))
 			require.Greater(t, second.event("loading").Revision, oldFence)
 			require.Greater(t, b.do(request{Op: "lock"}).Revision, oldLock)
 			second.finish("of b")
 			require.Equal(t, "of b", second.result().Value)
 
-			s.must(way.comeBack(a))
+			s.must(way.comeBack(a.Process))
 			first.finish("of a")
 			require.Equal(t, "of b", first.result().Value)
 			require.True(t, held.result().LeaseLost)
@@ -65,6 +68,7 @@ func TestHolderIsAway(t *testing.T) {
 // TestKilledHolderIsReplaced: a lease that was renewed for three TTLs ends when its holder
 // is killed, and not before.
 func TestKilledHolderIsReplaced(t *testing.T) {
+	onlyLong(t)
 	t.Parallel()
 	s := newSite(t, 2, nil, leases())
 	a, b := s.workers[0], s.workers[1]
@@ -95,6 +99,7 @@ const lenience = 15 * time.Second
 
 // TestSlowLink: while an answer takes longer than a TTL, nobody believes in a lease.
 func TestSlowLink(t *testing.T) {
+	onlyLong(t)
 	t.Parallel()
 	s := newSite(t, 2, &lab.Options{Isolation: lab.Proxies}, &openOptions{TTL: time.Second})
 	a, b := s.workers[0], s.workers[1]
@@ -193,6 +198,7 @@ func TestNoLeader(t *testing.T) {
 // TestLoadsThatWaitForEachOther: A waits for B's key while B waits for A's, and members come
 // and go. It ends with the context of one of them, and no key is wedged.
 func TestLoadsThatWaitForEachOther(t *testing.T) {
+	onlyLong(t)
 	t.Parallel()
 	s := newSite(t, 3, nil, leases())
 	a, b, c := s.workers[0], s.workers[1], s.workers[2]

@@ -120,6 +120,7 @@ func TestDeletionsAreForgotten(t *testing.T) {
 // TestReplicaLags: a worker sees its own writes, and after a Sync those of others, also if
 // the server that it is connected to lags behind.
 func TestReplicaLags(t *testing.T) {
+	onlyLong(t)
 	t.Parallel()
 	s := newSite(t, 3, &lab.Options{Isolation: lab.Proxies}, nil)
 	for i, server := range s.Servers() {

@@ -28,13 +28,14 @@ import (
 //
 // When the nemesis has ended, all workers can make calls again.
 func TestRandom(t *testing.T) {
+	t.Parallel()
 	if *seed == 0 {
 		*seed = rand.Uint64()
 	}
 	random := rand.New(rand.NewPCG(*seed, 0))
-	isolation := lab.Isolation(1 + random.IntN(2))
-	if lab.Supported(isolation) != nil {
-		isolation = lab.Proxies
+	isolation := lab.Proxies
+	if *seed%2 == 0 && lab.Supported(lab.Namespaces) == nil {
+		isolation = lab.Namespaces
 	}
 	t.Logf("-seed %d, with %v", *seed, isolation)
 	s := newSite(t, 3, &lab.Options{Isolation: isolation}, leases())
@@ -136,12 +137,12 @@ func (r *run) round(number int) {
 func (r *run) do(c *client, q request) (response, bool) {
 	q.Within = callTime
 	r.calls.Add(1)
+	c.wait()
 	got, ok := <-c.start(q).returned
 	if !ok || got.Unknown {
 		r.unknown.Add(1)
 	}
 	if !ok {
-		time.Sleep(20 * time.Millisecond) // until it is started again
 		return got, false
 	}
 	if !got.Unknown && !got.Ended && !got.LeaseLost && got.Err != "" {
@@ -217,13 +218,13 @@ func (r *run) take(c *client, n *tally, queue string, produced chan struct{}) {
 		over := isClosed(produced)
 		q := request{Op: "take", Key: queue, Within: time.Second}
 		r.calls.Add(1)
+		c.wait()
 		got, ok := <-c.start(q).returned
 		switch {
 		case !ok:
 			r.mu.Lock()
 			r.gone++
 			r.mu.Unlock()
-			time.Sleep(20 * time.Millisecond)
 		case !n.took(got) && over:
 			return
 		}
@@ -234,6 +235,7 @@ func (r *run) take(c *client, n *tally, queue string, produced chan struct{}) {
 func (r *run) fenced(c *client, kind string, q request) {
 	q.Within = callTime
 	r.calls.Add(1)
+	c.wait()
 	begun := r.fences.now()
 	x := c.start(q)
 	got, ok := <-x.returned
@@ -243,7 +245,6 @@ func (r *run) fenced(c *client, kind string, q request) {
 	switch {
 	case !ok:
 		r.unknown.Add(1)
-		time.Sleep(20 * time.Millisecond)
 	case got.Err == "":
 		if kind == "load" {
 			got.Revision, _ = strconv.ParseUint(got.Value, 10, 64)

@@ -126,6 +126,8 @@ func (w *worker) call(ctx context.Context, q request, r *response) (err error) {
 		r.Revision, r.OK, err = w.m.CompareAndSwap(ctx, q.Key, q.Old, q.Value)
 	case "delete":
 		err = w.m.Delete(ctx, q.Key)
+	case "clock":
+		r.Value = time.Now().UTC().Format(time.RFC3339Nano)
 	case "sync":
 		err = w.bucket.Sync(ctx)
 	case "load", "look":

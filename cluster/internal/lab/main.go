@@ -26,6 +26,7 @@ type Self struct {
 const (
 	functionEnv  = "VIGIL_LAB_FUNCTION"
 	addressesEnv = "VIGIL_LAB_ADDRESSES"
+	clockEnv     = "VIGIL_LAB_CLOCK"
 )
 
 var registered = map[string]Function{serveFunction: serve}

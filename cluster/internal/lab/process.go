@@ -79,7 +79,7 @@ func (p *Process) launch() (*running, error) {
 	argv := p.lab.network.command(p, append([]string{program}, p.arguments...))
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), functionEnv+"="+p.function, addressesEnv+"="+strings.Join(p.lab.network.addresses(p), " "),
-		"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // the default is a second
+		clockEnv+"="+p.ClockFile(), "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // the default is a second
 	prepare(cmd, p.disk > 0)
 	log, err := os.OpenFile(p.logFile(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -117,6 +117,10 @@ func begin(cmd *exec.Cmd, over <-chan struct{}) (*running, error) {
 	}()
 	return r, nil
 }
+
+// ClockFile returns the name of a file for a program that reads from it by how much its wall clock is
+// wrong. Its name is in the environment of the process, as VIGIL_LAB_CLOCK.
+func (p *Process) ClockFile() string { return filepath.Join(p.lab.dir, p.Name+".clock") }
 
 func (p *Process) logFile() string { return filepath.Join(p.lab.dir, p.Name+".log") }
 
