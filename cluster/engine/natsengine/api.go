@@ -35,8 +35,11 @@ const (
 	codeSameID            = 10158
 	codeNotClustered      = 10074
 	statusUnavailable     = 503
-	apiTimeout            = 5 * time.Second
 	firstDelay, lastDelay = 20 * time.Millisecond, time.Second
+
+	// A server does not answer while there is no leader. So the first tries are short, and later
+	// ones long enough for a slow link.
+	firstTimeout, apiTimeout = time.Second, 5 * time.Second
 )
 
 // A stored is a message of the stream.
@@ -103,7 +106,7 @@ func (e *Engine) retry(ctx context.Context, f func(ctx context.Context) error) e
 		if err := e.ended(ctx); err != nil {
 			return err
 		}
-		err := e.once(ctx, f)
+		err := e.within(ctx, retry.timeout, f)
 		if err == nil || final(err) {
 			return err
 		}
@@ -113,11 +116,16 @@ func (e *Engine) retry(ctx context.Context, f func(ctx context.Context) error) e
 	}
 }
 
-// once calls f with a context that ends in any case, and when the connection is lost.
+// once is within for what is not tried again soon.
 func (e *Engine) once(ctx context.Context, f func(ctx context.Context) error) error {
+	return e.within(ctx, apiTimeout, f)
+}
+
+// within calls f with a context that ends after timeout, and when the connection is lost.
+func (e *Engine) within(ctx context.Context, timeout time.Duration, f func(ctx context.Context) error) error {
 	ctx, cancel := e.run(ctx)
 	defer cancel(nil)
-	ctx, stop := context.WithTimeout(ctx, apiTimeout)
+	ctx, stop := context.WithTimeout(ctx, timeout)
 	defer stop()
 	defer context.AfterFunc(e.link(), func() { cancel(nats.ErrDisconnected) })()
 	err := f(ctx)
@@ -143,15 +151,15 @@ func final(err error) bool {
 		errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }
 
-// A backoff is the time between tries, which grows.
-type backoff struct{ delay time.Duration }
+// A backoff is the time between tries, and that for each try. Both grow.
+type backoff struct{ delay, timeout time.Duration }
 
-func newBackoff() *backoff { return &backoff{firstDelay} }
+func newBackoff() *backoff { return &backoff{firstDelay, firstTimeout} }
 
 func (b *backoff) sleep(ctx context.Context) error {
 	t := time.NewTimer(b.delay)
 	defer t.Stop()
-	b.delay = min(2*b.delay, lastDelay)
+	b.delay, b.timeout = min(2*b.delay, lastDelay), min(b.timeout+b.timeout/8, apiTimeout)
 	select {
 	case <-t.C:
 		return nil

@@ -63,8 +63,8 @@ func (e *Engine) Write(ctx context.Context, w engine.Write) (uint64, error) {
 	if w.TTL > 0 && e.markerTTL == 0 {
 		return 0, fmt.Errorf("%w: stream %s has no TTL for delete markers (SubjectDeleteMarkerTTL)", engine.ErrNoTTL, e.stream)
 	}
-	p := &put{e: e, w: &w, subject: subject, expected: w.Expected}
-	for retry := newBackoff(); ; {
+	p := &put{e: e, w: &w, subject: subject, expected: w.Expected, retry: newBackoff()}
+	for {
 		if err := p.e.ended(ctx); err != nil {
 			return 0, p.failed(err)
 		}
@@ -73,7 +73,7 @@ func (e *Engine) Write(ctx context.Context, w engine.Write) (uint64, error) {
 		case errors.Is(err, errAgain):
 		case !errors.Is(err, errPending):
 			return revision, err
-		case p.e.wait(ctx, retry) != nil:
+		case p.e.wait(ctx, p.retry) != nil:
 			return 0, p.failed(p.e.ended(ctx))
 		}
 	}
@@ -92,6 +92,8 @@ type put struct {
 	begun  time.Time // when that was
 	server string    // to which it was sent
 	lost   error     // why it may have been applied although there was no answer
+
+	retry *backoff
 }
 
 var (
@@ -225,7 +227,7 @@ func (p *put) vanished(ctx context.Context) (uint64, error) {
 
 // last returns the last message of a subject.
 func (p *put) last(ctx context.Context, subject string) (m *stored, err error) {
-	err = p.e.once(ctx, func(ctx context.Context) (err error) {
+	err = p.e.within(ctx, p.retry.timeout, func(ctx context.Context) (err error) {
 		m, err = p.e.message(ctx, query{Last: subject})
 		return err
 	})
