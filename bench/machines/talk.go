@@ -39,13 +39,16 @@ func StartTalker(way Way, address string, answers bool) (*Talker, error) {
 
 // Times has what calls have taken, in microseconds.
 type Times struct {
-	Calls             int
-	Median, Late, P99 float64
+	Calls       int
+	Median, P99 float64
 }
 
-// timesOf returns the times of calls that have taken so many microseconds.
+// timesOf returns the times of calls that have taken so many microseconds. JSON has no NaN.
 func timesOf(took []float64) Times {
-	return Times{len(took), measure.Quantile(took, 0.5), measure.Quantile(took, 0.9), measure.Quantile(took, 0.99)}
+	if len(took) == 0 {
+		return Times{}
+	}
+	return Times{len(took), measure.Quantile(took, 0.5), measure.Quantile(took, 0.99)}
 }
 
 // Ask asks one thing after the other for about d.
