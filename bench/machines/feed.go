@@ -117,7 +117,10 @@ type countingDialer struct{ n *atomic.Int64 }
 
 func (d *countingDialer) Dial(network, address string) (net.Conn, error) {
 	c, err := net.Dial(network, address)
-	return countingConn{c, d.n}, err
+	if err != nil {
+		return nil, err
+	}
+	return countingConn{c, d.n}, nil
 }
 
 type countingConn struct {

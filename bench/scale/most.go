@@ -14,8 +14,8 @@ type Most struct {
 	In        float64 // bytes a second from the server, to all and to each, with the most writes
 }
 
-// size is about how many events of followers a simulation has.
-const size = 20_000
+// A simulation has about size events of followers, but at least leastWrites writes.
+const size, leastWrites = 12_000, 60
 
 // FindMost finds the most writes that so many processes can follow.
 func FindMost(c Costs, p Place, followers int) Most {
@@ -23,7 +23,7 @@ func FindMost(c Costs, p Place, followers int) Most {
 	high, limit := c.bound(p, followers)
 	m.Limit = limit
 	low := 0.0
-	for range 7 {
+	for range 6 {
 		rate := (low + high) / 2
 		if simulateRate(c, p, followers, rate).keepsUp() {
 			low = rate
@@ -38,8 +38,8 @@ func FindMost(c Costs, p Place, followers int) Most {
 }
 
 func simulateRate(c Costs, p Place, followers int, rate float64) Result {
-	seconds := min(max(size/(rate*float64(followers)), 2*Deadline), 5)
-	return Simulate(c, p, followers, Drive{Rate: rate}, seconds)
+	writes := max(size/float64(followers), leastWrites)
+	return Simulate(c, p, followers, Drive{Rate: rate}, writes/rate)
 }
 
 func (r Result) keepsUp() bool {

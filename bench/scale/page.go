@@ -18,7 +18,7 @@ var text string
 var Fleet = Place{Cores: 8, Link: 10e9 / 8, Hop: 100e-6}
 
 // sizes are the numbers of followers in the table.
-var sizes = []int{1, 3, 10, 30, 100, 300, 1000, 3000}
+var sizes = []int{1, 3, 10, 30, 100, 300, 1000}
 
 // A row has what so many followers can follow.
 type row struct {
@@ -72,6 +72,31 @@ func findRow(c Costs, followers int) row {
 	synced, one := Fleet, Fleet
 	synced.Synced, one.Cores = true, 1
 	return row{FindMost(c, Fleet, followers), FindMost(c, synced, followers), FindMost(c, one, followers)}
+}
+
+// Tells is how many times a second the server's processors can tell a process of a write.
+func (p page) Tells() float64 { return float64(p.Place.Cores) / p.Costs.Deliver }
+
+// TellsSlowly is Tells if each event goes by itself.
+func (p page) TellsSlowly() float64 { return float64(p.Place.Cores) / p.SlowDeliver() }
+
+// Carried is how many events a second the server's network connection carries.
+func (p page) Carried() float64 { return p.Place.Link / p.Costs.Event }
+
+// Stream is how many writes a second a stream takes.
+func (p page) Stream() float64 { return 1 / p.Costs.Write }
+
+// LargeValue is the size of values with which the connection is as slow as the processors.
+func (p page) LargeValue() float64 {
+	return p.Place.Link/p.Tells() - (p.Costs.Event - float64(p.Value))
+}
+
+// Worst is by how many percent the most writes of the simulation are off.
+func (p page) Worst() (worst float64) {
+	for _, c := range p.Checks {
+		worst = max(worst, 100*math.Abs(c.Full.Writes/c.Run.Full.Writes-1))
+	}
+	return worst
 }
 
 // most returns a row.

@@ -43,6 +43,7 @@ type world struct {
 	source    *actor   // of writes at random
 	writers   []*actor // processes, or goroutines
 	stream    *actor
+	synced    *actor // what the server does when the disk has a write
 	followers []*actor
 	warm      float64 // what begins before is not counted
 	writes    int
@@ -54,7 +55,7 @@ func Simulate(c Costs, p Place, followers int, d Drive, seconds float64) Result 
 	w := &world{costs: c, place: p, warm: seconds / 5}
 	w.link.clock, w.disk.clock = &w.clock, &w.clock
 	w.server = w.pool(p.Cores)
-	w.stream = w.actor(w.server, c.Write, w.stored)
+	w.stream, w.synced = w.actor(w.server, c.Write, w.stored), w.actor(w.server, 0, w.tell)
 	for range followers {
 		w.addFollower(d)
 	}
@@ -128,15 +129,20 @@ func (w *world) begin(a *actor, which int) {
 	a.get(job{w.now, which})
 }
 
+// tell has the server tell all followers.
+func (w *world) tell(j job) {
+	for _, f := range w.followers {
+		f.get(j)
+	}
+}
+
 // stored happens when the server has handled a write.
 func (w *world) stored(j job) {
-	delay := 0.0
-	if w.place.Synced {
-		delay = w.disk.pass(w.costs.Sync)
+	if !w.place.Synced {
+		w.tell(j)
+		return
 	}
-	for _, f := range w.followers {
-		w.add(delay, f, j, false)
-	}
+	w.add(w.disk.pass(w.costs.Sync), w.synced, j, false)
 }
 
 func (w *world) result(seconds float64) Result {
