@@ -33,6 +33,15 @@ func Quantile(vs []float64, q float64) float64 {
 	return s[min(max(at, 0), len(s)-1)]
 }
 
+// Mean returns the arithmetic mean of vs, and NaN if vs is empty.
+func Mean(vs []float64) float64 {
+	sum := 0.0
+	for _, v := range vs {
+		sum += v
+	}
+	return sum / float64(len(vs))
+}
+
 // Geomean returns the geometric mean of vs. It returns NaN if vs is empty or one of
 // them is not positive: a ratio of zero is a broken measurement.
 func Geomean(vs []float64) float64 {

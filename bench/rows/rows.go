@@ -89,7 +89,7 @@ func All() []Row {
 	return append([]Row{
 		mapRow(), insertRow(), memoryRow(), iterateRow(), valuesRow(), collideRow(),
 		waitRow(), handoffRow(), fanoutRow(), groupRow(), notifyRow(),
-		lockRow(), rwlockRow(), semaRow(), queueRow(), selectRow(), awaitTasksRow(), onceRow(), wakeManyRow(), waitersRow(), cancelRow(), collectRow(), dedupRow(),
+		lockRow(), rwlockRow(), semaRow(), queueRow(), selectRow(), awaitTasksRow(), onceRow(), wakeManyRow(), waitersRow(), cancelRow(), collectRow(), dedupRow(), clusterRow(),
 	}, append(ringRows(), uringRows()...)...)
 }
 
