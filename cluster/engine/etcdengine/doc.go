@@ -36,8 +36,8 @@
 // to compact what was written meanwhile; or if the user may not do what the Engine asks. Then
 // the error matches engine.ErrUnknown.
 //
-// A value with a TTL has a lease of its own, which is revoked when the value is replaced or
-// deleted. The lease is made before the value is written, and counts from then. etcd lengthens
+// A value with a TTL has a lease of its own, which is revoked when another value with a TTL
+// replaces it, and otherwise ends by itself. The lease is made before the value is written, and counts from then. etcd lengthens
 // short TTLs to one and a half of its election timeout, two seconds as it is usually configured,
 // and all of them when it elects another leader.
 //

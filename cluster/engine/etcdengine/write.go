@@ -102,7 +102,7 @@ func (p *put) step(ctx context.Context) (uint64, error) {
 	r, err := p.send(ctx)
 	switch {
 	case err == nil && r.Succeeded:
-		p.replaced(r.Responses[0].GetResponseRange().Kvs)
+		p.discardReplaced(r)
 		return p.applied(r.Header.Revision)
 	case err == nil:
 		p.e.discard(p.lease)
@@ -138,9 +138,8 @@ func (p *put) send(ctx context.Context) (*clientv3.TxnResponse, error) {
 	if !p.w.Unconditional {
 		conditions = append(conditions, clientv3.Compare(clientv3.ModRevision(p.path), "=", int64(p.w.Expected)))
 	}
-	now := clientv3.OpGet(p.path, clientv3.WithKeysOnly())
-	return p.e.kv.Txn(ctx).If(conditions...).Then(append([]clientv3.Op{now}, p.change()...)...).
-		Else(now, clientv3.OpGet(p.e.prefix+historyKey)).Commit()
+	return p.e.kv.Txn(ctx).If(conditions...).Then(p.change()...).
+		Else(clientv3.OpGet(p.path, clientv3.WithKeysOnly()), clientv3.OpGet(p.e.prefix+historyKey)).Commit()
 }
 
 // change returns what the transaction does. A deletion leaves its id in a key of its own.
@@ -148,13 +147,18 @@ func (p *put) change() []clientv3.Op {
 	if p.w.Delete {
 		return []clientv3.Op{clientv3.OpDelete(p.path), clientv3.OpPut(p.e.prefix+noteKey, p.id)}
 	}
-	return []clientv3.Op{clientv3.OpPut(p.path, encode(p.id, p.w.Value), clientv3.WithLease(clientv3.LeaseID(p.lease)))}
+	value := encode(p.id, p.w.Value)
+	if p.lease == 0 {
+		return []clientv3.Op{clientv3.OpPut(p.path, value)}
+	}
+	return []clientv3.Op{clientv3.OpPut(p.path, value, clientv3.WithLease(clientv3.LeaseID(p.lease)), clientv3.WithPrevKV())}
 }
 
-// replaced discards the lease of what was replaced.
-func (p *put) replaced(old []*keyValue) {
-	if len(old) > 0 {
-		p.e.discard(old[0].Lease)
+// discardReplaced discards the lease of what was replaced. A write without a TTL does not ask for
+// it, because that would be sent with the old value.
+func (p *put) discardReplaced(r *clientv3.TxnResponse) {
+	if old := r.Responses[0].GetResponsePut().GetPrevKv(); old != nil {
+		p.e.discard(old.Lease)
 	}
 }
 
