@@ -3,7 +3,7 @@
 // It is for fences that must not be used again whatever happens: etcd acknowledges a write
 // when most of its servers have it on their disks, so that the revision of a lease survives a
 // power loss of all of them at once. It is a client only, of servers that are there already,
-// version 3.4 or later:
+// version 3.4 or later (the tests have passed with 3.4.23 and 3.7.3):
 //
 //	e, err := etcdengine.Open(ctx, &etcdengine.Options{Bucket: "jobs", Addresses: []string{"http://10.0.0.1:2379"}})
 //	if err != nil {
