@@ -87,7 +87,9 @@ func TestParkerMisbehaves(t *testing.T) {
 							use.free(t)
 						}
 						returned := <-done
-						require.Equal(t, strike == misbehave.Fail || strike == misbehave.None, returned)
+						if p.Parks.Load() > 0 { // or the answer came at once
+							require.Equal(t, strike == misbehave.Fail || strike == misbehave.None, returned)
+						}
 						synctest.Wait()
 						if kind != "Notify" || busy || strike == misbehave.None {
 							require.NoError(t, use.wait(bg))
