@@ -175,6 +175,137 @@ func ExampleMutex_Lock() {
 	// <nil>
 }
 
+// Let a few machines at a time do something, and tell other systems by whom they may be asked.
+func ExampleSemaphore_Acquire() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	exports, err := cluster.NewSemaphore(bucket, &cluster.SemaphoreOptions{Name: "exports", Permits: 3})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	permit, err := exports.Acquire(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	export := func(ctx context.Context, number int, fence uint64) { // the store refuses smaller fences of that number
+		fmt.Println(number < 3, fence > 0, ctx.Err())
+	}
+	export(permit.Context(), permit.Number(), permit.Fence())
+	fmt.Println(permit.Release(ctx))
+	// Output:
+	// true true <nil>
+	// <nil>
+}
+
+// Do something only if not too many machines are at it.
+func ExampleSemaphore_TryAcquire() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	scans, err := cluster.NewSemaphore(bucket, &cluster.SemaphoreOptions{Name: "scans", Permits: 1})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 2 {
+		_, acquired, err := scans.TryAcquire(ctx)
+		fmt.Println(acquired, err)
+	}
+	// Output:
+	// true <nil>
+	// false <nil>
+}
+
+// Wake one worker of the cluster for each job.
+func ExampleNotify_Wait() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	work, err := cluster.NewNotify(bucket, &cluster.NotifyOptions{Name: "work"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	jobs := make(chan string, 1) // or a table of a database
+	go func() {                  // on any machine
+		jobs <- "wash the dishes"
+		work.NotifyOne(ctx)
+	}()
+	for {
+		select {
+		case job := <-jobs:
+			fmt.Println(job)
+			return
+		default:
+		}
+		if err := work.Wait(ctx); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	// Output: wash the dishes
+}
+
+// Wait on all machines until a condition holds.
+func ExampleNotify_Listen() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	changed, err := cluster.NewNotify(bucket, &cluster.NotifyOptions{Name: "votes"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	votes, err := cluster.NewMap[bool](bucket, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, voter := range []string{"a", "b", "c"} { // on any machines
+		go func() {
+			votes.Store(ctx, voter, true)
+			changed.NotifyWaiters(ctx)
+		}()
+	}
+	for {
+		l := changed.Listen() // before the look
+		if votes.Len() == 3 {
+			break
+		}
+		if err := l.Wait(ctx); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	fmt.Println(votes.Len(), "votes")
+	// Output: 3 votes
+}
+
+// Hand over what this machine holds when it is shut down.
+func ExampleBucket_Close() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	leader, err := cluster.NewMutex(bucket, &cluster.MutexOptions{Name: "leader"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := leader.Lock(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	leading := leader.Context()
+	fmt.Println(bucket.Close()) // another machine is the leader now, not after the TTL
+	fmt.Println(context.Cause(leading) == cluster.ErrClosed)
+	// Output:
+	// <nil>
+	// true
+}
+
 // Wait for a key of the cluster and for something in this process.
 func ExampleMap_OnStore() {
 	ctx := context.Background()

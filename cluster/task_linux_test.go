@@ -71,3 +71,38 @@ func TestGroupTasks(t *testing.T) {
 		require.Equal(t, result[string]{v: "value"}, <-results)
 	}
 }
+
+// TestPermitTasks: tasks of one loop wait for permits and notifications. None of them blocks the
+// others, which run on one thread.
+func TestPermitTasks(t *testing.T) {
+	t.Parallel()
+	loop, err := uringwake.NewLoop(nil)
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	defer func() { require.NoError(t, loop.Close(bg)) }()
+	b := newSite(t).machine(t).Bucket
+	s, n := newSemaphore(t, b, 2, endless), newNotify(t, b, 0)
+	const tasks = 5
+	errs := make(chan error, 2*tasks)
+	for range tasks {
+		loop.Go(bg, func(ctx context.Context) {
+			p, err := s.Acquire(ctx)
+			if err == nil {
+				err = n.Wait(ctx)
+			}
+			if err == nil {
+				err = p.Release(ctx)
+			}
+			errs <- err
+		})
+	}
+	requireWaiters(t, n, 2)
+	for range tasks {
+		loop.Go(bg, func(ctx context.Context) { errs <- n.NotifyOne(ctx) })
+	}
+	for range 2 * tasks {
+		require.NoError(t, <-errs)
+	}
+}

@@ -1,0 +1,132 @@
+package cluster_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/cluster"
+	"github.com/vigil-go/vigil/internal/misbehave"
+	"github.com/vigil-go/vigil/wake"
+)
+
+// A permitUse is a wait for a Mutex, a permit or a notification. busy makes it sleep until free
+// is called.
+type permitUse struct {
+	wait       func(ctx context.Context) error
+	busy, free func(t *testing.T)
+}
+
+// permitUses returns them, all with one bucket, and each free.
+func permitUses(t *testing.T, b *cluster.Bucket) map[string]permitUse {
+	m, err := cluster.NewMutex(b, nil)
+	require.NoError(t, err)
+	s, n := newSemaphore(t, b, 1, endless), newNotify(t, b, 1)
+	require.NoError(t, n.NotifyOne(bg))
+	var held *cluster.Permit
+	return map[string]permitUse{
+		"Mutex": {
+			func(ctx context.Context) error {
+				if _, err := m.Lock(ctx); err != nil {
+					return err
+				}
+				return m.Unlock(bg)
+			},
+			func(t *testing.T) { _, err := m.Lock(bg); require.NoError(t, err) },
+			func(t *testing.T) { require.NoError(t, m.Unlock(bg)) },
+		},
+		"Semaphore": {
+			func(ctx context.Context) error {
+				p, err := s.Acquire(ctx)
+				if err != nil {
+					return err
+				}
+				return p.Release(bg)
+			},
+			func(t *testing.T) { held = acquire(t, s) },
+			func(t *testing.T) { require.NoError(t, held.Release(bg)) },
+		},
+		"Notify": {
+			func(ctx context.Context) error {
+				if err := n.Wait(ctx); err != nil {
+					return err
+				}
+				return n.NotifyOne(bg)
+			},
+			func(t *testing.T) { require.NoError(t, n.Wait(bg)) },
+			func(t *testing.T) { require.NoError(t, n.NotifyOne(bg)) },
+		},
+	}
+}
+
+// TestParkerMisbehaves: a Park that fails, panics or exits leaves nothing locked, nobody in line,
+// and no lease that Close would wait for.
+func TestParkerMisbehaves(t *testing.T) {
+	for name, strike := range misbehave.Parks {
+		for _, kind := range []string{"Mutex", "Semaphore", "Notify"} {
+			for _, busy := range []bool{false, true} {
+				t.Run(name, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						k, b := newKeeper(t)
+						use := permitUses(t, b)[kind]
+						if busy {
+							use.busy(t)
+						}
+						p := misbehave.NewParker()
+						p.Before = strike
+						done := make(chan bool, 1)
+						go func() {
+							returned, _ := misbehave.Outcome(func() error { return use.wait(wake.WithParker(bg, p)) })
+							done <- returned
+						}()
+						synctest.Wait()
+						if busy {
+							use.free(t)
+						}
+						returned := <-done
+						if p.Parks.Load() > 0 { // or the answer came at once
+							require.Equal(t, strike == misbehave.Fail || strike == misbehave.None, returned)
+						}
+						synctest.Wait()
+						if kind != "Notify" || busy || strike == misbehave.None {
+							require.NoError(t, use.wait(bg))
+						} // else the permit may have been taken
+						behind := start(func() (struct{}, error) { return struct{}{}, use.wait(bg) })
+						if kind == "Notify" {
+							use.free(t)
+						}
+						require.NoError(t, (<-behind).err)
+						require.NoError(t, b.Close())
+						if kind != "Notify" {
+							delete(k.there, "n\x00p0")
+							k.requireEmpty(t)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestContextEndsWhileOthersWait: the next one in line goes on.
+func TestContextEndsWhileOthersWait(t *testing.T) {
+	for _, kind := range []string{"Mutex", "Semaphore", "Notify"} {
+		synctest.Test(t, func(t *testing.T) {
+			_, b := newKeeper(t)
+			use := permitUses(t, b)[kind]
+			use.busy(t)
+			ctx, cancel := context.WithCancel(bg)
+			first := start(func() (struct{}, error) { return struct{}{}, use.wait(ctx) })
+			synctest.Wait()
+			second := start(func() (struct{}, error) { return struct{}{}, use.wait(bg) })
+			synctest.Wait()
+			cancel()
+			require.ErrorIs(t, (<-first).err, context.Canceled, kind)
+			use.free(t)
+			assert.NoError(t, (<-second).err, kind)
+		})
+	}
+}
