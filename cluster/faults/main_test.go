@@ -3,6 +3,8 @@ package faults_test
 import (
 	"context"
 	"flag"
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -21,6 +23,12 @@ var (
 func TestMain(m *testing.M) {
 	lab.Register("worker", work)
 	lab.Main()
+	flag.Parse()
+	allowed, _ := time.ParseDuration(flag.Lookup("test.timeout").Value.String())
+	if allowed > 0 && *duration+patience > allowed {
+		fmt.Fprintf(os.Stderr, "-duration %v needs -timeout 0, or a longer one\n", *duration)
+		os.Exit(2)
+	}
 	goleak.VerifyTestMain(m)
 }
 
