@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -9,7 +10,8 @@ import (
 )
 
 // TestDeposedLeader: a leader is cut off from the other servers, but not from a worker. When the
-// others have another leader, that worker does not see an old state as the newest.
+// others have another leader, that worker does not see an old state as the newest, and no
+// write is refused by it.
 func TestDeposedLeader(t *testing.T) {
 	onlyLong(t)
 	t.Parallel()
@@ -19,31 +21,22 @@ func TestDeposedLeader(t *testing.T) {
 		at[i] = s.join(&openOptions{Server: i + 1})
 	}
 	at[0].do(request{Op: "store", Key: "x", Value: "old"})
+	at[0].do(request{Op: "store", Key: "gone", Value: "old"})
 	leader := s.leader()
-	for i, server := range s.Servers() {
-		if server == leader {
-			continue
-		}
-		old := at[indexOf(s.Servers(), leader)]
-		require.Equal(t, "old", old.do(request{Op: "load", Key: "x"}).Value)
-		s.must(leader.CutRoutes())
-		at[i].do(request{Op: "store", Key: "x", Value: "new"})
-		r := old.call(request{Op: "load", Key: "x", Within: ttl})
-		t.Logf("%+v", r)
-		if r.Err == "" {
-			require.Equal(t, "new", r.Value)
-		}
-		s.must(leader.Heal())
-		require.Equal(t, "new", old.do(request{Op: "load", Key: "x"}).Value)
-		return
+	n := slices.Index(s.Servers(), leader)
+	old, other := at[n], at[(n+1)%3]
+	require.Equal(t, "old", old.do(request{Op: "load", Key: "x"}).Value)
+	s.must(leader.CutRoutes())
+	other.do(request{Op: "store", Key: "x", Value: "new"})
+	other.do(request{Op: "delete", Key: "gone"})
+	load := old.start(request{Op: "load", Key: "x", Within: ttl})
+	swap := old.start(request{Op: "swap", Key: "gone", Value: "new", Within: ttl})
+	if r := load.result(); r.Err == "" {
+		require.Equal(t, "new", r.Value)
 	}
-}
-
-func indexOf(all []*lab.Server, s *lab.Server) int {
-	for i := range all {
-		if all[i] == s {
-			return i
-		}
+	if r := swap.result(); r.Err == "" {
+		require.True(t, r.OK, "a write was refused by an old state")
 	}
-	return -1
+	s.must(leader.Heal())
+	require.Equal(t, "new", old.do(request{Op: "load", Key: "x"}).Value)
 }
