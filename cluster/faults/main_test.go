@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -59,6 +60,9 @@ func newSite(t *testing.T, workers int, lo *lab.Options, oo *openOptions) *site 
 	}
 	if err := lab.Supported(lab.Proxies); err != nil {
 		t.Skip(err)
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("processes cannot be stopped here")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
