@@ -53,7 +53,8 @@
 //     same process find, or what has replaced it. So they do after a failed
 //     CompareAndSwap, or a LoadOrStore that loaded.
 //   - Another process may not have seen it yet. [Bucket.Sync] waits until the process has
-//     seen all that was written before the call, by anybody.
+//     seen all that was written before the call, by anybody. If several servers have the
+//     bucket, it costs a write.
 //
 // Writes are linearizable for each key, and a read after a Sync is, too. All reads and
 // writes are sequentially consistent. An iteration over a Map is not a snapshot.

@@ -46,9 +46,10 @@ func (c *client) attach() *call {
 	l := &life{pipe: c.Pipe(), calls: make(map[int]*call)}
 	c.mu.Lock()
 	c.life = l
+	open := c.startLocked(request{Op: "open", Open: c.options}) // before all others
 	c.mu.Unlock()
 	go c.listen(l)
-	return c.start(request{Op: "open", Open: c.options})
+	return open
 }
 
 // restart kills the worker, starts it again, and waits until it has opened the bucket.
@@ -88,6 +89,12 @@ func (c *client) listen(l *life) {
 // start lets the worker make a call.
 func (c *client) start(q request) *call {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.startLocked(q)
+}
+
+// startLocked is start. c.mu is held, so that the worker gets the calls in their order.
+func (c *client) startLocked(q request) *call {
 	l := c.life
 	l.last++
 	q.ID = l.last
@@ -97,7 +104,6 @@ func (c *client) start(q request) *call {
 	} else {
 		l.calls[q.ID] = x
 	}
-	c.mu.Unlock()
 	_ = l.pipe.Send(q) // if it fails, listen notices
 	return x
 }

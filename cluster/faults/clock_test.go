@@ -15,47 +15,45 @@ import (
 	"github.com/vigil-go/vigil/cluster/internal/lab"
 )
 
-// jumpedClock is added to package time: wall clocks are wrong by the seconds that a file
-// has, if it is there.
-const jumpedClock = `
+// jumpingClock is added to package time: wall clocks are wrong by the seconds that a file
+// has. A goroutine reads it, because Now is also called where the scheduler must not wait.
+const jumpingClock = `
 package time
 
-import "syscall"
+import (
+	"sync/atomic"
+	"syscall"
+)
 
-var jump struct {
-	name  string
-	known bool
-	read  int64 // when it was, by the monotonic clock
-	sec   int64
+var jumped atomic.Int64
+
+func init() {
+	if name, ok := syscall.Getenv("VIGIL_LAB_CLOCK"); ok {
+		go func() {
+			for ; ; Sleep(50 * Millisecond) {
+				readJump(name)
+			}
+		}()
+	}
 }
 
-func jumped(mono int64) int64 {
-	if !jump.known {
-		jump.name, _ = syscall.Getenv("VIGIL_LAB_CLOCK")
-		jump.known = true
-	}
-	if jump.name == "" || mono-jump.read < 5e7 {
-		return jump.sec
-	}
-	jump.read = mono
-	fd, err := open(jump.name)
+func readJump(name string) {
+	fd, err := open(name)
 	if err != nil {
-		return jump.sec
+		return
 	}
 	defer closefd(fd)
 	var text [20]byte
 	n, _ := read(fd, text[:])
 	sec, sign := int64(0), int64(1)
 	for _, c := range text[:n] {
-		switch {
-		case c == '-':
+		if c == '-' {
 			sign = -1
-		case c >= '0' && c <= '9':
+		} else {
 			sec = 10*sec + int64(c-'0')
 		}
 	}
-	jump.sec = sign * sec
-	return jump.sec
+	jumped.Store(sign * sec)
 }
 `
 
@@ -100,7 +98,7 @@ func overlay(t *testing.T) string {
 	index, err := json.Marshal(map[string]any{"Replace": files})
 	require.NoError(t, err)
 	for file, content := range map[string]string{
-		"time.go": strings.Replace(string(text), asks, asks+"\tsec += jumped(mono)\n", 1), "jump.go": jumpedClock, "overlay.json": string(index),
+		"time.go": strings.Replace(string(text), asks, asks+"\tsec += jumped.Load()\n", 1), "jump.go": jumpingClock, "overlay.json": string(index),
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600))
 	}

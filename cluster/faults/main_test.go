@@ -3,6 +3,9 @@ package faults_test
 import (
 	"context"
 	"flag"
+	"fmt"
+	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -21,6 +24,12 @@ var (
 func TestMain(m *testing.M) {
 	lab.Register("worker", work)
 	lab.Main()
+	flag.Parse()
+	allowed, _ := time.ParseDuration(flag.Lookup("test.timeout").Value.String())
+	if allowed > 0 && *duration+patience > allowed {
+		fmt.Fprintf(os.Stderr, "-duration %v needs -timeout 0, or a longer one\n", *duration)
+		os.Exit(2)
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -51,6 +60,9 @@ func newSite(t *testing.T, workers int, lo *lab.Options, oo *openOptions) *site 
 	}
 	if err := lab.Supported(lab.Proxies); err != nil {
 		t.Skip(err)
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("processes cannot be stopped here")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

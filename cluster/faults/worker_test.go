@@ -16,6 +16,7 @@ import (
 // openOptions are how a worker opens the bucket.
 type openOptions struct {
 	MarkerTTL, TTL, ResultTTL time.Duration
+	Server                    int // the only one that the worker knows, from 1 on; zero: all
 }
 
 // A request is what a worker is asked to do.
@@ -90,7 +91,11 @@ func work(ctx context.Context, self *lab.Self) error {
 }
 
 func (w *worker) open(ctx context.Context, q request) (err error) {
-	e, err := natsengine.Open(ctx, &natsengine.Options{Bucket: "test", Addresses: w.self.Addresses, MarkerTTL: q.Open.MarkerTTL})
+	addresses := w.self.Addresses
+	if i := q.Open.Server; i > 0 {
+		addresses = addresses[i-1 : i]
+	}
+	e, err := natsengine.Open(ctx, &natsengine.Options{Bucket: "test", Addresses: addresses, MarkerTTL: q.Open.MarkerTTL})
 	if err != nil {
 		return err
 	}

@@ -159,7 +159,7 @@ func newBackoff() *backoff { return &backoff{firstDelay, firstTimeout} }
 func (b *backoff) sleep(ctx context.Context) error {
 	t := time.NewTimer(b.delay)
 	defer t.Stop()
-	b.delay, b.timeout = min(2*b.delay, lastDelay), min(b.timeout+b.timeout/8, apiTimeout)
+	b.delay, b.timeout = min(2*b.delay, lastDelay), min(b.timeout+b.timeout/4, apiTimeout)
 	select {
 	case <-t.C:
 		return nil

@@ -21,6 +21,14 @@
 // server was restarted meanwhile or the stream is replicated; and if half of the window is over
 // or ctx ends before the Engine can ask. Then the error matches engine.ErrUnknown.
 //
+// # Replicated streams
+//
+// A leader that is cut off from the other servers, or was stopped, goes on to answer requests for some
+// ten seconds after the others have elected another one. So Position first writes a message that
+// says nothing, which takes a majority, and then asks; the same does a Watch when it begins or
+// has missed messages. A write that is refused is tried once more after such a message, unless a newer
+// revision of its key was found. With one server nothing of that is needed, or done.
+//
 // # Watches
 //
 // A Watch reads the stream by a consumer of its own, and makes another one when the

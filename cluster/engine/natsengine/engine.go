@@ -36,11 +36,12 @@ type Engine struct {
 		cancel context.CancelFunc
 	}
 
-	newest    atomic.Uint64 // a revision that the bucket has had; only ever too low
-	watching  atomic.Bool   // and so lastWatch is in use
-	lastWatch watch         // how far the last Watch came
-	look      chan struct{} // tells the Watch to look whether it is up to date
-	broken    chan struct{} // tells the Watch that the connection was made anew
+	replicated atomic.Bool   // several servers have the stream
+	newest     atomic.Uint64 // a revision that the bucket has had; only ever too low
+	watching   atomic.Bool   // and so lastWatch is in use
+	lastWatch  watch         // how far the last Watch came
+	look       chan struct{} // tells the Watch to look whether it is up to date
+	broken     chan struct{} // tells the Watch that the connection was made anew
 }
 
 var _ engine.Engine = (*Engine)(nil)

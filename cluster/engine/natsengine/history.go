@@ -17,6 +17,7 @@ import (
 // because these have the prefix of keys.
 const (
 	birth     = "_history"
+	barrier   = "_sync" // see Engine.current
 	keyPrefix = "k."
 )
 
@@ -30,13 +31,47 @@ type moment struct {
 
 // Position returns the newest sequence number, and the identity of the history.
 func (e *Engine) Position(ctx context.Context) (engine.Position, error) {
-	p, err := e.position(ctx)
+	p, err := e.current(ctx)
 	if err == nil {
 		signal(e.look)
 	}
 	return p.Position, err
 }
 
+// current is position, but it counts all writes that have returned. The leader of a
+// replicated stream that is cut off from the others, or was stopped, goes on to answer requests
+// for some time after another one was elected. A message that is written has been stored by a
+// majority, so what has its sequence number is new enough.
+func (e *Engine) current(ctx context.Context) (p moment, err error) {
+	for {
+		written := e.replicated.Load()
+		least := uint64(0)
+		if written {
+			if least, err = e.writeBarrier(ctx); err != nil {
+				return moment{}, err
+			}
+		}
+		p, err = e.position(ctx)
+		if err != nil || p.Revision >= least && written == e.replicated.Load() {
+			return p, err
+		}
+	}
+}
+
+// writeBarrier writes a message that says nothing, and returns its sequence number.
+func (e *Engine) writeBarrier(ctx context.Context) (seq uint64, err error) {
+	err = e.retry(ctx, func(ctx context.Context) error {
+		m := &nats.Msg{Subject: e.prefix + barrier, Header: nats.Header{opHeader: {opPurge}}}
+		ack, err := e.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+		if err == nil {
+			seq = ack.Sequence
+		}
+		return err
+	})
+	return seq, err
+}
+
+// position asks the leader, or one that was the leader a short time ago.
 func (e *Engine) position(ctx context.Context) (p moment, err error) {
 	err = e.retry(ctx, func(ctx context.Context) (err error) {
 		p, err = e.inspect(ctx)
@@ -63,6 +98,7 @@ func (e *Engine) inspect(ctx context.Context) (p moment, err error) {
 		return p, err
 	}
 	info := s.CachedInfo()
+	e.replicated.Store(info.Config.Replicas > 1)
 	if info.State.FirstSeq > id.Seq || info.State.LastSeq < id.Seq {
 		return p, errMoving
 	}

@@ -65,7 +65,7 @@ var errRestart = errors.New("cluster: the watch begins again")
 // session tells events until something goes wrong.
 func (w *watch) session(ctx context.Context) error {
 	drain(w.e.broken)
-	p, err := w.e.position(ctx)
+	p, err := w.e.current(ctx)
 	if err != nil {
 		return err
 	}
@@ -200,7 +200,11 @@ func (w *watch) follow(ctx context.Context, r *reader) error {
 
 // check looks whether the history is still the same, and whether everything was told.
 func (w *watch) check(ctx context.Context) error {
-	p, err := w.e.position(ctx)
+	ask := w.e.position
+	if w.partial { // the goal must not be too near
+		ask = w.e.current
+	}
+	p, err := ask(ctx)
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,8 @@ type put struct {
 	server string    // to which it was sent
 	lost   error     // why it may have been applied although there was no answer
 
-	retry *backoff
+	retry   *backoff
+	checked bool // the leader was one when a conflict was found
 }
 
 var (
@@ -198,6 +199,13 @@ func (p *put) conflict(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, errPending
 	}
+	if p.doubts(last) {
+		if _, err := p.e.writeBarrier(ctx); err != nil {
+			return 0, err
+		}
+		p.checked = true
+		return 0, errAgain
+	}
 	if last == nil {
 		return p.vanished(ctx)
 	}
@@ -210,6 +218,15 @@ func (p *put) conflict(ctx context.Context) (uint64, error) {
 		return 0, errAgain
 	}
 	return 0, &engine.ConflictError{Key: p.w.Key, Revision: last.Seq}
+}
+
+// doubts reports whether a leader that was deposed may have refused the message, by an old
+// state. If the key has a newer revision than the expected one, it will never have that again.
+func (p *put) doubts(last *stored) bool {
+	if p.checked || !p.e.replicated.Load() {
+		return false
+	}
+	return last == nil || last.Seq < p.expected || p.w.Expected == 0 && !deletes(last.header)
 }
 
 // vanished says what a refusal means if there is no trace of the key.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -184,9 +185,13 @@ func (l *Lab) Leader(ctx context.Context, stream string) *Server {
 	return nil
 }
 
-// WaitLeader waits until there is a leader as [Lab.Leader] would return.
+// WaitLeader waits until there is a leader as [Lab.Leader] would return. It fails if all servers have
+// ended.
 func (l *Lab) WaitLeader(ctx context.Context, stream string) error {
 	for l.Leader(ctx, stream) == nil {
+		if !slices.ContainsFunc(l.servers, func(s *Server) bool { return s.Running() }) {
+			return fmt.Errorf("lab: all servers have ended%s", l.logs())
+		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():

@@ -112,6 +112,15 @@ func (n *proxies) cut(p *Process, down bool) error {
 	return nil
 }
 
+// cutRoutes cuts the links between p and servers.
+func (n *proxies) cutRoutes(p *Process) {
+	n.each(func(r *relay) {
+		if r.from.isServer() && (r.from == p || r.to == p) {
+			r.down = true
+		}
+	})
+}
+
 func (n *proxies) slow(p *Process, delay time.Duration) error {
 	n.mu.Lock()
 	n.delays[p] = delay

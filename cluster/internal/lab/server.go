@@ -119,6 +119,17 @@ func (s *Server) StepDown(ctx context.Context, stream string) error {
 	return err
 }
 
+// CutRoutes cuts the links between the server and the other servers, but not those to workers, until
+// Heal is called. The error matches errors.ErrUnsupported with [Namespaces].
+func (s *Server) CutRoutes() error {
+	n, ok := s.lab.network.(*proxies)
+	if !ok {
+		return fmt.Errorf("lab: cut routes with %v: %w", s.lab.isolation, errors.ErrUnsupported)
+	}
+	n.cutRoutes(s.Process)
+	return nil
+}
+
 // Fill fills the disk of a server that has one of its own.
 func (s *Server) Fill(ctx context.Context) error {
 	_, err := s.ask(ctx, question{What: "fill"})
@@ -181,7 +192,7 @@ func (c *serverConfig) prepareDir() error {
 // start starts the NATS server.
 func (c *serverConfig) start() (*server.Server, error) {
 	o := &server.Options{
-		ServerName: c.Name, Host: c.Host, Port: c.ClientPort, NoSigs: true,
+		ServerName: c.Name, Host: c.Host, Port: c.ClientPort, NoSigs: true, Logtime: true,
 		JetStream: true, StoreDir: c.Dir, SyncAlways: true, JetStreamMaxStore: 1 << 40, JetStreamMaxMemory: 1 << 28,
 	}
 	if len(c.Routes) > 0 {
