@@ -89,6 +89,12 @@
 // must not write to the Bucket. A Decode that panics is treated as one that fails, and a
 // waker that panics ends the program.
 //
+// # What goes on
+//
+// [Bucket.Stats] tells how far this process is behind the bucket, [Bucket.Leases] who holds what, and
+// [Bucket.Waiting] what is awaited here. Package clusterdebug shows that on the page of package
+// vigildebug. The command clusterdemo shows what happens while machines fail.
+//
 // # Limits
 //
 // A process holds the keys and values of all of a bucket in memory, and is told of each

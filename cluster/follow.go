@@ -58,6 +58,12 @@ type sink interface {
 	cancel(key string)
 	// end ends all waits.
 	end()
+
+	// size, leases and waiting tell what Stats, Leases and Waiting show. Any goroutine may
+	// call them.
+	size() int
+	leases() []Lease
+	waiting() waits
 }
 
 // follow applies the history until ctx ends or the engine is closed.

@@ -81,6 +81,7 @@ func NewGroup[V any](b *Bucket, o *GroupOptions) (*Group[V], error) {
 	if g.resultTTL, err = wholeSeconds("ResultTTL", o.ResultTTL, g.ttl); err != nil {
 		return nil, err
 	}
+	g.waits = g.calls
 	if err := g.open(b, kindGroup, o.Name); err != nil {
 		return nil, err
 	}

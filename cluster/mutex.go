@@ -55,6 +55,7 @@ func NewMutex(b *Bucket, o *MutexOptions) (*Mutex, error) {
 	if m.ttl, err = wholeSeconds("TTL", o.TTL, 10*time.Second); err != nil {
 		return nil, err
 	}
+	m.waits = m.calls
 	if err := m.open(b, kindMutex, o.Name); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"slices"
+	"time"
 )
 
 // A record is what a key of a [Group], [Mutex], [Semaphore] or [Notify] has.
@@ -15,7 +16,8 @@ type record struct {
 	fence        uint64 // of a renewed lease, or of a result
 	data         []byte // of a result, or the text of an error
 
-	at instant // the revision of the record, or of its deletion
+	at    instant   // the revision of the record, or of its deletion
+	since time.Time // of a lease: when it was first seen; zero if that is not known
 }
 
 // A state says what a record is.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/vigil-go/vigil/await"
 )
@@ -18,6 +19,7 @@ type records struct {
 	closed  context.Context // ends with the Bucket
 	close   context.CancelFunc
 	changed func(key string, before, now record) // nil, or called with each change that was seen
+	waits   waits                                // in this process; nil if nobody says
 
 	mu      sync.Mutex
 	there   map[string]record
@@ -61,9 +63,15 @@ func (c change) record(history uint64) (r record) {
 
 func (r *records) prepare(c change) func() {
 	n := c.record(r.b.histories)
+	if n.state == leased {
+		n.since = time.Now()
+	}
 	return func() {
 		r.mu.Lock()
 		before := r.there[c.key]
+		if n.state == leased && before.name == n.name { // it was renewed
+			n.since = before.since
+		}
 		if c.put {
 			r.there[c.key] = n
 		} else {

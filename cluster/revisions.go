@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/vigil-go/vigil/cluster/engine"
 	"github.com/vigil-go/vigil/wake"
@@ -22,7 +23,8 @@ type instant struct {
 type revisions struct {
 	mu      sync.Mutex
 	now     instant
-	name    string // of the history of now
+	name    string    // of the history of now
+	told    time.Time // when it became now
 	closed  bool
 	waiters revisionHeap
 }
@@ -49,7 +51,7 @@ func (r *revisions) load() (now instant, name string) {
 // that.
 func (r *revisions) advance(to instant, name string) {
 	r.mu.Lock()
-	r.now, r.name = to, name
+	r.now, r.name, r.told = to, name, time.Now()
 	over := r.take(func(w *revisionWaiter) bool {
 		return w.at.history < to.history || w.at.history == to.history && w.at.revision <= to.revision
 	})

@@ -30,6 +30,9 @@ func split(full string) (kind byte, prefix, key string) {
 	return full[0], full[:i+1], full[i+1:]
 }
 
+// nameOf returns the name in the key of a space.
+func nameOf(prefix string) string { return prefix[1 : len(prefix)-1] }
+
 // attach makes s the user of a space, and returns what is there.
 func (b *Bucket) attach(kind byte, name string, s sink) (prefix string, there map[string]change, err error) {
 	if strings.IndexByte(name, 0) >= 0 {

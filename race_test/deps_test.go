@@ -31,6 +31,8 @@ var arrows = map[string][]string{
 	"internal/load":       {"wake", "internal/waitq"},
 	"internal/striped":    {},
 	"internal/monotime":   {},
+	"internal/lineplot":   {},
+	"internal/cli":        {}, // only examples and demos import it
 	"waitmap":             {"wake", "internal/waitq", "internal/choice", "internal/schedpoint", "internal/striped", "internal/monotime"},
 	"waitgroup":           {"wake", "internal/waitq", "internal/choice", "internal/schedpoint"},
 	"notify":              {"wake", "internal/waitq", "internal/choice", "internal/schedpoint"},
@@ -53,7 +55,7 @@ var arrows = map[string][]string{
 	"internal/misbehave":        {"wake"},                  // only tests import it
 	"internal/testkit":          {"go.uber.org/goleak"},    // only tests import it
 
-	"vigildebug":          {"await", "dedup", "waitmap", "notify", "waitgroup", "uringwake"},
+	"vigildebug":          {"await", "dedup", "waitmap", "notify", "waitgroup", "uringwake", "internal/lineplot"},
 	"vigildebug/vigilvar": {"vigildebug"},
 
 	"httpcache":                  {"dedup", "notify", "waitgroup", "httpcache/internal/rfc9111"},

@@ -8,7 +8,8 @@
 // [Map], [Group], [Cache], [Notify], [WaitGroup], [Mutex], [RWMutex], [Semaphore], [Queue]
 // and [Loop] register an object under a name, and return a function that unregisters it.
 // They use the default [Registry] unless the option [In] names another one. The loops of
-// a uringwake.Runtime are registered one by one.
+// a uringwake.Runtime are registered one by one. [Register] is for objects of other
+// packages; package clusterdebug uses it for the buckets of package cluster.
 //
 // For each registered object the page shows its metrics; for a map the awaited keys, with
 // the number of waiters and the time since which the oldest waits; for a group and a cache
@@ -48,13 +49,14 @@
 //	time                 when the snapshot was taken
 //	things[]             the objects, grouped by kind, sorted by name
 //	  kind               map, group, cache, notify, waitgroup, mutex, rwmutex, semaphore,
-//	                     queue or loop
+//	                     queue or loop, or one that was passed to Register
 //	  name               the name under which it is registered
 //	  metrics            an object, from the name of a metric to its value
 //	  waits[]            awaited keys or loads in flight, the oldest first, at most 100
 //	    key              the hash of the key: #, and 12 hexadecimal digits; or its text
 //	    waiters          the number of waiters
 //	    since            when the oldest waiter came, or the load started
+//	    in               the part of the object that has the key; absent if it has no parts
 //	  more_waits         the number of keys that waits leaves out
 //	  history
 //	    times[]          the times of the samples, the oldest first
@@ -64,6 +66,15 @@
 //	    file             the name of its file, without folders
 //	    line             the line of its call
 //	    since            when it got the lock
+//	  facts              an object, from a name to a text; absent if there are none, as in
+//	                     all kinds of this package; so are the leases
+//	  leases[]           the oldest first, at most 100
+//	    in, key          as in waits
+//	    holder           who has it
+//	    ours             whether this process has it
+//	    fence            a number that is larger than those of all holders before
+//	    since            when it was seen first
+//	  more_leases        the number of leases that leases leaves out
 //	  error              why the object could not be read; absent if it could
 //
 // These are the metrics of each kind; a + marks a counter:

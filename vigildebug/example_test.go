@@ -139,3 +139,18 @@ func ExampleLoop() {
 	fmt.Println("watched or unsupported:", len(r.Snapshot().Things) == 1 || errors.Is(err, errors.ErrUnsupported))
 	// Output: watched or unsupported: true
 }
+
+// Show an object of another package.
+func ExampleRegister() {
+	idle := []string{"connection 1", "connection 2"}
+	defer vigildebug.Register("pool", "connections", func(d *vigildebug.Description) {
+		d.Gauge("idle", float64(len(idle)), "Connections that nobody uses.")
+		d.Plot("Connections", "idle")
+	})()
+	for _, thing := range vigildebug.Default().Snapshot().Things {
+		if thing.Kind == "pool" {
+			fmt.Println(thing.Name, thing.Metrics[0].Name, thing.Metrics[0].Value)
+		}
+	}
+	// Output: connections idle 2
+}

@@ -21,6 +21,9 @@ type past []sample
 
 // add keeps a sample, unless the last one is younger than spacing.
 func (p *past) add(now time.Time, metrics Metrics) {
+	if len(*p) > 0 && len((*p)[0].values) != len(metrics) { // an object of another package has others now
+		*p = nil
+	}
 	if n := len(*p); n > 0 && now.Sub((*p)[n-1].at) < spacing {
 		return
 	}

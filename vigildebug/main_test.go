@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,7 +40,8 @@ func page(t testing.TB, r *vigildebug.Registry) string {
 type section struct {
 	heading, caption string
 	rows             [][]string
-	paths            []string // of what its plots draw
+	leases           [][]string // the cells of the table of leases
+	paths            []string   // of what its plots draw
 }
 
 var inline = regexp.MustCompile(`(?s)<(style|script)>.*?</(style|script)>`)
@@ -71,7 +73,7 @@ func sections(t testing.TB, html string) (all []section) {
 					s.paths = append(s.paths, attr(token, "d"))
 				}
 			}
-			if token.Name.Local != "bdi" && token.Name.Local != "time" && token.Name.Local != "span" {
+			if !slices.Contains([]string{"bdi", "time", "span", "b"}, token.Name.Local) {
 				text.Reset()
 			}
 		case xml.EndElement:
@@ -103,6 +105,10 @@ func (s *section) take(element, text string) {
 		s.rows[last] = append(s.rows[last], text)
 	case "thead":
 		s.rows = nil // the head is none of the rows
+	case "table":
+		if strings.HasPrefix(s.caption, "Leases") {
+			s.leases, s.rows, s.caption = s.rows, nil, ""
+		}
 	}
 }
 
@@ -126,6 +132,7 @@ type answer struct {
 		Name    string             `json:"name"`
 		Metrics map[string]float64 `json:"metrics"`
 		Waits   []struct {
+			In      string `json:"in"`
 			Key     string `json:"key"`
 			Waiters int    `json:"waiters"`
 			Since   string `json:"since"`
@@ -137,8 +144,18 @@ type answer struct {
 			Line  int    `json:"line"`
 			Since string `json:"since"`
 		} `json:"holder"`
-		Error   string `json:"error"`
-		History struct {
+		Facts  map[string]string `json:"facts"`
+		Leases []struct {
+			In     string `json:"in"`
+			Key    string `json:"key"`
+			Holder string `json:"holder"`
+			Ours   bool   `json:"ours"`
+			Fence  uint64 `json:"fence"`
+			Since  string `json:"since"`
+		} `json:"leases"`
+		MoreLeases int    `json:"more_leases"`
+		Error      string `json:"error"`
+		History    struct {
 			Times  []string             `json:"times"`
 			Values map[string][]float64 `json:"values"`
 		} `json:"history"`

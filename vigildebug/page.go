@@ -38,20 +38,35 @@ type thingView struct {
 	Waits                 []waitView
 	More                  int
 	Holder                *holderView
+
+	Facts      []metricView
+	Parts      bool // the waits say in which part they are
+	Leases     []leaseView
+	MoreLeases int
 }
 
+type leaseView struct {
+	In, Key, Holder string
+	Ours            bool
+	Fence           uint64
+	sinceView
+}
+
+// A sinceView is a time in UTC, and how long ago that is.
+type sinceView struct{ Clock, ISO, Age string }
+
 type holderView struct {
-	Func, Place     string
-	Clock, ISO, Age string // Since, in UTC, and how long ago that is
+	Func, Place string
+	sinceView
 }
 
 type metricView struct{ Name, Help, Value string }
 
 type waitView struct {
-	Kind, Thing, Key string
-	Waiters          int
-	At               time.Time
-	Clock, ISO, Age  string // At, in UTC, and how long ago that is
+	Kind, Thing, In, Key string
+	Waiters              int
+	At                   time.Time
+	sinceView
 }
 
 // maxOldest bounds the table of the oldest waits of all things.
@@ -69,37 +84,47 @@ func writePage(w io.Writer, s Snapshot) error {
 		v.Things = append(v.Things, tv)
 		v.Oldest = append(v.Oldest, tv.Waits[:min(len(tv.Waits), maxOldest)]...)
 	}
-	slices.SortStableFunc(v.Oldest, func(a, b waitView) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(v.Oldest, func(a, b waitView) int { return count(later(a.At, b.At)) - count(later(b.At, a.At)) })
 	v.Oldest = v.Oldest[:min(len(v.Oldest), maxOldest)]
 	return pageTemplate.Execute(w, v)
 }
 
 func viewOf(t Thing, now time.Time) thingView {
 	v := thingView{Kind: t.Kind, Name: t.Name, More: t.MoreWaits, Since: "Load started", Error: t.Error}
-	if t.Kind == "map" {
+	if t.Kind != "group" && t.Kind != "cache" {
 		v.Since = "Waits since"
 	}
 	for _, m := range t.Metrics {
 		v.Metrics = append(v.Metrics, metricView{label(m.Name), m.Help, number(m.Value)})
 	}
-	for _, c := range charts[t.Kind] {
+	for _, c := range t.charts {
 		v.Plots = append(v.Plots, c.draw(t.History))
 	}
 	if h := t.Holder; h != nil {
-		v.Holder = &holderView{
-			Func: h.Func, Place: h.File + ":" + strconv.Itoa(h.Line),
-			Clock: h.Since.UTC().Format("15:04:05.000"), Age: age(now.Sub(h.Since)),
-			ISO: h.Since.UTC().Format(time.RFC3339Nano),
-		}
+		v.Holder = &holderView{Func: h.Func, Place: h.File + ":" + strconv.Itoa(h.Line), sinceView: since(h.Since, now)}
 	}
 	for _, w := range t.Waits {
+		v.Parts = v.Parts || w.In != ""
 		v.Waits = append(v.Waits, waitView{
-			Kind: t.Kind, Thing: t.Name, Key: w.Key, Waiters: w.Waiters, At: w.Since,
-			Clock: w.Since.UTC().Format("15:04:05.000"), Age: age(now.Sub(w.Since)),
-			ISO: w.Since.UTC().Format(time.RFC3339Nano),
+			Kind: t.Kind, Thing: t.Name, In: w.In, Key: w.Key, Waiters: w.Waiters, At: w.Since, sinceView: since(w.Since, now),
 		})
 	}
+	for _, f := range t.Facts {
+		v.Facts = append(v.Facts, metricView{Name: label(f.Name), Value: f.Text})
+	}
+	for _, l := range t.Leases {
+		v.Leases = append(v.Leases, leaseView{l.In, l.Key, l.Holder, l.Ours, l.Fence, since(l.Since, now)})
+	}
+	v.MoreLeases = t.MoreLeases
 	return v
+}
+
+// since is empty if the time is not known.
+func since(at, now time.Time) (v sinceView) {
+	if at.IsZero() {
+		return v
+	}
+	return sinceView{at.UTC().Format("15:04:05.000"), at.UTC().Format(time.RFC3339Nano), age(now.Sub(at))}
 }
 
 // number formats whole numbers in full, and others with few digits.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/vigil-go/vigil/internal/lineplot"
 )
 
 // The size of a plot, in units of its own. page.html draws its frame.
@@ -110,12 +112,13 @@ func (c chart) draw(h History) plot {
 			}
 		}
 	}
-	if top = roundUp(top); c.percent {
+	if top = lineplot.RoundUp(top); c.percent {
 		top = 100
 	}
 	p.Top = number(top)
+	frame := lineplot.Frame{Width: plotWidth, Height: plotHeight, Top: top}
 	for k, curve := range c.curves {
-		p.Lines = append(p.Lines, plotLine{fmt.Sprintf("line%d", k), curve.label, last(values[k]), path(h, values[k], top)})
+		p.Lines = append(p.Lines, plotLine{fmt.Sprintf("line%d", k), curve.label, last(values[k]), frame.Path(h.Times, values[k])})
 	}
 	return p
 }
@@ -133,41 +136,4 @@ func last(values []float64) string {
 		return number(values[n-1])
 	}
 	return "–"
-}
-
-// path joins neighboring values, and leaves gaps where there are none. A value without a
-// neighbor becomes a dot: a line of no length with round ends.
-func path(h History, values []float64, top float64) string {
-	var b strings.Builder
-	pen := "M"
-	for i, v := range values {
-		if math.IsNaN(v) {
-			pen = "M"
-			continue
-		}
-		x := float64(plotWidth)
-		if end := h.Times[len(h.Times)-1].Sub(h.Times[0]); end > 0 {
-			x *= float64(h.Times[i].Sub(h.Times[0])) / float64(end)
-		}
-		fmt.Fprintf(&b, "%s%.1f %.1f", pen, x, plotHeight*(1-v/top))
-		if pen == "M" {
-			b.WriteString("h0")
-		}
-		pen = "L"
-	}
-	return b.String()
-}
-
-// roundUp returns the next of 1, 2, 5, 10, 20, ... so that a scale seldom changes.
-func roundUp(v float64) float64 {
-	if v <= 1 {
-		return 1
-	}
-	unit := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, step := range []float64{1, 2, 5} {
-		if v <= step*unit {
-			return step * unit
-		}
-	}
-	return 10 * unit
 }

@@ -40,25 +40,11 @@ func TestCurves(t *testing.T) {
 	}
 }
 
-func TestPathLeavesGaps(t *testing.T) {
-	nan := math.NaN()
-	h := historyOf(5, nil)
-	require.Equal(t, "M80.0 80.0h0L160.0 40.0M320.0 0.0h0", path(h, []float64{nan, 0, 5, nan, 10}, 10))
-	require.Empty(t, path(h, []float64{nan, nan, nan, nan, nan}, 10))
-	require.Empty(t, path(History{}, nil, 10))
-}
-
 func TestEveryKindHasItsPlots(t *testing.T) {
 	for _, kind := range kinds {
 		require.NotEmpty(t, charts[kind], kind)
 	}
 	require.Len(t, charts, len(kinds))
-}
-
-func TestRoundUp(t *testing.T) {
-	for v, want := range map[float64]float64{0: 1, 0.3: 1, 1: 1, 1.1: 2, 2: 2, 3: 5, 7: 10, 10: 10, 11: 20, 4999: 5000, 70000: 100000} {
-		require.Equal(t, want, roundUp(v), "%v", v)
-	}
 }
 
 func TestNumber(t *testing.T) {

@@ -49,6 +49,12 @@ type reading struct {
 	waits   []Wait
 	more    int
 	holder  *Holder // nil if it is not known
+
+	// Of objects of other packages.
+	facts      Facts
+	charts     []chart
+	leases     []Lease
+	moreLeases int
 }
 
 // An entry is a registered object.
@@ -106,13 +112,21 @@ func (r *Registry) Snapshot() Snapshot {
 	entries := slices.Clone(r.entries)
 	r.mu.Unlock()
 	slices.SortFunc(entries, func(a, b *entry) int {
-		return cmp.Or(slices.Index(kinds, a.kind)-slices.Index(kinds, b.kind), cmp.Compare(a.name, b.name))
+		return cmp.Or(order(a.kind)-order(b.kind), cmp.Compare(a.kind, b.kind), cmp.Compare(a.name, b.name))
 	})
 	s := Snapshot{Time: time.Now(), Things: make([]Thing, len(entries))}
 	each(len(entries), func(i int) { s.Things[i] = entries[i].snapshot() }, func(i int, why string) {
 		s.Things[i] = entries[i].unread(why)
 	})
 	return s
+}
+
+// order returns where a kind is shown. Those of other packages come last.
+func order(kind string) int {
+	if i := slices.Index(kinds, kind); i >= 0 {
+		return i
+	}
+	return len(kinds)
 }
 
 func (e *entry) snapshot() Thing {
@@ -125,6 +139,7 @@ func (e *entry) snapshot() Thing {
 		Waits: append([]Wait{}, got.waits...), MoreWaits: got.more, // [] in JSON, not null
 		Holder:  got.holder,
 		History: e.past.history(got.metrics),
+		Facts:   got.facts, Leases: got.leases, MoreLeases: got.moreLeases, charts: append(charts[e.kind], got.charts...),
 	}
 }
 

@@ -35,7 +35,7 @@ func (l *longest[K]) add(key K, waiters int, since time.Time) {
 	l.keys++
 	l.waiters += waiters
 	at, _ := slices.BinarySearchFunc(l.rows, since, func(r row[K], t time.Time) int {
-		if r.since.After(t) {
+		if later(r.since, t) {
 			return 1
 		}
 		return -1 // behind those of the same age
@@ -46,9 +46,17 @@ func (l *longest[K]) add(key K, waiters int, since time.Time) {
 	l.rows = slices.Insert(l.rows[:min(len(l.rows), maxWaits-1)], at, row[K]{key, waiters, since})
 }
 
+// later reports whether a is after b. A zero time is one that is not known: they come last.
+func later(a, b time.Time) bool {
+	if a.IsZero() || b.IsZero() {
+		return a.IsZero() && !b.IsZero()
+	}
+	return a.After(b)
+}
+
 // age returns how long the oldest wait has lasted, in seconds, or zero if there is none.
 func (l *longest[K]) age() float64 {
-	if len(l.rows) == 0 {
+	if len(l.rows) == 0 || l.rows[0].since.IsZero() {
 		return 0
 	}
 	return max(0, time.Since(l.rows[0].since).Seconds())
@@ -57,7 +65,7 @@ func (l *longest[K]) age() float64 {
 func (l *longest[K]) reading(metrics Metrics, showKeys bool) reading {
 	waits := make([]Wait, len(l.rows))
 	for i, r := range l.rows {
-		waits[i] = Wait{"", r.waiters, presentable(r.since)}
+		waits[i] = Wait{Waiters: r.waiters, Since: presentable(r.since)}
 		if !showKeys {
 			waits[i].Key = hide(r.key)
 		}

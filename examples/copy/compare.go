@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/cli"
 )
 
 // A way is a way to copy.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/cli"
 	"github.com/vigil-go/vigil/uringwake"
 )
 

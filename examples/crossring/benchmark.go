@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/cli"
 	"github.com/vigil-go/vigil/uringwake"
 )
 

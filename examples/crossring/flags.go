@@ -3,12 +3,10 @@ package main
 import (
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/cli"
 	"github.com/vigil-go/vigil/uringwake"
 )
 
@@ -68,21 +66,7 @@ func (c *config) check() error {
 	case c.spin < 0 || c.spin > time.Second:
 		return fmt.Errorf("-spin %v: must be from 0 to 1s", c.spin)
 	}
-	return c.checkOut()
-}
-
-// checkOut finds out at once what could not be written an hour later.
-func (c *config) checkOut() error {
-	if c.out == "" {
-		return nil
-	}
-	if info, err := os.Stat(c.out); err == nil && info.IsDir() {
-		return fmt.Errorf("-out %q: is a directory", c.out)
-	}
-	if _, err := os.Stat(filepath.Dir(c.out)); err != nil {
-		return fmt.Errorf("-out %q: no such directory", c.out)
-	}
-	return nil
+	return cli.CheckOut(c.out)
 }
 
 func help() string {

@@ -36,7 +36,7 @@
 // that other programs of the machine affect all of them alike.
 package main
 
-import "github.com/vigil-go/vigil/examples/internal/cli"
+import "github.com/vigil-go/vigil/internal/cli"
 
 func main() { program.Main() }
 

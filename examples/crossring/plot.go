@@ -2,15 +2,15 @@ package main
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"runtime"
 	"strings"
 	"text/template"
 	"time"
+
+	"github.com/vigil-go/vigil/internal/cli"
 )
 
 // The plot has a panel for each workload and quantity: latency above, rate below.
@@ -75,22 +75,7 @@ type line struct {
 
 // draw writes the plot to the file that was asked for.
 func (b *benchmark) draw(stdout io.Writer) error {
-	f, err := b.create()
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(plotTemplate.Execute(f, newPlot(b)), f.Close()); err != nil {
-		return err
-	}
-	fmt.Fprintf(stdout, "\nplot: %s\n", f.Name())
-	return nil
-}
-
-func (b *benchmark) create() (*os.File, error) {
-	if b.cfg.out == "" {
-		return os.CreateTemp("", "crossring-*.svg")
-	}
-	return os.Create(b.cfg.out)
+	return cli.WritePlot(stdout, b.cfg.out, "crossring", plotTemplate, newPlot(b))
 }
 
 func newPlot(b *benchmark) *plot {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/cli"
 )
 
 // show shows how far b is, if it is time to: on a terminal the table, elsewhere

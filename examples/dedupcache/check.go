@@ -11,8 +11,8 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/vigil-go/vigil/examples/internal/cli"
 	"github.com/vigil-go/vigil/httpcache"
+	"github.com/vigil-go/vigil/internal/cli"
 )
 
 // check asks for cfg.page as a shared request does, once, and writes what would become

@@ -10,7 +10,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/cli"
 )
 
 // demo makes the same requests without coalescing and with it.

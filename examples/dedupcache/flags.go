@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/cli"
 )
 
 // config has the values of the flags.

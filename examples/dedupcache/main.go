@@ -59,7 +59,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/cli"
 )
 
 func main() { program.Main() }

@@ -12,8 +12,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vigil-go/vigil/examples/internal/cli"
 	"github.com/vigil-go/vigil/httpcache"
+	"github.com/vigil-go/vigil/internal/cli"
 )
 
 // serve runs the cache in front of a real origin until ctx ends, and then drains.

@@ -21,7 +21,7 @@ import (
 	"io"
 	"net"
 
-	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/cli"
 )
 
 func main() { program.Main() }

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/examples/internal/child"
-	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/cli"
 	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/uringwake"
 )

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/vigil-go/vigil/examples/internal/child"
-	"github.com/vigil-go/vigil/examples/internal/cli"
 	"github.com/vigil-go/vigil/examples/internal/histogram"
+	"github.com/vigil-go/vigil/internal/cli"
 )
 
 // A side is one of the servers that are compared, and what was measured of it.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/vigil-go/vigil/await"
 	"github.com/vigil-go/vigil/examples/internal/child"
-	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/cli"
 )
 
 // A contestant is a server in a process of its own.

@@ -4,12 +4,10 @@ import (
 	"flag"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 
-	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/cli"
 	"github.com/vigil-go/vigil/uringwake"
 )
 
@@ -71,21 +69,7 @@ func (c *config) check() error {
 	case c.clients < 1 || c.clients > 10_000:
 		return fmt.Errorf("-clients %d: must be from 1 to 10000", c.clients)
 	}
-	return c.checkOut()
-}
-
-// checkOut finds out at once what could not be written after all measurements.
-func (c *config) checkOut() error {
-	if c.out == "" {
-		return nil
-	}
-	if info, err := os.Stat(c.out); err == nil && info.IsDir() {
-		return fmt.Errorf("-out %q: is a directory", c.out)
-	}
-	if _, err := os.Stat(filepath.Dir(c.out)); err != nil {
-		return fmt.Errorf("-out %q: no such directory", c.out)
-	}
-	return nil
+	return cli.CheckOut(c.out)
 }
 
 func help() string {

@@ -40,7 +40,7 @@ import (
 	"log"
 	"net"
 
-	"github.com/vigil-go/vigil/examples/internal/cli"
+	"github.com/vigil-go/vigil/internal/cli"
 	"github.com/vigil-go/vigil/uringwake"
 	"github.com/vigil-go/vigil/uringwake/uringnet"
 )

@@ -2,11 +2,11 @@ package main
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"text/template"
+
+	"github.com/vigil-go/vigil/internal/cli"
 )
 
 //go:embed plot.svg.tmpl
@@ -42,18 +42,7 @@ type plot struct {
 
 // draw writes the plot to the file that was asked for.
 func (c *contest) draw(stdout io.Writer) error {
-	f, err := os.Create(c.cfg.out)
-	if c.cfg.out == "" {
-		f, err = os.CreateTemp("", "rendezvous-*.svg")
-	}
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(plotTemplate.Execute(f, c.plot()), f.Close()); err != nil {
-		return err
-	}
-	fmt.Fprintf(stdout, "\nplot: %s\n", f.Name())
-	return nil
+	return cli.WritePlot(stdout, c.cfg.out, "rendezvous", plotTemplate, c.plot())
 }
 
 // plot has a panel for the rates and one for the processor time. In each, the longest bar

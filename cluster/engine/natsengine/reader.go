@@ -27,10 +27,10 @@ type reader struct {
 	inbox string
 	sub   *nats.Subscription
 	msgs  chan *nats.Msg
-	seen  uint64 // messages
-	left  int    // messages that may still come for the last request
-	empty bool   // the last request without waiting ended because there is nothing more
-	quiet *time.Timer
+	seen  uint64      // messages
+	left  int         // messages that may still come for the last request
+	empty bool        // the last request without waiting ended because there is nothing more
+	quiet *time.Timer // since something has come, or was asked for
 }
 
 // newReader makes a consumer of the messages from a sequence number on.
@@ -86,6 +86,7 @@ func (r *reader) pull(present bool) error {
 	if err := r.e.nc.PublishRequest(subject, r.inbox, data); err != nil {
 		return fmt.Errorf("cluster: ask for messages: %w", err)
 	}
+	r.quiet.Reset(silence)
 	return nil
 }
 
@@ -97,7 +98,6 @@ func (r *reader) next(ctx context.Context, check <-chan time.Time) (*nats.Msg, e
 	if r.left == 0 {
 		return nil, nil
 	}
-	r.quiet.Reset(silence)
 	look := r.e.look
 	if check == nil {
 		look = nil
@@ -113,8 +113,12 @@ func (r *reader) next(ctx context.Context, check <-chan time.Time) (*nats.Msg, e
 		case <-look:
 			return nil, errLook
 		case <-r.quiet.C:
-			return nil, fmt.Errorf("cluster: no heartbeat of the server for %v", silence)
+			if len(r.msgs) == 0 {
+				return nil, fmt.Errorf("cluster: no heartbeat of the server for %v", silence)
+			}
+			r.quiet.Reset(silence) // it is this goroutine that was slow
 		case m := <-r.msgs:
+			r.quiet.Reset(silence)
 			if len(m.Data) > 0 || m.Header.Get("Status") == "" {
 				r.left--
 				return m, nil
@@ -122,7 +126,6 @@ func (r *reader) next(ctx context.Context, check <-chan time.Time) (*nats.Msg, e
 			if done, err := r.status(m); done || err != nil {
 				return nil, err
 			}
-			r.quiet.Reset(silence)
 		}
 	}
 }

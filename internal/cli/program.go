@@ -1,4 +1,4 @@
-// Package cli has what the example programs share as commands: exit statuses,
+// Package cli has what the example programs and demos share as commands: exit statuses,
 // flags whose errors are one line, and a screen that shows how the work goes.
 package cli
 

@@ -7,9 +7,11 @@ import (
 	"flag"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"text/template"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -130,4 +132,31 @@ func TestBar(t *testing.T) {
 	require.Equal(t, "[........................]", Bar(0, 24))
 	require.Equal(t, "[############............]", Bar(.5, 24))
 	require.Equal(t, "[########]", Bar(7, 8))
+}
+
+func TestCheckOut(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, CheckOut(""))
+	require.NoError(t, CheckOut(dir+"/plot.svg"))
+	require.ErrorContains(t, CheckOut(dir), "is a directory")
+	require.ErrorContains(t, CheckOut(dir+"/nothing/plot.svg"), "no such directory")
+}
+
+func TestWritePlot(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	t.Setenv("TMP", dir) // on Windows
+	text := template.Must(template.New("").Parse("<svg>{{.}}</svg>"))
+	for name, want := range map[string]string{"": "program-*.svg", dir + "/named.svg": "named.svg"} {
+		var out bytes.Buffer
+		require.NoError(t, WritePlot(&out, name, "program", text, 7))
+		all, err := filepath.Glob(filepath.Join(dir, want))
+		require.NoError(t, err)
+		require.Len(t, all, 1)
+		require.Equal(t, "\nplot: "+all[0]+"\n", filepath.FromSlash(out.String()))
+		written, err := os.ReadFile(all[0])
+		require.NoError(t, err)
+		require.Equal(t, "<svg>7</svg>", string(written))
+	}
+	require.Error(t, WritePlot(io.Discard, dir, "program", text, 7))
 }
