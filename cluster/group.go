@@ -133,9 +133,9 @@ func wholeSeconds(name string, d, otherwise time.Duration) (time.Duration, error
 // If ctx ends while Do waits, Do returns at once with an error that matches ctx.Err() and
 // context.Cause(ctx). After [Bucket.Close] the error matches [ErrClosed]. While the engine
 // cannot be reached, Do waits. If the calls on this machine have lost five leases, without a
-// result of another machine, the error matches [ErrLeaseLost]: the TTL is too short. A load that waits, by Do, for one that waits for it on
-// another machine waits until its context ends; on the same machine that is
-// dedup.ErrCycle. Do panics if ctx or f is nil.
+// result of another machine, the error matches [ErrLeaseLost]: the TTL is too short. A load
+// that waits, by Do, for one that waits for it on another machine waits until its context
+// ends; on the same machine that is dedup.ErrCycle. Do panics if ctx or f is nil.
 //
 // In the terminology of the Go memory model, the return of f happens before the return of
 // each Do that returns its result, on any machine.
