@@ -7,7 +7,7 @@ import "context"
 //	look     a result that came since the call began: return it
 //	sync     a lease of another Group, which may have ended before the call: look again
 //	wait     a lease of another Group: wait until something else is seen
-//	acquire  else: put a lease in place of what was seen, and load under it
+//	acquire  else: put a lease in place of what was seen, and load under it; sync if that is refused
 //	publish  put the result in place of the lease, unless another took that place
 //	release  or delete the lease, if there is no result
 //
@@ -33,6 +33,9 @@ func (g *Group[V]) flight(ctx context.Context, key string, f func(ctx context.Co
 			return g.result(r)
 		case r.isFree(g.holder):
 			l, err = g.acquire(ctx, key, r, &a)
+			if l == nil && err == nil && !synced { // what refused it may have ended before the call
+				err = g.b.Sync(ctx)
+			}
 		case synced:
 			_, _, err = w.WaitNewer(ctx, version)
 		default:
