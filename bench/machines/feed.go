@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -95,8 +96,7 @@ func (m *member) write(w Writes) (Written, error) {
 	}
 	start := time.Now()
 	var done atomic.Int64
-	const endless = 1 << 40
-	err := each(w.Goroutines, endless, func(ctx context.Context, i int) error {
+	err := each(w.Goroutines, math.MaxInt, func(ctx context.Context, i int) error {
 		if w.Rate > 0 {
 			time.Sleep(time.Until(start.Add(time.Duration(float64(i) / w.Rate * 1e9))))
 		}
