@@ -99,6 +99,6 @@
 //
 // A process holds the keys and values of all of a bucket in memory, and is told of each
 // write. docs/scale.md says how many writes and processes that allows, and what to do beyond.
-// Names of Maps, Groups and so on contain no NUL. A store of a value that another process cannot
-// decode is logged there, and the key counts as absent.
+// Names of Maps, Groups and so on contain no NUL. A store of a value that another process
+// cannot decode is logged there, and the key counts as absent.
 package cluster
