@@ -4,9 +4,10 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"slices"
+	"time"
 )
 
-// A record is what a key of a [Group], [Mutex], [Semaphore] or [Notify] has.
+// A record is what a key of a [Group], [Cache], [Mutex], [Semaphore] or [Notify] has.
 type record struct {
 	state state
 	// holder is the Group, Mutex or Semaphore that took the lease, and name the lease. Both
@@ -15,7 +16,8 @@ type record struct {
 	fence        uint64 // of a renewed lease, or of a result
 	data         []byte // of a result, or the text of an error
 
-	at instant // the revision of the record, or of its deletion
+	at   instant   // the revision of the record, or of its deletion
+	seen time.Time // when this process has seen it
 }
 
 // A state says what a record is.

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/vigil-go/vigil/await"
 )
 
-// Records are those of a [Group], [Mutex], [Semaphore] or [Notify] that this process has seen, and
-// who waits for others.
+// Records are those of a [Group], [Cache], [Mutex], [Semaphore] or [Notify] that this process
+// has seen, and who waits for others.
 type records struct {
 	b       *Bucket
 	prefix  string
@@ -53,7 +54,7 @@ func (c change) record(history uint64) (r record) {
 	if c.put {
 		r = decodeRecord(c.value)
 	}
-	r.at = instant{history, c.revision}
+	r.at, r.seen = instant{history, c.revision}, time.Now()
 	return r
 }
 
