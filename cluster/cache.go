@@ -56,9 +56,8 @@ type CacheOptions[V any] struct {
 	Codec Codec
 
 	// TTL is the time after which a value is removed everywhere. Zero means that it stays
-	// until Store or Invalidate is called. The least is 1 s, the most 100 years; it is
-	// rounded up to whole seconds. A process that is cut off counts it from when it has
-	// seen the value.
+	// until Store or Invalidate is called. The least is 1 s; it is rounded up to whole
+	// seconds. A process that is cut off counts it from when it has seen the value.
 	TTL time.Duration
 
 	// TTLOf returns the TTL of one value, instead of TTL. Zero or less means that the value
@@ -68,11 +67,12 @@ type CacheOptions[V any] struct {
 
 	// ErrorTTL is the time for which the error of a load is kept and returned instead of
 	// loading again, on all machines. Zero means that it only reaches those that wait for
-	// the load. It is bounded and rounded as TTL is.
+	// the load. The least is 1 s; it is rounded up to whole seconds.
 	ErrorTTL time.Duration
 
 	// LeaseTTL is the time after which another machine may load, if the one that loads has
-	// died or is cut off. Zero means 10 s. It is bounded and rounded as TTL is.
+	// died or is cut off. Zero means 10 s. The least is 1 s, the most 100 years; it is
+	// rounded up to whole seconds.
 	LeaseTTL time.Duration
 
 	// MaxEntries, MaxWeight and Weigh limit the decoded copies of this process, as the
