@@ -25,13 +25,13 @@ type after struct {
 }
 
 // Try looks whether there is nothing to wait for.
-func (a *after) Try(bool) (done bool, err error) { return a.d <= 0, nil }
+func (a *after) Try(bool) (done bool, err error) { return a.d <= a.Elapsed, nil }
 
 // Enter starts a timer. It is a new one for each Select: a timer of one testing/synctest
 // bubble must not be used outside, and the function of a timer that was stopped too late
 // still runs.
 func (a *after) Enter(arm *choice.Arm) (entered bool) {
-	a.timer = time.AfterFunc(a.d, func() {
+	a.timer = time.AfterFunc(a.d-a.Elapsed, func() {
 		if arm.Claim() {
 			schedpoint.At(schedpoint.WaiterWon)
 			arm.Wake()

@@ -25,6 +25,11 @@ import (
 // [Value.OnNewer]; a case that would consume something is not tried. A nil context
 // panics.
 //
+// Whether a case of another machine, as OnTake of a Map of package cluster, can happen is
+// decided there. When such a case is chosen, Select has left all lines, and no other case can
+// happen until the answer has come. If the case has not happened, Select begins again, at the
+// end of all lines; the time of [After] goes on.
+//
 // A Case may be used for one Select after the other. No two Selects may use it at the
 // same time, which panics if it is noticed. If it is twice in cases, its first place
 // counts. The calls that make a case possible happen before the return of the Select that

@@ -20,6 +20,12 @@
 //
 //	page, err := pages.Do(ctx, url, func(ctx context.Context) (Page, error) { return fetch(ctx, url) })
 //
+// A [Cache] also keeps the result, for all machines, until one of them stores or invalidates it:
+//
+//	users, err := cluster.NewCache(bucket, loadUser, &cluster.CacheOptions[User]{TTL: time.Hour})
+//	user, err := users.Get(ctx, id)
+//	err = users.Invalidate(ctx, id) // on any machine
+//
 // A [Mutex] is held by one goroutine of all machines, and the permits of a [Semaphore] by one each.
 // A [Notify] wakes waiters on all of them.
 //
@@ -83,8 +89,9 @@
 //
 // # What is held while your code runs
 //
-// In the predicate of WaitFor and the body of a loop: nothing. A waker that is passed to
-// Register, and the Decode of a Codec, run in the goroutine that applies the history.
+// In the predicate of WaitFor, a loader, the functions of [CacheOptions] and the body of a
+// loop: nothing. A waker that is passed to
+// Register, and the Decode of the Codec of a Map, run in the goroutine that applies the history.
 // Nothing is locked, but nobody sees newer writes before they return. So they must not block, and
 // must not write to the Bucket. A Decode that panics is treated as one that fails, and a
 // waker that panics ends the program.

@@ -325,6 +325,25 @@ func ExampleMap_OnStore() {
 	// Output: 0 yes <nil>
 }
 
+// Take a job of the cluster, or something of this process, whichever comes first.
+func ExampleMap_OnTake() {
+	ctx := context.Background()
+	bucket, closeAll := openExample()
+	defer closeAll()
+	jobs, err := cluster.NewMap[string](bucket, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	queue := await.NewQueue[string](1)
+	var job, item string
+	go jobs.Store(ctx, "next", "wash the dishes") // on any machine
+	chosen, err := await.Select(ctx, queue.OnTake(&item), jobs.OnTake("next", &job))
+	_, left := jobs.Load("next")
+	fmt.Println(chosen, job, err, left)
+	// Output: 1 wash the dishes <nil> false
+}
+
 // Get in line before the request is sent whose answer is awaited.
 func ExampleMap_Register() {
 	ctx := context.Background()

@@ -1,12 +1,7 @@
 package cluster
 
 // FlightWaits reports whether a flight of key waits for another machine.
-func (g *Group[V]) FlightWaits(key string) bool {
-	g.mu.Lock()
-	w := g.watched[key]
-	g.mu.Unlock()
-	return w != nil && w.Waiters() > 0
-}
+func (g *Group[V]) FlightWaits(key string) bool { return g.flightWaits(key) }
 
 // ResultRecord returns the record of a result, and LeaseRecord that of another Group's
 // lease.
@@ -32,4 +27,14 @@ func (s *Semaphore) Waiting() int {
 		return 0
 	}
 	return s.line.Waiters() + 1
+}
+
+// FlightWaits reports whether a flight of key waits for another machine.
+func (c *Cache[V]) FlightWaits(key string) bool { return c.flightWaits(key) }
+
+func (r *records) flightWaits(key string) bool {
+	r.mu.Lock()
+	w := r.watched[key]
+	r.mu.Unlock()
+	return w != nil && w.Waiters() > 0
 }

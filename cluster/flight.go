@@ -1,6 +1,9 @@
 package cluster
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // flight is the one call of this process for a key. docs/models/lease.pml is its model:
 //
@@ -79,7 +82,7 @@ func (g *Group[V]) result(r record) (v V, err error) {
 // lead calls f under a lease, and reports whether that ends the flight.
 func (g *Group[V]) lead(ctx context.Context, l *lease, f func(ctx context.Context) (V, error)) (v V, done bool, err error) {
 	defer l.release() // also if f does not return
-	v, err = g.load(ctx, l, f)
+	v, err = loadUnder(ctx, l, f)
 	if err != nil && l.lost.Load() && ctx.Err() == nil && g.closed.Err() == nil {
 		return *new(V), false, nil // what f says of its end does not matter
 	}
@@ -92,7 +95,7 @@ func (g *Group[V]) lead(ctx context.Context, l *lease, f func(ctx context.Contex
 	} else if r.data, err = g.codec.Encode(v); err != nil {
 		return *new(V), true, err
 	}
-	published, failure := g.publish(ctx, l, r)
+	published, failure := publish(ctx, l, r, g.resultTTL)
 	if failure != nil && (err == nil || g.closed.Err() != nil) {
 		err = failure
 	}
@@ -107,17 +110,17 @@ func (g *Group[V]) lead(ctx context.Context, l *lease, f func(ctx context.Contex
 
 // publish puts a result in place of the lease, also if no caller on this machine waits for
 // it.
-func (g *Group[V]) publish(ctx context.Context, l *lease, r record) (published bool, err error) {
+func publish(ctx context.Context, l *lease, r record, ttl time.Duration) (published bool, err error) {
 	if ctx.Err() != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = l.untilItEnds()
 		defer cancel()
 	}
-	return l.publish(ctx, r, g.resultTTL)
+	return l.publish(ctx, r, ttl)
 }
 
-// load calls f, and renews the lease until f has returned.
-func (g *Group[V]) load(ctx context.Context, l *lease, f func(ctx context.Context) (V, error)) (V, error) {
+// loadUnder calls f, and renews the lease until f has returned.
+func loadUnder[V any](ctx context.Context, l *lease, f func(ctx context.Context) (V, error)) (V, error) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, fenceKey{}, l.fence))
 	defer cancel(nil)
 	defer l.keep(cancel)()

@@ -200,7 +200,7 @@ func (b *Bucket) prepare(event engine.Event, n *batch) func() {
 		newHistory: n.newHistory, old: n.whole && event.Revision <= n.since || n.newHistory,
 	}
 	switch kind {
-	case kindMap, kindGroup, kindMutex, kindSemaphore, kindNotify:
+	case kindMap, kindGroup, kindCache, kindMutex, kindSemaphore, kindNotify:
 		if s := b.sink(prefix); s != nil {
 			return s.prepare(c)
 		}

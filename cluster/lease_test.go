@@ -18,7 +18,7 @@ import (
 	"github.com/vigil-go/vigil/dedup"
 )
 
-// A keeper makes a fake engine keep the keys of a Group. It does not end leases.
+// A keeper makes a fake engine keep the keys of a Group or Cache. It does not end leases.
 type keeper struct {
 	*fake
 	after func(n int, w engine.Write) error // called after the nth write was applied

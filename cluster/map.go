@@ -28,6 +28,7 @@ type Map[V any] struct {
 	codec  Codec
 	local  *waitmap.Map[string, Entry[V]]
 	takers takers
+	offers offers
 
 	mu      sync.Mutex          // guards what follows
 	bad     map[string]badValue // keys of values that cannot be decoded
@@ -157,7 +158,11 @@ func (m *Map[V]) commit(c change) func() {
 	if err != nil {
 		return func() { m.setBad(c.key, &badValue{c.revision, err}); m.local.Delete(c.key) }
 	}
-	return func() { m.setBad(c.key, nil); m.local.Store(c.key, Entry[V]{v, c.revision}) }
+	return func() {
+		m.setBad(c.key, nil)
+		defer m.offer(c.key) // also if a waker panics
+		m.local.Store(c.key, Entry[V]{v, c.revision})
+	}
 }
 
 // decode decodes a value. If the Codec calls runtime.Goexit, the value is a bad one.
@@ -301,11 +306,6 @@ func (m *Map[V]) Watch(ctx context.Context, key string) iter.Seq2[V, error] {
 	}
 }
 
-// OnStore returns [Map.Wait] as a case of await.Select: it happens if there is a value for
-// key, or when one is stored. Then the value and its revision are assigned to *e, unless e is
-// nil. The errors with which the case ends are those of [Map.Wait].
-func (m *Map[V]) OnStore(key string, e *Entry[V]) wake.Case { return m.local.OnStore(key, e) }
-
 // A Future is a wait that is already in line. [Map.Register] returns one.
 type Future[V any] struct{ f *waitmap.Future[Entry[V]] }
 
@@ -347,7 +347,7 @@ func (m *Map[V]) Register(key string, w wake.Waker) *Future[V] {
 // number. It does not change the value. A [Map.Take] that has found a value goes on.
 func (m *Map[V]) Cancel(key string) int {
 	n := m.takers.cancel(key) // first, or else one of them would get its turn meanwhile
-	return n + m.local.Cancel(key)
+	return n + m.offers.turns.Cancel(key) + m.local.Cancel(key)
 }
 
 // CancelEverywhere ends the waits for key in all processes with [ErrCanceled]: those that
@@ -364,12 +364,14 @@ func (m *Map[V]) CancelEverywhere(ctx context.Context, key string) error {
 }
 
 // Waiters returns the number of waits for key in this process, those in Take included.
-func (m *Map[V]) Waiters(key string) int { return m.local.Waiters(key) + m.takers.turns.Waiters(key) }
+func (m *Map[V]) Waiters(key string) int {
+	return m.local.Waiters(key) + m.takers.turns.Waiters(key) + m.offers.turns.Waiters(key)
+}
 
 // Close ends all waits in this process, and all later ones that would sleep, with
 // [ErrClosed]. The values stay, and all operations that do not wait still work.
 // [Bucket.Close] closes all Maps. Close returns nil.
 func (m *Map[V]) Close() error {
-	callAll([]func(){m.takers.close, func() { m.local.Close() }})
+	callAll([]func(){m.takers.close, func() { m.offers.turns.Close() }, func() { m.local.Close() }})
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A record is what a key of a [Group], [Mutex], [Semaphore] or [Notify] has.
+// A record is what a key of a [Group], [Cache], [Mutex], [Semaphore] or [Notify] has.
 type record struct {
 	state state
 	// holder is the Group, Mutex or Semaphore that took the lease, and name the lease. Both
@@ -17,6 +17,7 @@ type record struct {
 	data         []byte // of a result, or the text of an error
 
 	at    instant   // the revision of the record, or of its deletion
+	seen  time.Time // when this process has seen it
 	since time.Time // of a lease: when it was first seen; zero if that is not known
 }
 

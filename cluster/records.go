@@ -10,8 +10,8 @@ import (
 	"github.com/vigil-go/vigil/await"
 )
 
-// Records are those of a [Group], [Mutex], [Semaphore] or [Notify] that this process has seen, and
-// who waits for others.
+// Records are those of a [Group], [Cache], [Mutex], [Semaphore] or [Notify] that this process
+// has seen, and who waits for others.
 type records struct {
 	b       *Bucket
 	prefix  string
@@ -55,7 +55,7 @@ func (c change) record(history uint64) (r record) {
 	if c.put {
 		r = decodeRecord(c.value)
 	}
-	r.at = instant{history, c.revision}
+	r.at, r.seen = instant{history, c.revision}, time.Now()
 	return r
 }
 
@@ -64,7 +64,7 @@ func (c change) record(history uint64) (r record) {
 func (r *records) prepare(c change) func() {
 	n := c.record(r.b.histories)
 	if n.state == leased {
-		n.since = time.Now()
+		n.since = n.seen
 	}
 	return func() {
 		r.mu.Lock()

@@ -19,6 +19,11 @@ type instant struct {
 	revision uint64
 }
 
+// before reports whether i is earlier than j.
+func (i instant) before(j instant) bool {
+	return i.history < j.history || i.history == j.history && i.revision < j.revision
+}
+
 // Revisions is how far a Bucket has come, and who waits for it to come further.
 type revisions struct {
 	mu      sync.Mutex
@@ -175,10 +180,7 @@ type revisionHeap []*revisionWaiter
 
 func (h revisionHeap) Len() int { return len(h) }
 
-func (h revisionHeap) Less(i, j int) bool {
-	a, b := h[i].at, h[j].at
-	return a.history < b.history || a.history == b.history && a.revision < b.revision
-}
+func (h revisionHeap) Less(i, j int) bool { return h[i].at.before(h[j].at) }
 
 func (h revisionHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]

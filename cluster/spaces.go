@@ -11,6 +11,7 @@ import (
 const (
 	kindMap       = 'm' // the values of a Map
 	kindGroup     = 'g' // the records of a Group
+	kindCache     = 'k' // the records of a Cache
 	kindMutex     = 'l' // the lease of a Mutex, with the empty key
 	kindSemaphore = 's' // the leases of a Semaphore's permits, by number
 	kindNotify    = 'n' // the permits of a Notify, and its last call of NotifyWaiters
@@ -18,7 +19,7 @@ const (
 )
 
 var kindNames = map[byte]string{
-	kindMap: "Map", kindGroup: "Group", kindMutex: "Mutex", kindSemaphore: "Semaphore", kindNotify: "Notify",
+	kindMap: "Map", kindGroup: "Group", kindCache: "Cache", kindMutex: "Mutex", kindSemaphore: "Semaphore", kindNotify: "Notify",
 }
 
 // split returns the parts of an engine's key. The kind is zero if it has no such parts.

@@ -33,19 +33,27 @@ func (m *Map[V]) Take(ctx context.Context, key string) (value V, err error) {
 		if err != nil {
 			return value, err
 		}
-		_, err = m.b.write(ctx, engine.Write{Key: m.prefix + key, Delete: true, Expected: e.Revision})
-		switch {
-		case err == nil || errors.Is(err, ErrUnknown):
-			return e.Value, err
-		case !errors.Is(err, engine.ErrConflict):
-			return value, err
-		}
-		if now, ok := m.LoadEntry(key); ok && now.Revision == e.Revision { // the history is another one
-			if err := m.b.Sync(ctx); err != nil {
-				return value, err
-			}
+		if v, done, err := m.takeEntry(ctx, key, e); done {
+			return v, err
 		}
 	}
+}
+
+// takeEntry asks the engine to remove the entry of key. It reports false if the engine has
+// another one, or none; then this process has seen that.
+func (m *Map[V]) takeEntry(ctx context.Context, key string, e Entry[V]) (value V, done bool, err error) {
+	_, err = m.b.write(ctx, engine.Write{Key: m.prefix + key, Delete: true, Expected: e.Revision})
+	switch {
+	case err == nil || errors.Is(err, ErrUnknown):
+		return e.Value, true, err
+	case !errors.Is(err, engine.ErrConflict):
+		return value, true, err
+	}
+	if now, ok := m.LoadEntry(key); ok && now.Revision == e.Revision { // the history is another one
+		err = m.b.Sync(ctx)
+		return value, err != nil, err
+	}
+	return value, false, nil
 }
 
 // waitInLine is Wait of a taker that has its turn. A Cancel that came when it was between

@@ -15,7 +15,11 @@
 // goroutine needs two locks or two claims at once.
 package choice
 
-import "sync/atomic"
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
 
 // A Waker is wake.Waker, which this package cannot import.
 type Waker interface{ Wake() }
@@ -60,6 +64,17 @@ type Actions interface {
 type Handle struct {
 	Actions Actions
 	User    *Claim // of the Select that is in line for the case, which alone touches it; or nil
+
+	// Commit, if it is not nil, decides elsewhere whether the case happens, as on another
+	// machine. The Select calls it when it has chosen the case, after a Try that has
+	// reported done, or after Result, without an error. It is in no line then, and its other
+	// cases cannot happen any more. Commit may block until ctx ends. It reports false if the
+	// case has not happened. Then the Select begins again with all cases, and if ctx has
+	// ended that ends it.
+	Commit func(ctx context.Context) (done bool, err error)
+
+	// Elapsed is the time since the Select began, when it begins again; otherwise zero.
+	Elapsed time.Duration
 }
 
 func (h *Handle) handle() *Handle { return h }
@@ -115,6 +130,9 @@ func (a *Arm) Init(c *Claim, i int, w Waker) {
 
 // Claim makes the arm's case the one that happens, and reports whether it won.
 func (a *Arm) Claim() bool { return a.claim.word.CompareAndSwap(0, a.index+1) }
+
+// Won reports whether the arm's case is the one that happens.
+func (a *Arm) Won() bool { return a.claim.word.Load() == a.index+1 }
 
 // Wake wakes the Select. The winner of Claim calls it once, with no lock held, as its
 // last use of the arm and of the waiter.

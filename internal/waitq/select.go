@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/vigil-go/vigil/internal/choice"
 	"github.com/vigil-go/vigil/internal/schedpoint"
@@ -19,7 +20,45 @@ import (
 // others. A goroutine yields the processor and tries once more before it gets in line: if
 // a goroutine that is runnable makes a case possible, that costs a fraction of a sleep and a
 // wake.
+//
+// A case with a Commit has happened when that says so. Otherwise Select begins again.
 func Select[C choice.Case](ctx context.Context, cases []C) (chosen int, err error) {
+	for _, c := range cases {
+		if h := choice.Of(c); h != nil && h.Commit != nil {
+			return selectCommitting(ctx, cases)
+		}
+	}
+	return selectOnce(ctx, cases)
+}
+
+// selectCommitting is Select if a case has a Commit.
+func selectCommitting[C choice.Case](ctx context.Context, cases []C) (chosen int, err error) {
+	defer setElapsed(cases, 0)
+	for begun := time.Now(); ; setElapsed(cases, time.Since(begun)) {
+		chosen, err := selectOnce(ctx, cases)
+		if chosen < 0 || err != nil {
+			return chosen, err
+		}
+		commit := choice.Of(cases[chosen]).Commit
+		if commit == nil {
+			return chosen, nil
+		}
+		if done, err := commit(ctx); done {
+			return chosen, err
+		}
+	}
+}
+
+func setElapsed[C choice.Case](cases []C, d time.Duration) {
+	for _, c := range cases {
+		if h := choice.Of(c); h != nil {
+			h.Elapsed = d
+		}
+	}
+}
+
+// selectOnce lets one case happen, but does not commit it.
+func selectOnce[C choice.Case](ctx context.Context, cases []C) (chosen int, err error) {
 	consume := ctx.Err() == nil
 	if i, err := try(cases, consume); i >= 0 {
 		return i, err
