@@ -254,7 +254,7 @@ func TestNotifyMisuse(t *testing.T) {
 		n.NotifyOne, n.NotifyWaiters, n.Wait, n.Listen().Wait,
 		func(ctx context.Context) error { _, err := n.TryWait(ctx); return err },
 	} {
-		require.PanicsWithValue(t, "cluster: nil context", func() { f(nil) }) //lint:ignore SA1012 it is what is tested
+		require.PanicsWithValue(t, "cluster: nil context", func() { f(nil) })
 		ctx, cancel := context.WithCancelCause(bg)
 		cancel(io.EOF)
 		err := f(ctx)

@@ -21,7 +21,7 @@ var withExamples = []string{"wake", "notify", "waitgroup", "vigildebug", "waitma
 
 // needNoExample are functions and methods that an example would not explain.
 var needNoExample = map[string][]string{
-	"vigildebug": {"Metrics.MarshalJSON"}, // called by encoding/json
+	"vigildebug": {"Facts.MarshalJSON", "Metrics.MarshalJSON"}, // called by encoding/json
 	// The methods of errors are called by packages fmt and errors.
 	"dedup":     {"KeyError.Error", "KeyError.Unwrap", "KeyErrors.Error", "KeyErrors.Unwrap"},
 	"uringwake": {"PanicError.Error", "PanicError.Unwrap"},

@@ -140,17 +140,22 @@ func ExampleLoop() {
 	// Output: watched or unsupported: true
 }
 
-// Show an object of another package.
+// Show an object of another package: its metrics, who waits for what, and who has a lease.
 func ExampleRegister() {
-	idle := []string{"connection 1", "connection 2"}
+	var r vigildebug.Registry
 	defer vigildebug.Register("pool", "connections", func(d *vigildebug.Description) {
-		d.Gauge("idle", float64(len(idle)), "Connections that nobody uses.")
-		d.Plot("Connections", "idle")
-	})()
-	for _, thing := range vigildebug.Default().Snapshot().Things {
-		if thing.Kind == "pool" {
-			fmt.Println(thing.Name, thing.Metrics[0].Name, thing.Metrics[0].Value)
-		}
+		d.Fact("server", "db-1")
+		d.Gauge("idle", 2, "Connections that nobody uses.")
+		d.Counter("dials", 7, "Connections that were made.")
+		d.Plot("Connections", "idle", "dials")
+		d.Wait(vigildebug.Wait{Key: "backup", Waiters: 3})
+		d.Lease(vigildebug.Lease{Key: "backup", Holder: "host a", Fence: 12})
+	}, vigildebug.In(&r), vigildebug.ShowKeys())()
+	for _, thing := range r.Snapshot().Things {
+		fmt.Println(thing.Name, thing.Facts, thing.Metrics[0].Name, thing.Metrics[0].Value)
+		fmt.Println(thing.Waits[0].Key, "has", thing.Waits[0].Waiters, "waiters and is leased by", thing.Leases[0].Holder)
 	}
-	// Output: connections idle 2
+	// Output:
+	// connections [{server db-1}] idle 2
+	// backup has 3 waiters and is leased by host a
 }
