@@ -34,6 +34,7 @@ type outcome[V any] struct {
 	v      V
 	err    error
 	loaded bool
+	lost   bool    // the lease has ended, and the load has failed for that
 	began  instant // all that this process had seen when the load began
 }
 
@@ -64,6 +65,7 @@ func (c *Cache[V]) forget(key string, old, now record) {
 func (c *Cache[V]) fetch(ctx context.Context, key string) (v cached[V], err error) {
 	begun, _ := c.b.seen.load()
 	var o outcome[V]
+	var a attempts
 	for {
 		r := c.now(key)
 		mine := o.loaded && !o.began.before(begun)
@@ -72,6 +74,11 @@ func (c *Cache[V]) fetch(ctx context.Context, key string) (v cached[V], err erro
 		}
 		if mine {
 			return cached[V]{v: o.v}, o.err
+		}
+		if o.lost {
+			if err := a.failed(); err != nil {
+				return v, err
+			}
 		}
 		o, _, err = c.flights.Do(ctx, key, func(ctx context.Context) (outcome[V], error) { return c.flight(ctx, key) })
 		if err != nil {
@@ -139,7 +146,7 @@ func (c *Cache[V]) lead(ctx context.Context, l *lease) (o outcome[V], err error)
 	o.began, _ = c.b.seen.load()
 	o.v, o.err = c.load(ctx, l)
 	if o.err != nil && l.lost.Load() && ctx.Err() == nil && c.closed.Err() == nil {
-		return outcome[V]{}, nil
+		return outcome[V]{lost: true}, nil
 	}
 	if o.err != nil && ctx.Err() != nil { // for want of callers: not for those of others
 		return o, nil
