@@ -35,6 +35,7 @@ type outcome[V any] struct {
 	err    error
 	loaded bool
 	lost   bool    // the lease has ended, and the load has failed for that
+	lease  id      // of the load
 	began  instant // all that this process had seen when the load began
 }
 
@@ -60,15 +61,16 @@ func (c *Cache[V]) forget(key string, old, now record) {
 }
 
 // fetch returns what the record of key says, or the result of a load that began when this
-// process had seen all that it has seen now. An older load may have read what a Store or
-// Invalidate has replaced since.
+// process had seen all that it has seen now, or that of the load whose lease is there now. Another
+// load may have read what a Store or Invalidate has replaced since.
 func (c *Cache[V]) fetch(ctx context.Context, key string) (v cached[V], err error) {
 	begun, _ := c.b.seen.load()
+	first := c.now(key)
 	var o outcome[V]
 	var a attempts
 	for {
 		r := c.now(key)
-		mine := o.loaded && !o.began.before(begun)
+		mine := o.loaded && (!o.began.before(begun) || first.state == leased && first.name == o.lease)
 		if c.answers(r, begun) && !(mine && r.state == failed) { // an error of this process stays what it is
 			return c.answer(r)
 		}
@@ -142,7 +144,7 @@ func (c *Cache[V]) flight(ctx context.Context, key string) (o outcome[V], err er
 // no outcome.
 func (c *Cache[V]) lead(ctx context.Context, l *lease) (o outcome[V], err error) {
 	defer l.release() // also if the loader does not return
-	o.loaded = true
+	o.loaded, o.lease = true, l.name
 	o.began, _ = c.b.seen.load()
 	o.v, o.err = c.load(ctx, l)
 	if o.err != nil && l.lost.Load() && ctx.Err() == nil && c.closed.Err() == nil {
