@@ -124,12 +124,14 @@ func setSeconds(to *time.Duration, name string, d, otherwise time.Duration) (err
 // has. If there is none, Get calls the loader, unless a load of key is in progress on any
 // machine, and waits for the result, which is stored in the bucket.
 //
-// If there is a value, Get returns it even if ctx has ended. If ctx ends while Get waits,
+// If this process has a copy, Get returns it even if ctx has ended. If ctx ends while Get waits,
 // Get returns at once with an error that matches ctx.Err() and context.Cause(ctx). After
 // [Bucket.Close] Get returns what this process has until its TTL is over, and otherwise an
 // error that matches [ErrClosed]. A loader that calls Get for its own key, or for one whose
 // load waits for it in this process, gets dedup.ErrCycle if it passes its context on, and
-// waits for itself if it does not. Get panics if ctx is nil.
+// waits for itself if it does not. If five loads of this process have lost their leases, without
+// a result of another machine, the error matches [ErrLeaseLost]: the LeaseTTL is too short. Get
+// panics if ctx is nil.
 //
 // An error of the loader reaches those on this machine that wait for the load as it is, and
 // all others that get it as a [*RemoteError]. It is kept only with an ErrorTTL. A loader that

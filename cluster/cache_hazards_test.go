@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -101,6 +102,29 @@ func TestCacheUserCodeThatDoesNotReturn(t *testing.T) {
 		require.Condition(t, func() bool { return errors.Is(err, cluster.ErrDecode) || errors.As(err, &panicked) }, "%v", err)
 		decodes.decode = func() {}
 		requireGet(t, "value", c, "key")
+	}
+}
+
+// TestCacheCallDuringALoad gets the outcome as it is, though other keys have changed since the load
+// began.
+func TestCacheCallDuringALoad(t *testing.T) {
+	for _, want := range []result[string]{{err: io.ErrUnexpectedEOF}, {v: "value"}} {
+		synctest.Test(t, func(t *testing.T) {
+			_, b := newKeeper(t)
+			l, under := new(loader[string]), newLoad()
+			l.set(func(ctx context.Context, _ string) (string, error) { return under.f(ctx) })
+			c := newCache(t, b, l, &cluster.CacheOptions[string]{TTLOf: func(string, string) time.Duration { return 0 }})
+			store(t, newMap[string](t, b), "other", "before")
+			first := get(c, "key")
+			<-under.begun
+			require.NoError(t, c.Invalidate(bg, "other"))
+			second := get(c, "key")
+			synctest.Wait()
+			under.end <- want
+			require.Equal(t, want, <-first)
+			require.Equal(t, want, <-second)
+			require.EqualValues(t, 1, l.calls.Load())
+		})
 	}
 }
 

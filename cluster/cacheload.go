@@ -34,6 +34,8 @@ type outcome[V any] struct {
 	v      V
 	err    error
 	loaded bool
+	lost   bool    // the lease has ended, and the load has failed for that
+	lease  id      // of the load
 	began  instant // all that this process had seen when the load began
 }
 
@@ -59,19 +61,26 @@ func (c *Cache[V]) forget(key string, old, now record) {
 }
 
 // fetch returns what the record of key says, or the result of a load that began when this
-// process had seen all that it has seen now. An older load may have read what a Store or
-// Invalidate has replaced since.
+// process had seen all that it has seen now, or that of the load whose lease is there now. Another
+// load may have read what a Store or Invalidate has replaced since.
 func (c *Cache[V]) fetch(ctx context.Context, key string) (v cached[V], err error) {
 	begun, _ := c.b.seen.load()
+	first := c.now(key)
 	var o outcome[V]
+	var a attempts
 	for {
 		r := c.now(key)
-		mine := o.loaded && !o.began.before(begun)
+		mine := o.loaded && (!o.began.before(begun) || first.state == leased && first.name == o.lease)
 		if c.answers(r, begun) && !(mine && r.state == failed) { // an error of this process stays what it is
 			return c.answer(r)
 		}
 		if mine {
 			return cached[V]{v: o.v}, o.err
+		}
+		if o.lost {
+			if err := a.failed(); err != nil {
+				return v, err
+			}
 		}
 		o, _, err = c.flights.Do(ctx, key, func(ctx context.Context) (outcome[V], error) { return c.flight(ctx, key) })
 		if err != nil {
@@ -135,11 +144,11 @@ func (c *Cache[V]) flight(ctx context.Context, key string) (o outcome[V], err er
 // no outcome.
 func (c *Cache[V]) lead(ctx context.Context, l *lease) (o outcome[V], err error) {
 	defer l.release() // also if the loader does not return
-	o.loaded = true
+	o.loaded, o.lease = true, l.name
 	o.began, _ = c.b.seen.load()
 	o.v, o.err = c.load(ctx, l)
 	if o.err != nil && l.lost.Load() && ctx.Err() == nil && c.closed.Err() == nil {
-		return outcome[V]{}, nil
+		return outcome[V]{lost: true}, nil
 	}
 	if o.err != nil && ctx.Err() != nil { // for want of callers: not for those of others
 		return o, nil

@@ -28,7 +28,8 @@ func (m *Map[V]) OnStore(key string, e *Entry[V]) wake.Case {
 // If this process sees a value, the Select asks the engine to remove it. Until the answer has
 // come, no other case can happen, not even a timer, but the end of ctx ends that. If another
 // taker was faster, the Select goes on waiting, at the end of all lines. In one process, one
-// Select at a time asks for the value of a key.
+// Select at a time asks for the value of a key. A Cancel that comes before the answer does not
+// end the Select.
 //
 // The errors with which the case ends are those of [Map.Take], but not that of ctx if nothing
 // was taken. If the error matches [ErrUnknown], as it can if ctx ends while the answer is

@@ -255,6 +255,40 @@ func TestOnTakeParkerThatDoesNotReturn(t *testing.T) {
 	}
 }
 
+// TestOnTakeWriteThatDoesNotReturn: the next Select asks, and no case is left in line.
+func TestOnTakeWriteThatDoesNotReturn(t *testing.T) {
+	for name, bad := range map[string]func(){"panics": func() { panic("why") }, "exits": runtime.Goexit} {
+		synctest.Test(t, func(t *testing.T) {
+			k, b := newKeeper(t)
+			m := newMap[string](t, b)
+			store(t, m, "key", "1")
+			k.write = func(context.Context, engine.Write) (uint64, error) {
+				time.Sleep(time.Second)
+				k.write = k.apply
+				bad()
+				return 0, nil
+			}
+			first, second := "unchanged", ""
+			returned := make(chan bool)
+			go func() {
+				defer close(returned)
+				defer func() { recover() }()
+				await.Select(bg, m.OnTake("key", &first), m.OnTake("key", &first), m.OnTake("other", nil))
+				returned <- true
+			}()
+			synctest.Wait()
+			next := startSelect(bg, m.OnTake("other", nil), m.OnTake("key", &second))
+			_, ok := <-returned
+			require.False(t, ok, name)
+			require.Equal(t, choice{i: 1}, <-next)
+			require.Equal(t, "unchanged", first)
+			require.Equal(t, "1", second)
+			require.Zero(t, m.Waiters("key")+m.Waiters("other"))
+			k.requireEmpty(t)
+		})
+	}
+}
+
 // TestOnTakeLosesNothing: Selects over two keys, and Takes, of two machines that are cut off at
 // any time, with timers and contexts that end. Each value is taken once.
 func TestOnTakeLosesNothing(t *testing.T) {

@@ -28,6 +28,7 @@ func TestEngineSlowerThanTheTTL(t *testing.T) {
 			_, err := newGroup[string](t, b, brief).Do(bg, "key", never)
 			return err
 		},
+		"Cache": func(t *testing.T, b *cluster.Bucket) error { return getUnder(bg, t, b, never) },
 		"Mutex": func(t *testing.T, b *cluster.Bucket) error {
 			m, err := cluster.NewMutex(b, &cluster.MutexOptions{TTL: brief})
 			require.NoError(t, err)
@@ -51,24 +52,42 @@ func TestEngineSlowerThanTheTTL(t *testing.T) {
 	}
 }
 
-// TestLoadsThatLoseEachLease: Do calls f a few times, and returns an error.
+// getUnder calls Get of a Cache whose loader is f.
+func getUnder(ctx context.Context, t *testing.T, b *cluster.Bucket, f func(context.Context) (string, error)) error {
+	l := new(loader[string])
+	l.set(func(ctx context.Context, _ string) (string, error) { return f(ctx) })
+	_, err := newCache(t, b, l, &cluster.CacheOptions[string]{LeaseTTL: brief}).Get(ctx, "key")
+	return err
+}
+
+// TestLoadsThatLoseEachLease: a few of them begin, and then the call returns an error.
 func TestLoadsThatLoseEachLease(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k, b := newKeeper(t)
-		g := newGroup[string](t, b, brief)
-		k.slow(brief - 1) // so no renewal is acknowledged in time
-		loads := 0
-		_, err := g.Do(bg, "key", func(ctx context.Context) (string, error) {
-			loads++
-			<-ctx.Done()
-			require.ErrorIs(t, context.Cause(ctx), cluster.ErrLeaseLost)
-			return "", ctx.Err()
+	for name, call := range map[string]func(context.Context, *testing.T, *cluster.Bucket, func(context.Context) (string, error)) error{
+		"Group": func(ctx context.Context, t *testing.T, b *cluster.Bucket, f func(context.Context) (string, error)) error {
+			_, err := newGroup[string](t, b, brief).Do(ctx, "key", f)
+			return err
+		},
+		"Cache": getUnder,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, b := newKeeper(t)
+				k.slow(brief - 1) // so no renewal is acknowledged in time
+				ctx, cancel := context.WithTimeout(bg, endless)
+				defer cancel()
+				loads := 0
+				err := call(ctx, t, b, func(ctx context.Context) (string, error) {
+					loads++
+					<-ctx.Done()
+					return "", context.Cause(ctx)
+				})
+				require.ErrorIs(t, err, cluster.ErrLeaseLost)
+				require.Equal(t, 5, loads)
+				time.Sleep(2 * brief)
+				k.requireEmpty(t)
+			})
 		})
-		require.ErrorIs(t, err, cluster.ErrLeaseLost)
-		require.Equal(t, 5, loads)
-		time.Sleep(brief)
-		k.requireEmpty(t)
-	})
+	}
 }
 
 // TestEngineThatDoesNotKnow whether it has written a lease.

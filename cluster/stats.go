@@ -214,25 +214,27 @@ type waits = iter.Seq2[string, waitmap.WaitInfo]
 // one.
 func (m *Map[V]) waiting() waits {
 	return func(yield func(string, waitmap.WaitInfo) bool) {
-		turns := maps.Collect(m.takers.turns.Waiting())
-		for key, info := range m.local.Waiting() {
-			if turn, ok := turns[key]; ok {
-				delete(turns, key)
-				info.Waiters += turn.Waiters
-				if turn.Oldest.Before(info.Oldest) {
-					info.Oldest = turn.Oldest
-				}
-			}
-			if !yield(key, info) {
-				return
+		all := maps.Collect(m.local.Waiting())
+		for _, turns := range []waits{m.takers.turns.Waiting(), m.offers.turns.Waiting()} {
+			for key, info := range turns {
+				all[key] = together(all[key], info)
 			}
 		}
-		for key, info := range turns {
+		for key, info := range all {
 			if !yield(key, info) {
 				return
 			}
 		}
 	}
+}
+
+// together adds waiters to those of the same key, if there are any.
+func together(all, more waitmap.WaitInfo) waitmap.WaitInfo {
+	if all.Waiters == 0 || more.Oldest.Before(all.Oldest) {
+		all.Oldest = more.Oldest
+	}
+	all.Waiters += more.Waiters
+	return all
 }
 
 // waiting returns what the user of the records says.

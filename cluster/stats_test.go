@@ -160,6 +160,7 @@ func TestWaitingIsOfThisProcess(t *testing.T) {
 		calls = append(calls, start(func() (int, error) { return m.Take(ctx, "taken") }))
 	}
 	calls = append(calls, start(func() (int, error) { return m.Wait(ctx, "awaited") }))
+	selects := startSelect(ctx, m.OnTake("selected", nil), m.OnTake("taken", nil))
 	var locks []chan result[uint64]
 	for range 2 { // one waits for the other process, and one behind it
 		locks = append(locks, start(func() (uint64, error) { return all[1].Lock(ctx) }))
@@ -167,8 +168,8 @@ func TestWaitingIsOfThisProcess(t *testing.T) {
 	l := newLoad()
 	load := do(g, "page", l.f)
 	<-l.begun
-	want := map[string]int{"Map jobs taken": 3, "Map jobs awaited": 1, "Mutex  ": 2, "Group pages page": 1}
-	for len(waiting(b)) < len(want) || waiting(b)["Map jobs taken"] < 3 || waiting(b)["Mutex  "] < 2 {
+	want := map[string]int{"Map jobs taken": 4, "Map jobs awaited": 1, "Map jobs selected": 1, "Mutex  ": 2, "Group pages page": 1}
+	for len(waiting(b)) < len(want) || waiting(b)["Map jobs taken"] < 4 || waiting(b)["Mutex  "] < 2 {
 		runtime.Gosched()
 	}
 	require.Equal(t, want, waiting(b))
@@ -181,6 +182,7 @@ func TestWaitingIsOfThisProcess(t *testing.T) {
 	for _, c := range calls {
 		require.ErrorIs(t, (<-c).err, context.Canceled)
 	}
+	require.ErrorIs(t, (<-selects).err, context.Canceled)
 	for _, c := range locks {
 		require.ErrorIs(t, (<-c).err, context.Canceled)
 	}
