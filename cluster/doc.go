@@ -60,7 +60,7 @@
 //     CompareAndSwap, or a LoadOrStore that loaded.
 //   - Another process may not have seen it yet. [Bucket.Sync] waits until the process has
 //     seen all that was written before the call, by anybody. If several servers have the
-//     bucket, it costs a write.
+//     bucket, it costs a write, which calls at the same time share.
 //
 // Writes are linearizable for each key, and a read after a Sync is, too. All reads and
 // writes are sequentially consistent. An iteration over a Map is not a snapshot.

@@ -22,7 +22,7 @@ type Stats struct {
 	Err error
 
 	// LastEvent is when this process last saw a new revision. If it is long ago, the process is
-	// cut off, or nothing was written.
+	// cut off, or nothing was written; a Sync may write, too.
 	LastEvent time.Time
 
 	Keys                  int // in the whole bucket, also of what this process does not use
@@ -30,8 +30,8 @@ type Stats struct {
 }
 
 // Stats returns the state of b. It asks the engine for its newest revision, and waits for the
-// answer until ctx ends. What it returns otherwise is known without an answer, also after
-// Close. It panics if ctx is nil.
+// answer until ctx ends; that costs what [Bucket.Sync] costs. What it returns otherwise is known without an
+// answer, also after Close. It panics if ctx is nil.
 func (b *Bucket) Stats(ctx context.Context) Stats {
 	mustContext(ctx)
 	p, err := offload(ctx, b.engine.Position)
@@ -90,13 +90,13 @@ func (b *Bucket) snapshot() map[string]spaceView {
 	return all
 }
 
-// A Lease is held by a load of a [Group], or by who holds a [Mutex].
+// A Lease is held by a load of a [Group] or [Cache], or by who holds a [Mutex] or a permit of a [Semaphore].
 type Lease struct {
-	Kind string // "Group" or "Mutex"
+	Kind string // "Group", "Cache", "Mutex" or "Semaphore"
 	Name string // of that
-	Key  string // of a Group
+	Key  string // of a Group or Cache, or the number of the permit
 
-	// Holder identifies the Group or Mutex of the process that has the lease. It is made
+	// Holder identifies the Group and so on of the process that has the lease. It is made
 	// at random, so it is another one after a restart. Ours means that it is this process.
 	Holder string
 	Ours   bool
@@ -104,14 +104,14 @@ type Lease struct {
 	Fence uint64
 
 	// Since is when this process first saw the lease. It is the zero time if that is not
-	// known: the lease is older than the Group or Mutex in this process, or there is none.
+	// known: the lease is older than the Group and so on in this process, or there is none.
 	Since time.Time
 }
 
-// Leases returns an iterator over the leases that this process has seen, also those of Groups
-// and Mutexes that it does not use. A lease that has ended is there until this process has seen
-// its end. The iterator takes time in proportion to the number of keys of Groups. Nothing is
-// held while the body of the loop runs.
+// Leases returns an iterator over the leases that this process has seen, also those of Groups,
+// Caches, Mutexes and Semaphores that it does not use. A lease that has ended is there until this
+// process has seen its end. The iterator takes time in proportion to the number of keys of Groups and
+// Caches. Nothing is held while the body of the loop runs.
 func (b *Bucket) Leases() iter.Seq[Lease] {
 	return func(yield func(Lease) bool) {
 		for prefix, sp := range b.snapshot() {

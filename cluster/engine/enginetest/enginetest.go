@@ -31,7 +31,7 @@ type Store struct {
 // true, it forgets deletions after a second or a little more, or has a Forget.
 func Run(t *testing.T, open func(t *testing.T, forgets bool) *Store) {
 	for name, test := range map[string]func(t *testing.T, s *Store){
-		"Write": testWrite, "Conflict": testConflict, "DeletedIsAbsent": testDeletedIsAbsent, "Keys": testKeys, "BadWrites": testBadWrites,
+		"Write": testWrite, "Conflict": testConflict, "DeletedIsAbsent": testDeletedIsAbsent, "Keys": testKeys, "LargeValue": testLargeValue, "BadWrites": testBadWrites,
 		"EndedContext": testEndedContext, "Closed": testClosed, "GetAtRevision": testGetAtRevision,
 		"EmptyBucketIsSyncedOnce": testEmptySynced, "FullBucketIsSyncedOnce": testFullSynced, "WatchInOrder": testWatchInOrder,
 		"WatchGoesOn": testWatchGoesOn, "WatchOfAnotherHistory": testWatchOfAnotherHistory, "TellMisbehaves": testTellMisbehaves,

@@ -98,6 +98,24 @@ func testKeys(t *testing.T, s *Store) {
 	require.ErrorIs(t, err, engine.ErrKey)
 }
 
+// testLargeValue: a value of almost a MiB is told. One that is too large is known not to be written.
+func testLargeValue(t *testing.T, s *Store) {
+	a, _ := s.Open(t)
+	b, _ := s.Open(t)
+	view := watch(t, b, engine.Position{})
+	large := strings.Repeat("x", 1<<20-1<<12)
+	must(t, a, put("key", large))
+	require.True(t, view.has(b)["key"] == large)
+	value, _, ok := get(t, b, "key")
+	require.True(t, ok && value == large)
+	for _, size := range []int{7 << 18, 1 << 24} {
+		_, err := a.Write(context.Background(), put("key", strings.Repeat("y", size)))
+		require.Error(t, err)
+		require.NotErrorIs(t, err, engine.ErrUnknown)
+	}
+	require.True(t, view.has(b)["key"] == large)
+}
+
 func testBadWrites(t *testing.T, s *Store) {
 	e, _ := s.Open(t)
 	for name, w := range map[string]engine.Write{

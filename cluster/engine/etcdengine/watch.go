@@ -208,7 +208,7 @@ func (w *watch) change(c change) error {
 			keys = append(keys, event)
 		}
 	}
-	if len(keys) > 1 {
+	if len(keys) > 1 && !w.e.unfinished {
 		w.e.unfinished = true
 		w.tell(engine.Event{Kind: engine.Skipped})
 	}
@@ -220,7 +220,7 @@ func (w *watch) change(c change) error {
 			w.tell(engine.Event{Kind: engine.Delete, Key: w.e.key(event.Kv), Revision: w.at.Revision})
 		}
 	}
-	if len(keys) > 1 || len(keys) == 0 && !w.owed { // or else nobody would know that there is a new revision
+	if len(keys) != 1 && !w.owed { // or else nobody would know that there is a new revision
 		w.synced()
 	}
 	return nil

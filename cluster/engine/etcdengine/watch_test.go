@@ -116,6 +116,41 @@ func TestForeignWrites(t *testing.T) {
 	}
 }
 
+// TestSyncedAfterAllThatWasThere: a watch that goes on tells Synced when it has told all that was there
+// when it was called, also if others have written several keys at once meanwhile.
+func TestSyncedAfterAllThatWasThere(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	e := s.open(t, s.options(enginetest.NewLink(s.dial)))
+	tell := func(from engine.Position) (to engine.Position, kinds []engine.Kind) {
+		ctx, cancel := context.WithCancel(bg)
+		err := e.Watch(ctx, from, func(event engine.Event) {
+			if ctx.Err() != nil {
+				return
+			}
+			from.History += event.History
+			from.Revision = event.Revision
+			if kinds = append(kinds, event.Kind); isSynced(event) {
+				cancel()
+			}
+		})
+		require.ErrorIs(t, err, context.Canceled)
+		return from, kinds
+	}
+	at, _ := tell(engine.Position{})
+	c := s.admin(t)
+	for range 2 {
+		_, err := c.Txn(bg).Then(clientv3.OpPut("vigil/test/k/a", "1"), clientv3.OpPut("vigil/test/k/b", "2")).Commit()
+		require.NoError(t, err)
+	}
+	last, err := e.Write(bg, engine.Write{Key: "c"})
+	require.NoError(t, err)
+	at, kinds := tell(at)
+	require.Equal(t, last, at.Revision)
+	put := engine.Put
+	require.Equal(t, []engine.Kind{engine.Skipped, put, put, put, put, put, engine.Synced}, kinds)
+}
+
 // TestLargeChanges: what one transaction has written is told at once, also if it comes in several
 // messages.
 func TestLargeChanges(t *testing.T) {

@@ -26,8 +26,11 @@
 // A leader that is cut off from the other servers, or was stopped, goes on to answer requests for some
 // ten seconds after the others have elected another one. So Position first writes a message that
 // says nothing, which takes a majority, and then asks; the same does a Watch when it begins or
-// has missed messages. A write that is refused is tried once more after such a message, unless a newer
-// revision of its key was found. With one server nothing of that is needed, or done.
+// has missed messages. Calls of Position at the same time share a message. Those of one Engine replace
+// each other, and the last one goes after the DuplicateWindow. A write that is refused is tried once more after
+// such a message, unless a newer revision of its key was found; if ctx ends meanwhile, its outcome is
+// unknown, because one leader may have refused it and the other one applied it. With one server
+// nothing of that is needed, or done.
 //
 // # Watches
 //

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"github.com/vigil-go/vigil/cluster/engine"
 )
@@ -23,6 +24,7 @@ type Engine struct {
 	js     jetstream.JetStream
 	stream string
 	prefix string // of the subjects of keys
+	id     string // random
 
 	markerTTL time.Duration // zero: markers are not forgotten, and there are no TTLs
 	window    time.Duration // for which the server knows the ids of writes
@@ -36,7 +38,8 @@ type Engine struct {
 		cancel context.CancelFunc
 	}
 
-	replicated atomic.Bool   // several servers have the stream
+	replicated atomic.Bool // several servers have the stream
+	positions  *shared[moment]
 	newest     atomic.Uint64 // a revision that the bucket has had; only ever too low
 	watching   atomic.Bool   // and so lastWatch is in use
 	lastWatch  watch         // how far the last Watch came
@@ -55,7 +58,7 @@ func Open(ctx context.Context, o *Options) (*Engine, error) {
 	}
 	e := &Engine{
 		o: o, stream: "KV_" + o.Bucket, prefix: "$KV." + o.Bucket + ".",
-		look: make(chan struct{}, 1), broken: make(chan struct{}, 1),
+		id: nuid.Next(), positions: newShared[moment](), look: make(chan struct{}, 1), broken: make(chan struct{}, 1),
 	}
 	if err := e.connect(ctx); err != nil {
 		return nil, err

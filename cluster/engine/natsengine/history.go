@@ -17,7 +17,7 @@ import (
 // because these have the prefix of keys.
 const (
 	birth     = "_history"
-	barrier   = "_sync" // see Engine.current
+	barrier   = "_sync" // see Engine.current and Engine.barrier
 	keyPrefix = "k."
 )
 
@@ -38,12 +38,24 @@ func (e *Engine) Position(ctx context.Context) (engine.Position, error) {
 	return p.Position, err
 }
 
-// current is position, but it counts all writes that have returned. The leader of a
-// replicated stream that is cut off from the others, or was stopped, goes on to answer requests
-// for some time after another one was elected. A message that is written has been stored by a
-// majority, so what has its sequence number is new enough.
-func (e *Engine) current(ctx context.Context) (p moment, err error) {
-	for {
+// current is position, but it counts all writes that have returned. Calls at the same time share
+// an answer.
+func (e *Engine) current(ctx context.Context) (moment, error) {
+	both, cancel := e.run(ctx)
+	defer cancel(nil)
+	p, err := e.positions.do(both, func() (moment, error) { return e.confirmed(ctx) })
+	if errors.Is(err, errNoTurn) {
+		err = e.ended(ctx)
+	}
+	return p, err
+}
+
+// confirmed is current for one call. The leader of a replicated stream that is cut off from the
+// others, or was stopped, goes on to answer requests for some time after another one was elected.
+// A message that is written has been stored by a majority, so what has its sequence number is
+// new enough.
+func (e *Engine) confirmed(ctx context.Context) (p moment, err error) {
+	for retry := newBackoff(); ; {
 		written := e.replicated.Load()
 		least := uint64(0)
 		if written {
@@ -55,20 +67,34 @@ func (e *Engine) current(ctx context.Context) (p moment, err error) {
 		if err != nil || p.Revision >= least && written == e.replicated.Load() {
 			return p, err
 		}
+		if e.wait(ctx, retry) != nil {
+			return moment{}, e.ended(ctx)
+		}
 	}
 }
 
 // writeBarrier writes a message that says nothing, and returns its sequence number.
 func (e *Engine) writeBarrier(ctx context.Context) (seq uint64, err error) {
 	err = e.retry(ctx, func(ctx context.Context) error {
-		m := &nats.Msg{Subject: e.prefix + barrier, Header: nats.Header{opHeader: {opPurge}}}
-		ack, err := e.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+		ack, err := e.js.PublishMsg(ctx, e.barrier(), jetstream.WithRetryAttempts(0))
 		if err == nil {
 			seq = ack.Sequence
 		}
 		return err
 	})
 	return seq, err
+}
+
+// barrier returns a message that says nothing. It replaces the last one of the same Engine only. If it
+// replaced those of others, watches would miss them and, as nothing tells what was missed, write one
+// each, which might be missed in turn.
+func (e *Engine) barrier() *nats.Msg {
+	m := &nats.Msg{Subject: e.prefix + barrier, Header: nats.Header{opHeader: {opPurge}}}
+	if e.markerTTL > 0 { // or else it would stay when the Engine is closed
+		m.Subject += "." + e.id
+		setTTL(m, e.window)
+	}
+	return m
 }
 
 // position asks the leader, or one that was the leader a short time ago.

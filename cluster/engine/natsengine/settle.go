@@ -24,7 +24,7 @@ func (p *put) settle(ctx context.Context) (uint64, error) {
 		return 0, errPending
 	}
 	if last != nil && last.Seq > p.before {
-		if last.header.Get(idHeader) == p.id {
+		if p.wrote(last) {
 			return p.applied(last.Seq)
 		}
 		if same, err := p.sameServer(ctx); err != nil {

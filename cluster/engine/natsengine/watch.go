@@ -208,7 +208,7 @@ func (w *watch) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.History != w.at.History || p.Revision < w.at.Revision {
+	if p.History != w.at.History || p.Revision < max(w.at.Revision, w.goal.Revision) { // or a deposed leader says so
 		return errRestart
 	}
 	w.aim(p)
@@ -235,6 +235,10 @@ func (w *watch) skip(ctx context.Context) error {
 	if w.late(time.Time{}) { // what was there may have been a deletion
 		w.stale = true
 		return errRestart
+	}
+	if w.e.replicated.Load() { // a deposed leader may not have what comes, and this will come
+		_, err = w.e.writeBarrier(ctx)
+		return err
 	}
 	w.at.Revision, w.owed = w.goal.Revision, true
 	return nil

@@ -1,9 +1,11 @@
 package natsengine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,7 +16,8 @@ import (
 	"github.com/vigil-go/vigil/cluster/engine"
 )
 
-// Get asks the leader of the stream.
+// Get asks the leader of the stream. In a replicated one, a leader that was deposed may answer by
+// an old state.
 func (e *Engine) Get(ctx context.Context, key string, min uint64) (entry engine.Entry, ok bool, err error) {
 	subject, err := e.subject(key)
 	if err != nil {
@@ -87,11 +90,13 @@ type put struct {
 
 	expected uint64 // w.Expected, or the marker of a deletion if the key must be absent
 
+	tries  []string  // the ids of all tries
 	id     string    // of the last try
 	before uint64    // a revision that the bucket had before it
 	begun  time.Time // when that was
 	server string    // to which it was sent
 	lost   error     // why it may have been applied although there was no answer
+	doubt  error     // why it may have been applied although it was refused
 
 	retry   *backoff
 	checked bool // the leader was one when a conflict was found
@@ -100,22 +105,34 @@ type put struct {
 var (
 	errPending = errors.New("cluster: the fate of the write is not known yet")
 	errAgain   = errors.New("cluster: the write can be tried again")
+
+	errDoubt = errors.New("the server that has refused it may not have been the leader any more")
 )
 
 // failed returns the error of a write that was given up for err.
 func (p *put) failed(err error) error {
-	if p.lost == nil {
+	why := cmp.Or(p.lost, p.doubt)
+	if why == nil {
 		return err
 	}
-	return fmt.Errorf("%w: a write of %q: %w (%w)", engine.ErrUnknown, p.w.Key, err, p.lost)
+	return fmt.Errorf("%w: a write of %q: %w (%w)", engine.ErrUnknown, p.w.Key, err, why)
 }
+
+// begin begins a try.
+func (p *put) begin() {
+	p.id, p.before, p.begun, p.server = nuid.Next(), p.e.newest.Load(), time.Now(), p.e.nc.ConnectedServerId()
+	p.tries = append(p.tries, p.id)
+}
+
+// wrote reports whether one of the tries has written a message.
+func (p *put) wrote(m *stored) bool { return slices.Contains(p.tries, m.header.Get(idHeader)) }
 
 // step sends the message, or looks what has become of it.
 func (p *put) step(ctx context.Context) (uint64, error) {
 	if p.lost != nil {
 		return p.settle(ctx)
 	}
-	p.id, p.before, p.begun, p.server = nuid.Next(), p.e.newest.Load(), time.Now(), p.e.nc.ConnectedServerId()
+	p.begin()
 	ack, err := p.e.publish(ctx, p.message())
 	switch bad := new(jetstream.APIError); {
 	case err == nil:
@@ -126,7 +143,7 @@ func (p *put) step(ctx context.Context) (uint64, error) {
 	case errors.As(err, &bad) && bad.ErrorCode == codeTTLDisabled:
 		return 0, fmt.Errorf("%w: stream %s: %w", engine.ErrNoTTL, p.e.stream, err)
 	case final(err):
-		return 0, err
+		return 0, p.failed(err)
 	case !unsent(err):
 		p.lost = err
 		return 0, errAgain
@@ -193,15 +210,22 @@ func unsent(err error) bool {
 	return errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrReconnectBufExceeded)
 }
 
-// conflict says why the server refused the message for its expectation.
+// conflict says why the server refused the message for its expectation. While there are a leader and one
+// that was deposed, both get the message: one may refuse it, and the other one apply it.
 func (p *put) conflict(ctx context.Context) (uint64, error) {
+	if p.e.replicated.Load() {
+		p.doubt = errDoubt
+	}
 	last, err := p.last(ctx, p.subject)
 	if err != nil {
 		return 0, errPending
 	}
+	if last != nil && p.wrote(last) {
+		return p.applied(last.Seq)
+	}
 	if p.doubts(last) {
 		if _, err := p.e.writeBarrier(ctx); err != nil {
-			return 0, err
+			return 0, p.failed(err)
 		}
 		p.checked = true
 		return 0, errAgain
@@ -231,13 +255,16 @@ func (p *put) doubts(last *stored) bool {
 
 // vanished says what a refusal means if there is no trace of the key.
 func (p *put) vanished(ctx context.Context) (uint64, error) {
-	if p.w.Expected == 0 { // the marker has expired
+	switch {
+	case p.expected == 0: // another write of the key is in flight, or was for a moment
+		return 0, errPending
+	case p.w.Expected == 0: // the marker has expired
 		p.expected = 0
 		return 0, errAgain
 	}
 	at, err := p.e.position(ctx)
 	if err != nil {
-		return 0, err
+		return 0, p.failed(err)
 	}
 	return 0, &engine.ConflictError{Key: p.w.Key, Revision: at.Revision}
 }
