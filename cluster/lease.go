@@ -25,10 +25,11 @@ type lease struct {
 	until    time.Time // it does not end before that
 	over     bool      // it was replaced or deleted, or is left to its end
 	lost     atomic.Bool
+	wrote    chan struct{} // closed when the first write of it is over
 }
 
 func (r *records) newLease(key string, ttl time.Duration) *lease {
-	return &lease{records: r, key: key, name: newID(), ttl: ttl}
+	return &lease{records: r, key: key, name: newID(), ttl: ttl, wrote: make(chan struct{})}
 }
 
 // drop notes that the lease is over.
@@ -64,6 +65,25 @@ func (l *lease) write(ctx context.Context, expected uint64) error {
 	return err
 }
 
+// writeFirst is write for the first time. If a parker fails, it returns before the write is over.
+func (l *lease) writeFirst(ctx context.Context, expected uint64) error {
+	_, err := offload(ctx, func(ctx context.Context) (struct{}, error) {
+		defer close(l.wrote)
+		return struct{}{}, l.write(ctx, expected)
+	})
+	return err
+}
+
+// hasWritten reports whether the first write is over.
+func (l *lease) hasWritten() bool {
+	select {
+	case <-l.wrote:
+		return true
+	default:
+		return false
+	}
+}
+
 // acquire tries to put the lease in place of what was seen, and reports whether it did, and
 // may rely on that. It returns false without an error if it may be tried again: another one
 // was faster, or the attempt was of no use.
@@ -84,8 +104,10 @@ func (l *lease) acquire(ctx context.Context, seen record, a *attempts) (held boo
 		expected = 0
 	}
 	begun := time.Now()
-	switch err = l.write(ctx, expected); {
+	switch err = l.writeFirst(ctx, expected); {
 	case err == nil:
+	case !l.hasWritten(): // a parker has failed: release waits for the write
+		return false, err
 	case errors.Is(err, engine.ErrConflict):
 		there = false
 		return false, l.catchUp(ctx, l.key, seen)
@@ -223,6 +245,11 @@ func (l *lease) release() {
 	defer l.drop()
 	ctx, cancel := l.untilItEnds()
 	defer cancel()
+	select {
+	case <-l.wrote:
+	case <-ctx.Done():
+		return
+	}
 	there := l.revision > 0 || l.isStillThere(ctx)
 	for there {
 		err := l.delete(ctx)

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/cluster"
+	"github.com/vigil-go/vigil/cluster/engine"
 	"github.com/vigil-go/vigil/internal/misbehave"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -107,6 +109,43 @@ func TestParkerMisbehaves(t *testing.T) {
 					})
 				})
 			}
+		}
+	}
+}
+
+// TestParkerMisbehavesDuringTheFirstWrite: the engine applies the write of a lease when nobody waits
+// for it any more. The lease is deleted then.
+func TestParkerMisbehavesDuringTheFirstWrite(t *testing.T) {
+	for name, strike := range misbehave.Parks {
+		for _, kind := range []string{"Mutex", "Semaphore"} {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					k, b := newKeeper(t)
+					use := permitUses(t, b)[kind]
+					delete(k.there, "n\x00p0")
+					var asked atomic.Bool
+					apply := make(chan struct{})
+					k.write = func(ctx context.Context, w engine.Write) (uint64, error) {
+						if !asked.Swap(true) {
+							<-apply
+							ctx = bg
+						}
+						return k.apply(ctx, w)
+					}
+					p := misbehave.NewParker()
+					p.Before = strike
+					done := make(chan struct{})
+					go func() {
+						defer close(done)
+						misbehave.Outcome(func() error { return use.wait(wake.WithParker(bg, p)) })
+					}()
+					synctest.Wait() // who would look for the lease now does not find it
+					close(apply)
+					<-done
+					synctest.Wait()
+					k.requireEmpty(t)
+				})
+			})
 		}
 	}
 }
