@@ -169,12 +169,14 @@ func (l *lease) keep(cancel context.CancelCauseFunc) (stop func()) {
 
 // renew renews the lease until ctx ends, or the lease has.
 func (l *lease) renew(ctx context.Context) error {
+	next := l.until.Add(-2 * l.ttl / 3) // a third of the TTL after the first write was sent
 	for {
 		select {
-		case <-time.After(l.ttl / 3):
+		case <-time.After(min(time.Until(next), time.Until(l.until))):
 		case <-ctx.Done():
 			return nil
 		}
+		next = time.Now().Add(l.ttl / 3) // also if the write waits longer until it is seen
 		attempt, cancel := context.WithDeadline(ctx, l.until)
 		err := l.write(attempt, l.revision)
 		if isUncertain(err) && l.isStillThere(attempt) {

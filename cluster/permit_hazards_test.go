@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -147,6 +148,66 @@ func TestParkerMisbehavesDuringTheFirstWrite(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestLeaseIsKeptWhileTheWatchStalls: the engine acknowledges the renewals, and this process does not
+// see them for longer than the TTL.
+func TestLeaseIsKeptWhileTheWatchStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, b := newKeeper(t)
+		var stalls atomic.Bool
+		var revision atomic.Uint64
+		k.write = func(ctx context.Context, w engine.Write) (uint64, error) {
+			switch {
+			case !stalls.Load():
+				return k.apply(ctx, w)
+			case ctx.Err() != nil:
+				return 0, engine.ContextError(ctx)
+			}
+			return 1 + revision.Add(1), nil
+		}
+		p := acquire(t, newSemaphore(t, b, 1, brief))
+		stalls.Store(true)
+		time.Sleep(10 * brief)
+		require.NoError(t, p.Context().Err())
+	})
+}
+
+// TestLeaseWhoseFirstAnswerIsLate is renewed at once, or else its holder is told before another one
+// can have it.
+func TestLeaseWhoseFirstAnswerIsLate(t *testing.T) {
+	for name, cut := range map[string]bool{"answers": false, "is cut off": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, b := newKeeper(t)
+				cutOff := k.link()
+				late := k.write
+				var asked atomic.Bool
+				k.write = func(ctx context.Context, w engine.Write) (uint64, error) {
+					first := !asked.Swap(true)
+					revision, err := late(ctx, w)
+					if first {
+						time.Sleep(brief * 9 / 10)
+						if cut {
+							cutOff()
+						}
+					}
+					return revision, err
+				}
+				begun := time.Now()
+				p := acquire(t, newSemaphore(t, b, 1, brief))
+				require.NoError(t, p.Context().Err())
+				if !cut {
+					time.Sleep(5 * brief)
+					require.NoError(t, p.Context().Err())
+					return
+				}
+				<-p.Context().Done()
+				require.ErrorIs(t, context.Cause(p.Context()), cluster.ErrLeaseLost)
+				require.Equal(t, brief, time.Since(begun))
+			})
+		})
 	}
 }
 
