@@ -259,25 +259,36 @@ func (l *lease) release() {
 	}
 }
 
-// remove deletes the lease, which must be there until then.
+// remove deletes the lease, which must be there until then. If it fails, it goes on trying when it
+// has returned.
 func (l *lease) remove(ctx context.Context) error {
 	if l.over { // keep has deleted it
 		return ErrClosed
 	}
-	defer l.drop()
+	gone, err := l.tryRemove(ctx)
+	if gone {
+		l.drop()
+	} else {
+		go l.release()
+	}
+	return err
+}
+
+// tryRemove reports whether the lease is not there any more.
+func (l *lease) tryRemove(ctx context.Context) (gone bool, err error) {
 	for {
 		err := l.delete(ctx)
 		if !isUncertain(err) {
-			return err
+			return err == nil, err
 		}
 		there, failure := l.isThere(ctx)
 		switch {
 		case failure != nil:
-			return failure
+			return false, failure
 		case !there && errors.Is(err, engine.ErrConflict):
-			return ErrLeaseLost
+			return true, ErrLeaseLost
 		case !there: // deleted by this call, or before
-			return err
+			return true, err
 		}
 	}
 }

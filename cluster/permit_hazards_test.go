@@ -151,6 +151,25 @@ func TestParkerMisbehavesDuringTheFirstWrite(t *testing.T) {
 	}
 }
 
+// TestGiveBackUnderAContextThatHasEnded: the holder gets an error, and the lease is deleted all the
+// same.
+func TestGiveBackUnderAContextThatHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, b := newKeeper(t)
+		m, err := cluster.NewMutex(b, &cluster.MutexOptions{TTL: endless})
+		require.NoError(t, err)
+		_, err = m.Lock(bg)
+		require.NoError(t, err)
+		p := acquire(t, newSemaphore(t, b, 1, endless))
+		ctx, cancel := context.WithCancel(bg)
+		cancel()
+		require.ErrorIs(t, m.Unlock(ctx), context.Canceled)
+		require.ErrorIs(t, p.Release(ctx), context.Canceled)
+		synctest.Wait()
+		k.requireEmpty(t)
+	})
+}
+
 // TestLeaseIsKeptWhileTheWatchStalls: the engine acknowledges the renewals, and this process does not
 // see them for longer than the TTL.
 func TestLeaseIsKeptWhileTheWatchStalls(t *testing.T) {
