@@ -85,7 +85,7 @@ func (s *Semaphore) Acquire(ctx context.Context) (*Permit, error) {
 	return p, s.asClosed(ctx, err)
 }
 
-func (s *Semaphore) acquire(ctx context.Context) (*Permit, error) {
+func (s *Semaphore) acquire(ctx context.Context) (p *Permit, err error) {
 	var a attempts
 	if !s.line.Locked() { // nobody waits
 		if p, err := s.try(ctx, &a); p != nil || err != nil {
@@ -95,7 +95,7 @@ func (s *Semaphore) acquire(ctx context.Context) (*Permit, error) {
 	if err := s.line.Lock(ctx); err != nil {
 		return nil, err
 	}
-	defer s.line.Unlock()
+	defer func() { s.leaveLine(p) }()
 	for {
 		_, version := s.changes.Load()
 		if p, err := s.try(ctx, &a); p != nil || err != nil {
@@ -105,6 +105,18 @@ func (s *Semaphore) acquire(ctx context.Context) (*Permit, error) {
 			return nil, err
 		}
 	}
+}
+
+// leaveLine lets the next call in line go on. If the waker of that panics or exits, nobody gets p.
+func (s *Semaphore) leaveLine(p *Permit) {
+	returned := false
+	defer func() {
+		if !returned && p != nil {
+			go p.Release(context.Background())
+		}
+	}()
+	s.line.Unlock()
+	returned = true
 }
 
 // TryAcquire is Acquire, but reports false instead of waiting for another holder. It may get a
