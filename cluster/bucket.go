@@ -16,8 +16,8 @@ import (
 // giveBackTime is how long Close waits for leases to be deleted.
 const giveBackTime = 3 * time.Second
 
-// A Bucket is what several machines share: the keys and values of all Maps, and their
-// history. [Open] returns one. Its methods may be called from any goroutine.
+// A Bucket is what several machines share: the keys and values of all Maps, Groups and so on, and
+// their history. [Open] returns one. Its methods may be called from any goroutine.
 type Bucket struct {
 	engine engine.Engine
 	server *natsengine.Server // nil, or started by Open
@@ -90,12 +90,13 @@ func (b *Bucket) Sync(ctx context.Context) error {
 // matches [ErrUnknown] if it may have been applied. Reads go on, with what was seen last.
 // Close returns nil when called again.
 //
-// The leases of Groups, Mutexes and Semaphores that this process holds are given back: first
+// The leases of Groups, Caches, Mutexes and Semaphores that this process holds are given back: first
 // the contexts of their holders end, and then the leases are deleted, so that others need not
 // wait for the TTL. Close waits for that, but no longer than 3 s: if the engine cannot be
 // reached, the leases end by themselves. Nothing else in the bucket changes.
 //
-// Close must not be called by a waker or a Codec: it waits until these have returned.
+// Close must not be called by a waker or a Codec: it waits until these have returned. It may be
+// called by a load, or by who holds something. In a task of an event loop it blocks the loop.
 func (b *Bucket) Close() error {
 	b.mu.Lock()
 	b.closed = true

@@ -107,7 +107,7 @@ func NewCache[V any](b *Bucket, load dedup.Loader[string, V], o *CacheOptions[V]
 	if err := c.openCopies(o); err != nil {
 		return nil, err
 	}
-	c.changed = c.forget
+	c.changed, c.waits = c.forget, c.calls
 	if err := c.open(b, kindCache, o.Name); err != nil {
 		return nil, err
 	}

@@ -26,11 +26,21 @@
 //	user, err := users.Get(ctx, id)
 //	err = users.Invalidate(ctx, id) // on any machine
 //
-// A [Mutex] is held by one goroutine of all machines, and the permits of a [Semaphore] by one each.
-// A [Notify] wakes waiters on all of them.
+// A [Mutex] is held by one goroutine of all machines at a time, and so is each permit of a
+// [Semaphore]:
 //
-// Without Addresses, Open starts a server in the process, which keeps the values in a
-// directory.
+//	fence, err := migration.Lock(ctx)
+//	if err != nil {
+//		return err
+//	}
+//	defer migration.Unlock(ctx)
+//	migrate(migration.Context(), fence) // the context ends when the Mutex is lost
+//
+// A [Notify] wakes waiters on all machines.
+//
+// Addresses are those of NATS servers with JetStream. To try the package without one, set
+// [Options.Dir] instead: then Open starts a server in the process, which keeps the values in that
+// directory. No other process can use it.
 //
 // The module cluster/engine/etcdengine has an engine for servers of etcd. Choose it if fences
 // must survive that all servers lose power at once: etcd syncs each write to most of its disks
@@ -106,6 +116,7 @@
 //
 // A process holds the keys and values of all of a bucket in memory, and is told of each
 // write. docs/scale.md says how many writes and processes that allows, and what to do beyond.
-// Names of Maps, Groups and so on contain no NUL. A store of a value that another process
-// cannot decode is logged there, and the key counts as absent.
+// Names of Maps, Groups and so on contain no NUL. Each name takes some memory in all processes
+// until they end, so what comes and goes should have a key, not a name of its own. A store of a
+// value that another process cannot decode is logged there, and the key counts as absent.
 package cluster

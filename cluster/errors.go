@@ -23,6 +23,12 @@ var (
 	// ErrDecode is matched by the error of a call that found a value that the Codec cannot
 	// decode.
 	ErrDecode = errors.New("cluster: the value cannot be decoded")
+
+	// ErrLeaseLost is matched by the cause with which the context of a load ends when its lease
+	// has ended, and that of the holder of a [Mutex] or of a [Permit]: another machine may have it
+	// now. It is also matched by the error of a call that has lost five leases before they were of
+	// use, as when the engine takes longer than the TTL for each write.
+	ErrLeaseLost = errors.New("cluster: the lease has ended")
 )
 
 // asClosed makes the error of a closed engine one that matches ErrClosed.

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -52,12 +51,6 @@ type GroupOptions struct {
 	ResultTTL time.Duration
 }
 
-// ErrLeaseLost is matched by the cause with which the context of a load ends when its lease
-// has ended, and that of the holder of a [Mutex] or of a [Permit]: another machine may have it
-// now. It is also matched by the error of a call that has lost five leases before they were of
-// use, as when the engine takes longer than the TTL for each write.
-var ErrLeaseLost = errors.New("cluster: the lease has ended")
-
 // A RemoteError is the error of a load on another machine. It has the text of the error, and
 // matches nothing.
 type RemoteError struct{ Text string }
@@ -103,8 +96,9 @@ func wholeSeconds(name string, d, otherwise time.Duration) (time.Duration, error
 }
 
 // Do calls f and returns its result, unless a load of key is in progress on any machine:
-// then Do waits for the result of that load. It never returns the result of a load that has
-// ended before the call. If err is not nil, v is the zero value.
+// then Do waits for the result of that load. It never returns the result of a load that had
+// ended before the call, unless an earlier call on this machine still waits for that load. If
+// err is not nil, v is the zero value.
 //
 // An error of f reaches the callers on this machine as it is, and those on others as a
 // [*RemoteError]. If f, Encode or the error's Error method panics or calls
@@ -112,7 +106,7 @@ func wholeSeconds(name string, d, otherwise time.Duration) (time.Duration, error
 // that waits loads. But if f calls Goexit in the goroutine of a caller, that goroutine
 // exits. A result that cannot be encoded, or that the engine cannot have, is an error, too,
 // on this machine only. An error that the engine cannot have reaches the callers on this
-// machine, and another one that waits loads. If the result of another machine cannot be
+// machine, and another machine that waits loads. If the result of another machine cannot be
 // decoded, the error matches [ErrDecode].
 //
 // f is called with nothing locked, in the goroutine of the caller if ctx cannot end and is

@@ -25,10 +25,11 @@ type lease struct {
 	until    time.Time // it does not end before that
 	over     bool      // it was replaced or deleted, or is left to its end
 	lost     atomic.Bool
+	wrote    chan struct{} // closed when the first write of it is over
 }
 
 func (r *records) newLease(key string, ttl time.Duration) *lease {
-	return &lease{records: r, key: key, name: newID(), ttl: ttl}
+	return &lease{records: r, key: key, name: newID(), ttl: ttl, wrote: make(chan struct{})}
 }
 
 // drop notes that the lease is over.
@@ -64,6 +65,25 @@ func (l *lease) write(ctx context.Context, expected uint64) error {
 	return err
 }
 
+// writeFirst is write for the first time. If a parker fails, it returns before the write is over.
+func (l *lease) writeFirst(ctx context.Context, expected uint64) error {
+	_, err := offload(ctx, func(ctx context.Context) (struct{}, error) {
+		defer close(l.wrote)
+		return struct{}{}, l.write(ctx, expected)
+	})
+	return err
+}
+
+// hasWritten reports whether the first write is over.
+func (l *lease) hasWritten() bool {
+	select {
+	case <-l.wrote:
+		return true
+	default:
+		return false
+	}
+}
+
 // acquire tries to put the lease in place of what was seen, and reports whether it did, and
 // may rely on that. It returns false without an error if it may be tried again: another one
 // was faster, or the attempt was of no use.
@@ -84,8 +104,10 @@ func (l *lease) acquire(ctx context.Context, seen record, a *attempts) (held boo
 		expected = 0
 	}
 	begun := time.Now()
-	switch err = l.write(ctx, expected); {
+	switch err = l.writeFirst(ctx, expected); {
 	case err == nil:
+	case !l.hasWritten(): // a parker has failed: release waits for the write
+		return false, err
 	case errors.Is(err, engine.ErrConflict):
 		there = false
 		return false, l.catchUp(ctx, l.key, seen)
@@ -147,12 +169,14 @@ func (l *lease) keep(cancel context.CancelCauseFunc) (stop func()) {
 
 // renew renews the lease until ctx ends, or the lease has.
 func (l *lease) renew(ctx context.Context) error {
+	next := l.until.Add(-2 * l.ttl / 3) // a third of the TTL after the first write was sent
 	for {
 		select {
-		case <-time.After(l.ttl / 3):
+		case <-time.After(min(time.Until(next), time.Until(l.until))):
 		case <-ctx.Done():
 			return nil
 		}
+		next = time.Now().Add(l.ttl / 3) // also if the write waits longer until it is seen
 		attempt, cancel := context.WithDeadline(ctx, l.until)
 		err := l.write(attempt, l.revision)
 		if isUncertain(err) && l.isStillThere(attempt) {
@@ -223,6 +247,11 @@ func (l *lease) release() {
 	defer l.drop()
 	ctx, cancel := l.untilItEnds()
 	defer cancel()
+	select {
+	case <-l.wrote:
+	case <-ctx.Done():
+		return
+	}
 	there := l.revision > 0 || l.isStillThere(ctx)
 	for there {
 		err := l.delete(ctx)
@@ -230,25 +259,36 @@ func (l *lease) release() {
 	}
 }
 
-// remove deletes the lease, which must be there until then.
+// remove deletes the lease, which must be there until then. If it fails, it goes on trying when it
+// has returned.
 func (l *lease) remove(ctx context.Context) error {
 	if l.over { // keep has deleted it
 		return ErrClosed
 	}
-	defer l.drop()
+	gone, err := l.tryRemove(ctx)
+	if gone {
+		l.drop()
+	} else {
+		go l.release()
+	}
+	return err
+}
+
+// tryRemove reports whether the lease is not there any more.
+func (l *lease) tryRemove(ctx context.Context) (gone bool, err error) {
 	for {
 		err := l.delete(ctx)
 		if !isUncertain(err) {
-			return err
+			return err == nil, err
 		}
 		there, failure := l.isThere(ctx)
 		switch {
 		case failure != nil:
-			return failure
+			return false, failure
 		case !there && errors.Is(err, engine.ErrConflict):
-			return ErrLeaseLost
+			return true, ErrLeaseLost
 		case !there: // deleted by this call, or before
-			return err
+			return true, err
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 // If the holder dies or is cut off, the lease ends, and another one gets the Mutex. A
 // holder that was stopped meanwhile may not know that yet. So what it writes to other systems
 // must carry the fence, a number that is larger than those of all holders before, and these
-// systems must refuse smaller ones.
+// systems must refuse smaller ones. If the bucket is emptied or made anew, fences begin anew, too.
 //
 // The waiters of one process get the Mutex in the order in which they came. Between
 // processes no order is kept.
@@ -74,8 +74,8 @@ func (m *Mutex) Lock(ctx context.Context) (fence uint64, err error) {
 	return fence, err
 }
 
-// TryLock is Lock, but reports false instead of waiting for another holder. It asks the
-// engine, and waits for the answer.
+// TryLock is Lock, but reports false instead of waiting for another holder, or for another call
+// in this process that waits. Otherwise it asks the engine, and waits for the answer.
 func (m *Mutex) TryLock(ctx context.Context) (fence uint64, locked bool, err error) {
 	return m.lock(ctx, false)
 }
@@ -167,8 +167,9 @@ func (m *Mutex) Context() context.Context {
 // Unlock gives m back. Whatever it returns, the caller does not hold m any more. If it
 // returns nil, the caller has held m until then. [ErrLeaseLost] is matched if m was lost
 // before, and [ErrClosed] after [Bucket.Close], which has given m back. Other errors, those of
-// [Map.Store], mean that the engine may not have been told: then m is free at the latest when the
-// lease ends by itself. Unlock panics if this process does not hold m, or ctx is nil.
+// [Map.Store], mean that the engine may not have been told yet, as when ctx has ended before the
+// call. Then this process goes on telling it, and m is free at the latest when the lease ends by
+// itself. Unlock panics if this process does not hold m, or ctx is nil.
 func (m *Mutex) Unlock(ctx context.Context) error {
 	mustContext(ctx)
 	m.mu.Lock()

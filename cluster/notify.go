@@ -24,7 +24,8 @@ import (
 //     that begins later. Which process gets it is left open. Of the waiters of one process the
 //     first in line tries.
 //   - At most [NotifyOptions.Permits] are kept. If there are as many that no Wait has taken yet,
-//     NotifyOne shares one of these: the Wait that takes it returns after both calls have begun.
+//     NotifyOne leaves no more: it shares a permit with an earlier call, and one Wait returns for
+//     both, after both have begun.
 //   - NotifyWaiters reaches, in each process, the waits that are there when the process sees the
 //     call. So it reaches all that began before it, and none that begins after the process has
 //     seen it; [Bucket.Sync] waits for that. It neither takes nor leaves a permit.
@@ -56,7 +57,6 @@ import (
 type Notify struct {
 	slots
 	permits int
-	line    await.Mutex           // of the waiters of this process
 	all     await.Value[struct{}] // changes when NotifyWaiters was called, or may have been
 }
 
@@ -73,8 +73,8 @@ type NotifyOptions struct {
 	// Notify. It may be any string without NUL.
 	Name string
 
-	// Permits is the most permits that NotifyOne leaves. Zero means 64. With 1, the calls that
-	// come before a waiter has taken the permit wake one waiter, so set it to at least the
+	// Permits is the most permits that NotifyOne leaves. Zero means 64. With 1, all calls that
+	// come before a waiter has taken the permit wake only one waiter. So set it to at least the
 	// number of waiters that should work at the same time. After a time without
 	// waiters, as many waits may return at once. Processes may use different numbers.
 	Permits int
@@ -141,8 +141,8 @@ func (n *Notify) swap(ctx context.Context, key string, seen record, w engine.Wri
 	return err
 }
 
-// NotifyWaiters wakes all waiters of all processes. When it returns, those of this process are
-// woken. The errors are those of [Map.Store]. NotifyWaiters panics if ctx is nil.
+// NotifyWaiters wakes all waiters of all processes. When it returns without an error, those of this
+// process are woken, or will be soon if ctx has ended. The errors are those of [Map.Store]. NotifyWaiters panics if ctx is nil.
 func (n *Notify) NotifyWaiters(ctx context.Context) error {
 	_, err := n.b.write(ctx, engine.Write{Key: n.prefix + allKey, Unconditional: true})
 	return err
@@ -174,12 +174,7 @@ func (n *Notify) TryWait(ctx context.Context) (taken bool, err error) {
 }
 
 // Waiters returns the number of waiters of this process.
-func (n *Notify) Waiters() int {
-	if waiters := n.line.Waiters(); waiters > 0 || n.line.Locked() {
-		return waiters + 1
-	}
-	return 0
-}
+func (n *Notify) Waiters() int { return n.waiters() }
 
 // A Listener waits for a [Notify] from the time on at which [Notify.Listen] returned it. It need
 // not be stopped. Its methods may be called from any goroutine.

@@ -2,13 +2,16 @@ package cluster_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/cluster"
+	"github.com/vigil-go/vigil/cluster/engine"
 	"github.com/vigil-go/vigil/internal/misbehave"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -108,6 +111,122 @@ func TestParkerMisbehaves(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestParkerMisbehavesDuringTheFirstWrite: the engine applies the write of a lease when nobody waits
+// for it any more. The lease is deleted then.
+func TestParkerMisbehavesDuringTheFirstWrite(t *testing.T) {
+	for name, strike := range misbehave.Parks {
+		for _, kind := range []string{"Mutex", "Semaphore"} {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					k, b := newKeeper(t)
+					use := permitUses(t, b)[kind]
+					delete(k.there, "n\x00p0")
+					var asked atomic.Bool
+					apply := make(chan struct{})
+					k.write = func(ctx context.Context, w engine.Write) (uint64, error) {
+						if !asked.Swap(true) {
+							<-apply
+							ctx = bg
+						}
+						return k.apply(ctx, w)
+					}
+					p := misbehave.NewParker()
+					p.Before = strike
+					done := make(chan struct{})
+					go func() {
+						defer close(done)
+						misbehave.Outcome(func() error { return use.wait(wake.WithParker(bg, p)) })
+					}()
+					synctest.Wait() // who would look for the lease now does not find it
+					close(apply)
+					<-done
+					synctest.Wait()
+					k.requireEmpty(t)
+				})
+			})
+		}
+	}
+}
+
+// TestGiveBackUnderAContextThatHasEnded: the holder gets an error, and the lease is deleted all the
+// same.
+func TestGiveBackUnderAContextThatHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, b := newKeeper(t)
+		m, err := cluster.NewMutex(b, &cluster.MutexOptions{TTL: endless})
+		require.NoError(t, err)
+		_, err = m.Lock(bg)
+		require.NoError(t, err)
+		p := acquire(t, newSemaphore(t, b, 1, endless))
+		ctx, cancel := context.WithCancel(bg)
+		cancel()
+		require.ErrorIs(t, m.Unlock(ctx), context.Canceled)
+		require.ErrorIs(t, p.Release(ctx), context.Canceled)
+		synctest.Wait()
+		k.requireEmpty(t)
+	})
+}
+
+// TestLeaseIsKeptWhileTheWatchStalls: the engine acknowledges the renewals, and this process does not
+// see them for longer than the TTL.
+func TestLeaseIsKeptWhileTheWatchStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, b := newKeeper(t)
+		var stalls atomic.Bool
+		var revision atomic.Uint64
+		k.write = func(ctx context.Context, w engine.Write) (uint64, error) {
+			switch {
+			case !stalls.Load():
+				return k.apply(ctx, w)
+			case ctx.Err() != nil:
+				return 0, engine.ContextError(ctx)
+			}
+			return 1 + revision.Add(1), nil
+		}
+		p := acquire(t, newSemaphore(t, b, 1, brief))
+		stalls.Store(true)
+		time.Sleep(10 * brief)
+		require.NoError(t, p.Context().Err())
+	})
+}
+
+// TestLeaseWhoseFirstAnswerIsLate is renewed at once, or else its holder is told before another one
+// can have it.
+func TestLeaseWhoseFirstAnswerIsLate(t *testing.T) {
+	for name, cut := range map[string]bool{"answers": false, "is cut off": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, b := newKeeper(t)
+				cutOff := k.link()
+				late := k.write
+				var asked atomic.Bool
+				k.write = func(ctx context.Context, w engine.Write) (uint64, error) {
+					first := !asked.Swap(true)
+					revision, err := late(ctx, w)
+					if first {
+						time.Sleep(brief * 9 / 10)
+						if cut {
+							cutOff()
+						}
+					}
+					return revision, err
+				}
+				begun := time.Now()
+				p := acquire(t, newSemaphore(t, b, 1, brief))
+				require.NoError(t, p.Context().Err())
+				if !cut {
+					time.Sleep(5 * brief)
+					require.NoError(t, p.Context().Err())
+					return
+				}
+				<-p.Context().Done()
+				require.ErrorIs(t, context.Cause(p.Context()), cluster.ErrLeaseLost)
+				require.Equal(t, brief, time.Since(begun))
+			})
+		})
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // A record is what a key of a [Group], [Cache], [Mutex], [Semaphore] or [Notify] has.
 type record struct {
 	state state
-	// holder is the Group, Mutex or Semaphore that took the lease, and name the lease. Both
+	// holder is the Group, Cache, Mutex or Semaphore that took the lease, and name the lease. Both
 	// are random, so that no two are the same.
 	holder, name id
 	fence        uint64 // of a renewed lease, or of a result

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
-
-	"github.com/vigil-go/vigil/await"
 )
 
 // A Semaphore has a number of permits, each of which is held by one goroutine or task of all
@@ -20,11 +18,12 @@ import (
 // must carry the number of the permit and its fence, and these systems must refuse a fence
 // that is smaller than one that they have seen with the same number. They cannot compare the
 // fences of different numbers: a permit that was taken long ago is held while others are taken
-// again and again. No two permits that were ever taken have the same fence.
+// again and again. No two permits that were ever taken have the same fence. If the bucket is
+// emptied or made anew, fences begin anew, too.
 //
-// All processes must use the same number of permits. Where they differ, each takes only the
-// permits whose numbers are below its own: then no more permits are held than the largest of
-// the processes has, and in each process no more than it has.
+// All processes should use the same number of permits. If they do not, as while a new version is
+// rolled out, a process takes only permits whose numbers are below its own number of permits. So
+// it holds no more than that, and all together hold no more than the largest of these numbers.
 //
 // The waiters of one process are in line, and the first of them gets the next permit that the
 // process gets, unless a TryAcquire does. Between processes no order is kept.
@@ -35,7 +34,6 @@ type Semaphore struct {
 	slots   // the key of a permit is its number
 	permits int
 	ttl     time.Duration
-	line    await.Mutex // of those of this process that found no free permit
 }
 
 // SemaphoreOptions configure a [Semaphore].
@@ -87,7 +85,7 @@ func (s *Semaphore) Acquire(ctx context.Context) (*Permit, error) {
 	return p, s.asClosed(ctx, err)
 }
 
-func (s *Semaphore) acquire(ctx context.Context) (*Permit, error) {
+func (s *Semaphore) acquire(ctx context.Context) (p *Permit, err error) {
 	var a attempts
 	if !s.line.Locked() { // nobody waits
 		if p, err := s.try(ctx, &a); p != nil || err != nil {
@@ -97,7 +95,7 @@ func (s *Semaphore) acquire(ctx context.Context) (*Permit, error) {
 	if err := s.line.Lock(ctx); err != nil {
 		return nil, err
 	}
-	defer s.line.Unlock()
+	defer func() { s.leaveLine(p) }()
 	for {
 		_, version := s.changes.Load()
 		if p, err := s.try(ctx, &a); p != nil || err != nil {
@@ -109,8 +107,20 @@ func (s *Semaphore) acquire(ctx context.Context) (*Permit, error) {
 	}
 }
 
-// TryAcquire is Acquire, but reports false instead of waiting for another holder. It does so also
-// if others wait. It asks the engine, and waits for the answer.
+// leaveLine lets the next call in line go on. If the waker of that panics or exits, nobody gets p.
+func (s *Semaphore) leaveLine(p *Permit) {
+	returned := false
+	defer func() {
+		if !returned && p != nil {
+			go p.Release(context.Background())
+		}
+	}()
+	s.line.Unlock()
+	returned = true
+}
+
+// TryAcquire is Acquire, but reports false instead of waiting for another holder. It may get a
+// permit before calls of Acquire that wait. It asks the engine, and waits for the answer.
 func (s *Semaphore) TryAcquire(ctx context.Context) (p *Permit, acquired bool, err error) {
 	mustContext(ctx)
 	within, cancel := s.within(ctx)
@@ -182,8 +192,9 @@ func (p *Permit) Context() context.Context { return p.held.ctx }
 // nil, the caller has held p until then. [ErrLeaseLost] is matched if p was lost before; until
 // Release this process does not get the permit of that number again. After [Bucket.Close] the
 // error matches [ErrClosed]. Other errors, those of [Map.Store], mean that the engine may not have
-// been told: then the permit is free at the latest when the lease ends by itself. Release panics if
-// it was called before, or ctx is nil.
+// been told yet, as when ctx has ended before the call. Then this process goes on telling it, and
+// the permit is free at the latest when the lease ends by itself. Release panics if it was called
+// before, or ctx is nil.
 func (p *Permit) Release(ctx context.Context) error {
 	mustContext(ctx)
 	if p.released.Swap(true) {

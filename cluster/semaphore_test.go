@@ -14,6 +14,8 @@ import (
 
 	"github.com/vigil-go/vigil/cluster"
 	"github.com/vigil-go/vigil/cluster/engine"
+	"github.com/vigil-go/vigil/internal/misbehave"
+	"github.com/vigil-go/vigil/wake"
 )
 
 func newSemaphore(t *testing.T, b *cluster.Bucket, permits int, ttl time.Duration) *cluster.Semaphore {
@@ -211,6 +213,39 @@ func TestSemaphoreMisuse(t *testing.T) {
 	next := <-behind
 	require.NoError(t, next.err)
 	require.NoError(t, next.v.Release(bg))
+}
+
+// TestWakerOfTheNextInLineMisbehaves: an Acquire that has a permit does not return, and its permit is
+// free again.
+func TestWakerOfTheNextInLineMisbehaves(t *testing.T) {
+	for _, strike := range []misbehave.Strike{misbehave.Panic, misbehave.Exit} {
+		synctest.Test(t, func(t *testing.T) {
+			k, b := newKeeper(t)
+			s := newSemaphore(t, b, 1, endless)
+			held := acquire(t, s)
+			returned := make(chan bool, 1)
+			go func() {
+				r, _ := misbehave.Outcome(func() error { _, err := s.Acquire(bg); return err })
+				returned <- r
+			}()
+			synctest.Wait()
+			var once atomic.Bool
+			p := misbehave.NewParker()
+			p.Back = func() {
+				if !once.Swap(true) {
+					_ = strike.Do()
+				}
+			}
+			next := start(func() (*cluster.Permit, error) { return s.Acquire(wake.WithParker(bg, p)) })
+			synctest.Wait()
+			require.NoError(t, held.Release(bg))
+			require.False(t, <-returned)
+			r := <-next
+			require.NoError(t, r.err)
+			require.NoError(t, r.v.Release(bg))
+			k.requireEmpty(t)
+		})
+	}
 }
 
 // TestSemaphoreUnderCuts: with machines that are cut off at any time, each holding has its own

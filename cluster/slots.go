@@ -14,6 +14,7 @@ type slots struct {
 	records
 	claimed map[string]bool       // in use; guarded by mu
 	changes await.Value[struct{}] // of keys that are not leased now, or not in use any more
+	line    await.Mutex           // of the calls that found no key, of which the first waits for changes
 }
 
 // open attaches s to its space of the bucket.
@@ -22,6 +23,7 @@ func (s *slots) open(b *Bucket, kind byte, name string) error {
 	if s.changed == nil {
 		s.changed = s.noteChange
 	}
+	s.waits = s.calls
 	return s.records.open(b, kind, name)
 }
 
@@ -63,4 +65,12 @@ func (s *slots) unclaim(key string) {
 	delete(s.claimed, key)
 	s.mu.Unlock()
 	s.changes.Store(struct{}{})
+}
+
+// waiters returns the number of calls that wait: in line, and the first one.
+func (s *slots) waiters() int {
+	if waiters := s.line.Waiters(); waiters > 0 || s.line.Locked() {
+		return waiters + 1
+	}
+	return 0
 }

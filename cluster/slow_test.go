@@ -16,8 +16,12 @@ import (
 func (k *keeper) slow(d time.Duration) {
 	k.write = func(ctx context.Context, w engine.Write) (uint64, error) {
 		revision, err := k.apply(ctx, w)
-		time.Sleep(d)
-		return revision, err
+		select {
+		case <-time.After(d):
+			return revision, err
+		case <-ctx.Done():
+			return 0, &unknownError{ctx.Err()}
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/vigil-go/vigil/dedup"
 	"github.com/vigil-go/vigil/waitmap"
 )
 
@@ -25,13 +26,16 @@ type Stats struct {
 	// cut off, or nothing was written; a Sync may write, too.
 	LastEvent time.Time
 
-	Keys                  int // in the whole bucket, also of what this process does not use
-	Maps, Groups, Mutexes int // that this process uses
+	Keys int // in the whole bucket, also of what this process does not use
+
+	// The numbers of those that this process uses.
+	Maps, Groups, Caches, Mutexes, Semaphores, Notifies int
 }
 
 // Stats returns the state of b. It asks the engine for its newest revision, and waits for the
-// answer until ctx ends; that costs what [Bucket.Sync] costs. What it returns otherwise is known without an
-// answer, also after Close. It panics if ctx is nil.
+// answer until ctx ends. If several servers have the bucket, that may cost a write, as a
+// [Bucket.Sync] does. What Stats returns otherwise is known without an answer, also after Close.
+// It panics if ctx is nil.
 func (b *Bucket) Stats(ctx context.Context) Stats {
 	mustContext(ctx)
 	p, err := offload(ctx, b.engine.Position)
@@ -61,8 +65,14 @@ func (s *Stats) count(kind byte, sp spaceView) {
 		s.Maps++
 	case kindGroup:
 		s.Groups++
+	case kindCache:
+		s.Caches++
 	case kindMutex:
 		s.Mutexes++
+	case kindSemaphore:
+		s.Semaphores++
+	case kindNotify:
+		s.Notifies++
 	}
 }
 
@@ -90,28 +100,28 @@ func (b *Bucket) snapshot() map[string]spaceView {
 	return all
 }
 
-// A Lease is held by a load of a [Group] or [Cache], or by who holds a [Mutex] or a permit of a [Semaphore].
+// A Lease is held by a load of a [Group] or [Cache], or by who holds a [Mutex] or a [Permit].
 type Lease struct {
 	Kind string // "Group", "Cache", "Mutex" or "Semaphore"
 	Name string // of that
-	Key  string // of a Group or Cache, or the number of the permit
+	Key  string // of a Group or Cache, or the number of a permit
 
-	// Holder identifies the Group and so on of the process that has the lease. It is made
-	// at random, so it is another one after a restart. Ours means that it is this process.
+	// Holder identifies the Group, or what Kind says, of the process that has the lease. It is
+	// made at random, so it is another one after a restart. Ours means that it is this process.
 	Holder string
 	Ours   bool
 
 	Fence uint64
 
-	// Since is when this process first saw the lease. It is the zero time if that is not
-	// known: the lease is older than the Group and so on in this process, or there is none.
+	// Since is when this process first saw the lease. It is the zero time if that is not known:
+	// the lease is older than the Group, or what Kind says, in this process, or there is none.
 	Since time.Time
 }
 
 // Leases returns an iterator over the leases that this process has seen, also those of Groups,
-// Caches, Mutexes and Semaphores that it does not use. A lease that has ended is there until this
-// process has seen its end. The iterator takes time in proportion to the number of keys of Groups and
-// Caches. Nothing is held while the body of the loop runs.
+// Mutexes and so on that it does not use. A lease that has ended is there until this process has
+// seen its end. The iterator takes time in proportion to the number of keys of all but Maps.
+// Nothing is held while the body of the loop runs.
 func (b *Bucket) Leases() iter.Seq[Lease] {
 	return func(yield func(Lease) bool) {
 		for prefix, sp := range b.snapshot() {
@@ -181,12 +191,13 @@ func (r record) lease(key string) Lease {
 
 // A Wait describes the waiters of a key in this process.
 type Wait struct {
-	Kind string // "Map", "Group" or "Mutex"
+	Kind string // "Map", "Group", "Cache", "Mutex", "Semaphore" or "Notify"
 	Name string // of that
-	Key  string // of a Map or Group
+	Key  string // of a Map, Group or Cache
 
-	// WaitInfo is that of the waiters. For a Group they are the callers of Do, of which one may
-	// load. For a Mutex, Oldest is the zero time: it is not known.
+	// WaitInfo is that of the waiters. For a Group or Cache they are the callers of Do or Get, of
+	// which one may load; calls of Get may count as one. For a Mutex, Semaphore or Notify, Oldest
+	// is the zero time: it is not known.
 	waitmap.WaitInfo
 }
 
@@ -247,9 +258,21 @@ func (r *records) waiting() waits {
 
 // calls are those of Do.
 func (g *Group[V]) calls(yield func(string, waitmap.WaitInfo) bool) {
-	for key, info := range g.local.InFlight() {
-		if !yield(key, waitmap.WaitInfo{Waiters: info.Waiters, Oldest: info.Started}) {
-			return
+	waitsOf(g.local.InFlight())(yield)
+}
+
+// calls are those of Get that wait for a load. A fetch that several calls share counts once.
+func (c *Cache[V]) calls(yield func(string, waitmap.WaitInfo) bool) {
+	waitsOf(c.flights.InFlight())(yield)
+}
+
+// waitsOf returns the waits for loads.
+func waitsOf(loads iter.Seq2[string, dedup.FlightInfo]) waits {
+	return func(yield func(string, waitmap.WaitInfo) bool) {
+		for key, info := range loads {
+			if !yield(key, waitmap.WaitInfo{Waiters: info.Waiters, Oldest: info.Started}) {
+				return
+			}
 		}
 	}
 }
@@ -262,7 +285,17 @@ func (m *Mutex) calls(yield func(string, waitmap.WaitInfo) bool) {
 		n++
 	}
 	m.mu.Unlock()
-	if n > 0 {
-		yield("", waitmap.WaitInfo{Waiters: n})
+	waitsInLine(n)(yield)
+}
+
+// calls are those of Acquire or Wait.
+func (s *slots) calls(yield func(string, waitmap.WaitInfo) bool) { waitsInLine(s.waiters())(yield) }
+
+// waitsInLine returns the waits of a number of calls for one thing.
+func waitsInLine(waiters int) waits {
+	return func(yield func(string, waitmap.WaitInfo) bool) {
+		if waiters > 0 {
+			yield("", waitmap.WaitInfo{Waiters: waiters})
+		}
 	}
 }

@@ -49,18 +49,26 @@ func TestStatsCountKeys(t *testing.T) {
 	f, b := newFake(t)
 	f.tell(putEvent(1, "a", `"1"`), putEvent(2, "not JSON", `?`), groupEvent(3, "c", cluster.ResultRecord(nil)), synced(4))
 	require.NoError(t, b.Sync(bg))
-	want := func(keys, maps, groups, mutexes int) {
-		t.Helper()
-		s := b.Stats(bg)
-		require.Equal(t, []int{keys, maps, groups, mutexes}, []int{s.Keys, s.Maps, s.Groups, s.Mutexes})
-	}
-	want(3, 0, 0, 0)
+	want := cluster.Stats{Keys: 3}
+	require.Equal(t, want, counts(b))
 	newMap[string](t, b)
-	want(3, 1, 0, 0)
+	want.Maps = 1
+	require.Equal(t, want, counts(b))
 	newGroup[string](t, b, endless)
+	newCache(t, b, new(loader[string]), nil)
 	_, err := cluster.NewMutex(b, nil)
 	require.NoError(t, err)
-	want(3, 1, 1, 1)
+	newSemaphore(t, b, 1, endless)
+	newNotify(t, b, 0)
+	want.Groups, want.Caches, want.Mutexes, want.Semaphores, want.Notifies = 1, 1, 1, 1, 1
+	require.Equal(t, want, counts(b))
+}
+
+// counts returns the numbers of Stats.
+func counts(b *cluster.Bucket) cluster.Stats {
+	s := b.Stats(bg)
+	s.History, s.Revision, s.LastEvent = "", 0, time.Time{}
+	return s
 }
 
 func TestStatsAfterClose(t *testing.T) {
@@ -190,6 +198,34 @@ func TestWaitingIsOfThisProcess(t *testing.T) {
 	require.NoError(t, (<-load).err)
 	require.Empty(t, waiting(b))
 	require.NoError(t, all[0].Unlock(bg))
+}
+
+// TestWaitingOfLines: those in line count, and the first one.
+func TestWaitingOfLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, b := newKeeper(t)
+		s, n := newSemaphore(t, b, 1, endless), newNotify(t, b, 0)
+		load := newLoad()
+		var l loader[string]
+		l.set(func(ctx context.Context, _ string) (string, error) { return load.f(ctx) })
+		c := newCache(t, b, &l, &cluster.CacheOptions[string]{LeaseTTL: endless})
+		p := acquire(t, s)
+		require.Empty(t, waiting(b))
+		ctx, cancel := context.WithCancel(bg)
+		for range 3 {
+			go s.Acquire(ctx)
+			go n.Wait(ctx)
+		}
+		go c.Get(ctx, "key")
+		<-load.begun
+		synctest.Wait()
+		require.Equal(t, map[string]int{"Semaphore  ": 3, "Notify  ": 3, "Cache  key": 1}, waiting(b))
+		cancel()
+		load.end <- result[string]{}
+		synctest.Wait()
+		require.Empty(t, waiting(b))
+		require.NoError(t, p.Release(bg))
+	})
 }
 
 // TestOldestOfTakers: the one whose turn it is has a wait of its own, which may have begun later

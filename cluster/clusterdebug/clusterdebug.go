@@ -6,7 +6,7 @@
 // The page shows how far this process is behind the bucket; the leases of all processes, with their
 // holders; and what is awaited in this process. It has the 100 oldest leases and the 100 oldest
 // waits, and the numbers of all. Keys are shown as hashes, unless the option
-// vigildebug.ShowKeys is given. The names of Maps, Groups and Mutexes are shown.
+// vigildebug.ShowKeys is given. The names of Maps, Groups and so on are shown.
 //
 // # Metrics
 //
@@ -19,7 +19,7 @@
 //	revision+            up to which this process has seen the bucket; it falls when the
 //	                     bucket is made anew
 //	keys                 of the whole bucket
-//	maps groups mutexes  that this process uses
+//	maps groups caches mutexes semaphores notifies   that this process uses
 //	leases own_leases    of all processes, and of this one
 //	awaited_keys waiters oldest_wait_seconds   in this process
 //
@@ -28,7 +28,9 @@
 // # Cost
 //
 // Each Snapshot asks the engine for its newest revision, and waits at most half a second for the
-// answer. It takes time in proportion to the number of awaited keys and of keys of Groups.
+// answer. If several servers have the bucket, that may cost a write, of which all processes are told;
+// so many processes should not be asked too often. A Snapshot takes time in proportion to the number
+// of awaited keys and of the keys of all but Maps.
 package clusterdebug
 
 import (
@@ -68,7 +70,10 @@ func describe(d *vigildebug.Description, b *cluster.Bucket) {
 	d.Gauge("keys", float64(s.Keys), "Keys of the bucket.")
 	d.Gauge("maps", float64(s.Maps), "Maps that this process uses.")
 	d.Gauge("groups", float64(s.Groups), "Groups that this process uses.")
+	d.Gauge("caches", float64(s.Caches), "Caches that this process uses.")
 	d.Gauge("mutexes", float64(s.Mutexes), "Mutexes that this process uses.")
+	d.Gauge("semaphores", float64(s.Semaphores), "Semaphores that this process uses.")
+	d.Gauge("notifies", float64(s.Notifies), "Notifies that this process uses.")
 	leases(d, b)
 	waits(d, b)
 	d.Plot("Revisions not seen", "lag_revisions")
@@ -102,7 +107,7 @@ func waits(d *vigildebug.Description, b *cluster.Bucket) {
 	d.Gauge("oldest_wait_seconds", oldest, "Duration of the oldest wait in this process.")
 }
 
-// part names a Map, Group or Mutex.
+// part names a Map, a Group and so on.
 func part(kind, name string) string {
 	if name == "" {
 		return kind

@@ -49,6 +49,10 @@ func TestBucketShowsLeasesAndWaits(t *testing.T) {
 	require.NoError(t, err)
 	group, err := cluster.NewGroup[int](ours, &cluster.GroupOptions{Name: "<i>", TTL: time.Hour})
 	require.NoError(t, err)
+	semaphore, err := cluster.NewSemaphore(ours, &cluster.SemaphoreOptions{Name: "exports", Permits: 1, TTL: time.Hour})
+	require.NoError(t, err)
+	permit, err := semaphore.Acquire(t.Context())
+	require.NoError(t, err)
 	jobs, err := cluster.NewMap[int](ours, nil)
 	require.NoError(t, err)
 	_, err = jobs.Store(t.Context(), "stored", 1)
@@ -72,8 +76,8 @@ func TestBucketShowsLeasesAndWaits(t *testing.T) {
 		got[m.Name] = m.Value
 	}
 	for name, want := range map[string]float64{
-		"lag_revisions": 0, "reachable": 1, "keys": 3, "maps": 1, "groups": 1, "mutexes": 0,
-		"leases": 2, "own_leases": 1, "awaited_keys": 2, "waiters": 2,
+		"lag_revisions": 0, "reachable": 1, "keys": 4, "maps": 1, "groups": 1, "caches": 0, "mutexes": 0,
+		"semaphores": 1, "notifies": 0, "leases": 3, "own_leases": 2, "awaited_keys": 2, "waiters": 2,
 	} {
 		require.Equal(t, want, got[name], name)
 	}
@@ -87,6 +91,9 @@ func TestBucketShowsLeasesAndWaits(t *testing.T) {
 	require.Equal(t, "Mutex leader", thing.Leases[1].In)
 	require.False(t, thing.Leases[1].Ours)
 	require.Equal(t, fence, thing.Leases[1].Fence)
+	require.Equal(t, "Semaphore exports", thing.Leases[2].In)
+	require.Equal(t, "0", thing.Leases[2].Key)
+	require.Equal(t, permit.Fence(), thing.Leases[2].Fence)
 	require.Len(t, thing.Waits, 2)
 
 	w := httptest.NewRecorder()

@@ -11,8 +11,9 @@
 //
 // worker.go is what this example is about: how a worker answers a request by a cluster.Map, which
 // has the pages that were loaded, and a cluster.Group, which lets one machine load. ledger.go
-// checks from outside that no load was one too many. schedule.go says what fails when; status.go,
-// table.go and plot.go show.
+// checks from outside that no load was one too many. schedule.go says what fails when; counts.go
+// counts what a worker does, and table.go and plot.go show it. A cluster.Cache does what the Map and
+// the Group do here together; a worker that uses these two sees each step, and so can tell the ledger.
 //
 // # What is checked
 //
