@@ -169,18 +169,23 @@ func TestWakersAtTheEndOfAHold(t *testing.T) {
 		next := async(func() (int, error) { return m.WaitNext(bg, "a") })
 		synctest.Wait()
 		m.Register("b", nil) // stays
-		hostile := wake.WithParker(bg, crossParker{wake.NewParker(), leave})
-		first := async(func() (int, error) { return m.WaitNext(hostile, "a") })
+		hostile := func() context.Context { return wake.WithParker(bg, crossParker{wake.NewParker(), leave}) }
+		first := async(func() (int, error) { return m.WaitNext(hostile(), "a") })
 		synctest.Wait()
-		second := async(func() (int, error) { return m.WaitCompute(hostile, "a", keep) })
+		second := async(func() (int, error) { return m.WaitCompute(hostile(), "a", keep) })
 		synctest.Wait()
-		third := async(func() (int, error) { return m.WaitCompute(bg, "a", keep) })
+		third := make(chan int, 1)
+		go func() {
+			defer func() { recover() }() // it wakes the second if it is faster
+			m.WaitCompute(bg, "a", func(v int) (int, waitmap.Op) { third <- v; return keep(v) })
+		}()
 		synctest.Wait()
 		close(finish)
 		<-computed
-		for _, w := range []<-chan result[int]{next, first, second, third} {
+		for _, w := range []<-chan result[int]{next, first, second} {
 			requireValue(t, 2, w)
 		}
+		require.Equal(t, 2, <-third)
 		requireContents(t, map[string]int{"a": 2}, m)
 		require.Equal(t, 1, m.CancelAll())
 	})
