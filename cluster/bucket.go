@@ -96,7 +96,7 @@ func (b *Bucket) Sync(ctx context.Context) error {
 // reached, the leases end by themselves. Nothing else in the bucket changes.
 //
 // Close must not be called by a waker or a Codec: it waits until these have returned. It may be
-// called by a load, or by who holds something. In a task of an event loop it blocks the loop.
+// called by a load, or by the holder of a lease. In a task of an event loop it blocks the loop.
 func (b *Bucket) Close() error {
 	b.mu.Lock()
 	b.closed = true

@@ -85,7 +85,7 @@ func (b *Bucket) follow(ctx context.Context) {
 	}
 }
 
-// goOn does what an event began, and tells who waits how far the history was applied.
+// goOn does what an event began, and tells waiters how far the history was applied.
 func (b *Bucket) goOn() {
 	if b.batch != nil {
 		if !b.batch.complete {

@@ -12,7 +12,7 @@ import (
 // returns one. Its methods may be called from any goroutine, and those that take a context
 // also from a task of an event loop.
 //
-// Who holds it has a lease, a value in the bucket that ends by itself unless it is renewed.
+// The holder has a lease, a value in the bucket that ends by itself unless it is renewed.
 // If the holder dies or is cut off, the lease ends, and another one gets the Mutex. A
 // holder that was stopped meanwhile may not know that yet. So what it writes to other systems
 // must carry the fence, a number that is larger than those of all holders before, and these

@@ -11,7 +11,7 @@ import (
 )
 
 // Records are those of a [Group], [Cache], [Mutex], [Semaphore] or [Notify] that this process
-// has seen, and who waits for others.
+// has seen, and the waiters for newer ones.
 type records struct {
 	b       *Bucket
 	prefix  string

@@ -24,7 +24,7 @@ func (i instant) before(j instant) bool {
 	return i.history < j.history || i.history == j.history && i.revision < j.revision
 }
 
-// Revisions is how far a Bucket has come, and who waits for it to come further.
+// Revisions is how far a Bucket has come, and its waiters for later revisions.
 type revisions struct {
 	mu      sync.Mutex
 	now     instant

@@ -12,7 +12,7 @@ import (
 // processes that use the bucket. [NewSemaphore] returns one. Its methods may be called from any
 // goroutine, and those that take a context also from a task of an event loop.
 //
-// Each permit is as a [Mutex]: who holds it has a lease, which ends by itself unless it is
+// Each permit is as a [Mutex]: the holder has a lease, which ends by itself unless it is
 // renewed. If the holder dies or is cut off, the lease ends, and another one gets the permit. A
 // holder that was stopped meanwhile may not know that yet. So what it writes to other systems
 // must carry the number of the permit and its fence, and these systems must refuse a fence

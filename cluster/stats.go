@@ -100,7 +100,7 @@ func (b *Bucket) snapshot() map[string]spaceView {
 	return all
 }
 
-// A Lease is held by a load of a [Group] or [Cache], or by who holds a [Mutex] or a [Permit].
+// A Lease is held by a load of a [Group] or [Cache], or by the holder of a [Mutex] or a [Permit].
 type Lease struct {
 	Kind string // "Group", "Cache", "Mutex" or "Semaphore"
 	Name string // of that

@@ -75,7 +75,7 @@ var facts = []struct {
 	{"Last-Modified of a public redirect", []turn{setup("302, Last-Modified: Fri, 31 Dec 1999 00:00:00 GMT|Cache-Control: public"), again("kept")}},
 	{"Last-Modified of a refusal", []turn{setup("403, Last-Modified: Fri, 31 Dec 1999 00:00:00 GMT"), again("new")}},
 	{"Last-Modified of an error", []turn{setup("502, Last-Modified: Fri, 31 Dec 1999 00:00:00 GMT"), again("new")}},
-	{"Last-Modified of what is not implemented", []turn{setup("501, Last-Modified: Fri, 31 Dec 1999 00:00:00 GMT"), again("kept")}},
+	{"Last-Modified of a 501 (Not Implemented)", []turn{setup("501, Last-Modified: Fri, 31 Dec 1999 00:00:00 GMT"), again("kept")}},
 	{"a status that nobody knows", []turn{setup("599, Cache-Control: max-age=3600"), again("kept")}},
 	{"a status that nobody knows, to be understood", []turn{setup("599, Cache-Control: max-age=3600, must-understand"), again("new")}},
 	{"an error that holds for a while", []turn{setup("503, Cache-Control: max-age=3600"), again("kept")}},

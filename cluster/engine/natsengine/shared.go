@@ -12,7 +12,7 @@ type shared[T any] struct {
 	turn  chan struct{} // full while somebody asks
 	begun atomic.Uint64 // the number of the last time that somebody began to ask
 
-	// Only for who has the turn.
+	// Only for the call that has the turn.
 	newest uint64 // the number of the last time that there was an answer
 	answer T
 }
