@@ -180,12 +180,15 @@ func (s *storage) newCall(ctx context.Context) *userCall {
 func (c *userCall) expect() { c.alarm.Reset(storeTime) }
 func (c *userCall) relax()  { c.alarm.Stop() }
 
-// leave counts the call as stuck.
+// leave counts the call as stuck. When it returns, the call is counted, whether this leave or
+// that of the alarm has done it.
 func (c *userCall) leave() {
-	if c.state.CompareAndSwap(callRuns, callLeft) {
-		c.storage.stuck.Add(1)
-		c.storage.note(errStuck)
+	c.storage.stuck.Add(1)
+	if !c.state.CompareAndSwap(callRuns, callLeft) {
+		c.storage.stuck.Add(-1)
+		return
 	}
+	c.storage.note(errStuck)
 }
 
 func (c *userCall) end() {

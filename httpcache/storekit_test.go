@@ -147,11 +147,13 @@ func newStoredSite(t *testing.T, lines ...string) (*site, *memory) {
 	return s, store
 }
 
-// again returns a site on the store of s, as after a restart.
+// again returns a site on the store of s, as after a restart. It has read the log of purges.
 func (s *site) again(t *testing.T, origin http.HandlerFunc, changes ...func(*Options)) *site {
 	synctest.Wait()
 	require.NoError(t, s.Close())
-	return newSite(t, origin, append([]func(*Options){with(s.Options.Store)}, changes...)...)
+	next := newSite(t, origin, append([]func(*Options){with(s.Options.Store)}, changes...)...)
+	synctest.Wait()
+	return next
 }
 
 // forgetMemory leaves what is stored.
