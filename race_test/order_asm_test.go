@@ -12,12 +12,17 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 // TestOrderOfTheInstructions checks that the compiler generates the instructions
 // that the page lists for each row. If a new release of Go generates others, check
 // that they are right and change the page.
 func TestOrderOfTheInstructions(t *testing.T) {
+	if testkit.Race {
+		t.Skip("it compiles packages without the race detector, and runs nothing of them")
+	}
 	tool, err := exec.LookPath("go")
 	if err != nil {
 		t.Skip("the go tool is not on the PATH: ", err)

@@ -1,3 +1,8 @@
+// The compiler takes as long for the maps of so many types as for all other tests, and
+// what the tags add does not depend on types.
+//
+//go:build !vigil_debug && !vigil_schedpoint
+
 package waitmap_test
 
 import (

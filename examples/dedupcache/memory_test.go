@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 // A server is the program as a process of its own.
@@ -134,8 +136,8 @@ func TestMemoryLimitFollowsTheRequests(t *testing.T) {
 }
 
 func TestMemoryIsBoundedThoughManyClientsLeave(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes some seconds")
+	if testing.Short() || testkit.Race {
+		t.Skip("it takes some seconds, and the race detector has memory of its own")
 	}
 	origin := httptest.NewServer(&pageful{size: 7 << 20})
 	defer origin.Close()
@@ -157,8 +159,8 @@ func TestMemoryIsBoundedThoughManyClientsLeave(t *testing.T) {
 }
 
 func TestMemoryIsBoundedUnderManyMisses(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes some seconds")
+	if testing.Short() || testkit.Race {
+		t.Skip("it takes some seconds, and the race detector has memory of its own")
 	}
 	origin := httptest.NewServer(&pageful{size: 1 << 20, pause: 50 * time.Millisecond})
 	defer origin.Close()

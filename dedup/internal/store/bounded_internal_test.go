@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 type weighed struct{ weight uint32 }
@@ -32,10 +34,7 @@ func TestNeverTwiceTheBound(t *testing.T) {
 }
 
 func storeMuch(t *testing.T, writers int, b Bounds[int, *weighed], weight func(*rand.Rand) uint32) {
-	rounds := 3000
-	if testing.Short() {
-		rounds = 300
-	}
+	rounds := testkit.Scale(3000, 300)
 	synctest.Test(t, func(t *testing.T) {
 		made, err := NewBounded(b)
 		require.NoError(t, err)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/vigil-go/vigil/internal/testkit"
 )
 
 // TestUsed: the count equals what is stored, after goroutines have stored and deleted the
@@ -24,7 +26,7 @@ func TestUsed(t *testing.T) {
 			for w := range 8 {
 				wg.Go(func() {
 					r := rand.New(rand.NewPCG(uint64(w), 2))
-					for range 30000 {
+					for range testkit.Scale(30000, 6000) {
 						key, e := r.IntN(12), same[r.IntN(len(same))]
 						switch r.IntN(12) {
 						case 0:
