@@ -7,18 +7,25 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/await"
+	"github.com/vigil-go/vigil/cluster/engine"
 	"github.com/vigil-go/vigil/uringwake"
 )
 
-// TestTasks: tasks of one loop wait, take and write. None of them blocks the others.
-func TestTasks(t *testing.T) {
-	t.Parallel()
+func newLoop(t *testing.T) *uringwake.Loop {
 	loop, err := uringwake.NewLoop(nil)
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skip(err)
 	}
 	require.NoError(t, err)
-	defer func() { require.NoError(t, loop.Close(bg)) }()
+	t.Cleanup(func() { require.NoError(t, loop.Close(bg)) })
+	return loop
+}
+
+// TestTasks: tasks of one loop wait, take and write. None of them blocks the others.
+func TestTasks(t *testing.T) {
+	t.Parallel()
+	loop := newLoop(t)
 	a, b, _ := pair[int](t)
 	results := make(chan result[int], 3)
 	loop.Go(bg, func(ctx context.Context) {
@@ -46,12 +53,7 @@ func TestTasks(t *testing.T) {
 // TestGroupTasks: tasks of one loop wait for a load. It does not run in the loop.
 func TestGroupTasks(t *testing.T) {
 	t.Parallel()
-	loop, err := uringwake.NewLoop(nil)
-	if errors.Is(err, errors.ErrUnsupported) {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
-	defer func() { require.NoError(t, loop.Close(bg)) }()
+	loop := newLoop(t)
 	all, _ := groups[string](t, 2, endless)
 	l := newLoad()
 	results := make(chan result[string], 3)
@@ -76,12 +78,7 @@ func TestGroupTasks(t *testing.T) {
 // others, which run on one thread.
 func TestPermitTasks(t *testing.T) {
 	t.Parallel()
-	loop, err := uringwake.NewLoop(nil)
-	if errors.Is(err, errors.ErrUnsupported) {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
-	defer func() { require.NoError(t, loop.Close(bg)) }()
+	loop := newLoop(t)
 	b := newSite(t).machine(t).Bucket
 	s, n := newSemaphore(t, b, 2, endless), newNotify(t, b, 0)
 	const tasks = 5
@@ -105,4 +102,61 @@ func TestPermitTasks(t *testing.T) {
 	for range 2 * tasks {
 		require.NoError(t, <-errs)
 	}
+}
+
+// TestCacheTasks: tasks of one loop wait for what a Cache loads. The load does not run in the loop.
+func TestCacheTasks(t *testing.T) {
+	t.Parallel()
+	loop := newLoop(t)
+	all, l, _ := caches[string](t, 2, nil)
+	under := newLoad()
+	l.set(func(ctx context.Context, _ string) (string, error) { return under.f(ctx) })
+	results := make(chan result[string], 4)
+	get := func(i int) {
+		loop.Go(bg, func(ctx context.Context) {
+			v, err := all[i].Get(ctx, "key")
+			results <- result[string]{v, err}
+		})
+	}
+	get(0)
+	<-under.begun
+	get(0)
+	get(1)
+	requireCacheWaits(t, all[1], "key")
+	under.end <- result[string]{v: "value"}
+	for range 3 {
+		require.Equal(t, result[string]{v: "value"}, <-results)
+	}
+	get(1)
+	require.Equal(t, result[string]{v: "value"}, <-results)
+	require.EqualValues(t, 1, l.calls.Load())
+}
+
+// TestOnTakeTasks: a task whose Select has chosen a value waits for the engine, and the others of
+// its loop go on meanwhile.
+func TestOnTakeTasks(t *testing.T) {
+	t.Parallel()
+	loop := newLoop(t)
+	f, b := newFake(t)
+	m := newMap[string](t, b)
+	begun, end := make(chan engine.Write), make(chan struct{})
+	f.write = func(_ context.Context, w engine.Write) (uint64, error) {
+		begun <- w
+		<-end
+		f.tell(deleteEvent(2, "key"))
+		return 2, nil
+	}
+	var v string
+	chosen := make(chan choice, 1)
+	loop.Go(bg, func(ctx context.Context) {
+		i, err := await.Select(ctx, m.OnTake("other", nil), m.OnTake("key", &v))
+		chosen <- choice{i, err}
+	})
+	requireMapWaiters(t, m, "key", 1)
+	f.tell(putEvent(1, "key", `"value"`))
+	require.Equal(t, engine.Write{Key: "m\x00key", Delete: true, Expected: 1}, <-begun)
+	loop.Go(bg, func(context.Context) { close(end) })
+	require.Equal(t, choice{i: 1}, <-chosen)
+	require.Equal(t, "value", v)
+	require.Zero(t, m.Waiters("other")+m.Len())
 }
