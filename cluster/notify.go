@@ -199,23 +199,29 @@ func (l *Listener) Wait(ctx context.Context) error {
 	}
 	within, cancel := l.n.within(ctx)
 	defer cancel()
-	return l.n.asClosed(ctx, l.wait(within))
+	_, err := l.wait(within)
+	return l.n.asClosed(ctx, err)
 }
 
-func (l *Listener) wait(ctx context.Context) error {
+// wait reports whether it has taken a permit.
+func (l *Listener) wait(ctx context.Context) (taken bool, err error) {
 	n := l.n
 	all := n.all.OnNewer(l.since, nil, nil)
 	if chosen, err := await.Select(ctx, all, n.line.OnLock()); chosen != 1 || err != nil {
-		return err
+		return false, err
 	}
-	defer n.line.Unlock()
+	defer orUndo(n.line.Unlock, func() {
+		if taken {
+			n.leaveAgain()
+		}
+	})
 	for {
 		_, version := n.changes.Load()
 		if taken, err := n.take(ctx); taken || err != nil {
-			return err
+			return taken, err
 		}
 		if chosen, err := await.Select(ctx, all, n.changes.OnNewer(version, nil, nil)); chosen != 1 || err != nil {
-			return err
+			return false, err
 		}
 	}
 }
@@ -228,9 +234,15 @@ func (n *Notify) take(ctx context.Context) (taken bool, err error) {
 		if !ok {
 			return false, nil
 		}
-		err := n.swap(ctx, key, seen, engine.Write{Delete: true, Expected: seen.at.revision})
+		var err error
+		orUndo(func() {
+			err = n.swap(ctx, key, seen, engine.Write{Delete: true, Expected: seen.at.revision})
+		}, n.leaveAgain)
 		if !errors.Is(err, engine.ErrConflict) {
 			return err == nil, err
 		}
 	}
 }
+
+// leaveAgain leaves a permit in place of one that was taken, or may have been.
+func (n *Notify) leaveAgain() { _ = n.NotifyOne(context.Background()) }

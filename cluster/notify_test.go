@@ -14,6 +14,8 @@ import (
 
 	"github.com/vigil-go/vigil/cluster"
 	"github.com/vigil-go/vigil/cluster/engine"
+	"github.com/vigil-go/vigil/internal/misbehave"
+	"github.com/vigil-go/vigil/wake"
 )
 
 func newNotify(t *testing.T, b *cluster.Bucket, permits int) *cluster.Notify {
@@ -309,5 +311,75 @@ func TestNotifyUnderCuts(t *testing.T) {
 	require.EqualValues(t, calls, woken.Load())
 	for _, n := range all {
 		requireTryWait(t, n, false)
+	}
+}
+
+// TestWakerOfTheNextWaitMisbehaves: a Wait that has taken a permit does not return, and the permit
+// is left for the next one.
+func TestWakerOfTheNextWaitMisbehaves(t *testing.T) {
+	for _, strike := range []misbehave.Strike{misbehave.Panic, misbehave.Exit} {
+		synctest.Test(t, func(t *testing.T) {
+			k, b := newKeeper(t)
+			n := newNotify(t, b, 0)
+			returned := make(chan bool, 1)
+			go func() {
+				r, _ := misbehave.Outcome(func() error { return n.Wait(bg) })
+				returned <- r
+			}()
+			synctest.Wait()
+			var once atomic.Bool
+			p := misbehave.NewParker()
+			p.Back = func() {
+				if !once.Swap(true) {
+					_ = strike.Do()
+				}
+			}
+			next := start(func() (bool, error) { return true, n.Wait(wake.WithParker(bg, p)) })
+			synctest.Wait()
+			require.NoError(t, n.NotifyOne(bg))
+			require.False(t, <-returned)
+			require.Equal(t, result[bool]{v: true}, <-next)
+			k.requireEmpty(t)
+		})
+	}
+}
+
+// TestParkerMisbehavesDuringAWait: its Wait does not return, and has not taken the permit for ever.
+func TestParkerMisbehavesDuringAWait(t *testing.T) {
+	for name, strike := range misbehave.Parks {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, b := newKeeper(t)
+				n := newNotify(t, b, 0)
+				require.NoError(t, n.NotifyOne(bg))
+				apply := make(chan struct{})
+				k.write = func(_ context.Context, w engine.Write) (uint64, error) {
+					<-apply
+					return k.apply(bg, w)
+				}
+				p := misbehave.NewParker()
+				p.Before = strike
+				type end struct {
+					returned bool
+					err      error
+				}
+				ended := make(chan end, 1)
+				go func() {
+					r, err := misbehave.Outcome(func() error { return n.Wait(wake.WithParker(bg, p)) })
+					ended <- end{r, err}
+				}()
+				synctest.Wait()
+				close(apply)
+				e := <-ended
+				synctest.Wait()
+				switch {
+				case !e.returned:
+					requireTryWait(t, n, true)
+				case e.err != nil:
+					require.ErrorIs(t, e.err, cluster.ErrUnknown)
+				}
+				requireTryWait(t, n, false)
+			})
+		})
 	}
 }

@@ -33,3 +33,16 @@ func offload[T any](ctx context.Context, f func(ctx context.Context) (T, error))
 	}
 	return call.result, call.err
 }
+
+// orUndo calls f. If a parker or a waker ends it by a panic or runtime.Goexit, the caller does not
+// learn what it has taken, and undo is called in a goroutine.
+func orUndo(f, undo func()) {
+	returned := false
+	defer func() {
+		if !returned {
+			go undo()
+		}
+	}()
+	f()
+	returned = true
+}

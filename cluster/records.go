@@ -81,6 +81,9 @@ func (r *records) prepare(c change) func() {
 		r.mu.Unlock()
 		if w != nil {
 			w.Store(n)
+			if r.isClosed() { // perhaps n came after that
+				w.Store(record{state: ended})
+			}
 		}
 		if r.changed != nil {
 			r.changed(c.key, before, n)

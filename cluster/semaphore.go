@@ -95,7 +95,11 @@ func (s *Semaphore) acquire(ctx context.Context) (p *Permit, err error) {
 	if err := s.line.Lock(ctx); err != nil {
 		return nil, err
 	}
-	defer func() { s.leaveLine(p) }()
+	defer orUndo(s.line.Unlock, func() {
+		if p != nil {
+			p.Release(context.Background())
+		}
+	})
 	for {
 		_, version := s.changes.Load()
 		if p, err := s.try(ctx, &a); p != nil || err != nil {
@@ -105,18 +109,6 @@ func (s *Semaphore) acquire(ctx context.Context) (p *Permit, err error) {
 			return nil, err
 		}
 	}
-}
-
-// leaveLine lets the next call in line go on. If the waker of that panics or exits, nobody gets p.
-func (s *Semaphore) leaveLine(p *Permit) {
-	returned := false
-	defer func() {
-		if !returned && p != nil {
-			go p.Release(context.Background())
-		}
-	}()
-	s.line.Unlock()
-	returned = true
 }
 
 // TryAcquire is Acquire, but reports false instead of waiting for another holder. It may get a
