@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/cluster"
 	"github.com/vigil-go/vigil/cluster/engine"
+	"github.com/vigil-go/vigil/internal/misbehave"
 	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -396,5 +398,29 @@ func TestRevisionWaiters(t *testing.T) {
 		if i%3 != 0 {
 			require.NoError(t, (<-c).err)
 		}
+	}
+}
+
+// TestWakerOfTheNextTakerMisbehaves: a Take that has a value does not return, and the next one gets
+// the value.
+func TestWakerOfTheNextTakerMisbehaves(t *testing.T) {
+	for _, strike := range []misbehave.Strike{misbehave.Panic, misbehave.Exit} {
+		synctest.Test(t, func(t *testing.T) {
+			k, b := newKeeper(t)
+			m := newMap[string](t, b)
+			returned := make(chan bool, 1)
+			go func() {
+				r, _ := misbehave.Outcome(func() error { _, err := m.Take(bg, "key"); return err })
+				returned <- r
+			}()
+			synctest.Wait()
+			next := start(func() (string, error) { return m.Take(wake.WithParker(bg, striking(strike)), "key") })
+			synctest.Wait()
+			store(t, m, "key", "value")
+			require.False(t, <-returned)
+			require.Equal(t, result[string]{v: "value"}, <-next)
+			synctest.Wait()
+			k.requireEmpty(t)
+		})
 	}
 }

@@ -327,14 +327,7 @@ func TestWakerOfTheNextWaitMisbehaves(t *testing.T) {
 				returned <- r
 			}()
 			synctest.Wait()
-			var once atomic.Bool
-			p := misbehave.NewParker()
-			p.Back = func() {
-				if !once.Swap(true) {
-					_ = strike.Do()
-				}
-			}
-			next := start(func() (bool, error) { return true, n.Wait(wake.WithParker(bg, p)) })
+			next := start(func() (bool, error) { return true, n.Wait(wake.WithParker(bg, striking(strike))) })
 			synctest.Wait()
 			require.NoError(t, n.NotifyOne(bg))
 			require.False(t, <-returned)

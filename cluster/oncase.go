@@ -131,15 +131,22 @@ func (c *takeCase[V]) commit(ctx context.Context) (done bool, err error) {
 		c.m.offers.leave(c.key)
 		return false, nil
 	}
-	defer func() {
+	var v V
+	taken := false
+	defer orUndo(func() {
 		c.m.offers.end(c.key)
 		c.m.offer(c.key)
-	}()
+	}, func() {
+		if taken {
+			c.m.putBack(c.key, v)
+		}
+	})
 	e, ok := c.m.LoadEntry(c.key)
 	if !ok {
 		return false, nil
 	}
-	v, done, err := c.m.takeEntry(ctx, c.key, e)
+	v, done, err = c.m.takeEntry(ctx, c.key, e)
+	taken = done && err == nil
 	unknown := errors.Is(err, ErrUnknown)
 	if err != nil && !unknown && ctx.Err() != nil { // the Select ends with the error of ctx
 		return false, nil

@@ -249,3 +249,15 @@ func TestContextEndsWhileOthersWait(t *testing.T) {
 		})
 	}
 }
+
+// striking returns a parker whose Wake strikes when it is first called, and leaves its permit.
+func striking(strike misbehave.Strike) *misbehave.Parker {
+	var once atomic.Bool
+	p := misbehave.NewParker()
+	p.Back = func() {
+		if !once.Swap(true) {
+			_ = strike.Do()
+		}
+	}
+	return p
+}

@@ -229,14 +229,7 @@ func TestWakerOfTheNextInLineMisbehaves(t *testing.T) {
 				returned <- r
 			}()
 			synctest.Wait()
-			var once atomic.Bool
-			p := misbehave.NewParker()
-			p.Back = func() {
-				if !once.Swap(true) {
-					_ = strike.Do()
-				}
-			}
-			next := start(func() (*cluster.Permit, error) { return s.Acquire(wake.WithParker(bg, p)) })
+			next := start(func() (*cluster.Permit, error) { return s.Acquire(wake.WithParker(bg, striking(strike))) })
 			synctest.Wait()
 			require.NoError(t, held.Release(bg))
 			require.False(t, <-returned)

@@ -27,16 +27,27 @@ func (m *Map[V]) Take(ctx context.Context, key string) (value V, err error) {
 	if err != nil {
 		return value, err
 	}
-	defer m.takers.leave(key)
+	taken := false
+	defer orUndo(func() { m.takers.leave(key) }, func() {
+		if taken {
+			m.putBack(key, value)
+		}
+	})
 	for {
 		e, err := m.waitInLine(ctx, key, line)
 		if err != nil {
 			return value, err
 		}
 		if v, done, err := m.takeEntry(ctx, key, e); done {
+			taken = err == nil
 			return v, err
 		}
 	}
+}
+
+// putBack stores a value that was taken, unless there is a newer one, which would have replaced it.
+func (m *Map[V]) putBack(key string, value V) {
+	_, _, _ = m.LoadOrStore(context.Background(), key, value)
 }
 
 // takeEntry asks the engine to remove the entry of key. It reports false if the engine has
