@@ -176,6 +176,8 @@ for mutant in BLIND_LEASE BLIND_RESULT RENEWAL_STAYS ANY_RESULT NO_SYNC OLD_REVI
 	refuted lease "$mutant"
 done
 refuted lease NO_NAME "-DGIVE_UP=1"
+holds lease "2 processes, 2 calls each, 1 late" "-DLAGS=1 -DDEATHS=0 -DLOST=0 -DRENEWALS=0" "-DSAFETY -DPART" ""
+refuted lease REFUSED_NO_SYNC "-DLAGS=1 -DDEATHS=0"
 holds lease "2 processes, 1 call each, 1 Close" "-DCALLS=1 -DCLOSES=1" "-DSAFETY -DPART" ""
 for mutant in BLIND_RELEASE RELEASE_ONCE; do
 	refuted lease "$mutant" "-DCLOSES=1"

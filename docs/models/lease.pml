@@ -10,7 +10,8 @@
  *               a lease of another process: wait until something else is seen
  *               else: put a lease in place of what was seen, and load under it
  *               ... the load is done: put the result in place of the lease
- *               ... one of these is refused: wait until something else is seen
+ *               ... one of these is refused: wait until something else is seen. What refused the
+ *               first lease may have ended before the call, so wait until all is seen
  *     Renewal:  put the lease in place of itself
  *     Close:    delete the lease; the result, if it was not put in place before, is refused
  *     An answer that is lost: read the key, and know one's own writes by their names
@@ -22,7 +23,8 @@
  *
  * Bounds: WORKERS, each of which calls Do CALLS times; ENDS of leases whose holder lives;
  * LOST answers; DEATHS of holders; calls that GIVE_UP their lease, without a word; RENEWALS;
- * REMOVALS of results; CLOSES of a holder's Bucket.
+ * REMOVALS of results; CLOSES of a holder's Bucket; LAGS: what a process is told of only after
+ * it has looked at the key, although it was so before the call.
  *
  * Numbers in comments are those of the properties in README.md.
  */
@@ -54,6 +56,9 @@
 #ifndef CLOSES
 #define CLOSES 0
 #endif
+#ifndef LAGS
+#define LAGS 0
+#endif
 
 #define REVISIONS 32
 
@@ -69,7 +74,7 @@ bool expires;				/* the lease has a time to live */
 
 bool idle[REVISIONS];			/* nobody renews the lease of that fence */
 
-byte names, ends, lost, deaths, given, renewals, removals, closes;
+byte names, ends, lost, deaths, given, renewals, removals, closes, lags;
 
 /* What only the checks look at. */
 bool accepted[REVISIONS];		/* the result of a fence was put in place */
@@ -139,6 +144,10 @@ proctype Worker(byte me) {
 	byte own;			/* the name of the last write */
 	byte calls;
 	bool ok, known;
+#if LAGS > 0
+	mtype kind_to_come;		/* the key as this process will see it next */
+	byte to_come, under_to_come, by_to_come;
+#endif
 
 call:	if
 	:: calls == CALLS -> goto left
@@ -148,6 +157,19 @@ call:	if
 	:: true
 	:: sight()			/* between two calls */
 	fi;
+#if LAGS > 0
+	if
+	:: true
+	:: d_step {
+		lags < LAGS && revision > at ->
+		lags++;
+		kind_to_come = kind;
+		to_come = revision;
+		under_to_come = fence;
+		by_to_come = holder
+	}
+	fi;
+#endif
 	atomic { calls++; synced = false; born = revision }
 
 look:	atomic {
@@ -181,7 +203,7 @@ acquire: atomic {
 		write(at, lease, 0);
 		answer();
 		if
-		:: known && !ok -> goto wait
+		:: known && !ok -> goto refused
 		:: known && ok -> held = revision; mark = fence; sight(); goto load
 		:: else
 		fi
@@ -281,6 +303,28 @@ close:	atomic {
 		fi;
 		assert(kind != lease || fence != mark);		/* 7 */
 		goto left
+	}
+#endif
+
+refused:
+#if LAGS > 0
+	atomic {
+		if
+		:: !synced && to_come > at ->
+			seen = kind_to_come;
+			at = to_come;
+			under = under_to_come;
+			by = by_to_come;
+			to_come = 0;
+#ifdef REFUSED_NO_SYNC
+			since = at;
+			synced = true;
+#else
+			sight();
+#endif
+			goto look
+		:: else
+		fi
 	}
 #endif
 
