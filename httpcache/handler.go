@@ -184,7 +184,8 @@ func (f *front) deliver(w http.ResponseWriter, a *ask, e *response, from source)
 func (f *front) fail(w http.ResponseWriter, a *ask, from source, err error) bool {
 	if a.Context().Err() != nil {
 		f.stats.from[from].Add(1)
-		return true // the client has left
+		f.leave(w)
+		return true
 	}
 	bad, ok := errors.AsType[badStatus](err)
 	if ok && bad.personal {

@@ -1,6 +1,7 @@
 package httpcache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,13 +32,15 @@ type passing struct {
 	client      *http.Request
 	request     *http.Request // what passes through, which ends with cancel
 	cancel      context.CancelCauseFunc
+	forget      func() bool // does without clientEnded
 	timer       *time.Timer
 	own         http.Header // of the answer, except for the origin's fields
 	uncacheable pageKey     // if it is not zero, the request passes because this URL is in Cache.uncacheable
 
-	mu       sync.Mutex
-	answered bool  // the header of the origin's response is there
-	broken   error // why the client's body is not complete
+	mu        sync.Mutex
+	answered  bool  // the header of the origin's response is there
+	uploading bool  // the client's body has not ended
+	broken    error // why the client's body is not complete
 }
 
 type passingKey struct{} // of a passing, in the context of its request
@@ -45,7 +48,7 @@ type passingKey struct{} // of a passing, in the context of its request
 func passingOf(r *http.Request) *passing { return r.Context().Value(passingKey{}).(*passing) }
 
 func (f *front) newPassing(w http.ResponseWriter, r *http.Request) *passing {
-	p := &passing{ResponseWriter: w, front: f, client: r, own: maps.Clone(w.Header())}
+	p := &passing{ResponseWriter: w, front: f, client: r, own: maps.Clone(w.Header()), forget: func() bool { return true }}
 	clear(w.Header()) // otherwise an interim response would have these fields
 	ctx, cancel := context.WithCancelCause(r.Context())
 	p.cancel = cancel
@@ -57,6 +60,8 @@ func (f *front) newPassing(w http.ResponseWriter, r *http.Request) *passing {
 	if r.Body != nil && r.Body != http.NoBody {
 		stall := time.AfterFunc(time.Hour, p.stalled)
 		stall.Stop()
+		p.uploading = true
+		p.forget = context.AfterFunc(r.Context(), p.clientEnded)
 		p.request.Body = &upload{r.Body, p, stall}
 	}
 	return p
@@ -64,6 +69,7 @@ func (f *front) newPassing(w http.ResponseWriter, r *http.Request) *passing {
 
 func (p *passing) end() {
 	p.gotHeader()
+	p.forget()
 	p.cancel(nil)
 }
 
@@ -89,25 +95,50 @@ func (p *passing) startTimer() {
 
 var errStalled = errors.New("the request's body does not arrive")
 
-// stalled cancels a request whose body does not arrive. It also ends a read of the body that
-// is in progress, because the server waits for that before it closes the connection.
+// stalled cancels a request whose body does not arrive.
 func (p *passing) stalled() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.answered {
-		return
+	if p.uploading && !p.answered {
+		p.broken = errStalled
+		p.endRead()
+		p.cancel(errStalled)
 	}
-	p.broken = errStalled
-	http.NewResponseController(p.ResponseWriter).SetReadDeadline(time.Unix(1, 0))
-	p.cancel(errStalled)
 }
 
-// breakBody notes the error of the client's body, and returns the first one.
-func (p *passing) breakBody(err error) error {
+// clientEnded is called when the client's context has ended.
+func (p *passing) clientEnded() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.broken == nil {
+	if p.uploading && !p.answered {
+		p.endRead()
+	}
+}
+
+// endRead ends a read of the body that is in progress. The transport waits for that before it
+// returns, and the server before it sends the answer.
+func (p *passing) endRead() {
+	http.NewResponseController(p.ResponseWriter).SetReadDeadline(time.Unix(1, 0))
+}
+
+// endBody notes how the client's body has ended, and returns its first error, or io.EOF.
+func (p *passing) endBody(err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.uploading = false
+	if p.broken == nil && err != io.EOF {
 		p.broken = err
+	}
+	return cmp.Or(p.broken, err)
+}
+
+// brokenBody returns why the client's body is not complete, or nil. If the server could not read
+// it, it has ended the client's context before Read says so.
+func (p *passing) brokenBody() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.uploading && p.broken == nil && p.client.Context().Err() != nil {
+		return errStalled
 	}
 	return p.broken
 }
@@ -125,8 +156,8 @@ func (u *upload) Read(b []byte) (int, error) {
 	n, err := u.ReadCloser.Read(b)
 	u.stall.Stop()
 	u.passing.startTimer()
-	if err != nil && err != io.EOF {
-		err = u.passing.breakBody(err)
+	if err != nil {
+		err = u.passing.endBody(err)
 	}
 	return n, err
 }
@@ -134,16 +165,14 @@ func (u *upload) Read(b []byte) (int, error) {
 // fail answers the client when there is no answer of the origin. If the client broke off its
 // body, the origin has not failed.
 func (p *passing) fail(err error) {
-	p.mu.Lock()
-	broken := p.broken
-	p.mu.Unlock()
 	f, ctx := p.front, p.client.Context()
-	switch {
-	case broken != nil: // which may be why ctx has ended
+	if broken := p.brokenBody(); broken != nil { // which may be why ctx has ended
 		f.refuse(p, badBody(broken))
 		return
-	case ctx.Err() != nil:
-		return // the client has left
+	}
+	if ctx.Err() != nil {
+		f.leave(p)
+		return
 	}
 	if cause := context.Cause(p.request.Context()); cause != nil {
 		err = cause

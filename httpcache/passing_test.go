@@ -86,6 +86,55 @@ func TestBodyThatStallsIs408(t *testing.T) {
 	}
 }
 
+// Without an answer, the server would send an empty page with status 200 when the context of a
+// request has ended and the client is still there.
+func TestEndOfAContextIsNoEmptyPage(t *testing.T) {
+	slow := func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		time.Sleep(3 * time.Second)
+		io.WriteString(w, "page")
+	}
+	hasty := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+			defer cancel()
+			h.ServeHTTP(w, r.WithContext(ctx))
+		})
+	}
+	proxy := func(w *wire) *http.Server { return &http.Server{Handler: hasty(w.front)} }
+	handler := func(w *wire) *http.Server { return &http.Server{Handler: hasty(w.Handler(http.HandlerFunc(slow)))} }
+	upload := func(w *wire) *http.Server { return &http.Server{Handler: w.front, ReadTimeout: time.Second} }
+	for _, c := range []struct {
+		server  func(w *wire) *http.Server
+		request string
+		status  int
+	}{
+		{proxy, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", http.StatusGatewayTimeout},
+		{proxy, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: me\r\n\r\n", http.StatusGatewayTimeout},
+		{proxy, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nall", http.StatusGatewayTimeout},
+		{proxy, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhalf", http.StatusRequestTimeout},
+		{handler, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", http.StatusGatewayTimeout},
+		{upload, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhalf", http.StatusRequestTimeout},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWire(t, http.HandlerFunc(slow), nil, nil)
+			n := newPipeNet()
+			serve(t, n, c.server(w))
+			conn, err := n.dial(t.Context(), "", "")
+			require.NoError(t, err)
+			defer time.Sleep(3 * time.Second) // until the origin has ended
+			defer conn.Close()
+			start := time.Now()
+			go io.WriteString(conn, c.request)
+			method, _, _ := strings.Cut(c.request, " ")
+			got := (&call{conn, bufio.NewReader(conn)}).whole(t, method)
+			require.Equal(t, c.status, got.status, c.request)
+			require.NotEmpty(t, got.body)
+			require.Equal(t, time.Second, time.Since(start))
+		})
+	}
+}
+
 func TestBodyMayTakeLongIfItGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire(t, http.HandlerFunc(readAll), &Options{Timeout: time.Second}, &ProxyOptions{BodyTimeout: 5 * time.Second})

@@ -68,6 +68,15 @@ func (f *front) refuse(w http.ResponseWriter, no *refusal) {
 	http.Error(w, no.says, no.status)
 }
 
+// leave answers a request whose context has ended. Usually its client has left. But a handler around
+// the cache may have given it a deadline, and then a server without an answer would send an empty page
+// with status 200.
+func (f *front) leave(w http.ResponseWriter) {
+	if f.errorWriter(w) == nil {
+		f.refuse(w, &refusal{http.StatusGatewayTimeout, "http_response_timeout", http.StatusText(http.StatusGatewayTimeout)})
+	}
+}
+
 // explain answers a request that failed with err.
 func (f *front) explain(w http.ResponseWriter, err error) {
 	if p := f.errorWriter(w); p != nil {

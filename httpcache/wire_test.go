@@ -53,7 +53,11 @@ func (n *pipeNet) dial(context.Context, string, string) (net.Conn, error) {
 
 // serveOn serves h at n until the test ends.
 func serveOn(t testing.TB, n *pipeNet, h http.Handler) *http.Server {
-	s := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	return serve(t, n, &http.Server{Handler: h})
+}
+
+func serve(t testing.TB, n *pipeNet, s *http.Server) *http.Server {
+	s.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	done := make(chan struct{})
 	go func() { defer close(done); s.Serve(n) }()
 	t.Cleanup(func() { s.Close(); n.Close(); <-done })
