@@ -370,14 +370,14 @@ func TestCloseReleasesThoseWhoWait(t *testing.T) {
 	})
 }
 
-func TestUserWhoLeftGetsNothingAndIsNoError(t *testing.T) {
+func TestUserWhoLeftIsNoError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		ctx, cancel := context.WithCancel(t.Context())
 		got := s.later(ctx, "GET", "/")
 		request := <-s.asked
 		cancel()
-		require.Empty(t, (<-got).body)
+		require.Equal(t, 504, (<-got).status) // nobody sees it
 		synctest.Wait()
 		require.Error(t, request.Context().Err(), "the fetch ended with its last user")
 		require.Zero(t, s.stats.failed.Load())
@@ -395,7 +395,7 @@ func TestOneUsersDisconnectDoesNotFailTheOthers(t *testing.T) {
 		second := s.later(t.Context(), "GET", "/")
 		synctest.Wait()
 		cancel()
-		require.Empty(t, (<-first).body)
+		require.Equal(t, 504, (<-first).status)
 		close(answer)
 		r := <-second
 		require.Equal(t, "whole", r.body)

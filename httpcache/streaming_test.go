@@ -21,13 +21,18 @@ import (
 type viewer struct {
 	*httptest.ResponseRecorder
 	mu      sync.Mutex
-	paused  chan struct{} // closed: it reads
+	paused  chan struct{}   // closed: it reads
+	ctx     context.Context // ends when it leaves
 	leave   context.CancelFunc
 	aborted chan bool // told at the end
 }
 
 func (v *viewer) Write(p []byte) (int, error) {
-	<-v.paused
+	select {
+	case <-v.paused:
+	case <-v.ctx.Done(): // as if its connection was closed
+		return 0, v.ctx.Err()
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.ResponseRecorder.Write(p)
@@ -53,7 +58,7 @@ func (v *viewer) count() int {
 // view has somebody look at a page.
 func (s *site) view(t *testing.T, path string, reads bool) *viewer {
 	ctx, leave := context.WithCancel(t.Context())
-	v := &viewer{ResponseRecorder: httptest.NewRecorder(), paused: make(chan struct{}), leave: leave, aborted: make(chan bool, 1)}
+	v := &viewer{ResponseRecorder: httptest.NewRecorder(), paused: make(chan struct{}), ctx: ctx, leave: leave, aborted: make(chan bool, 1)}
 	if reads {
 		close(v.paused)
 	}
