@@ -41,6 +41,7 @@ func sleepGoroutine(ctx context.Context, d time.Duration) error {
 		time.Sleep(d)
 		return nil
 	}
+	end := time.Now().Add(d)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -48,12 +49,10 @@ func sleepGoroutine(ctx context.Context, d time.Duration) error {
 		return nil
 	case <-done:
 	}
-	select { // select picks at random when both are ready; the timer wins
-	case <-timer.C:
+	if !time.Now().Before(end) { // the timer wins
 		return nil
-	default:
-		return waitq.ContextError(ctx)
 	}
+	return waitq.ContextError(ctx)
 }
 
 // sleepParked sleeps by p, which a timer wakes.

@@ -358,12 +358,12 @@ func TestDeadEngine(t *testing.T) {
 func TestWaitNeedsNoGoroutine(t *testing.T) {
 	f, b := newFake(t)
 	m := newMap[string](t, b)
-	before := runtime.NumGoroutine()
+	before := testkit.Goroutines()
 	futures := make([]*cluster.Future[string], 1000)
 	for i := range futures {
 		futures[i] = m.Register("key", nil)
 	}
-	require.LessOrEqual(t, runtime.NumGoroutine(), before)
+	require.LessOrEqual(t, testkit.Goroutines(), before)
 	f.tell(putEvent(1, "key", `"1"`))
 	for _, future := range futures {
 		v, err := future.Wait(bg)

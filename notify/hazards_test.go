@@ -2,12 +2,12 @@ package notify_test
 
 import (
 	"context"
-	"runtime"
 	"testing"
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/notify"
 )
 
@@ -133,13 +133,13 @@ func TestHazardAGoroutinePerTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n notify.Notify
 		ctx, cancel := context.WithCancel(bg)
-		before := runtime.NumGoroutine()
+		before := testkit.Goroutines()
 		waits := make([]<-chan error, 100)
 		for i := range waits {
 			waits[i] = async(func() error { return n.Wait(ctx) })
 		}
 		synctest.Wait()
-		require.LessOrEqual(t, runtime.NumGoroutine(), before+len(waits))
+		require.LessOrEqual(t, testkit.Goroutines(), before+len(waits))
 		cancel()
 		for _, w := range waits {
 			require.Error(t, <-w)

@@ -3,13 +3,13 @@ package waitgroup_test
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vigil-go/vigil/internal/testkit"
 	"github.com/vigil-go/vigil/waitgroup"
 	"github.com/vigil-go/vigil/wake"
 )
@@ -104,7 +104,7 @@ func TestHazardLeakPerTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g waitgroup.Group
 		g.Add(1)
-		before := runtime.NumGoroutine()
+		before := testkit.Goroutines()
 		parkers := make([]*parker, 100)
 		for i := range parkers {
 			parkers[i] = newParker()
@@ -113,7 +113,7 @@ func TestHazardLeakPerTimeout(t *testing.T) {
 			cancel()
 		}
 		synctest.Wait()
-		require.LessOrEqual(t, runtime.NumGoroutine(), before+10, "others may come and go")
+		require.LessOrEqual(t, testkit.Goroutines(), before+10, "others may come and go")
 		g.Done()
 		for _, p := range parkers {
 			require.EqualValues(t, 1, p.parks.Load())

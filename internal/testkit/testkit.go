@@ -2,6 +2,7 @@
 package testkit
 
 import (
+	"bytes"
 	"runtime"
 	"sync"
 	"testing"
@@ -32,6 +33,17 @@ func Together(n int, f func(i int)) {
 	}
 	close(start)
 	wg.Wait()
+}
+
+// Goroutines returns the number of goroutines. That of runtime.NumGoroutine includes the dead
+// ones while the garbage collector frees their stacks.
+func Goroutines() int {
+	for size := 1 << 20; ; size *= 2 {
+		all := make([]byte, size)
+		if n := runtime.Stack(all, true); n < size {
+			return bytes.Count(all[:n], []byte("\n\ngoroutine ")) + 1
+		}
+	}
 }
 
 // SpinUntil yields the processor until cond returns true. If it never does, the test
