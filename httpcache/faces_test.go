@@ -8,10 +8,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -116,6 +119,31 @@ func TestHandlerStreamsAndBreaksOff(t *testing.T) {
 		server := httptest.NewServer(h)
 		require.Error(t, getBy(method, server.URL))
 		server.Close()
+	}
+}
+
+// A ReverseProxy panics because a body broke off only if its context has a server. Otherwise it returns,
+// as if the body was complete.
+func TestBodyThatBreaksOffInAReverseProxyBehindAHandler(t *testing.T) {
+	origin := &url.URL{Scheme: "http", Host: "origin.test"}
+	half := roundTrip(func(r *http.Request) (*http.Response, error) {
+		body := io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF))
+		return &http.Response{
+			StatusCode: 200, Header: http.Header{"Cache-Control": {"max-age=60"}}, ContentLength: -1, Body: io.NopCloser(body), Request: r,
+		}, nil
+	})
+	next := &httputil.ReverseProxy{
+		Transport: half, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+		Rewrite: func(pr *httputil.ProxyRequest) { pr.SetURL(origin) },
+	}
+	handler := newTestCache(t, nil).Handler(next)
+	proxy := newTestCache(t, nil).Proxy(origin, &ProxyOptions{Transport: half})
+	for _, h := range []http.Handler{handler, proxy} {
+		for _, method := range []string{"GET", "POST"} { // shared, and not
+			for range 2 {
+				require.PanicsWithValue(t, http.ErrAbortHandler, func() { answerTo(h, method, "/") }, method)
+			}
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func passingOf(r *http.Request) *passing { return r.Context().Value(passingKey{}
 func (f *front) newPassing(w http.ResponseWriter, r *http.Request) *passing {
 	p := &passing{ResponseWriter: w, front: f, client: r, own: maps.Clone(w.Header()), forget: func() bool { return true }}
 	clear(w.Header()) // otherwise an interim response would have these fields
-	ctx, cancel := context.WithCancelCause(r.Context())
+	ctx, cancel := context.WithCancelCause(inServer(r.Context()))
 	p.cancel = cancel
 	p.timer = time.AfterFunc(f.Timeout, func() { cancel(errTimeout) })
 	if f.origin == nil { // a handler, and a client's transport, have no limit

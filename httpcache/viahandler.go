@@ -25,7 +25,7 @@ type viaHandler struct{ http.Handler }
 var errHandlerExited = errors.New("the handler did not return")
 
 func (h viaHandler) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(r.Context())
+	ctx, cancel := context.WithCancelCause(inServer(r.Context()))
 	body, pipe := io.Pipe()
 	w := &pipeWriter{request: r, header: http.Header{}, pipe: pipe, ready: make(chan struct{})}
 	in := r.Clone(ctx)  // some handlers change it
@@ -50,6 +50,18 @@ func (h viaHandler) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w.response.Body = &pipeBody{body, w, cancel}
 	return w.response, nil
+}
+
+// noServer stands for the server of a handler that has none.
+var noServer = new(http.Server)
+
+// inServer returns ctx with a server. Without one, httputil.ReverseProxy ends a response as if it was
+// complete when its body breaks off.
+func inServer(ctx context.Context) context.Context {
+	if ctx.Value(http.ServerContextKey) != nil {
+		return ctx
+	}
+	return context.WithValue(ctx, http.ServerContextKey, noServer)
 }
 
 // serve calls the handler, and ends the response even if the handler panics or exits.
