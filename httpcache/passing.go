@@ -35,6 +35,7 @@ type passing struct {
 	forget      func() bool // does without clientEnded
 	timer       *time.Timer
 	own         http.Header // of the answer, except for the origin's fields
+	switched    io.Closer   // the origin's connection after a change of protocols, or nil
 	uncacheable pageKey     // if it is not zero, the request passes because this URL is in Cache.uncacheable
 
 	mu        sync.Mutex
@@ -71,6 +72,9 @@ func (p *passing) end() {
 	p.gotHeader()
 	p.forget()
 	p.cancel(nil)
+	if p.switched != nil { // a ReverseProxy that cannot tell the client leaves it open
+		p.switched.Close()
+	}
 }
 
 // gotHeader notes that the header of the origin's response is there, so no limit is left.

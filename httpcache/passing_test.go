@@ -323,6 +323,34 @@ func TestWebSocketPassesThrough(t *testing.T) {
 	})
 }
 
+// The client would get it as its final answer, or the connection to the origin would stay open.
+func TestAnswerThatIsNoFinalOneIs502(t *testing.T) {
+	for _, answer := range []string{"101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x", "101 Switching Protocols", "042 Answer"} {
+		for _, request := range []string{
+			"GET / HTTP/1.1\r\nHost: a", "HEAD / HTTP/1.1\r\nHost: a", "POST / HTTP/1.1\r\nHost: a",
+			"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket",
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				left := make(chan error, 1)
+				w := newWire(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					conn, _, err := http.NewResponseController(w).Hijack()
+					if err != nil {
+						panic(err)
+					}
+					defer conn.Close()
+					io.WriteString(conn, "HTTP/1.1 "+answer+"\r\n\r\n")
+					_, err = io.Copy(io.Discard, conn)
+					left <- err
+				}), nil, nil)
+				method, _, _ := strings.Cut(request, " ")
+				require.Equal(t, http.StatusBadGateway, w.call(t).send(request).whole(t, method).status)
+				require.NoError(t, <-left)
+				require.EqualValues(t, 1, w.Stats().Failed)
+			})
+		}
+	}
+}
+
 // Through another version of HTTP, a client would ask the origin for anything,
 // and past the cache.
 func TestOtherVersionsOfHTTPDoNotPassThrough(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
@@ -127,6 +128,9 @@ func newProxy(f *front) http.Handler {
 			f.inspect(res)
 			res.Header.Set("X-Cache", passed.String()) // instead of another cache's
 			res.Header.Del("Surrogate-Key")
+			if res.StatusCode == http.StatusSwitchingProtocols {
+				passingOf(res.Request).switched = res.Body
+			}
 			return nil
 		},
 		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) { passingOf(r).fail(err) },
@@ -158,13 +162,16 @@ func (f *front) logFailure(ctx context.Context, what string, err error) {
 }
 
 // A counted transport counts the requests to the origin. A response without a header or a
-// body, which http.Client accepts, gets an empty one.
+// body, which http.Client accepts, gets an empty one. One that no client can get is an error.
 type counted struct {
 	http.RoundTripper
 	n *atomic.Uint64
 }
 
-var errNoResponse = errors.New("the transport returned neither a response nor an error")
+var (
+	errNoResponse = errors.New("the transport returned neither a response nor an error")
+	errBadStatus  = errors.New("no status of a final response")
+)
 
 func (c counted) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.n.Add(1)
@@ -181,5 +188,18 @@ func (c counted) RoundTrip(req *http.Request) (*http.Response, error) {
 	if res.Header == nil {
 		res.Header = http.Header{}
 	}
+	if !isFinal(req, res.StatusCode) {
+		res.Body.Close()
+		return nil, fmt.Errorf("%w: %d", errBadStatus, res.StatusCode)
+	}
 	return res, nil
+}
+
+// isFinal reports whether a status ends the exchange with the origin that begins with r. 101 does only if
+// r asks for another protocol.
+func isFinal(r *http.Request, status int) bool {
+	if status == http.StatusSwitchingProtocols {
+		return len(r.Header["Upgrade"]) > 0
+	}
+	return 200 <= status && status <= 999
 }

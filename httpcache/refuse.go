@@ -130,7 +130,8 @@ func kindOf(err error) string {
 		return "tls_protocol_error"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "http_response_timeout"
-	case strings.Contains(err.Error(), "malformed HTTP"): // net/http has no type for it
+	case errors.Is(err, errBadStatus),
+		strings.Contains(err.Error(), "malformed HTTP"): // net/http has no type for it
 		return "http_protocol_error"
 	}
 	return "destination_unavailable"
