@@ -158,7 +158,6 @@ func (f *front) forward(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer res.Body.Close()
-	res.Request = r
 	f.inspect(res)
 	maps.Copy(w.Header(), res.Header)
 	for name := range res.Trailer {

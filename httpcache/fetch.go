@@ -141,7 +141,6 @@ func (f *front) ask(x *exchange, a *ask, key pageKey, old *response) (*response,
 		}
 		return nil, nil, fmt.Errorf("origin: %w", err)
 	}
-	res.Request = req
 	e := f.toResponse(req, res, old, asked, time.Now())
 	if e != nil {
 		e.asked, e.answered = tick, f.ticks.next()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -321,6 +323,23 @@ func TestWebSocketPassesThrough(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "echo hello\n", line)
 	})
+}
+
+// As http.Client permits, the response of a transport need not have its request, or may have another one.
+func TestResponseWithoutItsRequestPassesThrough(t *testing.T) {
+	for _, of := range []*http.Request{nil, newRequest(t.Context(), "POST", "/")} {
+		transport := roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("page")), Request: of}, nil
+		})
+		c := newTestCache(t, nil)
+		for _, h := range []http.Handler{
+			c.Proxy(&url.URL{Scheme: "http", Host: "origin.test"}, &ProxyOptions{Transport: transport}),
+			&httputil.ReverseProxy{Transport: c.Transport(transport), Rewrite: func(*httputil.ProxyRequest) {}},
+		} {
+			require.Equal(t, "page", answerTo(h, "POST", "/").Body.String())
+			require.Equal(t, "page", answerTo(h, "GET", "/", "Cookie: a=b").Body.String())
+		}
+	}
 }
 
 // The client would get it as its final answer, or the connection to the origin would stay open.

@@ -182,6 +182,7 @@ func (c counted) RoundTrip(req *http.Request) (*http.Response, error) {
 	case res == nil:
 		return nil, errNoResponse
 	}
+	res.Request = req // a transport may leave it out, or make another one
 	if res.Body == nil {
 		res.Body = http.NoBody
 	}
