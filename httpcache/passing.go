@@ -41,7 +41,8 @@ type passing struct {
 	mu        sync.Mutex
 	answered  bool  // the header of the origin's response is there
 	uploading bool  // the client's body has not ended
-	broken    error // why the client's body is not complete
+	reading   bool  // a read of it is in progress
+	broken    error // why it is not complete
 }
 
 type passingKey struct{} // of a passing, in the context of its request
@@ -85,25 +86,13 @@ func (p *passing) gotHeader() {
 	p.timer.Stop()
 }
 
-// stopTimer is called while the client is waited for, not the origin.
-func (p *passing) stopTimer() { p.timer.Stop() }
-
-// startTimer is called when the client has sent a piece of its body, or all of it.
-func (p *passing) startTimer() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.answered {
-		p.timer.Reset(p.front.Timeout)
-	}
-}
-
 var errStalled = errors.New("the request's body does not arrive")
 
 // stalled cancels a request whose body does not arrive.
 func (p *passing) stalled() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.uploading && !p.answered {
+	if p.reading && !p.answered {
 		p.broken = errStalled
 		p.endRead()
 		p.cancel(errStalled)
@@ -119,16 +108,37 @@ func (p *passing) clientEnded() {
 	}
 }
 
-// endRead ends a read of the body that is in progress. The transport waits for that before it
-// returns, and the server before it sends the answer.
+// endRead ends a read of the body that is in progress, and those that come. The transport waits for them
+// before it returns, and the server before it sends the answer.
 func (p *passing) endRead() {
 	http.NewResponseController(p.ResponseWriter).SetReadDeadline(time.Unix(1, 0))
 }
 
-// endBody notes how the client's body has ended, and returns its first error, or io.EOF.
-func (p *passing) endBody(err error) error {
+// beforeRead is called before each read of the client's body. While the client is waited for, the origin
+// is not. After the end of the client's context it returns an error, because that of a read would say that
+// the client is late.
+func (p *passing) beforeRead() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.client.Context().Err(); err != nil && !p.answered {
+		return err
+	}
+	p.reading = true
+	p.timer.Stop()
+	return nil
+}
+
+// afterRead is called with the error of each read. It returns the first one that there was, or err.
+func (p *passing) afterRead(err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reading = false
+	if !p.answered {
+		p.timer.Reset(p.front.Timeout)
+	}
+	if err == nil {
+		return nil
+	}
 	p.uploading = false
 	if p.broken == nil && err != io.EOF {
 		p.broken = err
@@ -136,12 +146,12 @@ func (p *passing) endBody(err error) error {
 	return cmp.Or(p.broken, err)
 }
 
-// brokenBody returns why the client's body is not complete, or nil. If the server could not read
-// it, it has ended the client's context before Read says so.
+// brokenBody returns why the client's body is not complete, or nil. If the server could not read it, it has
+// ended the client's context before Read says so. If no read is in progress, the origin does not take it.
 func (p *passing) brokenBody() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.uploading && p.broken == nil && p.client.Context().Err() != nil {
+	if p.reading && p.broken == nil && p.client.Context().Err() != nil {
 		return errStalled
 	}
 	return p.broken
@@ -155,15 +165,13 @@ type upload struct {
 }
 
 func (u *upload) Read(b []byte) (int, error) {
-	u.passing.stopTimer()
+	if err := u.passing.beforeRead(); err != nil {
+		return 0, err
+	}
 	u.stall.Reset(u.passing.front.opts.BodyTimeout)
 	n, err := u.ReadCloser.Read(b)
 	u.stall.Stop()
-	u.passing.startTimer()
-	if err != nil {
-		err = u.passing.endBody(err)
-	}
-	return n, err
+	return n, u.passing.afterRead(err)
 }
 
 // fail answers the client when there is no answer of the origin. If the client broke off its
