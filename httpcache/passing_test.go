@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -227,6 +229,53 @@ func TestInterimResponsesArePassedOn(t *testing.T) {
 			require.Equal(t, "page", old.body)
 		})
 	}
+}
+
+// The client that started a fetch may not read.
+func TestOthersDoNotWaitForAnInterimResponse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for range 3 {
+				w.WriteHeader(http.StatusEarlyHints)
+			}
+			time.Sleep(time.Second)
+			io.WriteString(w, "page")
+		}), &Options{TTL: time.Minute}, nil)
+		first := w.call(t).send("GET / HTTP/1.1", "Host: a")
+		synctest.Wait()
+		start := time.Now()
+		require.Equal(t, "page", w.call(t).send("GET / HTTP/1.1", "Host: a").whole(t, "GET").body)
+		require.Equal(t, time.Second, time.Since(start))
+		for range 3 {
+			require.Equal(t, http.StatusEarlyHints, first.answer(t, "GET").StatusCode)
+		}
+		require.Equal(t, "page", first.whole(t, "GET").body)
+	})
+}
+
+// A strictWriter fails when it writes an interim response.
+type strictWriter struct {
+	*httptest.ResponseRecorder
+	fault func()
+}
+
+func (w strictWriter) WriteHeader(status int) {
+	if status < 200 {
+		w.fault()
+	}
+	w.ResponseRecorder.WriteHeader(status)
+}
+
+func TestInterimResponseThatPanicsOrExits(t *testing.T) {
+	h := newTestCache(t, nil).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		io.WriteString(w, "page")
+	}))
+	w := strictWriter{httptest.NewRecorder(), func() { panic("oh") }}
+	require.PanicsWithValue(t, "oh", func() { h.ServeHTTP(w, newRequest(t.Context(), "GET", "/")) })
+	w.fault = runtime.Goexit
+	h.ServeHTTP(w, newRequest(t.Context(), "GET", "/"))
+	require.Equal(t, "page", w.Body.String())
 }
 
 func TestHeaderOfAHandlerAroundIsInTheFinalAnswerOnly(t *testing.T) {
