@@ -71,9 +71,9 @@ func New(o *Options) (*Cache, error) {
 }
 
 // Close cancels all fetches, waits until they have ended, and removes all responses from
-// memory. Requests that wait or come later get status 503. Close waits up to 5 s until
-// Options.Store has saved what it was to save. It does not close the Store. Close returns
-// nil, also if it is called again.
+// memory. Requests that wait for a fetch, or would start one later, get status 503. Requests that
+// pass through still do. Close waits up to 5 s until Options.Store has saved what it was to save.
+// It does not close the Store. Close returns nil, also if it is called again.
 func (c *Cache) Close() error {
 	c.end(dedup.ErrClosed)
 	err := c.pages.Close()

@@ -87,8 +87,9 @@
 // If there is no response of the origin, a client gets status 502, or 504 if the origin took
 // longer than [Options].Timeout, if the context of the client's request has ended before the
 // response came, or if a stale response must not be used. It gets 408 if it has not sent its
-// body in time, 503 after [Cache.Close], and if 10,000 requests wait for the same page. The
-// RoundTripper of a [Cache.Transport] returns an error instead.
+// body in time, and 503 after [Cache.Close], unless its request passes through, or if 10,000
+// requests wait for the same page. The RoundTripper of a [Cache.Transport] returns an error
+// instead.
 //
 // A response with a status of 500 or more goes to all clients that waited for it, and is
 // kept only if it says for how long. If a body breaks off, the connections of all clients

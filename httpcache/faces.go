@@ -168,7 +168,7 @@ func (f *front) forward(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.Copy(w, res.Body); err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	maps.Copy(w.Header(), res.Trailer)
+	setTrailer(w.Header(), res.Trailer)
 }
 
 // inspect looks at a response that passes through.

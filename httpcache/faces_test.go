@@ -229,6 +229,28 @@ func TestTransportPassesLargeBodiesAndEnds(t *testing.T) {
 	c.CloseIdleConnections()
 }
 
+func TestTransportReturnsTheWholeTrailer(t *testing.T) {
+	url, _ := remote(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "X-Sum")
+		io.WriteString(w, "page")
+		w.Header().Set("X-Sum", "1")
+		w.Header().Set(http.TrailerPrefix+"X-Late", "2")
+	})
+	c := through(t, newTestCache(t, nil))
+	for _, field := range []string{"X-Y: shared", "Cookie: a=b"} {
+		for _, method := range []string{"GET", "PUT"} {
+			req := newRequest(t.Context(), method, url, field)
+			req.RequestURI = ""
+			res, err := c.Do(req)
+			require.NoError(t, err)
+			body, err := io.ReadAll(res.Body)
+			require.NoError(t, err)
+			require.Equal(t, "page", string(body))
+			require.Equal(t, http.Header{"X-Sum": {"1"}, "X-Late": {"2"}}, res.Trailer, method+" "+field)
+		}
+	}
+}
+
 func TestTransportReturnsTheErrorOfTheNextOne(t *testing.T) {
 	broken := errors.New("no route")
 	rt := newTestCache(t, nil).Transport(roundTrip(func(*http.Request) (*http.Response, error) { return nil, broken }))

@@ -78,11 +78,16 @@ func (t *trailer) write(w http.ResponseWriter) {
 	if fields == nil {
 		return
 	}
+	setTrailer(h, fields)
+	http.NewResponseController(w).Flush() // so that net/http sets no Content-Length for a short body
+}
+
+// setTrailer sets the fields of a trailer in h, the header of an http.ResponseWriter.
+func setTrailer(h, fields http.Header) {
 	for name, values := range fields {
 		if !listed(h["Trailer"], name) {
 			name = http.TrailerPrefix + name
 		}
 		h[name] = values
 	}
-	http.NewResponseController(w).Flush() // so that net/http sets no Content-Length for a short body
 }
