@@ -55,12 +55,13 @@ func (r *reader) copy(ctx context.Context, w http.ResponseWriter) error {
 // sent with them.
 const headerDelay = 10 * time.Millisecond
 
-// first is proceed for the first bytes. It sends the header if they are late.
+// first is proceed for the first bytes. It sends the header if they are late, or come by a
+// request of the reader's own, which must last longer than headerDelay.
 func (r *reader) first(ctx context.Context, out *http.ResponseController) ([]byte, error) {
 	brief, cancel := context.WithTimeout(ctx, headerDelay)
 	defer cancel()
-	p, err := r.proceed(brief)
-	if brief.Err() == nil || p != nil || ctx.Err() != nil {
+	p, err := r.next(brief)
+	if err != errDetached && (brief.Err() == nil || p != nil || ctx.Err() != nil) {
 		return p, err
 	}
 	out.Flush()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -219,6 +220,46 @@ func TestReaderIsPartedOnceOthersHaveWaitedForItTooLong(t *testing.T) {
 		leave(slow)
 		synctest.Wait()
 		require.Zero(t, k.budget.inUse())
+	})
+}
+
+// A rest in memory breaks off when the context that it was asked for with ends.
+type restInMemory struct {
+	supply
+	ctx context.Context
+}
+
+func (r *restInMemory) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.supply.Read(p)
+}
+
+func (r *restInMemory) Close() error { return nil }
+
+// Until the first bytes are there, a reader waits for headerDelay only. What it asks the origin for lasts longer.
+func TestReaderThatIsDetachedBeforeItBeginsHasAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 20 * chunkSize
+		k := newStream(t, false, func(o *streamOptions) {
+			o.announced = size
+			o.resume = func(ctx context.Context, off int64) (io.ReadCloser, error) {
+				piece := func() int { return chunkSize }
+				return &restInMemory{supply{off: off, n: size, piece: piece, err: io.EOF}, ctx}, nil
+			}
+		})
+		slow, fast := k.join(t), k.join(t)
+		go k.arrive(whole(size))
+		take(t, fast, size)
+		leave(fast)
+		require.True(t, slow.detached)
+		w := httptest.NewRecorder()
+		require.Equal(t, io.EOF, slow.copy(t.Context(), w))
+		require.Equal(t, size, w.Body.Len())
+		require.Equal(t, 1, k.detachments)
+		leave(slow)
+		synctest.Wait()
 	})
 }
 
