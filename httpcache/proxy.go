@@ -44,7 +44,9 @@ type ProxyOptions struct {
 
 	// BodyTimeout is the time within which a client must send each piece of the body of
 	// its request, until the origin answers. Otherwise it gets status 408. The default is
-	// Options.Timeout.
+	// Options.Timeout. After the answer, and if a handler around the proxy passes an
+	// http.ResponseWriter whose SetReadDeadline an [http.ResponseController] does not find,
+	// only http.Server.ReadTimeout limits it.
 	BodyTimeout time.Duration
 
 	// Rewrite, if it is not nil, may change each request to the origin before it is sent,
