@@ -27,7 +27,7 @@ type Bucket struct {
 
 	closing sync.Once
 
-	leases waitgroup.Group // those that may be in the bucket, and are not over
+	leases waitgroup.Group // those that may be in the bucket, and are not over; and each undo of orUndo
 
 	seen revisions // how far the history was applied
 	gate gate      // closed while changes are applied that must be seen at once

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,30 +114,33 @@ func (n *Notify) note(key string, before, now record) {
 // NotifyOne wakes one waiter of all processes, or the next Wait if there is none. When it returns
 // without an error, the permit is stored as safely as the engine can. The errors are those of
 // [Map.Store]. NotifyOne panics if ctx is nil.
-func (n *Notify) NotifyOne(ctx context.Context) error {
+func (n *Notify) NotifyOne(ctx context.Context) error { return n.leave(ctx, n.b.write) }
+
+// leave leaves a permit, by write.
+func (n *Notify) leave(ctx context.Context, write func(context.Context, engine.Write) (uint64, error)) error {
 	for {
 		key, seen, ok := n.claim(numbered(permitKey, n.permits), func(_ string, r record) bool { return r.state == none })
 		if !ok { // an unconditional put, because those that were seen may have been taken
 			key = permitKey + strconv.Itoa(rand.IntN(n.permits))
-			_, err := n.b.write(ctx, engine.Write{Key: n.prefix + key, Unconditional: true})
+			_, err := write(ctx, engine.Write{Key: n.prefix + key, Unconditional: true})
 			return err
 		}
-		if err := n.swap(ctx, key, seen, engine.Write{}); !errors.Is(err, engine.ErrConflict) {
+		err := func() error {
+			defer n.unclaim(key)
+			_, err := write(ctx, engine.Write{Key: n.prefix + key})
+			return n.orCatchUp(ctx, key, seen, err)
+		}()
+		if !errors.Is(err, engine.ErrConflict) {
 			return err
 		}
 	}
 }
 
-// swap makes a write of a key that is claimed, and unclaims it. If the write is refused, it waits until
-// this process has seen why.
-func (n *Notify) swap(ctx context.Context, key string, seen record, w engine.Write) error {
-	defer n.unclaim(key)
-	w.Key = n.prefix + key
-	_, err := n.b.write(ctx, w)
+// orCatchUp returns the error of a write. If the write was refused, it waits before that until this
+// process has seen why.
+func (n *Notify) orCatchUp(ctx context.Context, key string, seen record, err error) error {
 	if errors.Is(err, engine.ErrConflict) {
-		if err := n.catchUp(ctx, key, seen); err != nil {
-			return err
-		}
+		return cmp.Or(n.catchUp(ctx, key, seen), err)
 	}
 	return err
 }
@@ -210,7 +214,7 @@ func (l *Listener) wait(ctx context.Context) (taken bool, err error) {
 	if chosen, err := await.Select(ctx, all, n.line.OnLock()); chosen != 1 || err != nil {
 		return false, err
 	}
-	defer orUndo(n.line.Unlock, func() {
+	defer n.b.orUndo(n.line.Unlock, func() {
 		if taken {
 			n.leaveAgain()
 		}
@@ -234,15 +238,30 @@ func (n *Notify) take(ctx context.Context) (taken bool, err error) {
 		if !ok {
 			return false, nil
 		}
-		var err error
-		orUndo(func() {
-			err = n.swap(ctx, key, seen, engine.Write{Delete: true, Expected: seen.at.revision})
-		}, n.leaveAgain)
-		if !errors.Is(err, engine.ErrConflict) {
+		if err := n.takePermit(ctx, key, seen); !errors.Is(err, engine.ErrConflict) {
 			return err == nil, err
 		}
 	}
 }
 
-// leaveAgain leaves a permit in place of one that was taken, or may have been.
-func (n *Notify) leaveAgain() { _ = n.NotifyOne(context.Background()) }
+// takePermit takes a permit whose key is claimed, and unclaims it. If the engine refuses that, it
+// waits until this process has seen why.
+func (n *Notify) takePermit(ctx context.Context, key string, seen record) (err error) {
+	taken := false
+	defer n.b.orUndo(func() { n.unclaim(key) }, func() {
+		if taken {
+			n.leaveAgain()
+		}
+	})
+	err = n.b.take(ctx, n.prefix+key, seen.at.revision, func(err error) {
+		if err == nil || errors.Is(err, ErrUnknown) {
+			n.leaveAgain()
+		}
+	})
+	taken = err == nil
+	return n.orCatchUp(ctx, key, seen, err)
+}
+
+// leaveAgain leaves a permit in place of one that was taken, or may have been, also while the Bucket
+// is being closed.
+func (n *Notify) leaveAgain() { _ = n.leave(context.Background(), n.b.writeAlways) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/vigil-go/vigil/cluster/engine"
 	"github.com/vigil-go/vigil/wake"
 )
 
@@ -35,14 +36,40 @@ func offload[T any](ctx context.Context, f func(ctx context.Context) (T, error))
 }
 
 // orUndo calls f. If a parker or a waker ends it by a panic or runtime.Goexit, the caller does not
-// learn what it has taken, and undo is called in a goroutine.
-func orUndo(f, undo func()) {
+// learn what it has taken, and undo is called in a goroutine. Close waits for that as for a lease.
+func (b *Bucket) orUndo(f, undo func()) {
 	returned := false
 	defer func() {
 		if !returned {
-			go undo()
+			b.leases.Add(1)
+			go func() {
+				defer b.leases.Done()
+				undo()
+			}()
 		}
 	}()
 	f()
 	returned = true
+}
+
+// take removes the entry that has a revision. If a parker ends it by a panic or runtime.Goexit
+// when the write has begun, undo is called with the write's error when it is over.
+func (b *Bucket) take(ctx context.Context, key string, revision uint64, undo func(err error)) (err error) {
+	var begun atomic.Bool
+	over, removed := make(chan struct{}), ErrUnknown // unless the write returns
+	remove := func(ctx context.Context) (struct{}, error) {
+		if begun.Swap(true) {
+			return struct{}{}, ErrUnknown // nobody gets it
+		}
+		defer close(over)
+		_, removed = b.write(ctx, engine.Write{Key: key, Delete: true, Expected: revision})
+		return struct{}{}, removed
+	}
+	b.orUndo(func() { _, err = offload(ctx, remove) }, func() {
+		if begun.Swap(true) {
+			<-over
+			undo(removed)
+		}
+	})
+	return err
 }

@@ -133,7 +133,7 @@ func (c *takeCase[V]) commit(ctx context.Context) (done bool, err error) {
 	}
 	var v V
 	taken := false
-	defer orUndo(func() {
+	defer c.m.b.orUndo(func() {
 		c.m.offers.end(c.key)
 		c.m.offer(c.key)
 	}, func() {

@@ -95,7 +95,7 @@ func (s *Semaphore) acquire(ctx context.Context) (p *Permit, err error) {
 	if err := s.line.Lock(ctx); err != nil {
 		return nil, err
 	}
-	defer orUndo(s.line.Unlock, func() {
+	defer s.b.orUndo(s.line.Unlock, func() {
 		if p != nil {
 			p.Release(context.Background())
 		}

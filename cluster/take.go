@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/vigil-go/vigil/cluster/engine"
@@ -28,7 +29,7 @@ func (m *Map[V]) Take(ctx context.Context, key string) (value V, err error) {
 		return value, err
 	}
 	taken := false
-	defer orUndo(func() { m.takers.leave(key) }, func() {
+	defer m.b.orUndo(func() { m.takers.leave(key) }, func() {
 		if taken {
 			m.putBack(key, value)
 		}
@@ -45,15 +46,32 @@ func (m *Map[V]) Take(ctx context.Context, key string) (value V, err error) {
 	}
 }
 
-// putBack stores a value that was taken, unless there is a newer one, which would have replaced it.
+// putBack stores a value that was taken, also while the Bucket is being closed, unless there is a
+// newer one, which would have replaced it.
 func (m *Map[V]) putBack(key string, value V) {
-	_, _, _ = m.LoadOrStore(context.Background(), key, value)
+	var err error
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p) // of Encode
+		}
+		if err != nil && !errors.Is(err, engine.ErrConflict) {
+			m.b.log.Error("vigil cluster: a value that was taken may be lost", "map", m.name, "key", key, "error", err)
+		}
+	}()
+	var data []byte
+	if data, err = m.codec.Encode(value); err == nil {
+		_, err = m.b.writeAlways(context.Background(), engine.Write{Key: m.prefix + key, Value: data})
+	}
 }
 
 // takeEntry asks the engine to remove the entry of key. It reports false if the engine has
 // another one, or none; then this process has seen that.
 func (m *Map[V]) takeEntry(ctx context.Context, key string, e Entry[V]) (value V, done bool, err error) {
-	_, err = m.b.write(ctx, engine.Write{Key: m.prefix + key, Delete: true, Expected: e.Revision})
+	err = m.b.take(ctx, m.prefix+key, e.Revision, func(err error) {
+		if err == nil {
+			m.putBack(key, e.Value)
+		}
+	})
 	switch {
 	case err == nil || errors.Is(err, ErrUnknown):
 		return e.Value, true, err
