@@ -38,3 +38,10 @@ func (r *records) flightWaits(key string) bool {
 	r.mu.Unlock()
 	return w != nil && w.Waiters() > 0
 }
+
+// WantedKeys returns the number of keys whose values cases of OnTake want.
+func (m *Map[V]) WantedKeys() int {
+	m.offers.mu.Lock()
+	defer m.offers.mu.Unlock()
+	return len(m.offers.keys)
+}

@@ -90,10 +90,18 @@ func (c *takeCase[V]) Try(consume bool) (done bool, err error) {
 	return done, err
 }
 
-// join makes the case one of those that want a value.
+// join makes the case one of those that want a value. If the waker of another one panics or exits, it
+// is none.
 func (c *takeCase[V]) join() {
 	c.m.offers.join(c.key)
+	joined := false
+	defer func() {
+		if !joined {
+			c.m.offers.leave(c.key)
+		}
+	}()
 	c.m.offer(c.key)
+	joined = true
 }
 
 func (c *takeCase[V]) Enter(a *choice.Arm) (entered bool) {

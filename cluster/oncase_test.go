@@ -17,6 +17,7 @@ import (
 	"github.com/vigil-go/vigil/await"
 	"github.com/vigil-go/vigil/cluster"
 	"github.com/vigil-go/vigil/cluster/engine"
+	"github.com/vigil-go/vigil/internal/misbehave"
 	"github.com/vigil-go/vigil/wake"
 )
 
@@ -388,4 +389,29 @@ func TestOnTakeLosesNothing(t *testing.T) {
 		require.LessOrEqual(t, taken[v], 1, "value %d", v)
 		require.Positive(t, taken[v]+unknown[v], fmt.Sprint("value ", v))
 	}
+}
+
+// TestWakerOfAnotherCaseMisbehaves: a Select whose case gives the turn to another Select panics with
+// that one's waker, and does not count as one that wants the value.
+func TestWakerOfAnotherCaseMisbehaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, b := newKeeper(t)
+		m := newMap[string](t, b)
+		var v string
+		first := start(func() (int, error) {
+			return await.Select(wake.WithParker(bg, striking(misbehave.Panic)), m.OnTake("key", &v))
+		})
+		synctest.Wait()
+		var returned bool
+		m.Register("key", wake.Func(func() { // when the value is there, and before it is offered
+			returned, _ = misbehave.Outcome(func() error { _, err := await.Select(bg, m.OnTake("key", nil)); return err })
+		}))
+		store(t, m, "key", "value")
+		require.False(t, returned)
+		require.Equal(t, result[int]{}, <-first)
+		synctest.Wait()
+		require.Equal(t, "value", v)
+		require.Zero(t, m.WantedKeys())
+		k.requireEmpty(t)
+	})
 }
