@@ -30,10 +30,11 @@ type Map[V any] struct {
 	takers takers
 	offers offers
 
-	mu      sync.Mutex          // guards what follows
-	bad     map[string]badValue // keys of values that cannot be decoded
-	loading bool                // NewMap puts in what was there
-	missed  []missed            // changes meanwhile
+	mu       sync.Mutex          // guards what follows; may be locked while the Bucket's is
+	bad      map[string]badValue // keys of values that cannot be decoded
+	loading  bool                // NewMap puts in what was there
+	unloaded bool                // a Codec has ended NewMap
+	missed   []missed            // changes while loading
 }
 
 // An Entry is a value and the revision of the write that stored it.
@@ -116,34 +117,55 @@ func (m *Map[V]) loadMissed() bool {
 	return true
 }
 
+// unload undoes attach.
 func (m *Map[V]) unload(there map[string]change) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var changes []change
-	for _, c := range m.missed {
-		changes = append(changes, c.change)
-	}
-	m.b.detach(m.prefix, there, changes)
-}
-
-// prepare decodes the value of a change.
-func (m *Map[V]) prepare(c change) func() {
-	commit := m.commit(c)
-	return func() {
-		if !m.miss(c, commit) {
-			commit()
+	m.b.detach(m.prefix, there, func() (changes []change) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.unloaded = true
+		for _, c := range m.missed {
+			changes = append(changes, c.change)
 		}
-	}
+		return changes
+	})
 }
 
-// miss keeps a change for NewMap, if that is not done.
-func (m *Map[V]) miss(c change, commit func()) bool {
+// prepare decodes the value of a change. If the Codec calls runtime.Goexit, the value is a bad one.
+func (m *Map[V]) prepare(c change) func() {
+	prepared := false
+	defer func() {
+		if !prepared {
+			m.apply(c, m.withoutValue(c, ErrDecode))
+		}
+	}()
+	commit := m.commit(c)
+	prepared = true
+	return func() { m.apply(c, commit) }
+}
+
+// apply calls commit, or leaves that to NewMap if it is not done. If NewMap has given up since the
+// change was prepared, the Bucket keeps the change.
+func (m *Map[V]) apply(c change, commit func()) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.loading {
+	loading, unloaded := m.loading, m.unloaded
+	if loading && !unloaded {
 		m.missed = append(m.missed, missed{c, commit})
 	}
-	return m.loading
+	m.mu.Unlock()
+	switch {
+	case unloaded:
+		m.b.keep(m.prefix, c)
+	case !loading:
+		commit()
+	}
+}
+
+// withoutValue returns a function that applies a change whose value cannot be decoded.
+func (m *Map[V]) withoutValue(c change, err error) func() {
+	return func() {
+		m.setBad(c.key, &badValue{c.revision, err})
+		m.local.Delete(c.key)
+	}
 }
 
 // commit decodes the value of a change, and returns a function that applies it.
@@ -156,7 +178,7 @@ func (m *Map[V]) commit(c change) func() {
 	}
 	v, err := m.decode(c)
 	if err != nil {
-		return func() { m.setBad(c.key, &badValue{c.revision, err}); m.local.Delete(c.key) }
+		return m.withoutValue(c, err)
 	}
 	return func() {
 		m.setBad(c.key, nil)
@@ -165,17 +187,9 @@ func (m *Map[V]) commit(c change) func() {
 	}
 }
 
-// decode decodes a value. If the Codec calls runtime.Goexit, the value is a bad one.
+// decode decodes a value.
 func (m *Map[V]) decode(c change) (v V, err error) {
-	returned := false
-	defer func() {
-		if !returned {
-			m.setBad(c.key, &badValue{c.revision, ErrDecode})
-			m.local.Delete(c.key)
-		}
-	}()
 	v, err = decode[V](m.codec, c.value)
-	returned = true
 	if err != nil {
 		m.b.log.Error("vigil cluster: a value cannot be decoded", "map", m.name, "key", c.key, "revision", c.revision, "error", err)
 	}

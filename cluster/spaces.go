@@ -57,8 +57,8 @@ func (b *Bucket) attach(kind byte, name string, s sink) (prefix string, there ma
 	return prefix, there, nil
 }
 
-// detach undoes attach. missed has the changes since then.
-func (b *Bucket) detach(prefix string, there map[string]change, missed []change) {
+// detach undoes attach. missed returns the changes since then. Changes that come later are kept.
+func (b *Bucket) detach(prefix string, there map[string]change, missed func() []change) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.spaces[prefix]
@@ -66,7 +66,7 @@ func (b *Bucket) detach(prefix string, there map[string]change, missed []change)
 	if s.raw == nil {
 		s.raw = make(map[string]change)
 	}
-	for _, c := range missed {
+	for _, c := range missed() {
 		s.keep(c)
 	}
 }
