@@ -424,3 +424,21 @@ func TestWakerOfTheNextTakerMisbehaves(t *testing.T) {
 		})
 	}
 }
+
+// TestCancelWhoseWakerMisbehaves ends all waits for the key, also those that come after it.
+func TestCancelWhoseWakerMisbehaves(t *testing.T) {
+	for _, strike := range []misbehave.Strike{misbehave.Panic, misbehave.Exit} {
+		synctest.Test(t, func(t *testing.T) {
+			_, b := newKeeper(t)
+			m := newMap[string](t, b)
+			first := start(func() (string, error) { return m.Take(bg, "key") })
+			synctest.Wait()
+			second := start(func() (string, error) { return m.Take(wake.WithParker(bg, striking(strike)), "key") })
+			synctest.Wait()
+			returned, _ := misbehave.Outcome(func() error { m.Cancel("key"); return nil })
+			require.False(t, returned)
+			require.ErrorIs(t, (<-second).err, cluster.ErrCanceled)
+			require.ErrorIs(t, (<-first).err, cluster.ErrCanceled)
+		})
+	}
+}

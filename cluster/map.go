@@ -359,9 +359,13 @@ func (m *Map[V]) Register(key string, w wake.Waker) *Future[V] {
 
 // Cancel ends the waits for key in this process with [ErrCanceled], and returns their
 // number. It does not change the value. A [Map.Take] that has found a value goes on.
-func (m *Map[V]) Cancel(key string) int {
-	n := m.takers.cancel(key) // first, or else one of them would get its turn meanwhile
-	return n + m.offers.turns.Cancel(key) + m.local.Cancel(key)
+func (m *Map[V]) Cancel(key string) (n int) {
+	callAll([]func(){
+		func() { n += m.takers.cancel(key) }, // first, or else one of them would get its turn meanwhile
+		func() { n += m.offers.turns.Cancel(key) },
+		func() { n += m.local.Cancel(key) },
+	})
+	return n
 }
 
 // CancelEverywhere ends the waits for key in all processes with [ErrCanceled]: those that
