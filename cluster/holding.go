@@ -1,6 +1,9 @@
 package cluster
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // A holding is one time of holding a Mutex, or a permit of a Semaphore.
 type holding struct {
@@ -17,10 +20,20 @@ func (l *lease) hold() *holding {
 }
 
 // giveBack deletes the lease, which must be there until then.
-func (h *holding) giveBack(ctx context.Context) error {
-	_, err := offload(ctx, func(ctx context.Context) (struct{}, error) {
+func (h *holding) giveBack(ctx context.Context) (err error) {
+	var begun atomic.Bool
+	remove := func(ctx context.Context) (struct{}, error) {
+		if begun.Swap(true) {
+			return struct{}{}, ErrUnknown // nobody gets it
+		}
 		h.stop()
 		return struct{}{}, h.remove(ctx)
+	}
+	h.b.orUndo(func() { _, err = offload(ctx, remove) }, func() {
+		if !begun.Swap(true) {
+			h.stop()
+			h.release()
+		}
 	})
 	return err
 }

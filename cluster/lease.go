@@ -261,16 +261,19 @@ func (l *lease) release() {
 
 // remove deletes the lease, which must be there until then. If it fails, it goes on trying when it
 // has returned.
-func (l *lease) remove(ctx context.Context) error {
+func (l *lease) remove(ctx context.Context) (err error) {
 	if l.over { // keep has deleted it
 		return ErrClosed
 	}
-	gone, err := l.tryRemove(ctx)
-	if gone {
-		l.drop()
-	} else {
-		go l.release()
-	}
+	gone := false
+	defer func() { // also if a method of ctx does not return
+		if gone {
+			l.drop()
+		} else {
+			go l.release()
+		}
+	}()
+	gone, err = l.tryRemove(ctx)
 	return err
 }
 
