@@ -21,10 +21,13 @@ func offload[T any](ctx context.Context, f func(ctx context.Context) (T, error))
 		err    error
 		done   atomic.Bool
 	}
+	call.err = fmt.Errorf("%w: an engine or a context has ended the goroutine", ErrUnknown)
 	go func() {
+		defer func() {
+			call.done.Store(true)
+			p.Wake()
+		}()
 		call.result, call.err = f(wake.WithParker(ctx, nil))
-		call.done.Store(true)
-		p.Wake()
 	}()
 	for asleep := context.WithoutCancel(ctx); !call.done.Load(); { // f ends when ctx does
 		if err := p.Park(asleep); err != nil && !call.done.Load() {

@@ -2,9 +2,13 @@ package cluster_test
 
 import (
 	"context"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/vigil-go/vigil/await"
@@ -13,6 +17,17 @@ import (
 	"github.com/vigil-go/vigil/internal/misbehave"
 	"github.com/vigil-go/vigil/wake"
 )
+
+// A valuesContext ends never, and calls a function when it is asked for a value.
+type valuesContext struct {
+	context.Context
+	asked func()
+}
+
+func (c valuesContext) Value(any) any {
+	c.asked()
+	return nil
+}
 
 // takes are the ways to take a value of a Map.
 var takes = map[string]func(m *cluster.Map[string], ctx context.Context) (string, error){
@@ -68,4 +83,119 @@ func TestParkerMisbehavesDuringATake(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestCloseWaitsForWhatIsPutBack: the goroutine whose Take or Wait a waker has ended closes the Bucket
+// at once, and what it had taken is in the bucket all the same.
+func TestCloseWaitsForWhatIsPutBack(t *testing.T) {
+	for _, kind := range []string{"Take", "Wait"} {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, b := newKeeper(t)
+				m, n := newMap[string](t, b), newNotify(t, b, 0)
+				wait := func(ctx context.Context) error { _, err := m.Take(ctx, "key"); return err }
+				if kind == "Wait" {
+					wait = n.Wait
+				}
+				closed := make(chan struct{})
+				go func() {
+					defer close(closed)
+					defer func() { assert.NoError(t, b.Close()) }()
+					_ = wait(bg)
+				}()
+				synctest.Wait()
+				ctx, cancel := context.WithCancel(bg)
+				p := misbehave.NewParker()
+				p.Back = func() {
+					cancel() // the next one leaves what is put back
+					runtime.Goexit()
+				}
+				ctx = wake.WithParker(ctx, p)
+				next := start(func() (struct{}, error) { return struct{}{}, wait(ctx) })
+				synctest.Wait()
+				k.write = func(ctx context.Context, w engine.Write) (uint64, error) {
+					if !w.Delete {
+						time.Sleep(time.Second) // until Close has begun
+					}
+					return k.apply(ctx, w)
+				}
+				_, err := k.apply(bg, engine.Write{Key: map[string]string{"Take": "m\x00key", "Wait": "n\x00p0"}[kind], Value: []byte(`"value"`)})
+				require.NoError(t, err)
+				<-closed
+				<-next
+				require.Len(t, k.there, 1)
+			})
+		})
+	}
+}
+
+// TestNoPermitTooMuch: a parker panics while the engine refuses to let a Wait have a permit.
+func TestNoPermitTooMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, b := newKeeper(t)
+		n := newNotify(t, b, 0)
+		require.NoError(t, n.NotifyOne(bg))
+		k.write = func(_ context.Context, w engine.Write) (uint64, error) {
+			if w.Delete {
+				time.Sleep(time.Second)
+				return 0, &engine.ConflictError{Key: w.Key, Revision: 1}
+			}
+			return k.apply(bg, w)
+		}
+		p := misbehave.NewParker()
+		p.Before = misbehave.Panic
+		returned, _ := misbehave.Outcome(func() error { return n.Wait(wake.WithParker(bg, p)) })
+		require.False(t, returned)
+		time.Sleep(time.Minute)
+		k.write = k.apply
+		requireTryWait(t, n, true)
+		requireTryWait(t, n, false)
+	})
+}
+
+// TestContextMisbehavesDuringGiveBack: a lease that is given back is not renewed for ever.
+func TestContextMisbehavesDuringGiveBack(t *testing.T) {
+	for name, strike := range map[string]misbehave.Strike{"panics": misbehave.Panic, "exits": misbehave.Exit} {
+		for nth := range int32(4) { // the call of Value that misbehaves
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					k, b := newKeeper(t)
+					m, err := cluster.NewMutex(b, nil)
+					require.NoError(t, err)
+					_, err = m.Lock(bg)
+					require.NoError(t, err)
+					p := acquire(t, newSemaphore(t, b, 1, endless))
+					for _, giveBack := range []func(context.Context) error{m.Unlock, p.Release} {
+						var calls atomic.Int32
+						misbehave.Outcome(func() error {
+							return giveBack(valuesContext{bg, func() {
+								if calls.Add(1) == nth+1 {
+									_ = strike.Do()
+								}
+							}})
+						})
+					}
+					synctest.Wait()
+					k.requireEmpty(t)
+					begun := time.Now()
+					require.NoError(t, b.Close())
+					require.Zero(t, time.Since(begun))
+				})
+			})
+		}
+	}
+}
+
+// TestOffloadExits: what exits in place of a task does not leave the task asleep.
+func TestOffloadExits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, b := newKeeper(t)
+		m := newMap[string](t, b)
+		k.write = func(context.Context, engine.Write) (uint64, error) {
+			runtime.Goexit()
+			return 0, nil
+		}
+		_, err := m.Store(wake.WithParker(bg, wake.NewParker()), "key", "value")
+		require.ErrorIs(t, err, cluster.ErrUnknown)
+	})
 }
