@@ -1,9 +1,6 @@
 package cluster
 
-import (
-	"context"
-	"sync/atomic"
-)
+import "context"
 
 // A holding is one time of holding a Mutex, or a permit of a Semaphore.
 type holding struct {
@@ -20,20 +17,12 @@ func (l *lease) hold() *holding {
 }
 
 // giveBack deletes the lease, which must be there until then.
-func (h *holding) giveBack(ctx context.Context) (err error) {
-	var begun atomic.Bool
-	remove := func(ctx context.Context) (struct{}, error) {
-		if begun.Swap(true) {
-			return struct{}{}, ErrUnknown // nobody gets it
-		}
+func (h *holding) giveBack(ctx context.Context) error {
+	return h.b.offloadOr(ctx, func(ctx context.Context) error {
 		h.stop()
-		return struct{}{}, h.remove(ctx)
-	}
-	h.b.orUndo(func() { _, err = offload(ctx, remove) }, func() {
-		if !begun.Swap(true) {
-			h.stop()
-			h.release()
-		}
+		return h.remove(ctx)
+	}, func() {
+		h.stop()
+		h.release()
 	})
-	return err
 }

@@ -67,11 +67,10 @@ func (l *lease) write(ctx context.Context, expected uint64) error {
 
 // writeFirst is write for the first time. If a parker fails, it returns before the write is over.
 func (l *lease) writeFirst(ctx context.Context, expected uint64) error {
-	_, err := offload(ctx, func(ctx context.Context) (struct{}, error) {
+	return l.b.offloadOr(ctx, func(ctx context.Context) error {
 		defer close(l.wrote)
-		return struct{}{}, l.write(ctx, expected)
-	})
-	return err
+		return l.write(ctx, expected)
+	}, func() { close(l.wrote) })
 }
 
 // hasWritten reports whether the first write is over.

@@ -86,7 +86,11 @@ func (m *Mutex) lock(ctx context.Context, wait bool) (fence uint64, locked bool,
 		return 0, false, ErrClosed
 	}
 	within, cancel := m.within(ctx)
-	defer cancel()
+	defer m.b.orUndo(cancel, func() {
+		if locked {
+			m.Unlock(context.Background())
+		}
+	})
 	if !wait && !m.local.TryLock() {
 		return 0, false, contextError(ctx)
 	}

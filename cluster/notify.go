@@ -167,7 +167,7 @@ func (n *Notify) Wait(ctx context.Context) error { return n.Listen().Wait(ctx) }
 func (n *Notify) TryWait(ctx context.Context) (taken bool, err error) {
 	mustContext(ctx)
 	within, cancel := n.within(ctx)
-	defer cancel()
+	defer n.b.orUndo(cancel, func() { n.undo(taken) })
 	taken, err = n.take(within)
 	if !taken && err == nil { // it may have been left before the call
 		if err = n.b.Sync(within); err == nil {
@@ -202,8 +202,9 @@ func (l *Listener) Wait(ctx context.Context) error {
 		return engine.ContextError(ctx)
 	}
 	within, cancel := l.n.within(ctx)
-	defer cancel()
-	_, err := l.wait(within)
+	taken := false
+	defer l.n.b.orUndo(cancel, func() { l.n.undo(taken) })
+	taken, err := l.wait(within)
 	return l.n.asClosed(ctx, err)
 }
 
@@ -214,11 +215,7 @@ func (l *Listener) wait(ctx context.Context) (taken bool, err error) {
 	if chosen, err := await.Select(ctx, all, n.line.OnLock()); chosen != 1 || err != nil {
 		return false, err
 	}
-	defer n.b.orUndo(n.line.Unlock, func() {
-		if taken {
-			n.leaveAgain()
-		}
-	})
+	defer n.b.orUndo(n.line.Unlock, func() { n.undo(taken) })
 	for {
 		_, version := n.changes.Load()
 		if taken, err := n.take(ctx); taken || err != nil {
@@ -248,20 +245,18 @@ func (n *Notify) take(ctx context.Context) (taken bool, err error) {
 // waits until this process has seen why.
 func (n *Notify) takePermit(ctx context.Context, key string, seen record) (err error) {
 	taken := false
-	defer n.b.orUndo(func() { n.unclaim(key) }, func() {
-		if taken {
-			n.leaveAgain()
-		}
-	})
+	defer n.b.orUndo(func() { n.unclaim(key) }, func() { n.undo(taken) })
 	err = n.b.take(ctx, n.prefix+key, seen.at.revision, func(err error) {
-		if err == nil || errors.Is(err, ErrUnknown) {
-			n.leaveAgain()
-		}
+		n.undo(err == nil || errors.Is(err, ErrUnknown))
 	})
 	taken = err == nil
 	return n.orCatchUp(ctx, key, seen, err)
 }
 
-// leaveAgain leaves a permit in place of one that was taken, or may have been, also while the Bucket
-// is being closed.
-func (n *Notify) leaveAgain() { _ = n.leave(context.Background(), n.b.writeAlways) }
+// undo leaves a permit in place of one that was taken, or may have been, also while the Bucket is
+// being closed.
+func (n *Notify) undo(taken bool) {
+	if taken {
+		_ = n.leave(context.Background(), n.b.writeAlways)
+	}
+}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -55,24 +56,44 @@ func (b *Bucket) orUndo(f, undo func()) {
 	returned = true
 }
 
-// take removes the entry that has a revision. If a parker ends it by a panic or runtime.Goexit
-// when the write has begun, undo is called with the write's error when it is over.
-func (b *Bucket) take(ctx context.Context, key string, revision uint64, undo func(err error)) (err error) {
+// offloadOr is offload. If a parker or a method of ctx ends it by a panic or runtime.Goexit before f has
+// begun, f is not called, and orElse is.
+func (b *Bucket) offloadOr(ctx context.Context, f func(ctx context.Context) error, orElse func()) (err error) {
 	var begun atomic.Bool
-	over, removed := make(chan struct{}), ErrUnknown // unless the write returns
-	remove := func(ctx context.Context) (struct{}, error) {
-		if begun.Swap(true) {
-			return struct{}{}, ErrUnknown // nobody gets it
-		}
-		defer close(over)
-		_, removed = b.write(ctx, engine.Write{Key: key, Delete: true, Expected: revision})
-		return struct{}{}, removed
-	}
-	b.orUndo(func() { _, err = offload(ctx, remove) }, func() {
-		if begun.Swap(true) {
-			<-over
-			undo(removed)
+	b.orUndo(func() {
+		_, err = offload(ctx, func(ctx context.Context) (struct{}, error) {
+			if begun.Swap(true) {
+				return struct{}{}, ErrUnknown // nobody gets it
+			}
+			return struct{}{}, f(ctx)
+		})
+	}, func() {
+		if !begun.Swap(true) {
+			orElse()
 		}
 	})
 	return err
 }
+
+// take removes the entry that has a revision. If a parker or a method of ctx ends it by a panic or
+// runtime.Goexit, undo is called with the error of the write when that is over.
+func (b *Bucket) take(ctx context.Context, key string, revision uint64, undo func(err error)) (err error) {
+	over, removed := make(chan struct{}), ErrUnknown // unless the write returns
+	b.orUndo(func() {
+		err = b.offloadOr(ctx, func(ctx context.Context) error {
+			defer close(over)
+			_, removed = b.write(ctx, engine.Write{Key: key, Delete: true, Expected: revision})
+			return removed
+		}, func() {
+			removed = errNotBegun
+			close(over)
+		})
+	}, func() {
+		<-over
+		undo(removed)
+	})
+	return err
+}
+
+// errNotBegun is the error of a write that will not be made.
+var errNotBegun = errors.New("cluster: the write has not begun")

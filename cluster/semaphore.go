@@ -77,11 +77,11 @@ func NewSemaphore(b *Bucket, o *SemaphoreOptions) (*Semaphore, error) {
 // matches [ErrClosed]. While the engine cannot be reached, Acquire waits. If five leases have ended
 // before the engine had acknowledged them, the error matches [ErrLeaseLost]. Acquire panics if ctx
 // is nil.
-func (s *Semaphore) Acquire(ctx context.Context) (*Permit, error) {
+func (s *Semaphore) Acquire(ctx context.Context) (p *Permit, err error) {
 	mustContext(ctx)
 	within, cancel := s.within(ctx)
-	defer cancel()
-	p, err := s.acquire(within)
+	defer s.b.orUndo(cancel, func() { p.undo() })
+	p, err = s.acquire(within)
 	return p, s.asClosed(ctx, err)
 }
 
@@ -95,11 +95,7 @@ func (s *Semaphore) acquire(ctx context.Context) (p *Permit, err error) {
 	if err := s.line.Lock(ctx); err != nil {
 		return nil, err
 	}
-	defer s.b.orUndo(s.line.Unlock, func() {
-		if p != nil {
-			p.Release(context.Background())
-		}
-	})
+	defer s.b.orUndo(s.line.Unlock, func() { p.undo() })
 	for {
 		_, version := s.changes.Load()
 		if p, err := s.try(ctx, &a); p != nil || err != nil {
@@ -116,7 +112,7 @@ func (s *Semaphore) acquire(ctx context.Context) (p *Permit, err error) {
 func (s *Semaphore) TryAcquire(ctx context.Context) (p *Permit, acquired bool, err error) {
 	mustContext(ctx)
 	within, cancel := s.within(ctx)
-	defer cancel()
+	defer s.b.orUndo(cancel, func() { p.undo() })
 	var a attempts
 	p, err = s.try(within, &a)
 	if p == nil && err == nil { // one may have been released before the call
@@ -194,4 +190,11 @@ func (p *Permit) Release(ctx context.Context) error {
 	}
 	defer p.s.unclaim(p.held.key)
 	return p.held.giveBack(ctx)
+}
+
+// undo gives back a permit that nobody gets, unless p is nil.
+func (p *Permit) undo() {
+	if p != nil {
+		p.Release(context.Background())
+	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/vigil-go/vigil/wake"
 )
 
-// A valuesContext ends never, and calls a function when it is asked for a value.
+// A valuesContext has no values, and calls a function when it is asked for one.
 type valuesContext struct {
 	context.Context
 	asked func()
@@ -147,6 +147,7 @@ func TestNoPermitTooMuch(t *testing.T) {
 		returned, _ := misbehave.Outcome(func() error { return n.Wait(wake.WithParker(bg, p)) })
 		require.False(t, returned)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		k.write = k.apply
 		requireTryWait(t, n, true)
 		requireTryWait(t, n, false)
@@ -198,4 +199,36 @@ func TestOffloadExits(t *testing.T) {
 		_, err := m.Store(wake.WithParker(bg, wake.NewParker()), "key", "value")
 		require.ErrorIs(t, err, cluster.ErrUnknown)
 	})
+}
+
+// TestContextMisbehavesDuringAWait: whichever call of its context's Value panics or exits, a wait that
+// does not return holds nothing. (Other methods are also called by a goroutine of package context.)
+func TestContextMisbehavesDuringAWait(t *testing.T) {
+	for _, kind := range []string{"Mutex", "Semaphore", "Notify"} {
+		for _, strike := range []misbehave.Strike{misbehave.Panic, misbehave.Exit} {
+			for nth := range int32(30) {
+				synctest.Test(t, func(t *testing.T) {
+					k, b := newKeeper(t)
+					use := permitUses(t, b)[kind]
+					if kind != "Notify" {
+						delete(k.there, "n\x00p0")
+					}
+					ended, cancel := context.WithCancel(bg)
+					defer cancel()
+					var calls atomic.Int32
+					ctx := valuesContext{ended, func() {
+						if calls.Add(1) == nth+1 {
+							_ = strike.Do()
+						}
+					}}
+					misbehave.Outcome(func() error { return use.wait(ctx) })
+					synctest.Wait()
+					if kind != "Notify" {
+						k.requireEmpty(t)
+					}
+					require.NoError(t, use.wait(bg), "%s %d", kind, nth)
+				})
+			}
+		}
+	}
 }
