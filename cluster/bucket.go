@@ -42,7 +42,7 @@ type Bucket struct {
 // Open opens a bucket, and makes it if it does not exist. It returns when this process has
 // seen all that was written to the bucket before the call. If ctx ends first, it returns
 // an error that matches ctx.Err() and context.Cause(ctx).
-func Open(ctx context.Context, o *Options) (*Bucket, error) {
+func Open(ctx context.Context, o *Options) (opened *Bucket, err error) {
 	mustContext(ctx)
 	if o == nil {
 		o = new(Options)
@@ -58,8 +58,13 @@ func Open(ctx context.Context, o *Options) (*Bucket, error) {
 	followCtx, cancel := context.WithCancel(context.Background())
 	b.cancel = cancel
 	go b.follow(followCtx)
-	if err := b.Sync(ctx); err != nil {
-		return nil, errors.Join(err, b.Close())
+	defer func() {
+		if opened == nil {
+			err = errors.Join(err, b.Close()) // also if a parker ends the goroutine
+		}
+	}()
+	if err = b.Sync(ctx); err != nil {
+		return nil, err
 	}
 	return b, nil
 }

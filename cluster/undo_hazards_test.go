@@ -232,3 +232,24 @@ func TestContextMisbehavesDuringAWait(t *testing.T) {
 		}
 	}
 }
+
+// TestParkerMisbehavesDuringOpen: a Bucket that nobody gets is closed.
+func TestParkerMisbehavesDuringOpen(t *testing.T) {
+	for name, strike := range misbehave.Parks {
+		t.Run(name, func(t *testing.T) {
+			f := &fake{events: make(chan engine.Event, 2), closed: make(chan struct{}), at: engine.Position{History: "1"}}
+			f.tell(engine.Event{Kind: engine.Reset, History: "1"}, engine.Event{Kind: engine.Synced})
+			p := misbehave.NewParker()
+			p.Before = strike
+			var b *cluster.Bucket
+			misbehave.Outcome(func() (err error) {
+				b, err = cluster.Open(wake.WithParker(bg, p), &cluster.Options{Engine: f, Logger: quiet})
+				return err
+			})
+			if b != nil {
+				require.NoError(t, b.Close())
+			}
+			<-f.closed
+		})
+	}
+}
