@@ -249,7 +249,7 @@ func (r *run) fenced(c *client, kind string, q request) {
 		if kind == "load" {
 			got.Revision, _ = strconv.ParseUint(got.Value, 10, 64)
 		}
-		r.fences.returned(kind, q.Key, begun, got.Revision)
+		r.fences.returned(fenced{worker: c.Name, kind: kind, key: q.Key, fence: got.Revision, begun: begun})
 	case !got.Ended && !got.LeaseLost && !got.Unknown:
 		assert.Fail(r.t, "an unexpected error", "%s: %+v: %+v", c.Name, q, got)
 	}
